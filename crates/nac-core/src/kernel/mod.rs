@@ -1,0 +1,35 @@
+//! Stage 1: from signatures to link probabilities.
+//!
+//! [`signature`] measures how far two signatures are apart, [`link`] turns that distance into the
+//! probability that the receiving module listens to the sending one.
+
+pub mod link;
+pub mod signature;
+
+pub use link::{LinkKernel, normalize_along_keys};
+pub use signature::{cosine_distance, normalize_signatures};
+
+use ndarray::{ArrayViewMut2, Axis};
+use rayon::prelude::*;
+
+use crate::Real;
+
+/// Rows handled at a time. One block is small enough for the cache and large enough for a matrix
+/// product; it is fixed so that results never depend on the number of threads.
+pub(crate) const BLOCK_ROWS: usize = 64;
+
+/// Calls `work(first_row, block)` for every block of [`BLOCK_ROWS`] rows, in parallel when there
+/// is more than one.
+pub(crate) fn for_row_blocks<T: Real>(
+    mut out: ArrayViewMut2<'_, T>,
+    work: impl Fn(usize, ArrayViewMut2<'_, T>) + Sync,
+) {
+    if out.nrows() <= BLOCK_ROWS {
+        work(0, out);
+        return;
+    }
+    out.axis_chunks_iter_mut(Axis(0), BLOCK_ROWS)
+        .into_par_iter()
+        .enumerate()
+        .for_each(|(block, rows)| work(block * BLOCK_ROWS, rows));
+}

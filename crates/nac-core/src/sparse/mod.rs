@@ -1,0 +1,5 @@
+//! Stage 3: the sparse graph that sampling produces.
+
+pub mod csr;
+
+pub use csr::Csr;

@@ -1,0 +1,192 @@
+//! Downloads one file: several addresses, resumed where it stopped, checked, whole or not at all.
+//!
+//! Bytes go to `<file>.part`. When it has the expected length and SHA-256 it is renamed. A
+//! download that stops keeps its `.part`, and the next one asks for the rest only
+//! (`Range: bytes=n-`); a server that does not know ranges sends all again.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+use ureq::tls::{RootCerts, TlsConfig};
+
+use super::checksum;
+use crate::{DataError, Progress};
+
+/// The longest time one answer may take; what came until then is kept and the rest asked for.
+const BODY_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What the file must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// Length.
+    pub bytes: u64,
+    /// SHA-256, hexadecimal.
+    pub sha256: &'a str,
+}
+
+/// Downloads `target` from the first of `urls` that gives the expected file. The folder of
+/// `target` must exist and be held by one run at a time.
+///
+/// # Errors
+/// [`DataError::Io`] if the file cannot be written; [`DataError::Download`] with one line for each
+/// address if none worked.
+pub fn download(
+    urls: &[String],
+    target: &Path,
+    expected: Expected<'_>,
+    progress: &dyn Progress,
+) -> Result<(), DataError> {
+    let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let part = target.with_file_name(format!("{name}.part"));
+    let agent = agent();
+    let mut attempts = Vec::new();
+    for url in urls {
+        progress.note(&format!("downloading {url}"));
+        progress.start(&name, Some(expected.bytes), "bytes");
+        let outcome = from_one(&agent, url, &part, expected, progress);
+        progress.finish();
+        let problem = match outcome {
+            Ok(()) => match checksum::check(&part, expected.sha256, progress) {
+                Ok(()) => {
+                    fs::rename(&part, target)?;
+                    return Ok(());
+                }
+                Err(DataError::Checksum { found, .. }) => {
+                    // These bytes are of no use to any address.
+                    fs::remove_file(&part)?;
+                    format!("SHA-256 is {found}, expected {}", expected.sha256)
+                }
+                Err(other) => return Err(other),
+            },
+            Err(Problem::Local(error)) => return Err(error),
+            Err(Problem::Remote(text)) => text,
+        };
+        progress.note(&format!("{url}: {problem}"));
+        attempts.push(format!("{url}: {problem}"));
+    }
+    if attempts.is_empty() {
+        attempts.push("no address is known".into());
+    }
+    Err(DataError::Download { name, attempts, recipe: String::new() })
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_connect(Some(Duration::from_secs(30)))
+        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_recv_body(Some(BODY_TIMEOUT))
+        .http_status_as_error(false)
+        .accept_encoding("identity")
+        .user_agent(concat!("nac-data/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+        .build()
+        .new_agent()
+}
+
+/// Why one address did not give the file.
+enum Problem {
+    /// This machine: no other address helps.
+    Local(DataError),
+    /// The other side.
+    Remote(String),
+}
+
+impl From<std::io::Error> for Problem {
+    fn from(error: std::io::Error) -> Self {
+        Problem::Local(error.into())
+    }
+}
+
+/// Asks one address until the part file is complete, as long as every answer brings something.
+fn from_one(
+    agent: &ureq::Agent,
+    url: &str,
+    part: &PathBuf,
+    expected: Expected<'_>,
+    progress: &dyn Progress,
+) -> Result<(), Problem> {
+    loop {
+        let have = match fs::metadata(part) {
+            Ok(meta) if meta.len() > expected.bytes => {
+                fs::remove_file(part)?;
+                0
+            }
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        };
+        if have == expected.bytes {
+            return Ok(());
+        }
+        let stopped = match answer(agent, url, part, have, expected, progress)? {
+            Answer::Complete => return Ok(()),
+            Answer::Stopped(why) => why,
+        };
+        let now = fs::metadata(part)?.len();
+        if now <= have {
+            return Err(Problem::Remote(stopped));
+        }
+        progress.note(&format!("{stopped}; going on from byte {now}"));
+    }
+}
+
+enum Answer {
+    Complete,
+    Stopped(String),
+}
+
+/// One request for the bytes from `have` on.
+fn answer(
+    agent: &ureq::Agent,
+    url: &str,
+    part: &PathBuf,
+    have: u64,
+    expected: Expected<'_>,
+    progress: &dyn Progress,
+) -> Result<Answer, Problem> {
+    let mut request = agent.get(url);
+    if have > 0 {
+        request = request.header("Range", format!("bytes={have}-"));
+    }
+    let response = request.call().map_err(|e| Problem::Remote(e.to_string()))?;
+    let range = response.headers().get("content-range").and_then(|v| v.to_str().ok());
+    let mut at = match response.status().as_u16() {
+        200 => 0,
+        206 if range.is_some_and(|r| r.starts_with(&format!("bytes {have}-"))) => have,
+        206 => return Err(Problem::Remote(format!("answered with the wrong range {range:?}"))),
+        416 => {
+            // Our part is longer than their file: begin anew with the next address.
+            fs::remove_file(part)?;
+            return Err(Problem::Remote("HTTP 416: the file there is shorter".into()));
+        }
+        status => return Err(Problem::Remote(format!("HTTP {status}"))),
+    };
+    let mut file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(part)?;
+    file.file().set_len(at)?;
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at))?;
+    let mut body = response.into_body().into_reader();
+    let mut block = vec![0; 1 << 16];
+    let stopped = loop {
+        match body.read(&mut block) {
+            Ok(0) if at == expected.bytes => break None,
+            Ok(0) => {
+                break Some(format!("the answer ended at byte {at} of {}", expected.bytes));
+            }
+            Ok(read) => {
+                at += read as u64;
+                if at > expected.bytes {
+                    drop(file);
+                    fs::remove_file(part)?;
+                    let text = format!("sent more than the {} bytes expected", expected.bytes);
+                    return Err(Problem::Remote(text));
+                }
+                file.write_all(&block[..read])?;
+                progress.at(at);
+            }
+            Err(error) => break Some(format!("stopped at byte {at}: {error}")),
+        }
+    };
+    file.sync_all()?;
+    Ok(stopped.map_or(Answer::Complete, Answer::Stopped))
+}

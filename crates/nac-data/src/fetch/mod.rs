@@ -1,0 +1,219 @@
+//! Getting data: found where they lie, else downloaded, checked, unpacked and put in place.
+//!
+//! [`manifest`] (what is published) → [`locate`] (is it here?) → [`download`] → [`checksum`] →
+//! [`extract`]. [`get`] does all of it and [`list`] shows what there is. A data set appears under
+//! its name only when it is whole; two runs at once wait for each other; nothing that exists is
+//! overwritten.
+
+pub mod checksum;
+pub mod download;
+pub mod extract;
+pub mod locate;
+pub mod manifest;
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use self::locate::Location;
+use self::manifest::Source;
+use crate::source::listops;
+use crate::storage::FolderLock;
+use crate::{DataDirs, DataError, Progress};
+
+/// Entries an archive may hold.
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// How a data set came to be here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Got {
+    /// It already lay in this folder; its files have the published SHA-256.
+    Found(PathBuf),
+    /// It was unpacked into this folder from an archive that lay here.
+    Unpacked(PathBuf),
+    /// It was downloaded and unpacked into this folder.
+    Downloaded(PathBuf),
+    /// It is part of this crate.
+    Bundled,
+    /// It is generated when it is first used.
+    Generated,
+}
+
+/// Makes a data set available in [`DataDirs::download_dir`], if it is not in `dirs` already.
+///
+/// `mirrors` are tried before the addresses of the manifest; whatever they send must have the
+/// published SHA-256.
+///
+/// # Errors
+/// [`DataError::UnknownName`]; [`DataError::Download`] with a recipe for doing it by hand; what
+/// checking, unpacking and writing give.
+pub fn get(
+    name: &str,
+    dirs: &DataDirs,
+    mirrors: &[String],
+    progress: &dyn Progress,
+) -> Result<Got, DataError> {
+    match name {
+        "digits" => return Ok(Got::Bundled),
+        "listops" => return Ok(Got::Generated),
+        _ => {}
+    }
+    let source = manifest::all().into_iter().find(|source| source.name == name);
+    let source = source.ok_or_else(|| DataError::UnknownName {
+        kind: "data set",
+        name: name.into(),
+        known: crate::names().map(String::from).to_vec(),
+    })?;
+    get_source(&source, dirs, mirrors, progress)
+}
+
+/// As [`get`], for a data set of your own manifest.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_source(
+    source: &Source,
+    dirs: &DataDirs,
+    mirrors: &[String],
+    progress: &dyn Progress,
+) -> Result<Got, DataError> {
+    if let Some(Location::Folder(folder)) = locate::locate(source, dirs) {
+        source.verify(&folder, progress)?;
+        return Ok(Got::Found(folder));
+    }
+    let into = dirs.download_dir();
+    let lock = FolderLock::take(into, progress)?;
+    // Looked for again: another run may have put it in place while this one waited.
+    match locate::locate(source, dirs) {
+        Some(Location::Folder(folder)) => {
+            source.verify(&folder, progress)?;
+            return Ok(Got::Found(folder));
+        }
+        Some(Location::Archive(archive)) => {
+            return unpack(source, &archive, into, &lock, progress).map(Got::Unpacked);
+        }
+        None => {}
+    }
+    let archive = into.join(&source.archive.file_name);
+    let urls: Vec<String> = mirrors.iter().chain(&source.archive.urls).cloned().collect();
+    let expected =
+        download::Expected { bytes: source.archive.bytes, sha256: &source.archive.sha256 };
+    download::download(&urls, &archive, expected, progress).map_err(|error| match error {
+        DataError::Download { name, attempts, .. } => {
+            DataError::Download { name, attempts, recipe: source.recipe(dirs) }
+        }
+        other => other,
+    })?;
+    let folder = unpack(source, &archive, into, &lock, progress)?;
+    // We brought it, and its files are in place.
+    fs::remove_file(&archive)?;
+    Ok(Got::Downloaded(folder))
+}
+
+/// Unpacks an archive of a data set into `<into>/<folder>` and checks every file before the
+/// folder appears. The archive stays.
+///
+/// # Errors
+/// [`DataError::Checksum`] for another archive; what unpacking and writing give.
+pub fn install(
+    source: &Source,
+    archive: &Path,
+    into: &Path,
+    progress: &dyn Progress,
+) -> Result<PathBuf, DataError> {
+    let lock = FolderLock::take(into, progress)?;
+    let folder = into.join(&source.folder);
+    if folder.is_dir() {
+        source.verify(&folder, progress)?;
+        return Ok(folder);
+    }
+    unpack(source, archive, into, &lock, progress)
+}
+
+fn unpack(
+    source: &Source,
+    archive: &Path,
+    into: &Path,
+    lock: &FolderLock,
+    progress: &dyn Progress,
+) -> Result<PathBuf, DataError> {
+    checksum::check(archive, &source.archive.sha256, progress)?;
+    let staging = lock.staging()?;
+    let limits = extract::Limits { bytes: source.max_unpacked_bytes, entries: MAX_ENTRIES };
+    extract::extract(archive, staging.path(), limits, progress)?;
+    let unpacked = staging.path().join(&source.folder);
+    source.verify(&unpacked, progress)?;
+    let folder = into.join(&source.folder);
+    lock.put_in_place(&unpacked, &folder)?;
+    Ok(folder)
+}
+
+/// The error for a data set that is nowhere, with the recipe.
+pub(crate) fn not_found(source: &Source, dirs: &DataDirs) -> DataError {
+    DataError::NotFound {
+        name: source.name.clone(),
+        searched: dirs.search(),
+        recipe: source.recipe(dirs),
+    }
+}
+
+/// A line of [`list`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Name.
+    pub name: String,
+    /// What it is.
+    pub title: String,
+    /// Bytes to download; 0 if none are needed.
+    pub bytes: u64,
+    /// Licence as its authors state it.
+    pub licence: String,
+    /// Where it is; `None` if it is not on this machine.
+    pub found: Option<Found>,
+}
+
+/// Where a listed data set is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// In this folder.
+    Folder(PathBuf),
+    /// In this archive, unpacked when it is first used.
+    Archive(PathBuf),
+    /// In this crate.
+    Bundled,
+    /// Generated when it is first used.
+    Generated,
+}
+
+/// All data sets, with where they are.
+#[must_use]
+pub fn list(dirs: &DataDirs) -> Vec<Listing> {
+    let mut all: Vec<Listing> = manifest::all()
+        .into_iter()
+        .map(|source| Listing {
+            found: locate::locate(&source, dirs).map(|location| match location {
+                Location::Folder(folder) => Found::Folder(folder),
+                Location::Archive(archive) => Found::Archive(archive),
+            }),
+            name: source.name,
+            title: source.title,
+            bytes: source.archive.bytes,
+            licence: source.licence,
+        })
+        .collect();
+    all.push(Listing {
+        name: "digits".into(),
+        title: "UCI optical digits: 1,797 pictures 8x8, 10 classes".into(),
+        bytes: 0,
+        licence: "CC BY 4.0 (UCI), distributed with scikit-learn under BSD".into(),
+        found: Some(Found::Bundled),
+    });
+    all.push(Listing {
+        name: "listops".into(),
+        title: "ListOps by the Long Range Arena's rules, 10 classes".into(),
+        bytes: 0,
+        licence: "generated".into(),
+        found: Some(listops::locate_original(dirs).map_or(Found::Generated, Found::Folder)),
+    });
+    all
+}

@@ -1,0 +1,71 @@
+//! Data for Neural Attentive Circuits, as plain buffers.
+//!
+//! This crate turns names and folders into batches of numbers. It never sees a
+//! tensor library, so anything that can read a `Vec<u8>` can use it.
+//!
+//! The modules follow the way of an example through the crate:
+//!
+//! 1. [`fetch`]: find a data set on disk, or download, check and unpack it;
+//! 2. [`source`]: read (or generate) it: CIFAR-10, UCI digits, ListOps;
+//! 3. [`split`]: carve a held-out part from the training examples;
+//! 4. [`transform`]: random changes with one named random stream per example;
+//! 5. [`loader`]: order, read ahead with worker threads, and put into batches.
+//!
+//! [`open`] does 1 and 2 from a [`DataConfig`]; the [`Dataset`] trait is the seam
+//! for your own data. Every random choice is a function of a seed and a name:
+//! the number of threads never changes a batch.
+//!
+//! # Example
+//!
+//! ```
+//! use nac_data::{DataConfig, DataDirs, Loader, LoaderOptions, Values, open};
+//!
+//! # fn main() -> Result<(), nac_data::DataError> {
+//! // The UCI digits are part of this crate: nothing is read or downloaded.
+//! let config = DataConfig { name: "digits".into(), ..DataConfig::default() };
+//! let dirs = DataDirs::new(None, None, std::env::temp_dir());
+//! let splits = open(&config, &dirs, 0)?;
+//! assert_eq!((splits.train.len(), splits.test.len()), (1437, 360));
+//!
+//! let options = LoaderOptions { batch_size: 32, workers: 2, ..LoaderOptions::default() };
+//! let loader = Loader::new(splits.train, options)?;
+//! let first = loader.epoch(0, 0).next().expect("44 batches")?;
+//! let (name, image) = &first.inputs[0];
+//! assert_eq!(name, "image");
+//! assert_eq!(image.shape(), &[32, 1, 8, 8]);
+//! assert!(matches!(image.values(), Values::U8(_)));
+//! assert_eq!(first.labels.len(), 32);
+//! # Ok(())
+//! # }
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod buffer;
+mod config;
+mod dataset;
+mod dirs;
+mod error;
+mod example;
+mod progress;
+mod registry;
+mod storage;
+
+pub mod fetch;
+pub mod loader;
+pub mod random;
+pub mod source;
+pub mod split;
+pub mod testing;
+pub mod transform;
+
+pub use buffer::{Buffer, Values, ValuesMut};
+pub use config::DataConfig;
+pub use dataset::{Dataset, DatasetInfo, InputKind, Splits};
+pub use dirs::{DATA_DIR_VARIABLE, DataDirs};
+pub use error::DataError;
+pub use example::{Batch, Example};
+pub use loader::{EpochIter, Loader, LoaderOptions};
+pub use progress::{Progress, Silent};
+pub use registry::{names, open, open_with_progress};
+pub use source::listops::ListOpsConfig;
+pub use transform::Transform;

@@ -1,0 +1,99 @@
+//! Stacks examples into a [`Batch`]; token sequences of unequal length are padded at the end.
+
+use crate::{Batch, Buffer, DataError, DatasetInfo, Example, InputKind, Values};
+
+/// One batch of the examples with the given indices.
+pub(super) fn collate(
+    info: &DatasetInfo,
+    examples: Vec<Example>,
+    indices: &[usize],
+) -> Result<Batch, DataError> {
+    let labels = examples.iter().map(|example| example.label as i64).collect();
+    let mut columns: Vec<Vec<Buffer>> = info.inputs.iter().map(|_| Vec::new()).collect();
+    for (example, index) in examples.into_iter().zip(indices) {
+        let names: Vec<&str> = example.inputs.iter().map(|(n, _)| n.as_str()).collect();
+        if !names.iter().eq(info.inputs.iter().map(|(n, _)| n)) {
+            let wanted: Vec<&str> = info.inputs.iter().map(|(n, _)| n.as_str()).collect();
+            return Err(mismatch(info, *index, format!("inputs {wanted:?}"), format!("{names:?}")));
+        }
+        for (column, (_, buffer)) in columns.iter_mut().zip(example.inputs) {
+            column.push(buffer);
+        }
+    }
+    let mut inputs = Vec::with_capacity(columns.len());
+    for ((name, kind), column) in info.inputs.iter().zip(columns) {
+        let stacked = match kind {
+            InputKind::Tokens { pad, vocabulary, max_len } => {
+                tokens(info, name, column, indices, (*pad, *vocabulary, *max_len))?
+            }
+            InputKind::Image { channels, height, width, .. } => {
+                stack(info, name, column, indices, &[*channels, *height, *width])?
+            }
+        };
+        inputs.push((name.clone(), stacked));
+    }
+    Ok(Batch { inputs, labels, indices: indices.to_vec() })
+}
+
+fn mismatch(info: &DatasetInfo, index: usize, expected: String, found: String) -> DataError {
+    let operation = format!("batch of `{}`, example {index}", info.name);
+    DataError::Shape { operation, expected, found }
+}
+
+/// Buffers of the declared shape and of one type, one after another.
+fn stack(
+    info: &DatasetInfo,
+    name: &str,
+    column: Vec<Buffer>,
+    indices: &[usize],
+    shape: &[usize],
+) -> Result<Buffer, DataError> {
+    let mut all: Option<Values> = None;
+    for (buffer, &index) in column.into_iter().zip(indices) {
+        let found = format!("{name} {}", buffer.describe());
+        if buffer.shape() != shape {
+            return Err(mismatch(info, index, format!("{name} {shape:?}"), found));
+        }
+        let (_, values) = buffer.into_parts();
+        match (&mut all, values) {
+            (None, values) => all = Some(values),
+            (Some(Values::U8(a)), Values::U8(v)) => a.extend(v),
+            (Some(Values::F32(a)), Values::F32(v)) => a.extend(v),
+            (Some(Values::I64(a)), Values::I64(v)) => a.extend(v),
+            (Some(a), _) => return Err(mismatch(info, index, format!("{name} {}", a.kind()), found)),
+        }
+    }
+    let mut full = vec![indices.len()];
+    full.extend(shape);
+    Buffer::new(full, all.unwrap_or(Values::U8(Vec::new())))
+}
+
+/// Sequences, padded to the longest of them.
+fn tokens(
+    info: &DatasetInfo,
+    name: &str,
+    column: Vec<Buffer>,
+    indices: &[usize],
+    (pad, vocabulary, max_len): (i64, usize, usize),
+) -> Result<Buffer, DataError> {
+    let longest = column.iter().map(|b| b.values().len()).max().unwrap_or(0);
+    let mut all = Vec::with_capacity(longest * column.len());
+    for (row, (buffer, &index)) in column.into_iter().zip(indices).enumerate() {
+        let found = format!("{name} {}", buffer.describe());
+        match buffer.into_parts() {
+            (shape, Values::I64(ids)) if shape.len() == 1 && (1..=max_len).contains(&ids.len()) => {
+                if let Some(id) = ids.iter().find(|&&id| id < 0 || id >= vocabulary as i64) {
+                    let expected = format!("{name} ids in 0..{vocabulary}");
+                    return Err(mismatch(info, index, expected, format!("id {id}")));
+                }
+                all.extend(ids);
+                all.resize((row + 1) * longest, pad);
+            }
+            _ => {
+                let expected = format!("{name} i64 [len], 1 <= len <= {max_len}");
+                return Err(mismatch(info, index, expected, found));
+            }
+        }
+    }
+    Buffer::new(vec![indices.len(), longest], Values::I64(all))
+}

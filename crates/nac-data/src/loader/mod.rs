@@ -1,0 +1,161 @@
+//! [`Loader`]: order → examples → transform → batches, read ahead by worker threads.
+//!
+//! The order of an epoch and the random changes of an example depend only on the seed, the epoch
+//! and the index. Workers share the batches among them (worker `w` of `W` makes batches
+//! `w, w + W, …`), so their number changes the speed and nothing else.
+
+mod collate;
+mod order;
+mod prefetch;
+
+use std::sync::Arc;
+
+pub use prefetch::EpochIter;
+
+use crate::transform::{Draws, Transform};
+use crate::{Batch, DataError, Dataset};
+
+/// How a [`Loader`] makes batches.
+#[derive(Clone)]
+pub struct LoaderOptions {
+    /// Examples in a batch; default 32.
+    pub batch_size: usize,
+    /// A new random order every epoch, else the order of the data set; default false.
+    pub shuffle: bool,
+    /// Leave out a last batch that is not full; default false.
+    pub drop_last: bool,
+    /// Threads that read ahead; 0 reads in the caller's thread. Default 1.
+    pub workers: usize,
+    /// Seed of order and transforms; default 0.
+    pub seed: u64,
+    /// Random change of each example; default none.
+    pub transform: Option<Arc<dyn Transform>>,
+}
+
+impl Default for LoaderOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 32,
+            shuffle: false,
+            drop_last: false,
+            workers: 1,
+            seed: 0,
+            transform: None,
+        }
+    }
+}
+
+/// Makes the batches of a data set, epoch by epoch.
+#[derive(Clone)]
+pub struct Loader {
+    dataset: Arc<dyn Dataset>,
+    options: LoaderOptions,
+}
+
+impl Loader {
+    /// Greatest number of worker threads.
+    pub const MAX_WORKERS: usize = 256;
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] for a batch size of 0, more workers than [`Self::MAX_WORKERS`], an
+    /// empty data set, or one that is smaller than a batch with `drop_last`; what
+    /// [`Transform::check`] gives.
+    pub fn new(dataset: Arc<dyn Dataset>, options: LoaderOptions) -> Result<Self, DataError> {
+        let wrong = |field: &str, reason: String| {
+            Err(DataError::Config { field: field.into(), reason })
+        };
+        if options.batch_size == 0 {
+            return wrong("batch_size", "must be at least 1".into());
+        }
+        if options.workers > Self::MAX_WORKERS {
+            return wrong(
+                "workers",
+                format!("{} is above the limit of {}", options.workers, Self::MAX_WORKERS),
+            );
+        }
+        if let Some(transform) = &options.transform {
+            transform.check(dataset.info())?;
+        }
+        let loader = Self { dataset, options };
+        if loader.batches_per_epoch() == 0 {
+            let (len, name) = (loader.dataset.len(), &loader.dataset.info().name);
+            return wrong(
+                "batch_size",
+                format!(
+                    "data set `{name}` with {len} examples gives no batch of {}",
+                    loader.options.batch_size
+                ),
+            );
+        }
+        Ok(loader)
+    }
+
+    /// The data set.
+    #[must_use]
+    pub fn dataset(&self) -> &Arc<dyn Dataset> {
+        &self.dataset
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &LoaderOptions {
+        &self.options
+    }
+
+    /// Number of batches of every epoch.
+    #[must_use]
+    pub fn batches_per_epoch(&self) -> usize {
+        let (len, size) = (self.dataset.len(), self.options.batch_size);
+        if self.options.drop_last { len / size } else { len.div_ceil(size) }
+    }
+
+    /// The batches of an epoch from batch `skip_batches` on, for example to resume a run: the
+    /// batches that follow are the same as without skipping, and the skipped ones are not read.
+    ///
+    /// The iterator ends after the first error.
+    #[must_use]
+    pub fn epoch(&self, epoch: u64, skip_batches: usize) -> EpochIter {
+        let order = order::epoch_order(
+            self.dataset.len(),
+            self.options.shuffle,
+            self.options.seed,
+            epoch,
+        );
+        let plan = prefetch::Plan {
+            order,
+            batch_size: self.options.batch_size,
+            batches: self.batches_per_epoch(),
+        };
+        let loader = self.clone();
+        let make = move |indices: &[usize]| loader.batch(epoch, indices);
+        EpochIter::new(plan, skip_batches, self.options.workers, Arc::new(make))
+    }
+
+    /// Reads, changes and stacks the examples of the given indices.
+    fn batch(&self, epoch: u64, indices: &[usize]) -> Result<Batch, DataError> {
+        let info = self.dataset.info();
+        let mut examples = Vec::with_capacity(indices.len());
+        for &index in indices {
+            let mut example = self.dataset.get(index)?;
+            if example.label >= info.classes {
+                return Err(DataError::Label {
+                    dataset: info.name.clone(),
+                    index,
+                    label: example.label,
+                    classes: info.classes,
+                });
+            }
+            if let Some(transform) = &self.options.transform {
+                let draws = Draws { seed: self.options.seed, epoch, index };
+                transform.apply(&mut example, &draws)?;
+            }
+            examples.push(example);
+        }
+        collate::collate(info, examples, indices)
+    }
+}
+
+#[cfg(test)]
+mod tests;

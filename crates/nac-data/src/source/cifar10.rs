@@ -1,0 +1,196 @@
+//! CIFAR-10 from its original binary batches.
+//!
+//! Krizhevsky, *Learning Multiple Layers of Features from Tiny Images* (2009),
+//! <https://www.cs.toronto.edu/~kriz/cifar.html>: six files of 10,000 records; a record is the
+//! label (one byte, 0–9) and 3,072 bytes of a 32×32 picture, channel by channel, row by row.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fs_err as fs;
+
+use super::pictures::Pictures;
+use crate::fetch::manifest;
+use crate::{DataError, DatasetInfo, InputKind, Progress, Splits};
+
+/// Name of the folder in the original archive.
+pub const FOLDER: &str = "cifar-10-batches-bin";
+/// The five training files.
+pub const TRAIN_FILES: [&str; 5] = [
+    "data_batch_1.bin",
+    "data_batch_2.bin",
+    "data_batch_3.bin",
+    "data_batch_4.bin",
+    "data_batch_5.bin",
+];
+/// The test file.
+pub const TEST_FILE: &str = "test_batch.bin";
+/// Names of the classes, in the order of the labels.
+pub const CLASS_NAMES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+/// Records in each file.
+pub const RECORDS_PER_FILE: usize = 10_000;
+/// Bytes of a record.
+pub const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
+
+/// Channel means of the 50,000 training pictures divided by 255.
+const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
+/// Channel standard deviations of the same.
+const STD: [f32; 3] = [0.2470, 0.2435, 0.2616];
+
+/// Reads the folder with the six `.bin` files: 50,000 training and 10,000 test pictures as
+/// `u8 [3, 32, 32]`, in the order of the files.
+///
+/// # Errors
+/// [`DataError::Io`] for a missing file, [`DataError::CorruptFile`] with the byte offset for a
+/// file of another length or a label above 9.
+pub fn load(folder: &Path) -> Result<Splits, DataError> {
+    load_records(folder, RECORDS_PER_FILE)
+}
+
+fn load_records(folder: &Path, records: usize) -> Result<Splits, DataError> {
+    let train = part(folder, &TRAIN_FILES, records)?;
+    let test = part(folder, &[TEST_FILE], records)?;
+    Ok(Splits { train: Arc::new(train), validation: None, test: Arc::new(test) })
+}
+
+/// Checks the SHA-256 of the six files.
+///
+/// # Errors
+/// [`DataError::Io`] for a missing file, [`DataError::Checksum`] for one that differs.
+pub fn verify(folder: &Path, progress: &dyn Progress) -> Result<(), DataError> {
+    manifest::cifar10().verify(folder, progress)
+}
+
+fn info() -> DatasetInfo {
+    let kind = InputKind::Image {
+        channels: 3,
+        height: 32,
+        width: 32,
+        mean: MEAN.to_vec(),
+        std: STD.to_vec(),
+    };
+    DatasetInfo { name: "cifar10".into(), classes: 10, inputs: vec![("image".into(), kind)] }
+}
+
+fn part(folder: &Path, files: &[&str], records: usize) -> Result<Pictures, DataError> {
+    let mut pixels = Vec::with_capacity(files.len() * records * (RECORD_BYTES - 1));
+    let mut labels = Vec::with_capacity(files.len() * records);
+    for name in files {
+        read_file(&folder.join(name), records, &mut pixels, &mut labels)?;
+    }
+    Pictures::new(info(), [3, 32, 32], pixels, labels)
+}
+
+/// Appends the records of one file.
+fn read_file(
+    path: &Path,
+    records: usize,
+    pixels: &mut Vec<u8>,
+    labels: &mut Vec<u8>,
+) -> Result<(), DataError> {
+    let corrupt = |offset: usize, reason: String| DataError::CorruptFile {
+        path: path.into(),
+        offset: offset as u64,
+        reason,
+    };
+    let wanted = records * RECORD_BYTES;
+    let found = fs::metadata(path)?.len();
+    if found != wanted as u64 {
+        let offset = found.min(wanted as u64) as usize;
+        let reason = format!(
+            "the file has {found} bytes, {records} records of {RECORD_BYTES} bytes are {wanted}"
+        );
+        return Err(corrupt(offset, reason));
+    }
+    let bytes = fs::read(path)?;
+    for (number, record) in bytes.chunks(RECORD_BYTES).enumerate() {
+        let &[label, ref picture @ ..] = record else { continue };
+        if picture.len() != RECORD_BYTES - 1 {
+            return Err(corrupt(bytes.len(), "the file ends inside a record".into()));
+        }
+        if label > 9 {
+            return Err(corrupt(
+                number * RECORD_BYTES,
+                format!("record {number} has label {label}, expected 0 to 9"),
+            ));
+        }
+        labels.push(label);
+        pixels.extend_from_slice(picture);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Values;
+
+    /// A folder with two records a file; label and pixels follow from the record number.
+    fn folder() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (file, name) in TRAIN_FILES.iter().chain([&TEST_FILE]).enumerate() {
+            let mut bytes = Vec::new();
+            for record in 0..2u8 {
+                bytes.push(file as u8 + record);
+                bytes.extend((0..3072).map(|i| (i % 251) as u8 + record));
+            }
+            fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn records_come_in_file_order() {
+        let dir = folder();
+        let splits = load_records(dir.path(), 2).unwrap();
+        assert_eq!((splits.train.len(), splits.test.len()), (10, 2));
+        let example = splits.train.get(3).unwrap();
+        assert_eq!(example.label, 2, "second record of the second file");
+        let image = example.input("image").unwrap();
+        assert_eq!(image.shape(), &[3, 32, 32]);
+        let Values::U8(pixels) = image.values() else { panic!("not bytes") };
+        assert_eq!(pixels[..3], [1, 2, 3]);
+        assert!(splits.train.get(10).is_err());
+    }
+
+    #[test]
+    fn a_truncated_file_is_named_with_its_end() {
+        let dir = folder();
+        let path = dir.path().join("data_batch_4.bin");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..4000]).unwrap();
+        let error = load_records(dir.path(), 2).unwrap_err().to_string();
+        assert!(error.contains("data_batch_4.bin: at byte 4000"), "{error}");
+        // Cut between two records: the count tells.
+        fs::write(&path, &bytes[..RECORD_BYTES]).unwrap();
+        let error = load_records(dir.path(), 2).unwrap_err().to_string();
+        assert!(error.contains("at byte 3073"), "{error}");
+    }
+
+    #[test]
+    fn a_label_above_nine_is_named_with_its_byte() {
+        let dir = folder();
+        let path = dir.path().join(TEST_FILE);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[RECORD_BYTES] = 10;
+        fs::write(&path, bytes).unwrap();
+        let error = load_records(dir.path(), 2).unwrap_err().to_string();
+        assert!(error.contains("test_batch.bin: at byte 3073: record 1 has label 10"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let dir = folder();
+        fs::remove_file(dir.path().join("data_batch_5.bin")).unwrap();
+        let error = load_records(dir.path(), 2).unwrap_err().to_string();
+        assert!(error.contains("data_batch_5.bin"), "{error}");
+    }
+
+    #[test]
+    fn verify_refuses_other_bytes() {
+        let dir = folder();
+        let error = verify(dir.path(), &crate::Silent).unwrap_err().to_string();
+        assert!(error.contains("data_batch_1.bin"), "{error}");
+    }
+}

@@ -1,0 +1,75 @@
+//! ListOps as a [`Dataset`]: symbols become token ids.
+
+use std::sync::Arc;
+
+use super::generate::Parts;
+use super::vocabulary::{PAD, VOCABULARY, token_id};
+use super::{Corpus, ListOpsConfig};
+use crate::{Buffer, DataError, Dataset, DatasetInfo, Example, InputKind, Splits};
+
+struct Expressions {
+    info: DatasetInfo,
+    corpus: Corpus,
+}
+
+/// Puts the description on the three parts and checks that no expression is too long for it.
+pub(super) fn splits(config: &ListOpsConfig, parts: Parts) -> Result<Splits, DataError> {
+    let max_len = config.max_length - 1;
+    let kind = InputKind::Tokens { vocabulary: VOCABULARY, max_len, pad: PAD };
+    let inputs = vec![("tokens".into(), kind)];
+    let info = DatasetInfo { name: "listops".into(), classes: 10, inputs };
+    let dataset = |corpus: Corpus| -> Result<Arc<dyn Dataset>, DataError> {
+        if let Some(len) = corpus.iter().map(|(s, _)| s.len()).find(|&len| len > max_len) {
+            return Err(DataError::Config {
+                field: "data.listops.max_length".into(),
+                reason: format!("an expression of the files has {len} symbols, not below it"),
+            });
+        }
+        Ok(Arc::new(Expressions { info: info.clone(), corpus }))
+    };
+    let validation =
+        if parts.validation.is_empty() { None } else { Some(dataset(parts.validation)?) };
+    Ok(Splits { train: dataset(parts.train)?, validation, test: dataset(parts.test)? })
+}
+
+impl Dataset for Expressions {
+    fn info(&self) -> &DatasetInfo {
+        &self.info
+    }
+
+    fn len(&self) -> usize {
+        self.corpus.len()
+    }
+
+    fn get(&self, index: usize) -> Result<Example, DataError> {
+        self.check(index)?;
+        let (symbols, answer) = self.corpus.get(index).unwrap_or_default();
+        let tokens = Buffer::tokens(symbols.iter().map(|&s| token_id(s)).collect());
+        Ok(Example { inputs: vec![("tokens".into(), tokens)], label: answer.into() })
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.corpus.get(index).map(|(_, answer)| answer.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Values;
+
+    #[test]
+    fn symbols_become_ids_above_the_pad() {
+        let mut corpus = Corpus::new();
+        corpus.push(&[10, 2, 3, 14], 2);
+        let parts = Parts { train: corpus.clone(), validation: Corpus::new(), test: corpus };
+        let config = ListOpsConfig { min_length: 1, max_length: 5, ..ListOpsConfig::default() };
+        let splits = splits(&config, parts.clone()).unwrap();
+        assert!(splits.validation.is_none());
+        let example = splits.train.get(0).unwrap();
+        assert_eq!(example.label, 2);
+        assert_eq!(example.inputs[0].1.values(), &Values::I64(vec![11, 3, 4, 15]));
+        let short = ListOpsConfig { min_length: 1, max_length: 4, ..ListOpsConfig::default() };
+        assert!(super::splits(&short, parts).is_err());
+    }
+}

@@ -1,0 +1,6 @@
+//! The data sets of this crate, one file or folder each.
+
+pub mod cifar10;
+pub mod digits;
+pub mod listops;
+mod pictures;

@@ -1,0 +1,106 @@
+//! Plain multi-head attention with pre-norm, as the Perceiver IO baseline uses it.
+
+use tch::Tensor;
+
+use super::heads;
+use crate::error::{ModuleError, Result};
+use crate::layer::{LayerNorm, Linear};
+use crate::params::Scope;
+use crate::shape;
+use crate::tokens::Tokens;
+
+/// Pre-norm attention without residual.
+///
+/// Parameters: `norm`, `norm_context` (only with a context), `fn.to_q`, `fn.to_kv`, `fn.to_out`.
+#[derive(Debug)]
+pub struct PlainAttention {
+    norm: LayerNorm,
+    norm_context: Option<LayerNorm>,
+    to_q: Linear,
+    to_kv: Linear,
+    to_out: Linear,
+    heads: i64,
+    dim: i64,
+}
+
+impl PlainAttention {
+    /// Attention of queries of `dim` to a context of `context_dim`, or to themselves if `None`.
+    ///
+    /// # Errors
+    /// A size is zero or a name is taken.
+    pub fn new(
+        mut scope: Scope<'_>,
+        dim: usize,
+        context_dim: Option<usize>,
+        heads: usize,
+        head_dim: usize,
+    ) -> Result<Self> {
+        let inner = heads * head_dim;
+        let norm_context =
+            context_dim.map(|dim| LayerNorm::new(scope.sub("norm_context"), dim)).transpose()?;
+        let norm = LayerNorm::new(scope.sub("norm"), dim)?;
+        let mut inside = scope.sub("fn");
+        Ok(Self {
+            norm,
+            norm_context,
+            to_q: Linear::new(inside.sub("to_q"), dim, inner, false)?,
+            to_kv: Linear::new(inside.sub("to_kv"), context_dim.unwrap_or(dim), 2 * inner, false)?,
+            to_out: Linear::new(inside.sub("to_out"), inner, dim, true)?,
+            heads: shape::positive("heads", heads)?,
+            dim: shape::positive("dim", dim)?,
+        })
+    }
+
+    /// Attention to the given tokens.
+    ///
+    /// # Shapes
+    /// - x: `[batch, queries, dim]`
+    /// - context: `[batch, tokens, context_dim]`
+    /// - output: `[batch, queries, dim]`
+    ///
+    /// # Errors
+    /// The shapes do not fit, or the layer was built for self-attention.
+    pub fn forward_context(&self, x: &Tensor, context: &Tokens) -> Result<Tensor> {
+        let Some(norm_context) = &self.norm_context else {
+            return Err(ModuleError::Setting {
+                name: "context_dim".into(),
+                value: "none".into(),
+                reason: "this attention was built without a context".into(),
+            });
+        };
+        self.check(x)?;
+        let batch = x.size()[0];
+        let dim = self.to_kv.weight().size()[1];
+        let expected = [("batch", Some(batch)), ("tokens", None), ("context_dim", Some(dim))];
+        shape::check("PlainAttention", "context", context.values(), &expected)?;
+        self.attend(x, &norm_context.forward(context.values()), context.mask())
+    }
+
+    /// Attention of the queries to themselves.
+    ///
+    /// # Shapes
+    /// - x: `[batch, queries, dim]`
+    /// - output: as x
+    ///
+    /// # Errors
+    /// The shape does not fit.
+    pub fn forward_self(&self, x: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        self.attend(x, &self.norm.forward(x), None)
+    }
+
+    fn check(&self, x: &Tensor) -> Result<()> {
+        shape::check("PlainAttention", "x", x, &[("batch", None), ("queries", None), ("dim", Some(self.dim))])
+    }
+
+    fn attend(&self, x: &Tensor, context: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
+        let query = heads::split(&self.to_q.forward(&self.norm.forward(x)), self.heads);
+        let key_value = self.to_kv.forward(context).chunk(2, -1);
+        let key = heads::split(&key_value[0], self.heads);
+        let value = heads::split(&key_value[1], self.heads);
+        let mask = mask.map(|mask| mask.unsqueeze(1).unsqueeze(1));
+        let read =
+            Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false)?;
+        Ok(self.to_out.forward(&heads::merge(&read)))
+    }
+}

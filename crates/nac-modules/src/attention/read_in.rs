@@ -1,0 +1,221 @@
+//! Read-in attention: each module reads the input tokens through a key and value projection of its own.
+//!
+//! Module `u` has the projector `K_u x = W_k (x ⊙ s_u) + b_k` (a ModFC on its code), and values likewise.
+//! Written out that needs a tensor `[batch, tokens, modules, features]`. Both fold away exactly:
+//! `score(u, v) = q_u · K_u x_v = ((W_kᵀ q_u) ⊙ s_u) · x_v + q_u · b_k`, where the last term shifts a whole
+//! row and drops out of the softmax, and
+//! `Σ_v a_uv V_u x_v = W_v (s'_u ⊙ Σ_v a_uv x_v) + b_v`, since the weights of a row sum to one.
+//! Cost falls by the head width, memory by the number of modules.
+//! Source: reference `attention.py`, `ReadInAttention`.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::heads;
+use crate::circuit::ModuleStates;
+use crate::context::ForwardContext;
+use crate::error::Result;
+use crate::layer::{DropPath, LayerNorm, ModFc, ModFcConfig};
+use crate::params::Scope;
+use crate::shape;
+use crate::tokens::Tokens;
+
+/// Settings of read-in attention.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadInAttentionConfig {
+    /// Number of heads. Default 1.
+    pub heads: usize,
+    /// Features per head. Default 64.
+    pub head_dim: usize,
+    /// Whether the module's state is added to the result. Default true.
+    pub residual: bool,
+    /// Whether query, key and value projections have a bias. Default false.
+    pub qkv_bias: bool,
+}
+
+impl Default for ReadInAttentionConfig {
+    fn default() -> Self {
+        Self { heads: 1, head_dim: 64, residual: true, qkv_bias: false }
+    }
+}
+
+/// Attention of modules to input tokens.
+///
+/// Parameters: `sender_layernorm`, `receiver_layernorm`, `query_compiler`, `key_compiler`, `value_compiler`,
+/// `exit_layer`.
+#[derive(Debug)]
+pub struct ReadInAttention {
+    sender_norm: LayerNorm,
+    receiver_norm: LayerNorm,
+    query: ModFc,
+    key: ModFc,
+    value: ModFc,
+    exit: ModFc,
+    token_dim: i64,
+    heads: i64,
+    head_dim: i64,
+    residual: bool,
+    drop_path: DropPath,
+}
+
+impl ReadInAttention {
+    /// Attention from modules with states of `state_dim` to tokens of `token_dim`.
+    ///
+    /// # Errors
+    /// A setting is out of range or a name is taken.
+    pub fn new(
+        mut scope: Scope<'_>,
+        token_dim: usize,
+        state_dim: usize,
+        code_dim: usize,
+        config: &ReadInAttentionConfig,
+        mod_fc: &ModFcConfig,
+        drop_path: DropPath,
+    ) -> Result<Self> {
+        let inner = config.heads * config.head_dim;
+        let mut projection = |name: &str, in_dim, out_dim, bias| {
+            ModFc::new(scope.sub(name), in_dim, out_dim, code_dim, bias, mod_fc)
+        };
+        let query = projection("query_compiler", state_dim, inner, config.qkv_bias)?;
+        let key = projection("key_compiler", token_dim, inner, config.qkv_bias)?;
+        let value = projection("value_compiler", token_dim, inner, config.qkv_bias)?;
+        let exit = projection("exit_layer", inner, state_dim, true)?;
+        Ok(Self {
+            sender_norm: LayerNorm::new(scope.sub("sender_layernorm"), token_dim)?,
+            receiver_norm: LayerNorm::new(scope.sub("receiver_layernorm"), state_dim)?,
+            query,
+            key,
+            value,
+            exit,
+            token_dim: shape::positive("token_dim", token_dim)?,
+            heads: shape::positive("heads", config.heads)?,
+            head_dim: shape::positive("head_dim", config.head_dim)?,
+            residual: config.residual,
+            drop_path,
+        })
+    }
+
+    /// New states of the modules after reading.
+    ///
+    /// # Shapes
+    /// - modules: states `[batch, modules, state]`, codes per module
+    /// - tokens: `[batch, tokens, token_dim]`
+    /// - output: `[batch, modules, state]`
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn forward(
+        &self,
+        modules: &ModuleStates<'_>,
+        tokens: &Tokens,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        modules.check("ReadInAttention")?;
+        let batch = modules.states.size()[0];
+        let expected = [("batch", Some(batch)), ("tokens", None), ("token_dim", Some(self.token_dim))];
+        shape::check("ReadInAttention", "tokens", tokens.values(), &expected)?;
+
+        let x = self.sender_norm.forward(tokens.values()).unsqueeze(1); // [batch, 1, tokens, token_dim]
+        let listening = self.receiver_norm.forward(modules.states);
+        let query = heads::split(&self.query.forward(&listening, modules.codes)?, self.heads);
+
+        let folded = query.matmul(&self.per_head(&self.key)); // W_kᵀ q: [batch, heads, modules, token_dim]
+        let folded = folded * per_module_scale(&self.key, modules.codes);
+        let scores = folded.matmul(&x.transpose(-2, -1)) / (self.head_dim as f64).sqrt();
+        let weights = tokens.mask_scores(scores).softmax(-1, None::<Kind>); // [batch, heads, modules, tokens]
+        ctx.record("read_in.attention", &weights);
+
+        let read = weights.matmul(&x) * per_module_scale(&self.value, modules.codes);
+        let message = heads::merge(&read.matmul(&self.per_head(&self.value).transpose(-2, -1)));
+        let message = match self.value.bias() {
+            Some(bias) => message + bias,
+            None => message,
+        };
+        let update = self.drop_path.forward(self.exit.forward(&message, modules.codes)?, ctx)?;
+        Ok(if self.residual { modules.states + update } else { update })
+    }
+
+    /// Weight of a projector by head, `[heads, head_dim, token_dim]`.
+    fn per_head(&self, projector: &ModFc) -> Tensor {
+        projector.weight().view([self.heads, self.head_dim, self.token_dim])
+    }
+}
+
+/// Scale of a projector with a dimension for heads, `[1 or batch, 1, modules, token_dim]`.
+fn per_module_scale(projector: &ModFc, codes: &Tensor) -> Tensor {
+    let scale = projector.scale(codes);
+    if scale.dim() == 2 { scale.unsqueeze(0).unsqueeze(0) } else { scale.unsqueeze(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::StreamNoise;
+    use crate::params::ParamStore;
+    use nac_core::rng::Streams;
+    use tch::Device;
+
+    const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
+
+    /// The definition, with a key and a value for every module and token.
+    fn reference(layer: &ReadInAttention, states: &Tensor, codes: &Tensor, tokens: &Tensor) -> Tensor {
+        let x = layer.sender_norm.forward(tokens).unsqueeze(2); // [batch, tokens, 1, dim]
+        let project = |projector: &ModFc| {
+            let scaled = &x * projector.scale(codes); // [batch, tokens, modules, dim]
+            scaled.linear(projector.weight(), projector.bias())
+        };
+        let (keys, values) = (project(&layer.key), project(&layer.value));
+        let query = layer.query.forward(&layer.receiver_norm.forward(states), codes).unwrap();
+        let mut heads = Vec::new();
+        for head in 0..layer.heads {
+            let part = |t: &Tensor| t.narrow(-1, head * layer.head_dim, layer.head_dim);
+            let scores = (part(&keys) * part(&query).unsqueeze(1)).sum_dim_intlist([-1].as_slice(), false, None);
+            let weights = (scores / (layer.head_dim as f64).sqrt()).softmax(1, None::<Kind>);
+            heads.push((weights.unsqueeze(-1) * part(&values)).sum_dim_intlist([1].as_slice(), false, None));
+        }
+        states + layer.exit.forward(&Tensor::cat(&heads, -1), codes).unwrap()
+    }
+
+    #[test]
+    fn folding_equals_the_definition_with_biases_and_several_heads() {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Double, 2);
+        let config = ReadInAttentionConfig { heads: 3, head_dim: 4, residual: true, qkv_bias: true };
+        let drop_path = DropPath::new("d", 0.0).unwrap();
+        let mod_fc = ModFcConfig { scale_gain: 0.7, ..Default::default() };
+        let layer = ReadInAttention::new(store.root(), 10, 8, 6, &config, &mod_fc, drop_path).unwrap();
+        tch::no_grad(|| {
+            for projector in [&layer.query, &layer.key, &layer.value] {
+                let _ = projector.bias().unwrap().shallow_clone().normal_(0.0, 1.0);
+            }
+        });
+        let states = Tensor::randn([2, 5, 8], DOUBLE);
+        let codes = Tensor::randn([5, 6], DOUBLE);
+        let tokens = Tensor::randn([2, 7, 10], DOUBLE);
+        let mut noise = StreamNoise::new(Streams::new(0));
+        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let modules = ModuleStates { states: &states, signatures: &codes, codes: &codes };
+        let folded = layer.forward(&modules, &Tokens::new(tokens.shallow_clone()).unwrap(), &mut ctx).unwrap();
+        let error = (folded - reference(&layer, &states, &codes, &tokens)).abs().max().double_value(&[]);
+        assert!(error < 1e-12, "worst error {error}");
+    }
+
+    #[test]
+    fn padding_does_not_change_the_result() {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Double, 2);
+        let config = ReadInAttentionConfig { head_dim: 4, ..Default::default() };
+        let drop_path = DropPath::new("d", 0.0).unwrap();
+        let layer =
+            ReadInAttention::new(store.root(), 10, 8, 6, &config, &ModFcConfig::default(), drop_path).unwrap();
+        let (states, codes) = (Tensor::randn([1, 5, 8], DOUBLE), Tensor::randn([5, 6], DOUBLE));
+        let tokens = Tensor::randn([1, 7, 10], DOUBLE);
+        let padded = Tensor::cat(&[&tokens, &Tensor::randn([1, 3, 10], DOUBLE)], 1);
+        let mask = Tensor::arange(10, (Kind::Int64, Device::Cpu)).lt(7).unsqueeze(0);
+        let mut noise = StreamNoise::new(Streams::new(0));
+        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let modules = ModuleStates { states: &states, signatures: &codes, codes: &codes };
+        let plain = layer.forward(&modules, &Tokens::new(tokens).unwrap(), &mut ctx).unwrap();
+        let masked = layer.forward(&modules, &Tokens::masked(padded, mask).unwrap(), &mut ctx).unwrap();
+        assert!(plain.allclose(&masked, 1e-12, 1e-12, false));
+    }
+}

@@ -1,0 +1,166 @@
+//! What a forward pass needs besides its inputs: mode, noise, and a place for named intermediates.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use nac_core::rng::Streams;
+use tch::{Device, Kind, Tensor};
+
+use crate::error::{ModuleError, Result};
+
+/// Source of the random draws of a forward pass.
+pub trait Noise {
+    /// Draws from the uniform distribution on `[0, 1)`.
+    ///
+    /// `name` is the parameter path of the layer that asks, so that layers do not share a stream.
+    ///
+    /// # Errors
+    /// The source cannot deliver this shape.
+    fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor>;
+}
+
+/// Noise from named streams: a pure function of the streams' seed and the layer's name.
+///
+/// On the CPU values come from ChaCha8 streams. On other devices drawing them on the host would be the
+/// bottleneck, so libtorch's generator of that device is seeded from the stream instead.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamNoise {
+    streams: Streams,
+}
+
+impl StreamNoise {
+    /// Noise drawn from `streams`; give each training step a child of its own.
+    pub fn new(streams: Streams) -> Self {
+        Self { streams }
+    }
+}
+
+impl Noise for StreamNoise {
+    fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+        if device != Device::Cpu {
+            tch::manual_seed((self.streams.derive(name) >> 1) as i64);
+            return Ok(Tensor::f_rand(shape, (kind, device))?);
+        }
+        let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
+        let mut stream = self.streams.stream(name);
+        if kind == Kind::Double {
+            let mut values = vec![0.0_f64; count];
+            stream.fill_uniform_f64(&mut values);
+            return Ok(Tensor::f_from_slice(&values)?.f_view(shape)?);
+        }
+        let mut values = vec![0.0_f32; count];
+        stream.fill_uniform(&mut values);
+        Ok(Tensor::f_from_slice(&values)?.f_view(shape)?.f_to_kind(kind)?)
+    }
+}
+
+/// Noise replayed from recorded tensors, in call order. For tests and comparisons.
+#[derive(Debug, Default)]
+pub struct RecordedNoise {
+    draws: VecDeque<Tensor>,
+}
+
+impl RecordedNoise {
+    /// Replays `draws` in order.
+    pub fn new(draws: impl IntoIterator<Item = Tensor>) -> Self {
+        Self { draws: draws.into_iter().collect() }
+    }
+
+    /// Draws not asked for yet.
+    pub fn remaining(&self) -> usize {
+        self.draws.len()
+    }
+}
+
+impl Noise for RecordedNoise {
+    fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+        let found = self.draws.pop_front().map(|t| t.to_kind(kind).to_device(device));
+        match found {
+            Some(tensor) if tensor.size() == shape => Ok(tensor),
+            other => Err(ModuleError::Shape {
+                op: "RecordedNoise",
+                name: name.to_owned(),
+                expected: format!("{shape:?}"),
+                found: other.map(|t| t.size()).unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+/// Mode, noise and named intermediates of one forward pass.
+pub struct ForwardContext<'a> {
+    training: bool,
+    noise: &'a mut dyn Noise,
+    intermediates: Option<BTreeMap<String, Tensor>>,
+}
+
+impl std::fmt::Debug for ForwardContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ForwardContext").field("training", &self.training).finish_non_exhaustive()
+    }
+}
+
+impl<'a> ForwardContext<'a> {
+    /// A training pass: links are sampled, drop-path is active.
+    pub fn training(noise: &'a mut dyn Noise) -> Self {
+        Self { training: true, noise, intermediates: None }
+    }
+
+    /// An evaluation pass.
+    pub fn evaluation(noise: &'a mut dyn Noise) -> Self {
+        Self { training: false, noise, intermediates: None }
+    }
+
+    /// Keeps the tensors that layers [`record`](Self::record).
+    #[must_use]
+    pub fn with_intermediates(mut self) -> Self {
+        self.intermediates = Some(BTreeMap::new());
+        self
+    }
+
+    /// Whether this is a training pass.
+    pub fn is_training(&self) -> bool {
+        self.training
+    }
+
+    /// Uniform draws for the layer `name`. See [`Noise::uniform`].
+    ///
+    /// # Errors
+    /// The source cannot deliver this shape.
+    pub fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+        self.noise.uniform(name, shape, kind, device)
+    }
+
+    /// Offers an intermediate under a name; free unless somebody asked for intermediates.
+    pub fn record(&mut self, name: &str, tensor: &Tensor) {
+        if let Some(kept) = &mut self.intermediates {
+            kept.insert(name.to_owned(), tensor.shallow_clone());
+        }
+    }
+
+    /// Takes what was recorded.
+    pub fn take_intermediates(&mut self) -> BTreeMap<String, Tensor> {
+        self.intermediates.take().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stream_noise_depends_on_name_and_seed_only() {
+        let draw = |seed, name| {
+            StreamNoise::new(Streams::new(seed)).uniform(name, &[4, 3], Kind::Float, Device::Cpu).unwrap()
+        };
+        assert_eq!(draw(1, "a"), draw(1, "a"));
+        assert_ne!(draw(1, "a"), draw(1, "b"));
+        assert_ne!(draw(1, "a"), draw(2, "a"));
+    }
+
+    #[test]
+    fn recorded_noise_refuses_another_shape() {
+        let mut noise = RecordedNoise::new([Tensor::zeros([2], (Kind::Float, Device::Cpu))]);
+        assert!(noise.uniform("a", &[3], Kind::Float, Device::Cpu).is_err());
+        assert!(noise.uniform("a", &[3], Kind::Float, Device::Cpu).is_err(), "exhausted");
+    }
+}

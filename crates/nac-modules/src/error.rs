@@ -1,0 +1,110 @@
+//! What can go wrong while building or running a module.
+
+use std::path::PathBuf;
+
+/// Error of every fallible function of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum ModuleError {
+    /// An operand has the wrong shape.
+    #[error("{op}: `{name}` must have shape {expected}, found {found:?}")]
+    Shape {
+        /// Operation that refused the operand.
+        op: &'static str,
+        /// Name of the operand.
+        name: String,
+        /// Expected shape in words, such as `[batch, modules, 384]`.
+        expected: String,
+        /// Shape that was passed.
+        found: Vec<i64>,
+    },
+    /// A setting has a value that makes no sense.
+    #[error("invalid setting `{name}` = {value}: {reason}")]
+    Setting {
+        /// Name of the setting, as in the configuration.
+        name: String,
+        /// Offending value.
+        value: String,
+        /// Why it is refused.
+        reason: String,
+    },
+    /// A model input the tokenizer needs was not passed.
+    #[error("model input `{name}` is missing; present: {present:?}")]
+    MissingInput {
+        /// Name that was looked up.
+        name: String,
+        /// Names that were passed.
+        present: Vec<String>,
+    },
+    /// Two parameters ask for one name.
+    #[error("parameter name `{name}` is used twice")]
+    DuplicateParameter {
+        /// Full dotted path.
+        name: String,
+    },
+    /// A set of weights does not fit a model. All mismatches are listed at once.
+    #[error("{}", describe_mismatch(.source_name, .missing, .unexpected, .misshaped))]
+    Weights {
+        /// Where the weights come from.
+        source_name: String,
+        /// Names the model has and the weights lack.
+        missing: Vec<String>,
+        /// Names the weights have and the model lacks.
+        unexpected: Vec<String>,
+        /// `name: expected [..], found [..]`.
+        misshaped: Vec<String>,
+    },
+    /// A weight file cannot be read or written.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Kernel math refused its input.
+    #[error(transparent)]
+    Core(#[from] nac_core::CoreError),
+    /// libtorch reported an error.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+    /// The requested device cannot be used.
+    #[error("device `{device}` cannot be used: {reason}")]
+    Device {
+        /// Device as asked for.
+        device: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, ModuleError>;
+
+fn describe_mismatch(source: &str, missing: &[String], unexpected: &[String], misshaped: &[String]) -> String {
+    let mut text = format!("weights from {source} do not fit the model");
+    for (what, names) in [("missing", missing), ("unexpected", unexpected), ("wrong shape", misshaped)] {
+        if !names.is_empty() {
+            text.push_str(&format!("\n  {what} ({}): {}", names.len(), names.join(", ")));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weight_mismatch_lists_all_three_kinds() {
+        let error = ModuleError::Weights {
+            source_name: "last.safetensors".into(),
+            missing: vec!["a.b".into()],
+            unexpected: vec!["c".into(), "d".into()],
+            misshaped: vec!["e: expected [2], found [3]".into()],
+        };
+        let text = error.to_string();
+        assert!(text.contains("missing (1): a.b"));
+        assert!(text.contains("unexpected (2): c, d"));
+        assert!(text.contains("wrong shape (1): e: expected [2], found [3]"));
+    }
+}

@@ -1,0 +1,71 @@
+//! Drop-path (stochastic depth): leaves a residual branch out for whole examples while training.
+
+use tch::Tensor;
+
+use crate::context::ForwardContext;
+use crate::error::{ModuleError, Result};
+
+/// Zeroes a residual branch per example with a probability, and scales the kept ones to keep the mean.
+#[derive(Debug, Clone)]
+pub struct DropPath {
+    probability: f64,
+    name: String,
+}
+
+impl DropPath {
+    /// Drops with `probability` in `[0, 1)`. `name` is the layer's stream of noise.
+    ///
+    /// # Errors
+    /// The probability is outside `[0, 1)`.
+    pub fn new(name: impl Into<String>, probability: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&probability) {
+            return Err(ModuleError::Setting {
+                name: "drop_path".into(),
+                value: probability.to_string(),
+                reason: "must be at least 0 and below 1".into(),
+            });
+        }
+        Ok(Self { probability, name: name.into() })
+    }
+
+    /// Applies drop-path in training, nothing in evaluation.
+    ///
+    /// # Shapes
+    /// - branch: `[batch, ...]`
+    /// - output: as branch
+    ///
+    /// # Errors
+    /// The source of noise fails.
+    pub fn forward(&self, branch: Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
+        if self.probability == 0.0 || !ctx.is_training() {
+            return Ok(branch);
+        }
+        let keep = 1.0 - self.probability;
+        let mut shape = vec![1; branch.dim()];
+        shape[0] = branch.size()[0];
+        let uniform = ctx.uniform(&self.name, &shape, branch.kind(), branch.device())?;
+        let mask = (uniform + keep).floor() / keep;
+        Ok(branch * mask)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::RecordedNoise;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn drops_whole_examples_and_keeps_the_mean() {
+        let layer = DropPath::new("x", 0.4).unwrap();
+        let draws = Tensor::from_slice(&[0.1_f32, 0.39, 0.41, 0.9]).view([4, 1]);
+        let branch = Tensor::ones([4, 3], (Kind::Float, Device::Cpu));
+        let mut noise = RecordedNoise::new([draws]);
+        let dropped = layer.forward(branch.shallow_clone(), &mut ForwardContext::training(&mut noise)).unwrap();
+        let rows = Vec::<f32>::try_from(dropped.select(1, 0)).unwrap();
+        assert_eq!(rows, [0.0, 0.0, 1.0 / 0.6, 1.0 / 0.6]);
+        let kept = layer.forward(branch.shallow_clone(), &mut ForwardContext::evaluation(&mut noise)).unwrap();
+        assert_eq!(kept, branch);
+        assert!(DropPath::new("x", 1.0).is_err());
+    }
+}

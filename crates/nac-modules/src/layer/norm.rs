@@ -1,0 +1,46 @@
+//! Layer normalisation over the last dimension.
+
+use tch::Tensor;
+
+use crate::error::Result;
+use crate::params::{Init, Scope};
+use crate::shape;
+
+/// PyTorch's default epsilon, used by every layer norm of the circuit.
+const EPSILON: f64 = 1e-5;
+
+/// Layer norm with learned gain and bias. Parameters `weight` and `bias`, both `[dim]`.
+#[derive(Debug)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    dim: i64,
+}
+
+impl LayerNorm {
+    /// A layer that starts as plain normalisation.
+    ///
+    /// # Errors
+    /// `dim` is zero or a name is taken.
+    pub fn new(mut scope: Scope<'_>, dim: usize) -> Result<Self> {
+        let dim = shape::positive("dim", dim)?;
+        let weight = scope.parameter("weight", &[dim], Init::Ones)?;
+        let bias = scope.parameter("bias", &[dim], Init::Zeros)?;
+        Ok(Self { weight, bias, dim })
+    }
+
+    /// Normalises the last dimension.
+    ///
+    /// # Shapes
+    /// - x: `[..., dim]`
+    /// - output: as x
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.layer_norm([self.dim], Some(&self.weight), Some(&self.bias), EPSILON, false)
+    }
+}
+
+/// Layer norm without learned gain and bias, epsilon 1e-5.
+pub(crate) fn normalise_last(x: &Tensor) -> Tensor {
+    let dim = x.size().last().copied().unwrap_or(1);
+    x.layer_norm([dim], None::<&Tensor>, None::<&Tensor>, EPSILON, false)
+}

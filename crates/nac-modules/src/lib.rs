@@ -1,0 +1,60 @@
+//! Layers and circuits of Neural Attentive Circuits (NAC, arXiv 2210.08031) on libtorch.
+//!
+//! ```text
+//! inputs ──► tokenizer ──► read-in ──► propagator × L ──► read-out ──► confidence pooling ──► logits
+//!                             ▲             ▲                 ▲
+//! inputs ─► circuit generator: signatures (who talks to whom), codes (what each computes), initial states
+//! ```
+//!
+//! - [`params`]: parameters under unique dotted names, with seeded initial values.
+//! - [`tokenizer`], [`generator`], [`circuit`], [`head`]: the boxes above; [`model`] joins them.
+//! - [`attention`], [`layer`]: what the boxes are made of.
+//! - [`baseline`]: Perceiver IO, the paper's control.
+//! - [`context`]: mode, noise and named intermediates of a forward pass.
+//!
+//! Modules are the paper's modules; `[batch, modules, dim]` is the usual shape of their states.
+//!
+//! ```
+//! use nac_core::rng::Streams;
+//! use nac_modules::context::{ForwardContext, StreamNoise};
+//! use nac_modules::model::{InputSpec, Inputs, ModelConfig, build_model};
+//! use nac_modules::params::ParamStore;
+//! use tch::{Device, Kind, Tensor};
+//!
+//! let mut config = ModelConfig::default();
+//! config.circuit.modules = 16;
+//! config.circuit.state_dim = 32;
+//! config.circuit.propagators = 2;
+//! let store = ParamStore::new(Device::Cpu, Kind::Float, 42);
+//! let input = InputSpec::Image { channels: 3, height: 32, width: 32 };
+//! let model = build_model(store, &config, input, 10)?;
+//!
+//! let image = Tensor::zeros([4, 3, 32, 32], (Kind::Float, Device::Cpu));
+//! let mut noise = StreamNoise::new(Streams::new(42));
+//! let output = model.forward(&Inputs::new().with("image", image), &mut ForwardContext::evaluation(&mut noise))?;
+//! assert_eq!(output.logits.size(), [4, 10]);
+//! # Ok::<(), nac_modules::ModuleError>(())
+//! ```
+//!
+//! This crate links libtorch 2.11.0 through `tch` 0.24; see the book's page on set-up.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod attention;
+pub mod baseline;
+pub mod circuit;
+pub mod context;
+pub mod device;
+mod error;
+pub mod generator;
+pub mod head;
+pub mod layer;
+pub mod model;
+pub mod params;
+mod shape;
+pub mod testing;
+pub mod tokenizer;
+mod tokens;
+
+pub use error::{ModuleError, Result};
+pub use tokens::Tokens;

@@ -1,0 +1,43 @@
+//! Settings of a model, as they stand in a TOML file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::baseline::PerceiverIoConfig;
+use crate::circuit::CircuitConfig;
+use crate::tokenizer::{ConvNextConfig, EmbeddingConfig};
+
+/// Which model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// A Neural Attentive Circuit.
+    #[default]
+    Nac,
+    /// The Perceiver IO baseline.
+    PerceiverIo,
+}
+
+impl std::fmt::Display for ModelKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nac => "nac",
+            Self::PerceiverIo => "perceiver-io",
+        })
+    }
+}
+
+/// Settings of the model. Only the tables that its kind and its input need are used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Which model. Default `nac`.
+    pub kind: ModelKind,
+    /// Tokenizer of image inputs.
+    pub convnext: ConvNextConfig,
+    /// Tokenizer of sequence inputs.
+    pub embedding: EmbeddingConfig,
+    /// The circuit, for kind `nac`.
+    pub circuit: CircuitConfig,
+    /// The baseline, for kind `perceiver-io`.
+    pub perceiver_io: PerceiverIoConfig,
+}

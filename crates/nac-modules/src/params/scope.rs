@@ -1,0 +1,60 @@
+//! A place in the tree of parameter names.
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Init, ParamStore, Role};
+use crate::error::Result;
+
+/// A dotted prefix in a [`ParamStore`]; layers create their parameters below it.
+#[derive(Debug)]
+pub struct Scope<'a> {
+    store: &'a mut ParamStore,
+    prefix: String,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn new(store: &'a mut ParamStore, prefix: String) -> Self {
+        Self { store, prefix }
+    }
+
+    /// The scope `name` below this one.
+    pub fn sub(&mut self, name: impl std::fmt::Display) -> Scope<'_> {
+        let prefix = self.join(&name.to_string());
+        Scope::new(self.store, prefix)
+    }
+
+    /// A trained parameter.
+    ///
+    /// # Errors
+    /// The name is taken, or `init` does not suit `shape`.
+    pub fn parameter(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.store.insert(self.join(name), shape, init, Role::Parameter)
+    }
+
+    /// A buffer: saved with the model, not trained.
+    ///
+    /// # Errors
+    /// The name is taken, or `init` does not suit `shape`.
+    pub fn buffer(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        self.store.insert(self.join(name), shape, init, Role::Buffer)
+    }
+
+    /// Dotted path of this scope; also the name of a layer's stream of noise.
+    pub fn path(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Device of the store.
+    pub fn device(&self) -> Device {
+        self.store.device()
+    }
+
+    /// Floating-point kind of the store.
+    pub fn kind(&self) -> Kind {
+        self.store.kind()
+    }
+
+    fn join(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+}

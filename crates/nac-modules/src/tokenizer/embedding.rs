@@ -1,0 +1,134 @@
+//! Sequence tokenizer: a learned vector per symbol beside a learned vector per position.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::Tokenizer;
+use crate::context::ForwardContext;
+use crate::error::{ModuleError, Result};
+use crate::model::Inputs;
+use crate::params::{Init, Scope};
+use crate::shape;
+use crate::tokens::Tokens;
+
+/// Settings of the sequence tokenizer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddingConfig {
+    /// Features per symbol. Default 192.
+    pub dim: usize,
+    /// Features per position. Default 64.
+    pub position_dim: usize,
+}
+
+impl Default for EmbeddingConfig {
+    fn default() -> Self {
+        Self { dim: 192, position_dim: 64 }
+    }
+}
+
+/// Symbol and position embeddings. Parameters `embedding.weight`, `[vocabulary, dim]`, and `positions`,
+/// `[max_len, position_dim]`.
+///
+/// Reads the input `tokens`, `[batch, length]`, integers; the padding symbol is masked out.
+#[derive(Debug)]
+pub struct EmbeddingTokenizer {
+    embedding: Tensor,
+    positions: Tensor,
+    pad: i64,
+    token_dim: usize,
+}
+
+impl EmbeddingTokenizer {
+    /// A tokenizer for sequences of up to `max_len` of `vocabulary` symbols, of which `pad` is padding.
+    ///
+    /// # Errors
+    /// A size is zero or a name is taken.
+    pub fn new(
+        mut scope: Scope<'_>,
+        vocabulary: usize,
+        max_len: usize,
+        pad: i64,
+        config: &EmbeddingConfig,
+    ) -> Result<Self> {
+        let start = Init::Normal { std: 1.0 };
+        let size = [shape::positive("vocabulary", vocabulary)?, shape::positive("dim", config.dim)?];
+        let embedding = scope.sub("embedding").parameter("weight", &size, start)?;
+        let size =
+            [shape::positive("max_len", max_len)?, shape::positive("position_dim", config.position_dim)?];
+        let positions = scope.parameter("positions", &size, start)?;
+        Ok(Self { embedding, positions, pad, token_dim: config.dim + config.position_dim })
+    }
+
+    fn check(&self, symbols: &Tensor) -> Result<()> {
+        let max_len = self.positions.size()[0];
+        let size = symbols.size();
+        if size.len() != 2 || size[1] > max_len || size[1] == 0 {
+            return Err(ModuleError::Shape {
+                op: "EmbeddingTokenizer",
+                name: "tokens".into(),
+                expected: format!("[batch, 1..={max_len}]"),
+                found: size,
+            });
+        }
+        if symbols.numel() == 0 {
+            return Ok(());
+        }
+        let (low, high) = (symbols.min().int64_value(&[]), symbols.max().int64_value(&[]));
+        let vocabulary = self.embedding.size()[0];
+        if low < 0 || high >= vocabulary {
+            return Err(ModuleError::Setting {
+                name: "tokens".into(),
+                value: format!("{low}..={high}"),
+                reason: format!("symbols must lie in 0..{vocabulary}"),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Tokenizer for EmbeddingTokenizer {
+    fn token_dim(&self) -> usize {
+        self.token_dim
+    }
+
+    fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
+        let symbols = inputs.get("tokens")?.f_to_kind(Kind::Int64)?;
+        self.check(&symbols)?;
+        let (batch, length) = (symbols.size()[0], symbols.size()[1]);
+        let embedded = Tensor::f_embedding(&self.embedding, &symbols, -1, false, false)?;
+        let positions = self.positions.narrow(0, 0, length).unsqueeze(0).expand([batch, -1, -1], false);
+        let tokens = Tensor::cat(&[embedded, positions], -1);
+        ctx.record("tokens", &tokens);
+        Tokens::masked(tokens, symbols.ne(self.pad))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::StreamNoise;
+    use crate::params::ParamStore;
+    use nac_core::rng::Streams;
+    use tch::Device;
+
+    #[test]
+    fn masks_padding_and_refuses_foreign_symbols() {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 1);
+        let config = EmbeddingConfig { dim: 4, position_dim: 2 };
+        let tokenizer = EmbeddingTokenizer::new(store.root(), 5, 6, 0, &config).unwrap();
+        let mut noise = StreamNoise::new(Streams::new(0));
+        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let mut run = |values: &[i64], shape: [i64; 2]| {
+            let inputs = Inputs::new().with("tokens", Tensor::from_slice(values).view(shape));
+            tokenizer.tokenize(&inputs, &mut ctx)
+        };
+        let tokens = run(&[1, 2, 0, 4, 0, 0], [2, 3]).unwrap();
+        assert_eq!(tokens.values().size(), [2, 3, 6]);
+        let mask = Vec::<bool>::try_from(tokens.mask().unwrap().flatten(0, 1)).unwrap();
+        assert_eq!(mask, [true, true, false, true, false, false]);
+        assert!(run(&[5], [1, 1]).unwrap_err().to_string().contains("0..5"));
+        assert!(run(&[-1], [1, 1]).is_err());
+        assert!(run(&[1; 7], [1, 7]).unwrap_err().to_string().contains("1..=6"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Reading recordings of the reference implementation and comparing with them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use nac_modules::context::RecordedNoise;
+use nac_modules::params::{ParamStore, TensorFile};
+use tch::{Kind, Tensor};
+
+/// A gradient or output may differ by this many times the recording's own float32 rounding noise …
+const NOISE_FACTOR: f64 = 4.0;
+/// … plus this share of the tensor's largest value …
+const FLOOR: f64 = 2e-6;
+/// … or this share of a single number, for which one recorded rounding error is a poor estimate.
+const FLOOR_OF_SCALAR: f64 = 1e-5;
+
+/// One recording: tensors and the facts about them.
+pub(crate) struct Recording {
+    name: String,
+    tensors: BTreeMap<String, Tensor>,
+    facts: serde_json::Value,
+}
+
+impl Recording {
+    /// Reads the recording `name` that lies beside the tests.
+    pub(crate) fn open(name: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+        let tensors = TensorFile::read(&folder.join(format!("{name}.safetensors"))).unwrap().tensors;
+        let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+        Self { name: name.to_owned(), tensors, facts: serde_json::from_str(&text).unwrap() }
+    }
+
+    /// An input whose gradient is recorded too, if it is of floating point.
+    pub(crate) fn input(&self, name: &str) -> Tensor {
+        let tensor = &self.tensors[&format!("in.{name}")];
+        let copy = tensor.copy();
+        if copy.kind() == Kind::Float { copy.set_requires_grad(true) } else { copy }
+    }
+
+    /// A recorded parameter.
+    pub(crate) fn parameter(&self, name: &str) -> Tensor {
+        self.tensors[&format!("param.{name}")].shallow_clone()
+    }
+
+    /// The recorded noise in call order.
+    pub(crate) fn noise(&self) -> RecordedNoise {
+        let order = self.facts["noise_in_call_order"].as_array().unwrap();
+        RecordedNoise::new(order.iter().map(|name| self.tensors[name.as_str().unwrap()].copy()))
+    }
+
+    /// Overwrites all parameters; every recorded one must exist and the other way round.
+    pub(crate) fn load(&self, store: &mut ParamStore) {
+        let tensors = self.tensors.iter();
+        let tensors =
+            tensors.filter_map(|(name, t)| Some((name.strip_prefix("param.")?.to_owned(), t.shallow_clone())));
+        store.import(&self.name, &tensors.collect()).unwrap();
+    }
+
+    /// Checks one tensor, by its name in the recording.
+    pub(crate) fn check(&self, name: &str, ours: &Tensor) {
+        let recorded = &self.tensors[name];
+        assert_eq!(ours.size(), recorded.size(), "{}: shape of {name}", self.name);
+        let largest = recorded.abs().max().double_value(&[]);
+        let noise = self.facts["f32_vs_f64"][name]["max_abs_err"].as_f64().unwrap_or(0.0);
+        let floor = if recorded.numel() == 1 { FLOOR_OF_SCALAR } else { FLOOR };
+        let allowed = NOISE_FACTOR * noise + floor * largest + 1e-12;
+        let error = (ours - recorded).abs().max().double_value(&[]);
+        assert!(error <= allowed, "{}: {name} differs by {error:e}, allowed {allowed:e}", self.name);
+    }
+
+    /// Checks every recorded gradient of inputs and parameters below `prefix` (`grad.` for one loss).
+    pub(crate) fn check_gradients(&self, prefix: &str, inputs: &[(&str, &Tensor)], store: Option<&ParamStore>) {
+        let mut checked = 0;
+        for name in self.tensors.keys() {
+            let Some(rest) = name.strip_prefix(prefix) else { continue };
+            let gradient = if let Some(input) = rest.strip_prefix("in.") {
+                inputs.iter().find(|(n, _)| *n == input).unwrap_or_else(|| panic!("no input {input}")).1.grad()
+            } else if let Some(parameter) = rest.strip_prefix("param.") {
+                store.unwrap().get(parameter).unwrap_or_else(|| panic!("no parameter {parameter}")).grad()
+            } else {
+                continue;
+            };
+            assert!(gradient.defined(), "{}: {name} has no gradient", self.name);
+            self.check(name, &gradient);
+            checked += 1;
+        }
+        assert!(checked > 0, "{}: nothing below {prefix}", self.name);
+    }
+
+    /// Sum of squares, the loss of most recordings.
+    pub(crate) fn square_loss(&self, output: &str, ours: &Tensor) {
+        self.check(&format!("out.{output}"), ours);
+        let loss = ours.square().sum(Kind::Float);
+        self.check("out.loss", &loss);
+        loss.backward();
+    }
+}

@@ -1,0 +1,48 @@
+//! `cargo xtask`: the one entry point of this workspace, from an empty machine to the report.
+//!
+//! `cli` says which commands there are; one file or folder holds each of them.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod check;
+mod cli;
+mod data;
+mod doctor;
+mod nac;
+mod progress;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Setup(options) => setup::run(&workspace, &options),
+        Command::Doctor => doctor::run(&workspace),
+        Command::Test(options) => test::run(&workspace, &options),
+        Command::Check(options) => check::run(&workspace, &options),
+        Command::Data(command) => data::run(command),
+        Command::Train(rest) => nac::run(&workspace, Some("train"), &rest.args),
+        Command::Eval(rest) => nac::run(&workspace, Some("eval"), &rest.args),
+        Command::ReproducePaper(rest) => nac::run(&workspace, Some("reproduce-paper"), &rest.args),
+        Command::Nac(rest) => nac::run(&workspace, None, &rest.args),
+        Command::Bench(rest) => nac::bench(&workspace, &rest.args),
+    }
+}
