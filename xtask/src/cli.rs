@@ -8,7 +8,11 @@ use clap::{Args, Parser, Subcommand};
 /// The one entry point of this workspace. It needs cargo, a C++ compiler and, to get libtorch, python3
 /// with pip; `cargo xtask doctor` says what is there and how to mend what is not.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -104,13 +108,20 @@ pub(crate) enum DataCommand {
         /// Folder to put it in
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
+        /// Another address of the archive, tried first; may be given several times
+        #[arg(long, value_name = "URL")]
+        mirror: Vec<String>,
     },
 }
 
 /// Arguments handed on as they are.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Rest {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARGS"
+    )]
     pub(crate) args: Vec<OsString>,
 }
 
@@ -160,9 +171,14 @@ Options:
 
     #[test]
     fn arguments_of_nac_pass_untouched() {
-        let words = ["xtask", "train", "--config", "a b.toml", "--set", "x=1", "--help", "-v"];
+        let words = [
+            "xtask", "train", "--config", "a b.toml", "--set", "x=1", "--help", "-v",
+        ];
         assert_eq!(rest(&words), words[2..]);
-        assert_eq!(rest(&["xtask", "nac", "--", "data", "list"]), ["data", "list"]);
+        assert_eq!(
+            rest(&["xtask", "nac", "--", "data", "list"]),
+            ["data", "list"]
+        );
         assert_eq!(rest(&["xtask", "reproduce-paper"]), [""; 0]);
     }
 
@@ -174,7 +190,17 @@ Options:
 
     #[test]
     fn test_takes_arguments_of_cargo_after_two_dashes() {
-        let words = ["xtask", "test", "--data-dir", "d", "--", "-p", "nac-core", "--", "--nocapture"];
+        let words = [
+            "xtask",
+            "test",
+            "--data-dir",
+            "d",
+            "--",
+            "-p",
+            "nac-core",
+            "--",
+            "--nocapture",
+        ];
         match Cli::try_parse_from(words).unwrap().command {
             Command::Test(options) => {
                 assert_eq!(options.data_dir, Some("d".into()));

@@ -1,7 +1,109 @@
-//! x.
-use std::process::ExitCode;
-use anyhow::Result;
+//! `cargo xtask data`: which data sets are here, and getting the others. It needs no libtorch.
+
 use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use nac_data::DataDirs;
+use nac_data::fetch::{self, Found, Got, Listing};
+
 use crate::cli::DataCommand;
-pub(crate) fn run(_command: DataCommand) -> Result<ExitCode> { Ok(ExitCode::SUCCESS) }
-pub(crate) fn found(_d: Option<PathBuf>) -> Result<Vec<(String, Option<String>)>> { Ok(vec![]) }
+use crate::progress::{Console, amount};
+
+/// The command.
+pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
+    match command {
+        DataCommand::List { data_dir } => {
+            let dirs = DataDirs::discover(data_dir)?;
+            print!("{}", listing(&fetch::list(&dirs), &dirs));
+        }
+        DataCommand::Get {
+            name,
+            data_dir,
+            mirror,
+        } => {
+            let dirs = DataDirs::discover(data_dir)?;
+            let got = fetch::get(&name, &dirs, &mirror, &Console::new())?;
+            println!("{name}: {}", sentence(&got));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Name and place of each data set; no place if it must be downloaded first.
+pub(crate) fn found(data_dir: Option<PathBuf>) -> Result<Vec<(String, Option<String>)>> {
+    let dirs = DataDirs::discover(data_dir)?;
+    Ok(fetch::list(&dirs)
+        .into_iter()
+        .map(|set| (set.name, set.found.as_ref().map(place)))
+        .collect())
+}
+
+fn place(found: &Found) -> String {
+    match found {
+        Found::Folder(folder) => folder.display().to_string(),
+        Found::Archive(archive) => format!("{} (unpacked at first use)", archive.display()),
+        Found::Bundled => "part of this project".into(),
+        Found::Generated => "generated at first use".into(),
+    }
+}
+
+fn sentence(got: &Got) -> String {
+    match got {
+        Got::Found(folder) => format!("was already in {}, every file checked", folder.display()),
+        Got::Unpacked(folder) => format!("unpacked into {}", folder.display()),
+        Got::Downloaded(folder) => format!("downloaded into {}", folder.display()),
+        Got::Bundled => "is part of this project, there is nothing to get".into(),
+        Got::Generated => "is generated at first use, there is nothing to get".into(),
+    }
+}
+
+fn listing(sets: &[Listing], dirs: &DataDirs) -> String {
+    let mut text = String::new();
+    for set in sets {
+        let at = match &set.found {
+            Some(found) => place(found),
+            None => format!(
+                "not here: cargo xtask data get {} ({})",
+                set.name,
+                amount(set.bytes, "bytes")
+            ),
+        };
+        text += &format!(
+            "{}\n  what     {}\n  licence  {}\n  where    {at}\n",
+            set.name, set.title, set.licence
+        );
+    }
+    text += "\nlooked in, in this order:\n";
+    dirs.search()
+        .iter()
+        .fold(text, |text, dir| text + &format!("  {}\n", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_data_set_is_listed_with_its_place_or_the_command() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = DataDirs::new(Some(dir.path().into()), None, dir.path().join("cache"));
+        let text = listing(&fetch::list(&dirs), &dirs);
+        for part in [
+            "cargo xtask data get cifar10 (170.1 MB)",
+            "digits",
+            "listops",
+            "looked in",
+        ] {
+            assert!(text.contains(part), "{part} not in:\n{text}");
+        }
+        let folder = dir.path().join("cifar-10-batches-bin");
+        fs_err::create_dir(&folder).unwrap();
+        fs_err::write(folder.join("test_batch.bin"), "").unwrap();
+        let text = listing(&fetch::list(&dirs), &dirs);
+        assert!(
+            text.contains(&format!("where    {}", folder.display())),
+            "{text}"
+        );
+    }
+}

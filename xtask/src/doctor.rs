@@ -33,22 +33,40 @@ struct Row {
 
 impl Row {
     fn good(what: &'static str, found: impl Into<String>) -> Self {
-        Self { state: State::Good, what, found: found.into(), fix: None }
+        Self {
+            state: State::Good,
+            what,
+            found: found.into(),
+            fix: None,
+        }
     }
 
     fn note(what: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { state: State::Note, what, found: found.into(), fix: Some(fix.into()) }
+        Self {
+            state: State::Note,
+            what,
+            found: found.into(),
+            fix: Some(fix.into()),
+        }
     }
 
     fn bad(what: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { state: State::Bad, what, found: found.into(), fix: Some(fix.into()) }
+        Self {
+            state: State::Bad,
+            what,
+            found: found.into(),
+            fix: Some(fix.into()),
+        }
     }
 }
 
 /// The command; fails if something needed is missing.
 pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
     let mut rows = tools(workspace);
-    rows.extend(libtorch(&workspace.link(), workspace.user_libtorch().as_deref()));
+    rows.extend(libtorch(
+        &workspace.link(),
+        workspace.user_libtorch().as_deref(),
+    ));
     rows.extend(storage());
     print!("{}", table(&rows));
     if rows.iter().any(|row| row.state == State::Bad) {
@@ -66,13 +84,19 @@ fn tools(workspace: &Workspace) -> Vec<Row> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     rows.push(match output(Command::new(rustc).arg("--version")) {
         Ok(version) => Row::good("rustc", version.trim()),
-        Err(error) => Row::bad("rustc", format!("{error:#}"), "install Rust from https://rustup.rs"),
+        Err(error) => Row::bad(
+            "rustc",
+            format!("{error:#}"),
+            "install Rust from https://rustup.rs",
+        ),
     });
     rows.push(match prerequisites::compiler() {
         Ok(version) => Row::good("C++ compiler", version),
         Err(error) => {
             let text = error.to_string();
-            let (found, fix) = text.split_once(" Fix: ").unwrap_or((&text, prerequisites::COMPILER_FIX));
+            let (found, fix) = text
+                .split_once(" Fix: ")
+                .unwrap_or((&text, prerequisites::COMPILER_FIX));
             Row::bad("C++ compiler", found, fix)
         }
     });
@@ -81,7 +105,7 @@ fn tools(workspace: &Workspace) -> Vec<Row> {
         (Some(python), None) => Row::note(
             "python3, pip",
             format!("{python} without pip (only needed where a direct download fails)"),
-            "sudo apt-get install python3-pip",
+            python::PIP_FIX,
         ),
         (None, _) => Row::note(
             "python3, pip",
@@ -102,18 +126,32 @@ fn libtorch(link: &Path, own: Option<&Path>) -> Vec<Row> {
     let kind = found.as_ref().ok().map(|found| found.kind);
     match found {
         Ok(found) => {
-            let text = format!("{VERSION} ({}), from {from}: {}", found.kind.label(), found.root.display());
+            let text = format!(
+                "{VERSION} ({}), from {from}: {}",
+                found.kind.label(),
+                found.root.display()
+            );
             rows.push(Row::good("libtorch", text));
             let lib = found.root.join("lib");
-            rows.push(Row::good("run path", format!("{} is written into the programs built", lib.display())));
+            rows.push(Row::good(
+                "run path",
+                format!("{} is written into the programs built", lib.display()),
+            ));
         }
         Err(error) => {
-            let fix = if own.is_some() { "unset LIBTORCH" } else { "cargo xtask setup" };
+            let fix = if own.is_some() {
+                "unset LIBTORCH"
+            } else {
+                "cargo xtask setup"
+            };
             rows.push(Row::bad("libtorch", format!("{from}: {error:#}"), fix));
         }
     }
     match fs_err::read_link(link) {
-        Ok(target) => rows.push(Row::good("link .libtorch", format!("leads to {}", target.display()))),
+        Ok(target) => rows.push(Row::good(
+            "link .libtorch",
+            format!("leads to {}", target.display()),
+        )),
         Err(_) if link.is_dir() => rows.push(Row::good("link .libtorch", "is a folder of its own")),
         Err(_) => rows.push(Row::note(
             "link .libtorch",
@@ -139,17 +177,30 @@ fn storage() -> Vec<Row> {
             .into_iter()
             .map(|(name, place)| match place {
                 Some(place) => Row::good("data set", format!("{name}: {place}")),
-                None => Row::note("data set", format!("{name}: not here"), format!("cargo xtask data get {name}")),
+                None => Row::note(
+                    "data set",
+                    format!("{name}: not here"),
+                    format!("cargo xtask data get {name}"),
+                ),
             })
             .collect(),
-        Err(error) => vec![Row::note("data sets", format!("{error:#}"), "set NAC_DATA_DIR")],
+        Err(error) => vec![Row::note(
+            "data sets",
+            format!("{error:#}"),
+            "set NAC_DATA_DIR",
+        )],
     };
     rows.push(match cache::dir() {
         Ok(dir) => {
-            let free = cache::free_space(&dir).map_or("unknown".into(), |free| amount(free, "bytes"));
+            let free =
+                cache::free_space(&dir).map_or("unknown".into(), |free| amount(free, "bytes"));
             Row::good("cache", format!("{} ({free} free)", dir.display()))
         }
-        Err(error) => Row::bad("cache", format!("{error:#}"), "set NAC_CACHE_DIR to a folder with free space"),
+        Err(error) => Row::bad(
+            "cache",
+            format!("{error:#}"),
+            "set NAC_CACHE_DIR to a folder with free space",
+        ),
     });
     rows
 }
@@ -179,8 +230,11 @@ mod tests {
 
     #[test]
     fn each_problem_is_followed_by_its_fix() {
-        let rows =
-            [Row::good("cargo", "1.95"), Row::bad("C++ compiler", "none", "install g++"), Row::note("x", "y", "z")];
+        let rows = [
+            Row::good("cargo", "1.95"),
+            Row::bad("C++ compiler", "none", "install g++"),
+            Row::note("x", "y", "z"),
+        ];
         let expected = "ok    cargo         1.95\n\
                         BAD   C++ compiler  none\n                    fix: install g++\n\
                         note  x             y\n                    fix: z\n";

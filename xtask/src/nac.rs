@@ -9,10 +9,22 @@ use crate::setup;
 use crate::workspace::{Workspace, shown};
 
 /// `nac [subcommand] args…`, built with optimizations; with the set-up first, if needed.
-pub(crate) fn run(workspace: &Workspace, subcommand: Option<&str>, args: &[OsString]) -> Result<ExitCode> {
+pub(crate) fn run(
+    workspace: &Workspace,
+    subcommand: Option<&str>,
+    args: &[OsString],
+) -> Result<ExitCode> {
     setup::ensure(workspace)?;
     let mut command = workspace.cargo();
-    command.args(["run", "--release", "--package", "nac-train", "--bin", "nac", "--"]);
+    command.args([
+        "run",
+        "--release",
+        "--package",
+        "nac-train",
+        "--bin",
+        "nac",
+        "--",
+    ]);
     command.args(subcommand).args(args);
     replace(command)
 }

@@ -30,7 +30,10 @@ impl Console {
     /// Bars where standard error is a terminal and the environment does not say that this is CI.
     pub(crate) fn new() -> Self {
         let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
-        Self { bars: std::io::stderr().is_terminal() && !ci, state: Mutex::default() }
+        Self {
+            bars: std::io::stderr().is_terminal() && !ci,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -53,7 +56,12 @@ impl Progress for Console {
         if self.bars {
             state.bar = Some(bar(what, total, unit));
         } else {
-            eprintln!("{what}{}", total.map(|t| format!(" ({})", amount(t, unit))).unwrap_or_default());
+            eprintln!(
+                "{what}{}",
+                total
+                    .map(|t| format!(" ({})", amount(t, unit)))
+                    .unwrap_or_default()
+            );
         }
     }
 
@@ -75,7 +83,10 @@ impl Progress for Console {
         }
         if let Some(begun) = state.begun.take() {
             let (what, took) = (&state.what, begun.elapsed().as_secs_f64());
-            eprintln!("  {what}: {} in {took:.1} s", amount(state.done, state.unit));
+            eprintln!(
+                "  {what}: {} in {took:.1} s",
+                amount(state.done, state.unit)
+            );
         }
     }
 
@@ -106,7 +117,11 @@ fn line(done: u64, total: Option<u64>, unit: &str) -> String {
     match total {
         Some(total) if total > 0 => {
             let percent = (done.min(total) * 100) / total;
-            format!("{percent} % ({} of {})", amount(done, unit), amount(total, unit))
+            format!(
+                "{percent} % ({} of {})",
+                amount(done, unit),
+                amount(total, unit)
+            )
         }
         _ => amount(done, unit),
     }
@@ -136,7 +151,10 @@ mod tests {
 
     #[test]
     fn lines_show_percent_only_with_a_total() {
-        assert_eq!(line(250, Some(1_000), "files"), "25 % (250 files of 1000 files)");
+        assert_eq!(
+            line(250, Some(1_000), "files"),
+            "25 % (250 files of 1000 files)"
+        );
         assert_eq!(line(250, None, "files"), "250 files");
         assert_eq!(line(0, Some(0), "files"), "0 files");
     }

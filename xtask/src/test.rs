@@ -16,6 +16,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -36,13 +37,18 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
     let log = workspace.scratch()?.join("skipped.txt");
     fs_err::write(&log, "")?;
     let with_variables = |mut command: Command| {
-        command.envs(variables.iter().map(|(name, path)| (*name, path.as_path()))).env(SKIP_LOG, &log);
+        command
+            .envs(variables.iter().map(|(name, path)| (*name, path.as_path())))
+            .env(SKIP_LOG, &log);
         command
     };
 
     let mut failed: Vec<String> = Vec::new();
     let mut tests = with_variables(workspace.cargo_at_root());
-    tests.args(["test", "--workspace"]);
+    tests.arg("test");
+    if !picks_packages(&options.args) {
+        tests.arg("--workspace");
+    }
     if options.no_fail_fast {
         tests.arg("--no-fail-fast");
     }
@@ -54,7 +60,14 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
     if !options.no_examples && (failed.is_empty() || options.no_fail_fast) {
         for (package, example) in examples(workspace)? {
             let mut run = with_variables(workspace.cargo_at_root());
-            run.args(["run", "--quiet", "--package", &package, "--example", &example]);
+            run.args([
+                "run",
+                "--quiet",
+                "--package",
+                &package,
+                "--example",
+                &example,
+            ]);
             let result = status(&mut run)?;
             ran += 1;
             if !result.success() {
@@ -75,9 +88,23 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
     bail!("failed: {}", failed.join(", "))
 }
 
+/// Whether the arguments for `cargo test` name packages.
+fn picks_packages(args: &[OsString]) -> bool {
+    let mut of_cargo = args
+        .iter()
+        .take_while(|word| *word != "--")
+        .filter_map(|word| word.to_str());
+    of_cargo.any(|word| {
+        word.starts_with("--package") || (word.starts_with("-p") && !word.starts_with("--"))
+    })
+}
+
 /// The variables to set; a folder that is not there is an error, not a reason to skip.
 fn variables(options: &TestOptions) -> Result<Vec<(&'static str, PathBuf)>> {
-    let given = [(DATA_DIR, "--data-dir", &options.data_dir), (GOLDENS_DIR, "--goldens", &options.goldens)];
+    let given = [
+        (DATA_DIR, "--data-dir", &options.data_dir),
+        (GOLDENS_DIR, "--goldens", &options.goldens),
+    ];
     let mut variables = Vec::new();
     for (variable, option, dir) in given {
         if let Some(dir) = dir {
@@ -116,7 +143,10 @@ fn examples_in(metadata: &str) -> Result<Vec<(String, String)>> {
     let metadata: Metadata = serde_json::from_str(metadata)?;
     let mut all = Vec::new();
     for package in metadata.packages {
-        let examples = package.targets.into_iter().filter(|t| t.kind.iter().any(|k| k == "example"));
+        let examples = package
+            .targets
+            .into_iter()
+            .filter(|t| t.kind.iter().any(|k| k == "example"));
         all.extend(examples.map(|target| (package.name.clone(), target.name)));
     }
     all.sort();
@@ -124,12 +154,20 @@ fn examples_in(metadata: &str) -> Result<Vec<(String, String)>> {
 }
 
 fn skipped(log: &str) -> String {
-    let lines: BTreeSet<&str> = log.lines().filter(|line| line.starts_with("SKIPPED: ")).collect();
+    let lines: BTreeSet<&str> = log
+        .lines()
+        .filter(|line| line.starts_with("SKIPPED: "))
+        .collect();
     if lines.is_empty() {
         return "nothing was skipped for want of data\n".into();
     }
-    let head = format!("skipped for want of data: {} (give --data-dir and --goldens)\n", lines.len());
-    lines.into_iter().fold(head, |text, line| text + "  " + line + "\n")
+    let head = format!(
+        "skipped for want of data: {} (give --data-dir and --goldens)\n",
+        lines.len()
+    );
+    lines
+        .into_iter()
+        .fold(head, |text, line| text + "  " + line + "\n")
 }
 
 #[cfg(test)]
@@ -148,8 +186,17 @@ mod tests {
     }
 
     #[test]
+    fn packages_named_for_cargo_replace_the_workspace() {
+        let picks =
+            |words: &[&str]| picks_packages(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(picks(&["-p", "nac-core"]) && picks(&["--lib", "--package=nac-core"]));
+        assert!(!picks(&["--lib", "name", "--", "-p"]) && !picks(&["--profile", "release"]));
+    }
+
+    #[test]
     fn each_skip_is_listed_once() {
-        let log = "SKIPPED: CIFAR-10 (no data)\nother\nSKIPPED: CIFAR-10 (no data)\nSKIPPED: a (b)\n";
+        let log =
+            "SKIPPED: CIFAR-10 (no data)\nother\nSKIPPED: CIFAR-10 (no data)\nSKIPPED: a (b)\n";
         let text = skipped(log);
         assert!(text.starts_with("skipped for want of data: 2"), "{text}");
         assert_eq!(text.matches("CIFAR-10").count(), 1);
@@ -158,11 +205,20 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_not_there_is_an_error() {
-        let missing = TestOptions { data_dir: Some("no-such-folder".into()), ..TestOptions::default() };
+        let missing = TestOptions {
+            data_dir: Some("no-such-folder".into()),
+            ..TestOptions::default()
+        };
         let error = format!("{:#}", variables(&missing).unwrap_err());
-        assert!(error.contains("--data-dir") && error.contains("no-such-folder"), "{error}");
+        assert!(
+            error.contains("--data-dir") && error.contains("no-such-folder"),
+            "{error}"
+        );
         let dir = tempfile::tempdir().unwrap();
-        let there = TestOptions { goldens: Some(dir.path().into()), ..TestOptions::default() };
+        let there = TestOptions {
+            goldens: Some(dir.path().into()),
+            ..TestOptions::default()
+        };
         assert_eq!(variables(&there).unwrap()[0].0, GOLDENS_DIR);
     }
 }

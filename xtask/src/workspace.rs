@@ -27,10 +27,17 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// The workspace that `cargo xtask` was called in.
     pub(crate) fn find() -> Result<Self> {
-        let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-        let root = Path::new(&package).parent().map(Path::to_path_buf).unwrap_or_default();
+        let package =
+            env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&package)
+            .parent()
+            .map(Path::to_path_buf)
+            .unwrap_or_default();
         if !root.join("Cargo.toml").is_file() {
-            bail!("{} is not the workspace: call this program through `cargo xtask`", root.display());
+            bail!(
+                "{} is not the workspace: call this program through `cargo xtask`",
+                root.display()
+            );
         }
         Ok(Self { root })
     }
@@ -83,32 +90,50 @@ impl Workspace {
 }
 
 fn own_libtorch(value: Option<OsString>, link: &Path) -> Option<PathBuf> {
-    value.filter(|v| !v.is_empty()).map(PathBuf::from).filter(|path| path != link)
+    value
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
+        .filter(|path| path != link)
 }
 
 fn is_set_by_cargo(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_") || SET_BY_CARGO.contains(&n))
+    name.to_str()
+        .is_some_and(|n| n.starts_with("CARGO_PKG_") || SET_BY_CARGO.contains(&n))
 }
 
 /// The command as one would type it, for messages.
 pub(crate) fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
-    words.map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|w| w.to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Prints the command, runs it and waits.
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
     eprintln!("$ {}", shown(command));
-    command.status().with_context(|| format!("`{}` could not be started", shown(command)))
+    command
+        .status()
+        .with_context(|| format!("`{}` could not be started", shown(command)))
 }
 
 /// Standard output of a command that must succeed.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let result = command.output().with_context(|| format!("`{}` could not be started", shown(command)))?;
+    let result = command
+        .output()
+        .with_context(|| format!("`{}` could not be started", shown(command)))?;
     if !result.status.success() {
         let stderr = String::from_utf8_lossy(&result.stderr);
-        bail!("`{}` failed ({}): {}", shown(command), result.status, stderr.trim());
+        bail!(
+            "`{}` failed ({}): {}",
+            shown(command),
+            result.status,
+            stderr.trim()
+        );
     }
     Ok(String::from_utf8_lossy(&result.stdout).into_owned())
 }
@@ -123,15 +148,28 @@ mod tests {
         assert_eq!(own_libtorch(None, link), None);
         assert_eq!(own_libtorch(Some("".into()), link), None);
         assert_eq!(own_libtorch(Some("/repo/.libtorch".into()), link), None);
-        assert_eq!(own_libtorch(Some("/opt/libtorch".into()), link), Some("/opt/libtorch".into()));
+        assert_eq!(
+            own_libtorch(Some("/opt/libtorch".into()), link),
+            Some("/opt/libtorch".into())
+        );
     }
 
     #[test]
     fn variables_of_cargo_run_are_not_inherited() {
-        for name in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION_MAJOR", "CARGO_MANIFEST_DIR"] {
+        for name in [
+            "CARGO_PKG_NAME",
+            "CARGO_PKG_VERSION_MAJOR",
+            "CARGO_MANIFEST_DIR",
+        ] {
             assert!(is_set_by_cargo(OsStr::new(name)), "{name}");
         }
-        for name in ["CARGO", "CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_TERM_COLOR", "PATH"] {
+        for name in [
+            "CARGO",
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_TERM_COLOR",
+            "PATH",
+        ] {
             assert!(!is_set_by_cargo(OsStr::new(name)), "{name}");
         }
     }
@@ -141,6 +179,9 @@ mod tests {
         let mut command = Command::new("cargo");
         command.args(["no-such-command-here", "--flag"]);
         let error = output(&mut command).unwrap_err().to_string();
-        assert!(error.contains("`cargo no-such-command-here --flag` failed"), "{error}");
+        assert!(
+            error.contains("`cargo no-such-command-here --flag` failed"),
+            "{error}"
+        );
     }
 }

@@ -71,7 +71,10 @@ impl Buffer {
     /// A one-axis buffer of whole numbers, shape `[len]`.
     #[must_use]
     pub fn tokens(ids: Vec<i64>) -> Self {
-        Self { shape: vec![ids.len()], values: Values::I64(ids) }
+        Self {
+            shape: vec![ids.len()],
+            values: Values::I64(ids),
+        }
     }
 
     /// The shape.
@@ -127,8 +130,13 @@ mod tests {
 
     #[test]
     fn a_wrong_shape_is_an_error_with_both_sides() {
-        let error = Buffer::new(vec![2, 3], Values::U8(vec![0; 5])).unwrap_err().to_string();
-        assert!(error.contains("[2, 3]") && error.contains("5 u8 values"), "{error}");
+        let error = Buffer::new(vec![2, 3], Values::U8(vec![0; 5]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("[2, 3]") && error.contains("5 u8 values"),
+            "{error}"
+        );
         assert!(Buffer::new(vec![usize::MAX, 2], Values::U8(vec![])).is_err());
         assert!(Buffer::new(vec![0, 7], Values::F32(vec![])).is_ok());
     }

@@ -25,6 +25,10 @@ pub struct DataConfig {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        Self { name: "digits".into(), augment: Vec::new(), listops: ListOpsConfig::default() }
+        Self {
+            name: "digits".into(),
+            augment: Vec::new(),
+            listops: ListOpsConfig::default(),
+        }
     }
 }

@@ -65,7 +65,11 @@ pub trait Dataset: Send + Sync {
             return Ok(());
         }
         let dataset = self.info().name.clone();
-        Err(DataError::Index { dataset, index, len: self.len() })
+        Err(DataError::Index {
+            dataset,
+            index,
+            len: self.len(),
+        })
     }
 }
 
@@ -109,6 +113,9 @@ pub enum InputKind {
     },
 }
 
+/// A data set shared between threads.
+pub type SharedDataset = Arc<dyn Dataset>;
+
 /// The parts of a data set.
 #[derive(Clone)]
 pub struct Splits {
@@ -130,7 +137,7 @@ impl Splits {
         &self,
         count: usize,
         seed: u64,
-    ) -> Result<(Arc<dyn Dataset>, Arc<dyn Dataset>), DataError> {
+    ) -> Result<(SharedDataset, SharedDataset), DataError> {
         if let Some(validation) = &self.validation {
             return Ok((self.train.clone(), validation.clone()));
         }

@@ -9,6 +9,9 @@ use crate::DataError;
 /// Name of the environment variable with the user's data folder.
 pub const DATA_DIR_VARIABLE: &str = "NAC_DATA_DIR";
 
+/// Name of the environment variable that moves the cache, by default `nac` in the user's cache folder.
+pub const CACHE_DIR_VARIABLE: &str = "NAC_CACHE_DIR";
+
 /// Folders in which data sets are looked for: `--data-dir`, `NAC_DATA_DIR`, the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataDirs {
@@ -21,28 +24,41 @@ impl DataDirs {
     /// Folders given one by one: the option `--data-dir`, the value of `NAC_DATA_DIR`, the cache.
     #[must_use]
     pub fn new(data_dir: Option<PathBuf>, env_dir: Option<PathBuf>, cache: PathBuf) -> Self {
-        Self { data_dir, env_dir, cache }
+        Self {
+            data_dir,
+            env_dir,
+            cache,
+        }
     }
 
-    /// Takes `NAC_DATA_DIR` from the environment and the user's cache folder
-    /// (`~/.cache/nac/data` on Linux, `XDG_CACHE_HOME` is respected).
+    /// Takes `NAC_DATA_DIR` from the environment, and `data` in the cache folder: `NAC_CACHE_DIR`, else `nac`
+    /// in the user's cache folder (`~/.cache/nac/data` on Linux, `XDG_CACHE_HOME` is respected).
     ///
     /// # Errors
-    /// [`DataError::Config`] if the home folder is not known.
+    /// [`DataError::Config`] if the home folder is needed and not known.
     pub fn discover(data_dir: Option<PathBuf>) -> Result<Self, DataError> {
-        let strategy = etcetera::choose_base_strategy().map_err(|e| DataError::Config {
-            field: "cache folder".into(),
-            reason: format!("the home folder is not known ({e}); give --data-dir"),
-        })?;
-        let env_dir = std::env::var_os(DATA_DIR_VARIABLE).filter(|v| !v.is_empty());
-        let cache = strategy.cache_dir().join("nac").join("data");
-        Ok(Self::new(data_dir, env_dir.map(PathBuf::from), cache))
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let cache = match variable(CACHE_DIR_VARIABLE) {
+            Some(dir) => PathBuf::from(dir),
+            None => etcetera::choose_base_strategy()
+                .map_err(|e| DataError::Config {
+                    field: "cache folder".into(),
+                    reason: format!("the home folder is not known ({e}); set {CACHE_DIR_VARIABLE}"),
+                })?
+                .cache_dir()
+                .join("nac"),
+        };
+        let env_dir = variable(DATA_DIR_VARIABLE).map(PathBuf::from);
+        Ok(Self::new(data_dir, env_dir, cache.join("data")))
     }
 
     /// All folders, in the order of the search.
     #[must_use]
     pub fn search(&self) -> Vec<PathBuf> {
-        let given = [&self.data_dir, &self.env_dir].into_iter().flatten().cloned();
+        let given = [&self.data_dir, &self.env_dir]
+            .into_iter()
+            .flatten()
+            .cloned();
         let mut all: Vec<PathBuf> = Vec::new();
         for dir in given.chain([self.cache.clone()]) {
             if !all.contains(&dir) {
@@ -55,7 +71,10 @@ impl DataDirs {
     /// Where downloads go: the first of the folders.
     #[must_use]
     pub fn download_dir(&self) -> &Path {
-        self.data_dir.as_deref().or(self.env_dir.as_deref()).unwrap_or(&self.cache)
+        self.data_dir
+            .as_deref()
+            .or(self.env_dir.as_deref())
+            .unwrap_or(&self.cache)
     }
 
     /// Where generated data go.
@@ -76,13 +95,16 @@ mod tests {
         assert_eq!(dirs.download_dir(), Path::new("a"));
         let dirs = DataDirs::new(None, Some("c".into()), "c".into());
         assert_eq!(dirs.search(), [PathBuf::from("c")]);
-        assert_eq!(DataDirs::new(None, None, "c".into()).download_dir(), Path::new("c"));
+        assert_eq!(
+            DataDirs::new(None, None, "c".into()).download_dir(),
+            Path::new("c")
+        );
     }
 
     #[test]
-    fn the_cache_ends_in_nac_data() {
+    fn the_cache_ends_in_data() {
         let dirs = DataDirs::discover(Some("x".into())).unwrap();
-        assert!(dirs.cache().ends_with("nac/data"));
+        assert!(dirs.cache().ends_with("data"));
         assert_eq!(dirs.search()[0], PathBuf::from("x"));
     }
 }

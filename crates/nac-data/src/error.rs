@@ -57,7 +57,10 @@ pub enum DataError {
     },
 
     /// A data set is in none of the folders searched.
-    #[error("data set `{name}` was not found in any of:\n{}\n{recipe}", list(searched))]
+    #[error(
+        "data set `{name}` was not found in any of:\n{}\n{recipe}",
+        list(searched)
+    )]
     NotFound {
         /// Data set.
         name: String,
@@ -68,13 +71,17 @@ pub enum DataError {
     },
 
     /// No address gave the file.
-    #[error("`{name}` could not be downloaded:\n{}\n{recipe}", bullets(attempts))]
+    #[error(
+        "`{name}` could not be downloaded:\n{}{}",
+        bullets(attempts),
+        below(recipe)
+    )]
     Download {
         /// File or data set.
         name: String,
         /// One line for each address tried.
         attempts: Vec<String>,
-        /// How to get it by hand.
+        /// How to get it by hand; may be empty.
         recipe: String,
     },
 
@@ -162,7 +169,21 @@ pub enum DataError {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    bullets(&paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>())
+    bullets(
+        &paths
+            .iter()
+            .map(|p| p.display().to_string())
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// A text on a line of its own, if there is one.
+fn below(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("\n{text}")
+    }
 }
 
 fn bullets(lines: &[String]) -> String {
@@ -181,7 +202,10 @@ mod tests {
             offset: 3073,
             reason: "label 10, expected 0..=9".into(),
         };
-        assert_eq!(error.to_string(), "a/test_batch.bin: at byte 3073: label 10, expected 0..=9");
+        assert_eq!(
+            error.to_string(),
+            "a/test_batch.bin: at byte 3073: label 10, expected 0..=9"
+        );
         let error = DataError::NotFound {
             name: "cifar10".into(),
             searched: vec!["x".into(), "y".into()],

@@ -49,13 +49,15 @@ impl Batch {
     /// # Errors
     /// [`DataError::UnknownName`] with the names that exist.
     pub fn input(&self, name: &str) -> Result<&Buffer, DataError> {
-        self.inputs.iter().find(|(n, _)| n == name).map(|(_, b)| b).ok_or_else(|| {
-            DataError::UnknownName {
+        self.inputs
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, b)| b)
+            .ok_or_else(|| DataError::UnknownName {
                 kind: "batch input",
                 name: name.into(),
                 known: self.inputs.iter().map(|(n, _)| n.clone()).collect(),
-            }
-        })
+            })
     }
 }
 
@@ -66,11 +68,24 @@ mod tests {
     #[test]
     fn inputs_are_found_by_name() {
         let inputs = vec![("tokens".to_string(), Buffer::tokens(vec![1, 2]))];
-        let example = Example { inputs: inputs.clone(), label: 0 };
-        assert_eq!(example.input("tokens").map(Buffer::shape), Some(&[2usize][..]));
+        let example = Example {
+            inputs: inputs.clone(),
+            label: 0,
+        };
+        assert_eq!(
+            example.input("tokens").map(Buffer::shape),
+            Some(&[2usize][..])
+        );
         assert!(example.input("image").is_none());
-        let batch = Batch { inputs, labels: vec![0], indices: vec![4] };
+        let batch = Batch {
+            inputs,
+            labels: vec![0],
+            indices: vec![4],
+        };
         let error = batch.input("image").unwrap_err().to_string();
-        assert!(error.contains("`image`") && error.contains("tokens"), "{error}");
+        assert!(
+            error.contains("`image`") && error.contains("tokens"),
+            "{error}"
+        );
     }
 }

@@ -60,8 +60,8 @@ pub mod transform;
 
 pub use buffer::{Buffer, Values, ValuesMut};
 pub use config::DataConfig;
-pub use dataset::{Dataset, DatasetInfo, InputKind, Splits};
-pub use dirs::{DATA_DIR_VARIABLE, DataDirs};
+pub use dataset::{Dataset, DatasetInfo, InputKind, SharedDataset, Splits};
+pub use dirs::{CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, DataDirs};
 pub use error::DataError;
 pub use example::{Batch, Example};
 pub use loader::{EpochIter, Loader, LoaderOptions};

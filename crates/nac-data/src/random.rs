@@ -70,7 +70,11 @@ mod tests {
         let first = |seed, name, members: &[u64]| Stream::new(seed, name, members).next_u64();
         let base = first(1, "a", &[2, 3]);
         assert_eq!(base, first(1, "a", &[2, 3]));
-        for other in [first(2, "a", &[2, 3]), first(1, "b", &[2, 3]), first(1, "a", &[3, 2])] {
+        for other in [
+            first(2, "a", &[2, 3]),
+            first(1, "b", &[2, 3]),
+            first(1, "a", &[3, 2]),
+        ] {
             assert_ne!(base, other);
         }
     }
@@ -83,7 +87,10 @@ mod tests {
             counts[stream.below(7) as usize] += 1;
         }
         // Standard deviation of a count is about 93.
-        assert!(counts.iter().all(|c| (9_500..10_500).contains(c)), "{counts:?}");
+        assert!(
+            counts.iter().all(|c| (9_500..10_500).contains(c)),
+            "{counts:?}"
+        );
         assert_eq!(stream.below(1), 0);
     }
 

@@ -73,29 +73,52 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dirs = DataDirs::new(None, None, dir.path().into());
         let augment = augment.iter().map(ToString::to_string).collect();
-        let mut config = DataConfig { name: name.into(), augment, ..DataConfig::default() };
+        let mut config = DataConfig {
+            name: name.into(),
+            augment,
+            ..DataConfig::default()
+        };
         config.listops.min_length = 5;
         config.listops.max_length = 50;
-        (config.listops.train, config.listops.validation, config.listops.test) = (20, 5, 5);
+        (
+            config.listops.train,
+            config.listops.validation,
+            config.listops.test,
+        ) = (20, 5, 5);
         open(&config, &dirs, 0)
     }
 
     #[test]
     fn every_name_opens_or_says_what_is_missing() {
-        assert_eq!(open_named("digits", &["random_crop:1"]).unwrap().train.len(), 1437);
+        assert_eq!(
+            open_named("digits", &["random_crop:1"])
+                .unwrap()
+                .train
+                .len(),
+            1437
+        );
         let listops = open_named("listops", &[]).unwrap();
         assert_eq!(listops.validation.as_ref().unwrap().len(), 5);
         assert_eq!(listops.train_and_validation(3, 0).unwrap().1.len(), 5);
-        let digits = open_named("digits", &[]).unwrap().train_and_validation(100, 0).unwrap();
+        let digits = open_named("digits", &[])
+            .unwrap()
+            .train_and_validation(100, 0)
+            .unwrap();
         assert_eq!((digits.0.len(), digits.1.len()), (1337, 100));
         let error = open_named("cifar10", &[]).unwrap_err().to_string();
-        assert!(error.contains("cifar-10-binary.tar.gz") && error.contains("toronto"), "{error}");
+        assert!(
+            error.contains("cifar-10-binary.tar.gz") && error.contains("toronto"),
+            "{error}"
+        );
     }
 
     #[test]
     fn unknown_names_list_the_known_ones() {
         let error = open_named("cifar100", &[]).unwrap_err().to_string();
-        assert!(error.contains("`cifar100`; known: cifar10, digits, listops"), "{error}");
+        assert!(
+            error.contains("`cifar100`; known: cifar10, digits, listops"),
+            "{error}"
+        );
         let error = open_named("digits", &["flip"]).unwrap_err().to_string();
         assert!(error.contains("horizontal_flip"), "{error}");
     }
@@ -105,6 +128,9 @@ mod tests {
         let error = toml::from_str::<DataConfig>("name = \"digits\"\naugmentation = []");
         assert!(error.unwrap_err().to_string().contains("augmentation"));
         let config: DataConfig = toml::from_str("[listops]\nmax_depth = 4").unwrap();
-        assert_eq!((config.name.as_str(), config.listops.max_depth), ("digits", 4));
+        assert_eq!(
+            (config.name.as_str(), config.listops.max_depth),
+            ("digits", 4)
+        );
     }
 }

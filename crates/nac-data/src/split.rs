@@ -81,8 +81,17 @@ pub fn held_out(
     let mut stream = Stream::new(seed, "held out", &[]);
     let held = choose(&groups(dataset.as_ref()), len, count, &mut stream);
     let (validation, train) = (0..len).partition(|&index| held[index]);
-    let train = Subset { dataset: dataset.clone(), indices: train };
-    Ok((train, Subset { dataset, indices: validation }))
+    let train = Subset {
+        dataset: dataset.clone(),
+        indices: train,
+    };
+    Ok((
+        train,
+        Subset {
+            dataset,
+            indices: validation,
+        },
+    ))
 }
 
 /// Indices by class if labels are cheap, else all in one group.
@@ -106,7 +115,10 @@ pub(crate) fn choose(
     stream: &mut Stream,
 ) -> Vec<bool> {
     let exact = |group: &Vec<usize>| group.len() as u128 * count as u128;
-    let mut quota: Vec<usize> = groups.iter().map(|g| (exact(g) / len as u128) as usize).collect();
+    let mut quota: Vec<usize> = groups
+        .iter()
+        .map(|g| (exact(g) / len as u128) as usize)
+        .collect();
     let mut by_remainder: Vec<usize> = (0..groups.len()).collect();
     by_remainder.sort_by_key(|&g| std::cmp::Reverse(exact(&groups[g]) % len as u128));
     let missing = count - quota.iter().sum::<usize>();
@@ -157,10 +169,16 @@ mod tests {
     fn counts_that_leave_nothing_are_errors() {
         for count in [0, 20, 21] {
             let dataset = Arc::new(InMemory::images(20, 1, 2, 2, 3));
-            let Err(error) = held_out(dataset, count, 0) else { panic!("{count} accepted") };
+            let Err(error) = held_out(dataset, count, 0) else {
+                panic!("{count} accepted")
+            };
             assert!(error.to_string().contains("20 examples"), "{error}");
         }
         let dataset = Arc::new(InMemory::images(3, 1, 2, 2, 3));
-        assert!(Subset::new(dataset, vec![0, 3]).is_err());
+        assert!(Subset::new(dataset.clone(), vec![0, 3]).is_err());
+        let first = Subset::first(dataset.clone(), 2);
+        assert_eq!(first.get(1).unwrap(), dataset.get(1).unwrap());
+        assert!(first.get(2).is_err());
+        assert_eq!(Subset::first(dataset, 9).len(), 3);
     }
 }

@@ -21,12 +21,24 @@ impl FolderLock {
     pub(crate) fn take(folder: &Path, progress: &dyn Progress) -> Result<Self, DataError> {
         fs::create_dir_all(folder)?;
         let path = folder.join(LOCK);
-        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)?;
         if file.file().try_lock().is_err() {
-            progress.note(&format!("waiting for another run that uses {}", folder.display()));
-            file.file().lock().map_err(|e| with_path("lock", &path, &e))?;
+            progress.note(&format!(
+                "waiting for another run that uses {}",
+                folder.display()
+            ));
+            file.file()
+                .lock()
+                .map_err(|e| with_path("lock", &path, &e))?;
         }
-        let lock = Self { folder: folder.into(), _file: file };
+        let lock = Self {
+            folder: folder.into(),
+            _file: file,
+        };
         lock.remove_unfinished()?;
         Ok(lock)
     }
@@ -35,7 +47,11 @@ impl FolderLock {
     fn remove_unfinished(&self) -> Result<(), DataError> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(STAGING_PREFIX) {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(STAGING_PREFIX)
+            {
                 fs::remove_dir_all(entry.path())?;
             }
         }
@@ -55,7 +71,10 @@ impl FolderLock {
         if to.exists() {
             return Err(DataError::Io(std::io::Error::new(
                 std::io::ErrorKind::AlreadyExists,
-                format!("`{}` exists and is not overwritten; move it away", to.display()),
+                format!(
+                    "`{}` exists and is not overwritten; move it away",
+                    to.display()
+                ),
             )));
         }
         fs::rename(from, to)?;
@@ -93,11 +112,17 @@ mod tests {
         let staging = lock.staging().unwrap();
         fs::create_dir(staging.path().join("set")).unwrap();
         let target = dir.path().join("set");
-        lock.put_in_place(&staging.path().join("set"), &target).unwrap();
+        lock.put_in_place(&staging.path().join("set"), &target)
+            .unwrap();
         assert!(target.is_dir());
-        let error = lock.put_in_place(staging.path(), &dir.path().join("other")).unwrap_err();
+        let error = lock
+            .put_in_place(staging.path(), &dir.path().join("other"))
+            .unwrap_err();
         assert!(error.to_string().contains("not overwritten"), "{error}");
-        assert_eq!(fs::read_to_string(dir.path().join("other")).unwrap(), "kept");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("other")).unwrap(),
+            "kept"
+        );
     }
 
     #[test]
@@ -105,7 +130,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        let Err(error) = FolderLock::take(&file.join("sub"), &Silent) else { panic!("locked") };
+        let Err(error) = FolderLock::take(&file.join("sub"), &Silent) else {
+            panic!("locked")
+        };
         assert!(error.to_string().contains("file"), "{error}");
     }
 }

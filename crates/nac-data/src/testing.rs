@@ -22,7 +22,12 @@ impl InMemory {
     /// Takes examples as they are, without a check.
     #[must_use]
     pub fn new(info: DatasetInfo, examples: Vec<Example>) -> Self {
-        Self { info, examples, cheap_labels: true, fail_at: None }
+        Self {
+            info,
+            examples,
+            cheap_labels: true,
+            fail_at: None,
+        }
     }
 
     /// `len` pictures of fixed noise with labels 0, 1, …, `classes − 1`, 0, …; each picture is
@@ -44,12 +49,25 @@ impl InMemory {
             let pixels = (0..channels * height * width).map(|_| (low + stream.below(64)) as u8);
             let image = Buffer::new(shape.clone(), Values::U8(pixels.collect()));
             let image = image.unwrap_or_else(|_| Buffer::tokens(Vec::new()));
-            Example { inputs: vec![("image".into(), image)], label }
+            Example {
+                inputs: vec![("image".into(), image)],
+                label,
+            }
         };
         let (mean, std) = (vec![0.5; channels], vec![0.25; channels]);
-        let kind = InputKind::Image { channels, height, width, mean, std };
+        let kind = InputKind::Image {
+            channels,
+            height,
+            width,
+            mean,
+            std,
+        };
         let inputs = vec![("image".into(), kind)];
-        let info = DatasetInfo { name: "in-memory images".into(), classes, inputs };
+        let info = DatasetInfo {
+            name: "in-memory images".into(),
+            classes,
+            inputs,
+        };
         Self::new(info, (0..len).map(example).collect())
     }
 
@@ -64,11 +82,22 @@ impl InMemory {
             let id = |_| 1 + stream.below(vocabulary.saturating_sub(1).max(1) as u64) as i64;
             let ids: Vec<i64> = (0..length).map(id).collect();
             let label = ids[0] as usize % classes;
-            Example { inputs: vec![("tokens".into(), Buffer::tokens(ids))], label }
+            Example {
+                inputs: vec![("tokens".into(), Buffer::tokens(ids))],
+                label,
+            }
         };
-        let kind = InputKind::Tokens { vocabulary, max_len, pad: 0 };
+        let kind = InputKind::Tokens {
+            vocabulary,
+            max_len,
+            pad: 0,
+        };
         let inputs = vec![("tokens".into(), kind)];
-        let info = DatasetInfo { name: "in-memory tokens".into(), classes, inputs };
+        let info = DatasetInfo {
+            name: "in-memory tokens".into(),
+            classes,
+            inputs,
+        };
         Self::new(info, (0..len).map(example).collect())
     }
 

@@ -49,7 +49,9 @@ impl Noise for StreamNoise {
         }
         let mut values = vec![0.0_f32; count];
         stream.fill_uniform(&mut values);
-        Ok(Tensor::f_from_slice(&values)?.f_view(shape)?.f_to_kind(kind)?)
+        Ok(Tensor::f_from_slice(&values)?
+            .f_view(shape)?
+            .f_to_kind(kind)?)
     }
 }
 
@@ -62,7 +64,9 @@ pub struct RecordedNoise {
 impl RecordedNoise {
     /// Replays `draws` in order.
     pub fn new(draws: impl IntoIterator<Item = Tensor>) -> Self {
-        Self { draws: draws.into_iter().collect() }
+        Self {
+            draws: draws.into_iter().collect(),
+        }
     }
 
     /// Draws not asked for yet.
@@ -73,7 +77,10 @@ impl RecordedNoise {
 
 impl Noise for RecordedNoise {
     fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
-        let found = self.draws.pop_front().map(|t| t.to_kind(kind).to_device(device));
+        let found = self
+            .draws
+            .pop_front()
+            .map(|t| t.to_kind(kind).to_device(device));
         match found {
             Some(tensor) if tensor.size() == shape => Ok(tensor),
             other => Err(ModuleError::Shape {
@@ -95,19 +102,29 @@ pub struct ForwardContext<'a> {
 
 impl std::fmt::Debug for ForwardContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ForwardContext").field("training", &self.training).finish_non_exhaustive()
+        f.debug_struct("ForwardContext")
+            .field("training", &self.training)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> ForwardContext<'a> {
     /// A training pass: links are sampled, drop-path is active.
     pub fn training(noise: &'a mut dyn Noise) -> Self {
-        Self { training: true, noise, intermediates: None }
+        Self {
+            training: true,
+            noise,
+            intermediates: None,
+        }
     }
 
     /// An evaluation pass.
     pub fn evaluation(noise: &'a mut dyn Noise) -> Self {
-        Self { training: false, noise, intermediates: None }
+        Self {
+            training: false,
+            noise,
+            intermediates: None,
+        }
     }
 
     /// Keeps the tensors that layers [`record`](Self::record).
@@ -126,7 +143,13 @@ impl<'a> ForwardContext<'a> {
     ///
     /// # Errors
     /// The source cannot deliver this shape.
-    pub fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+    pub fn uniform(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        kind: Kind,
+        device: Device,
+    ) -> Result<Tensor> {
         self.noise.uniform(name, shape, kind, device)
     }
 
@@ -150,7 +173,9 @@ mod tests {
     #[test]
     fn stream_noise_depends_on_name_and_seed_only() {
         let draw = |seed, name| {
-            StreamNoise::new(Streams::new(seed)).uniform(name, &[4, 3], Kind::Float, Device::Cpu).unwrap()
+            StreamNoise::new(Streams::new(seed))
+                .uniform(name, &[4, 3], Kind::Float, Device::Cpu)
+                .unwrap()
         };
         assert_eq!(draw(1, "a"), draw(1, "a"));
         assert_ne!(draw(1, "a"), draw(1, "b"));
@@ -161,6 +186,9 @@ mod tests {
     fn recorded_noise_refuses_another_shape() {
         let mut noise = RecordedNoise::new([Tensor::zeros([2], (Kind::Float, Device::Cpu))]);
         assert!(noise.uniform("a", &[3], Kind::Float, Device::Cpu).is_err());
-        assert!(noise.uniform("a", &[3], Kind::Float, Device::Cpu).is_err(), "exhausted");
+        assert!(
+            noise.uniform("a", &[3], Kind::Float, Device::Cpu).is_err(),
+            "exhausted"
+        );
     }
 }

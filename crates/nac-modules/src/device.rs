@@ -13,10 +13,21 @@ use crate::error::{ModuleError, Result};
 /// # Errors
 /// The name is unknown, or CUDA was asked for and cannot be used; the message says why.
 pub fn open_device(name: &str) -> Result<Device> {
-    let refuse = |reason: String| Err(ModuleError::Device { device: name.to_owned(), reason });
+    let refuse = |reason: String| {
+        Err(ModuleError::Device {
+            device: name.to_owned(),
+            reason,
+        })
+    };
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
-        "auto" => return Ok(if enable_cuda().is_ok() { Device::Cuda(0) } else { Device::Cpu }),
+        "auto" => {
+            return Ok(if enable_cuda().is_ok() {
+                Device::Cuda(0)
+            } else {
+                Device::Cpu
+            });
+        }
         "cuda" => 0,
         other => match other.strip_prefix("cuda:").map(str::parse::<usize>) {
             Some(Ok(index)) => index,
@@ -59,7 +70,10 @@ fn enable_cuda() -> std::result::Result<(), String> {
     if Cuda::is_available() {
         Ok(())
     } else {
-        Err("libtorch's CUDA half is loaded but finds no usable GPU; check that `nvidia-smi` works".into())
+        Err(
+            "libtorch's CUDA half is loaded but finds no usable GPU; check that `nvidia-smi` works"
+                .into(),
+        )
     }
 }
 

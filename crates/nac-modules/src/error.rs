@@ -80,11 +80,24 @@ pub enum ModuleError {
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, ModuleError>;
 
-fn describe_mismatch(source: &str, missing: &[String], unexpected: &[String], misshaped: &[String]) -> String {
+fn describe_mismatch(
+    source: &str,
+    missing: &[String],
+    unexpected: &[String],
+    misshaped: &[String],
+) -> String {
     let mut text = format!("weights from {source} do not fit the model");
-    for (what, names) in [("missing", missing), ("unexpected", unexpected), ("wrong shape", misshaped)] {
+    for (what, names) in [
+        ("missing", missing),
+        ("unexpected", unexpected),
+        ("wrong shape", misshaped),
+    ] {
         if !names.is_empty() {
-            text.push_str(&format!("\n  {what} ({}): {}", names.len(), names.join(", ")));
+            text.push_str(&format!(
+                "\n  {what} ({}): {}",
+                names.len(),
+                names.join(", ")
+            ));
         }
     }
     text

@@ -8,11 +8,23 @@ use crate::error::{ModuleError, Result};
 pub(crate) type Dim<'a> = (&'a str, Option<i64>);
 
 /// Checks rank and the fixed dimensions of `tensor`.
-pub(crate) fn check(op: &'static str, name: &str, tensor: &Tensor, expected: &[Dim<'_>]) -> Result<()> {
+pub(crate) fn check(
+    op: &'static str,
+    name: &str,
+    tensor: &Tensor,
+    expected: &[Dim<'_>],
+) -> Result<()> {
     let found = tensor.size();
     let fits = found.len() == expected.len()
-        && found.iter().zip(expected).all(|(size, (_, fixed))| fixed.is_none_or(|fixed| fixed == *size));
-    if fits { Ok(()) } else { Err(mismatch(op, name, &found, expected)) }
+        && found
+            .iter()
+            .zip(expected)
+            .all(|(size, (_, fixed))| fixed.is_none_or(|fixed| fixed == *size));
+    if fits {
+        Ok(())
+    } else {
+        Err(mismatch(op, name, &found, expected))
+    }
 }
 
 /// Like [`check`], for per-module tensors that may have a leading batch dimension:
@@ -27,7 +39,12 @@ pub(crate) fn check_per_module(
 ) -> Result<()> {
     let flat = [("modules", Some(modules)), ("dim", dim)];
     if tensor.dim() == 3 {
-        check(op, name, tensor, &[("batch", Some(batch)), flat[0], flat[1]])
+        check(
+            op,
+            name,
+            tensor,
+            &[("batch", Some(batch)), flat[0], flat[1]],
+        )
     } else {
         check(op, name, tensor, &flat)
     }
@@ -41,7 +58,12 @@ fn mismatch(op: &'static str, name: &str, found: &[i64], expected: &[Dim<'_>]) -
             None => (*label).to_owned(),
         })
         .collect();
-    ModuleError::Shape { op, name: name.to_owned(), expected: format!("[{}]", dims.join(", ")), found: found.to_vec() }
+    ModuleError::Shape {
+        op,
+        name: name.to_owned(),
+        expected: format!("[{}]", dims.join(", ")),
+        found: found.to_vec(),
+    }
 }
 
 /// Refuses a size of zero and converts to libtorch's index type.
@@ -64,16 +86,50 @@ mod tests {
     #[test]
     fn names_operation_and_both_shapes() {
         let tensor = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
-        let error = check("ModFC", "x", &tensor, &[("batch", None), ("in", Some(4))]).expect_err("3 is not 4");
-        assert_eq!(error.to_string(), "ModFC: `x` must have shape [batch, in=4], found [2, 3]");
+        let error = check("ModFC", "x", &tensor, &[("batch", None), ("in", Some(4))])
+            .expect_err("3 is not 4");
+        assert_eq!(
+            error.to_string(),
+            "ModFC: `x` must have shape [batch, in=4], found [2, 3]"
+        );
         assert!(check("ModFC", "x", &tensor, &[("batch", None), ("in", Some(3))]).is_ok());
     }
 
     #[test]
     fn per_module_tensors_may_be_batched() {
         let options = (Kind::Float, Device::Cpu);
-        assert!(check_per_module("op", "codes", &Tensor::zeros([5, 8], options), 2, 5, Some(8)).is_ok());
-        assert!(check_per_module("op", "codes", &Tensor::zeros([2, 5, 8], options), 2, 5, Some(8)).is_ok());
-        assert!(check_per_module("op", "codes", &Tensor::zeros([3, 5, 8], options), 2, 5, Some(8)).is_err());
+        assert!(
+            check_per_module(
+                "op",
+                "codes",
+                &Tensor::zeros([5, 8], options),
+                2,
+                5,
+                Some(8)
+            )
+            .is_ok()
+        );
+        assert!(
+            check_per_module(
+                "op",
+                "codes",
+                &Tensor::zeros([2, 5, 8], options),
+                2,
+                5,
+                Some(8)
+            )
+            .is_ok()
+        );
+        assert!(
+            check_per_module(
+                "op",
+                "codes",
+                &Tensor::zeros([3, 5, 8], options),
+                2,
+                5,
+                Some(8)
+            )
+            .is_err()
+        );
     }
 }

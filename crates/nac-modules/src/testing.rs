@@ -22,7 +22,10 @@ pub struct Passthrough {
 impl Passthrough {
     /// Passes `input`, `[batch, tokens, token_dim]`, through.
     pub fn new(input: impl Into<String>, token_dim: usize) -> Self {
-        Self { input: input.into(), token_dim }
+        Self {
+            input: input.into(),
+            token_dim,
+        }
     }
 }
 
@@ -56,17 +59,27 @@ impl LinearModel {
         classes: usize,
     ) -> Result<Self> {
         let head = Linear::new(store.root().sub("head"), features, classes, true)?;
-        Ok(Self { store, input: input.into(), head })
+        Ok(Self {
+            store,
+            input: input.into(),
+            head,
+        })
     }
 }
 
 impl Model for LinearModel {
     fn forward(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<ModelOutput> {
-        let x = inputs.get(&self.input)?.f_to_kind(Kind::Float)?.f_flatten(1, -1)?;
+        let x = inputs
+            .get(&self.input)?
+            .f_to_kind(Kind::Float)?
+            .f_flatten(1, -1)?;
         ctx.record("features", &x);
         let mut intermediates: BTreeMap<String, Tensor> = ctx.take_intermediates();
         intermediates.retain(|_, tensor| tensor.defined());
-        Ok(ModelOutput { logits: self.head.forward(&x), intermediates })
+        Ok(ModelOutput {
+            logits: self.head.forward(&x),
+            intermediates,
+        })
     }
 
     fn params(&self) -> &ParamStore {

@@ -21,7 +21,12 @@ impl Tokens {
     /// # Errors
     /// `values` has another rank.
     pub fn new(values: Tensor) -> Result<Self> {
-        shape::check("Tokens", "values", &values, &[("batch", None), ("tokens", None), ("dim", None)])?;
+        shape::check(
+            "Tokens",
+            "values",
+            &values,
+            &[("batch", None), ("tokens", None), ("dim", None)],
+        )?;
         Ok(Self { values, mask: None })
     }
 
@@ -36,7 +41,12 @@ impl Tokens {
     pub fn masked(values: Tensor, mask: Tensor) -> Result<Self> {
         let mut tokens = Self::new(values)?;
         let size = tokens.values.size();
-        shape::check("Tokens", "mask", &mask, &[("batch", Some(size[0])), ("tokens", Some(size[1]))])?;
+        shape::check(
+            "Tokens",
+            "mask",
+            &mask,
+            &[("batch", Some(size[0])), ("tokens", Some(size[1]))],
+        )?;
         tokens.mask = Some(mask.f_to_kind(Kind::Bool)?);
         Ok(tokens)
     }

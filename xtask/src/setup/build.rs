@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nac_data::Progress;
 
 use super::layout::{self, Libtorch};
@@ -14,7 +14,7 @@ use super::{cache, lock, wheel};
 pub(crate) fn existing(plan: &Plan, root: &Path) -> Result<Libtorch> {
     let place = root.join(&plan.name);
     layout::intact(&place)?;
-    layout::inspect(&place.join(plan.torch))
+    check(plan, &place)
 }
 
 /// The layout of this plan under `root`, built if it is not there; `force` builds it in any case.
@@ -28,14 +28,23 @@ pub(crate) fn build(
     if !force && let Ok(found) = existing(plan, root) {
         return Ok(found);
     }
-    let present: u64 = plan.wheels.iter().map(|w| downloaded(&root.join("downloads"), &w.file)).sum();
+    let present: u64 = plan
+        .wheels
+        .iter()
+        .map(|w| downloaded(&root.join("downloads"), &w.file))
+        .sum();
     cache::prepare(root, plan.space.saturating_sub(present))?;
     let mut waited = false;
     let _lock = lock::take(&root.join(".lock"), || {
         waited = true;
-        progress.note(&format!("another set-up is at work in {}; waiting for it", root.display()));
+        progress.note(&format!(
+            "another set-up is at work in {}; waiting for it",
+            root.display()
+        ));
     })?;
-    if (!force || waited) && let Ok(found) = existing(plan, root) {
+    if (!force || waited)
+        && let Ok(found) = existing(plan, root)
+    {
         return Ok(found);
     }
     let (downloads, place) = (root.join("downloads"), root.join(&plan.name));
@@ -45,18 +54,32 @@ pub(crate) fn build(
     let index_url = index_url();
     let mut archives: Vec<PathBuf> = Vec::new();
     for wheel in &plan.wheels {
-        archives.push(wheel::obtain(wheel, &index_url, plan.platforms, &downloads, progress)?);
+        archives.push(wheel::obtain(
+            wheel,
+            &index_url,
+            plan.platforms,
+            &downloads,
+            progress,
+        )?);
     }
     for (wheel, archive) in plan.wheels.iter().zip(&archives) {
         wheel::unpack(wheel, archive, &staging, progress)?;
     }
     layout::complete(&staging, &staging.join(plan.torch))?;
-    layout::inspect(&staging.join(plan.torch)).context("the wheels did not give a usable libtorch")?;
+    check(plan, &staging).context("the wheels did not give a usable libtorch")?;
     layout::put_in_place(&staging, &place)?;
     for archive in archives {
         fs_err::remove_file(archive)?;
     }
     existing(plan, root)
+}
+
+fn check(plan: &Plan, place: &Path) -> Result<Libtorch> {
+    let found = layout::inspect(&place.join(plan.torch))?;
+    if found.kind != plan.kind {
+        bail!("{} is a {} build", found.root.display(), found.kind.label());
+    }
+    Ok(found)
 }
 
 fn downloaded(dir: &Path, file: &str) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use etcetera::BaseStrategy;
 
 use crate::progress::amount;
@@ -12,20 +12,23 @@ pub(crate) fn dir() -> Result<PathBuf> {
     if let Some(dir) = std::env::var_os("NAC_CACHE_DIR").filter(|v| !v.is_empty()) {
         return Ok(std::env::current_dir()?.join(dir));
     }
-    let strategy = etcetera::choose_base_strategy()
-        .context("the home folder is not known. Fix: set NAC_CACHE_DIR to a folder with free space")?;
+    let strategy = etcetera::choose_base_strategy().context(
+        "the home folder is not known. Fix: set NAC_CACHE_DIR to a folder with free space",
+    )?;
     Ok(strategy.cache_dir().join("nac"))
 }
 
 /// Free disk space where this path is, or will be.
 pub(crate) fn free_space(path: &Path) -> Option<u64> {
-    path.ancestors().find(|p| p.exists()).and_then(|p| fs4::available_space(p).ok())
+    path.ancestors()
+        .find(|p| p.exists())
+        .and_then(|p| fs4::available_space(p).ok())
 }
 
 /// Makes the folder and checks that it has room.
 pub(crate) fn prepare(dir: &Path, space: u64) -> Result<()> {
     fs_err::create_dir_all(dir)
-        .with_context(|| "Fix: set NAC_CACHE_DIR to a folder you can write to".to_owned())?;
+        .map_err(|error| anyhow!("{error}. Fix: set NAC_CACHE_DIR to a folder you can write to"))?;
     match free_space(dir) {
         Some(free) if free < space => bail!(
             "{} has {} free, but {} are needed. Fix: make room, or set NAC_CACHE_DIR to another disk",
@@ -47,7 +50,10 @@ mod tests {
         let place = dir.path().join("a/b");
         prepare(&place, 1).unwrap();
         let error = prepare(&place, u64::MAX).unwrap_err().to_string();
-        assert!(error.contains("are needed") && error.contains("NAC_CACHE_DIR"), "{error}");
+        assert!(
+            error.contains("are needed") && error.contains("NAC_CACHE_DIR"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -56,6 +62,9 @@ mod tests {
         let file = dir.path().join("file");
         fs_err::write(&file, "").unwrap();
         let error = format!("{:#}", prepare(&file.join("cache"), 1).unwrap_err());
-        assert!(error.contains("cache") && error.contains("NAC_CACHE_DIR"), "{error}");
+        assert!(
+            error.contains("cache") && error.contains("NAC_CACHE_DIR"),
+            "{error}"
+        );
     }
 }

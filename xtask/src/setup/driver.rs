@@ -34,9 +34,15 @@ fn read(text: &str) -> Driver {
         return Driver::No("`nvidia-smi` lists no GPU".into());
     };
     let (version, name) = (version.trim(), name.trim());
-    match version.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
+    match version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok())
+    {
         Some(major) if major >= OLDEST => Driver::Works(format!("{name}, driver {version}")),
-        Some(_) => Driver::No(format!("driver {version} is older than {OLDEST}, which CUDA 13 needs")),
+        Some(_) => Driver::No(format!(
+            "driver {version} is older than {OLDEST}, which CUDA 13 needs"
+        )),
         None => Driver::No(format!("`nvidia-smi` gave no driver version ({version})")),
     }
 }
@@ -47,9 +53,15 @@ mod tests {
 
     #[test]
     fn answers_of_nvidia_smi_are_read() {
-        assert_eq!(read("580.95.05, NVIDIA X\n"), Driver::Works("NVIDIA X, driver 580.95.05".into()));
+        assert_eq!(
+            read("580.95.05, NVIDIA X\n"),
+            Driver::Works("NVIDIA X, driver 580.95.05".into())
+        );
         assert_eq!(read(""), Driver::No("`nvidia-smi` lists no GPU".into()));
-        for (text, part) in [("535.1, X", "older than 580"), ("[N/A], X", "no driver version")] {
+        for (text, part) in [
+            ("535.1, X", "older than 580"),
+            ("[N/A], X", "no driver version"),
+        ] {
             match read(text) {
                 Driver::No(why) => assert!(why.contains(part), "{why}"),
                 Driver::Works(_) => panic!("{text}"),

@@ -4,24 +4,49 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use ureq::tls::{RootCerts, TlsConfig};
 
 use super::sources::Wheel;
 
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, text/html;q=0.5";
 const LARGEST_PAGE: u64 = 64 << 20;
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The address of the pinned wheel. A file of its name with another digest is an error.
 pub(crate) fn find(index: &str, wheel: &Wheel) -> Result<String> {
     let page = format!("{index}/{}/", wheel.project());
-    let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(60)));
-    let mut response = config.build().new_agent().get(&page).header("Accept", ACCEPT).call()?;
-    let text = response.body_mut().with_config().limit(LARGEST_PAGE).read_to_string()?;
-    let files = if text.trim_start().starts_with('{') { from_json(&text)? } else { from_html(&text) };
+    // The certificates this machine trusts: a company's proxy may have one of its own.
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .tls_config(tls);
+    let mut response = agent
+        .build()
+        .new_agent()
+        .get(&page)
+        .header("Accept", ACCEPT)
+        .call()?;
+    let text = response
+        .body_mut()
+        .with_config()
+        .limit(LARGEST_PAGE)
+        .read_to_string()?;
+    let files = if text.trim_start().starts_with('{') {
+        from_json(&text)?
+    } else {
+        from_html(&text)
+    };
     let file = files.into_iter().find(|file| file.name == wheel.file);
     let file = file.with_context(|| format!("{page} does not list {}", wheel.file))?;
     match file.sha256 {
         Some(found) if found != wheel.sha256 => {
-            bail!("{page} lists {} with SHA-256 {found}, expected {}", wheel.file, wheel.sha256)
+            bail!(
+                "{page} lists {} with SHA-256 {found}, expected {}",
+                wheel.file,
+                wheel.sha256
+            )
         }
         _ => absolute(&page, &file.url),
     }
@@ -50,7 +75,11 @@ fn from_json(text: &str) -> Result<Vec<Listed>> {
         sha256: Option<String>,
     }
     let page: Page = serde_json::from_str(text).context("the page of the package index")?;
-    let listed = |file: File| Listed { name: file.filename, url: file.url, sha256: file.hashes.sha256 };
+    let listed = |file: File| Listed {
+        name: file.filename,
+        url: file.url,
+        sha256: file.hashes.sha256,
+    };
     Ok(page.files.into_iter().map(listed).collect())
 }
 
@@ -58,7 +87,9 @@ fn from_html(text: &str) -> Vec<Listed> {
     let addresses = text.split("<a ").skip(1).filter_map(|anchor| {
         let rest = anchor.split_once("href=")?.1;
         let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-        rest[1..].split_once(quote).map(|(address, _)| address.replace("&amp;", "&"))
+        rest[1..]
+            .split_once(quote)
+            .map(|(address, _)| address.replace("&amp;", "&"))
     });
     let listed = |address: String| {
         let (url, fragment) = address.split_once('#').unwrap_or((&address, ""));
@@ -74,7 +105,9 @@ fn from_html(text: &str) -> Vec<Listed> {
 
 /// Resolves an address found on a page.
 fn absolute(page: &str, url: &str) -> Result<String> {
-    let (scheme, rest) = page.split_once("://").with_context(|| format!("{page} is not an address"))?;
+    let (scheme, rest) = page
+        .split_once("://")
+        .with_context(|| format!("{page} is not an address"))?;
     let host = rest.split('/').next().unwrap_or(rest);
     Ok(if url.contains("://") {
         url.to_owned()
@@ -106,7 +139,8 @@ mod tests {
             url: "../../files/a-1%2Bcpu-py3.whl".into(),
             sha256: Some("0f".into()),
         }];
-        let html = "<html><a data-x='1' href=\"../../files/a-1%2Bcpu-py3.whl#sha256=0f\">a</a></html>";
+        let html =
+            "<html><a data-x='1' href=\"../../files/a-1%2Bcpu-py3.whl#sha256=0f\">a</a></html>";
         assert_eq!(from_html(html), expected);
         let json = r#"{"meta":{},"files":[{"filename":"a-1+cpu-py3.whl",
             "url":"../../files/a-1%2Bcpu-py3.whl","hashes":{"sha256":"0f"},"size":3}]}"#;
@@ -126,7 +160,10 @@ mod tests {
             ("https://other.example/x.whl", "https://other.example/x.whl"),
             ("//cdn.example/x.whl", "https://cdn.example/x.whl"),
             ("/files/x.whl", "https://mirror.example/files/x.whl"),
-            ("../../files/x.whl", "https://mirror.example/root/files/x.whl"),
+            (
+                "../../files/x.whl",
+                "https://mirror.example/root/files/x.whl",
+            ),
             ("x.whl", "https://mirror.example/root/simple/torch/x.whl"),
         ] {
             assert_eq!(absolute(page, url).unwrap(), expected);

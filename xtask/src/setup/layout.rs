@@ -46,22 +46,33 @@ pub(crate) struct Libtorch {
 pub(crate) fn inspect(root: &Path) -> Result<Libtorch> {
     let root = fs_err::canonicalize(root)?;
     let at = root.display();
-    if !root.join("include/torch/csrc/api/include/torch/torch.h").is_file() {
+    if !root
+        .join("include/torch/csrc/api/include/torch/torch.h")
+        .is_file()
+    {
         bail!("{at} is not libtorch: there is no include/torch/csrc/api/include/torch/torch.h");
     }
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let library = |name: &str| root.join("lib").join(format!("{prefix}{name}{suffix}"));
     for name in ["torch_cpu", "c10", "torch"] {
         if !library(name).is_file() {
-            bail!("{at} is not libtorch: {} is missing", library(name).display());
+            bail!(
+                "{at} is not libtorch: {} is missing",
+                library(name).display()
+            );
         }
     }
-    let version = version(&root)
-        .with_context(|| format!("the version of libtorch in {at} is not known (no build-version file)"))?;
+    let version = version(&root).with_context(|| {
+        format!("the version of libtorch in {at} is not known (no build-version file)")
+    })?;
     if version != VERSION {
         bail!("{at} is libtorch {version}, but this project needs exactly {VERSION}");
     }
-    let kind = if library("torch_cuda").is_file() { Kind::Cuda } else { Kind::Cpu };
+    let kind = if library("torch_cuda").is_file() {
+        Kind::Cuda
+    } else {
+        Kind::Cpu
+    };
     Ok(Libtorch { root, kind })
 }
 
@@ -70,25 +81,39 @@ fn version(root: &Path) -> Option<String> {
     let read = |file: &str| fs_err::read_to_string(root.join(file)).ok();
     let full = read("build-version")
         .or_else(|| read("version.py").and_then(|text| python_version(&text)))
-        .or_else(|| read("include/torch/headeronly/version.h").and_then(|text| header_version(&text)))?;
+        .or_else(|| {
+            read("include/torch/headeronly/version.h").and_then(|text| header_version(&text))
+        })?;
     full.trim().split('+').next().map(str::to_owned)
 }
 
 fn python_version(text: &str) -> Option<String> {
-    let line = text.lines().find_map(|line| line.strip_prefix("__version__ = "))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("__version__ = "))?;
     Some(line.trim().trim_matches(['\'', '"']).to_owned())
 }
 
 fn header_version(text: &str) -> Option<String> {
     let number = |name: &str| {
-        let mut words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut words = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>());
         words.find_map(|words| match words[..] {
             ["#define", word, number] if word == name => Some(number.to_owned()),
             _ => None,
         })
     };
-    let parts = ["TORCH_VERSION_MAJOR", "TORCH_VERSION_MINOR", "TORCH_VERSION_PATCH"].map(number);
-    parts.into_iter().collect::<Option<Vec<_>>>().map(|parts| parts.join("."))
+    let parts = [
+        "TORCH_VERSION_MAJOR",
+        "TORCH_VERSION_MINOR",
+        "TORCH_VERSION_PATCH",
+    ]
+    .map(number);
+    parts
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .map(|parts| parts.join("."))
 }
 
 const CONTENTS: &str = "contents.json";
@@ -141,7 +166,10 @@ pub(crate) fn intact(dir: &Path) -> Result<()> {
     for (file, size) in &sizes {
         let found = fs_err::metadata(dir.join(file))?.len();
         if found != *size {
-            bail!("{} has {found} bytes, expected {size}", dir.join(file).display());
+            bail!(
+                "{} has {found} bytes, expected {size}",
+                dir.join(file).display()
+            );
         }
     }
     Ok(())
@@ -198,7 +226,8 @@ pub(crate) fn link(link: &Path, target: &Path) -> Result<Linked> {
         Ok(_) if fs_err::read_link(link)? == target => return Ok(Linked::Same),
         Ok(_) => Linked::Moved,
     };
-    let new = sibling(link, &format!(".new-{}-", std::process::id()));
+    let name = link.file_name().unwrap_or_default().to_string_lossy();
+    let new = link.with_file_name(format!("{name}.new-{}", std::process::id()));
     let _ = fs_err::remove_file(&new);
     fs_err::os::unix::fs::symlink(target, &new)?;
     fs_err::rename(&new, link)?;
@@ -208,7 +237,10 @@ pub(crate) fn link(link: &Path, target: &Path) -> Result<Linked> {
 /// Links need special rights on this system.
 #[cfg(not(unix))]
 pub(crate) fn link(_link: &Path, target: &Path) -> Result<Linked> {
-    bail!("set the environment variable LIBTORCH to {}: links are not made on this system", target.display())
+    bail!(
+        "set the environment variable LIBTORCH to {}: links are not made on this system",
+        target.display()
+    )
 }
 
 #[cfg(test)]
@@ -222,10 +254,18 @@ pub(crate) mod tests {
         fs_err::create_dir_all(root.join("lib")).unwrap();
         fs_err::write(api.join("torch.h"), "//").unwrap();
         for name in ["torch_cpu", "c10", "torch"] {
-            let name = format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+            let name = format!(
+                "{}{name}{}",
+                std::env::consts::DLL_PREFIX,
+                std::env::consts::DLL_SUFFIX
+            );
             fs_err::write(root.join("lib").join(name), "x").unwrap();
         }
-        fs_err::write(root.join("version.py"), format!("import x\n__version__ = '{version}'\n")).unwrap();
+        fs_err::write(
+            root.join("version.py"),
+            format!("import x\n__version__ = '{version}'\n"),
+        )
+        .unwrap();
     }
 
     #[test]
@@ -233,7 +273,10 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().unwrap();
         fake(dir.path(), "2.10.1+cpu");
         let error = inspect(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("is libtorch 2.10.1, but this project needs exactly 2.11.0"), "{error}");
+        assert!(
+            error.contains("is libtorch 2.10.1, but this project needs exactly 2.11.0"),
+            "{error}"
+        );
         fs_err::write(dir.path().join("build-version"), "2.11.0+cpu\n").unwrap();
         assert_eq!(inspect(dir.path()).unwrap().kind, Kind::Cpu);
     }
@@ -242,16 +285,26 @@ pub(crate) mod tests {
     fn a_missing_library_is_named() {
         let dir = tempfile::tempdir().unwrap();
         fake(dir.path(), "2.11.0");
-        let name = format!("{}c10{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+        let name = format!(
+            "{}c10{}",
+            std::env::consts::DLL_PREFIX,
+            std::env::consts::DLL_SUFFIX
+        );
         fs_err::remove_file(dir.path().join("lib").join(&name)).unwrap();
         let error = inspect(dir.path()).unwrap_err().to_string();
-        assert!(error.contains(&name) && error.contains("is missing"), "{error}");
+        assert!(
+            error.contains(&name) && error.contains("is missing"),
+            "{error}"
+        );
         assert!(inspect(&dir.path().join("nothing")).is_err());
     }
 
     #[test]
     fn versions_are_read_from_each_place() {
-        assert_eq!(python_version("x\n__version__ = '2.11.0+cu130'\n").as_deref(), Some("2.11.0+cu130"));
+        assert_eq!(
+            python_version("x\n__version__ = '2.11.0+cu130'\n").as_deref(),
+            Some("2.11.0+cu130")
+        );
         let header = "#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 11\n\
                       #define TORCH_VERSION_PATCH 0\n";
         assert_eq!(header_version(header).as_deref(), Some("2.11.0"));
@@ -294,6 +347,11 @@ pub(crate) mod tests {
         assert_eq!(fs_err::read_link(&at).unwrap(), Path::new("/b"));
         fs_err::remove_file(&at).unwrap();
         fs_err::create_dir(&at).unwrap();
-        assert!(link(&at, Path::new("/a")).unwrap_err().to_string().contains("move it away"));
+        assert!(
+            link(&at, Path::new("/a"))
+                .unwrap_err()
+                .to_string()
+                .contains("move it away")
+        );
     }
 }

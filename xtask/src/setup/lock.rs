@@ -13,13 +13,18 @@ pub(crate) struct Lock {
 
 /// Takes the lock; calls `waiting` once if another process or thread has it.
 pub(crate) fn take(path: &Path, waiting: impl FnOnce()) -> Result<Lock> {
-    let file = fs_err::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    let file = fs_err::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
     let file = file.into_parts().0;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             waiting();
-            file.lock().with_context(|| format!("waiting for {}", path.display()))?;
+            file.lock()
+                .with_context(|| format!("waiting for {}", path.display()))?;
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("locking {}", path.display()));
@@ -48,7 +53,10 @@ mod tests {
             waits.recv().unwrap();
             free.store(true, SeqCst);
             drop(first);
-            assert!(second.join().unwrap(), "the second came in before the first left");
+            assert!(
+                second.join().unwrap(),
+                "the second came in before the first left"
+            );
         });
     }
 

@@ -21,7 +21,7 @@ use std::env::consts::{ARCH, OS};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::cli::SetupOptions;
 use crate::progress::Console;
@@ -34,7 +34,10 @@ use sources::VERSION;
 pub(crate) fn run(workspace: &Workspace, options: &SetupOptions) -> Result<ExitCode> {
     let (found, origin) = make_available(workspace, options)?;
     let kind = found.kind.label();
-    println!("libtorch {VERSION} ({kind}) is ready: {}, {origin}", found.root.display());
+    println!(
+        "libtorch {VERSION} ({kind}) is ready: {}, {origin}",
+        found.root.display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -42,14 +45,21 @@ pub(crate) fn run(workspace: &Workspace, options: &SetupOptions) -> Result<ExitC
 pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
     let (found, origin) = make_available(workspace, &SetupOptions::default())?;
     if origin != READY {
-        eprintln!("libtorch {VERSION} ({}): {}, {origin}", found.kind.label(), found.root.display());
+        eprintln!(
+            "libtorch {VERSION} ({}): {}, {origin}",
+            found.kind.label(),
+            found.root.display()
+        );
     }
     Ok(())
 }
 
 const READY: &str = "linked before";
 
-fn make_available(workspace: &Workspace, options: &SetupOptions) -> Result<(Libtorch, &'static str)> {
+fn make_available(
+    workspace: &Workspace,
+    options: &SetupOptions,
+) -> Result<(Libtorch, &'static str)> {
     prerequisites::compiler()?;
     let wanted = match (options.cpu, options.cuda) {
         (true, _) => Some(Kind::Cpu),
@@ -60,15 +70,20 @@ fn make_available(workspace: &Workspace, options: &SetupOptions) -> Result<(Libt
     let link = workspace.link();
 
     if let Some(dir) = workspace.user_libtorch() {
-        let found = layout::inspect(&dir).context("LIBTORCH is set, but of no use. Fix: unset LIBTORCH")?;
+        let found = layout::inspect(&dir).map_err(|error| {
+            anyhow!("the variable LIBTORCH is of no use: {error:#}. Fix: unset LIBTORCH")
+        })?;
         if !fits(&found) {
             bail!(
                 "LIBTORCH is a {} build of libtorch, which the option excludes. Fix: unset LIBTORCH",
                 found.kind.label()
             );
         }
-        let linked = connect(workspace, &found)?;
-        return Ok((found, if linked == Linked::Same { READY } else { "from the variable LIBTORCH" }));
+        let origin = match connect(workspace, &found)? {
+            Linked::Same => READY,
+            Linked::New | Linked::Moved => "from the variable LIBTORCH",
+        };
+        return Ok((found, origin));
     }
 
     if !options.force {
@@ -81,14 +96,19 @@ fn make_available(workspace: &Workspace, options: &SetupOptions) -> Result<(Libt
         }
     }
 
-    if !options.force && let Some(dir) = python::torch() {
+    if !options.force
+        && let Some(dir) = python::torch()
+    {
         match layout::inspect(&dir) {
             Ok(found) if fits(&found) => {
                 connect(workspace, &found)?;
                 return Ok((found, "from python3's package torch"));
             }
             Ok(found) => {
-                eprintln!("python3's torch is a {} build and is left alone", found.kind.label());
+                eprintln!(
+                    "python3's torch is a {} build and is left alone",
+                    found.kind.label()
+                );
             }
             Err(error) => eprintln!("python3's torch is left alone: {error:#}"),
         }
@@ -96,18 +116,35 @@ fn make_available(workspace: &Workspace, options: &SetupOptions) -> Result<(Libt
 
     let plan = sources::plan(OS, ARCH, wanted.unwrap_or_else(default_kind))?;
     let root = root()?;
-    let found = build::build(&plan, &root, python::index_url, options.force, &Console::new())?;
+    let found = build::build(
+        &plan,
+        &root,
+        python::index_url,
+        options.force,
+        &Console::new(),
+    )?;
     connect(workspace, &found)?;
     Ok((found, "in the cache"))
 }
 
 /// Whether the link leads to a usable and, in the cache, undamaged libtorch.
 pub(crate) fn ready(link: &std::path::Path) -> Result<Libtorch> {
+    if link.symlink_metadata().is_err() {
+        bail!("libtorch is not set up yet");
+    }
     let found = layout::inspect(link)?;
-    let ours = root().is_ok_and(|root| found.root.starts_with(fs_err::canonicalize(&root).unwrap_or(root)));
+    let ours = root().is_ok_and(|root| {
+        found
+            .root
+            .starts_with(fs_err::canonicalize(&root).unwrap_or(root))
+    });
     if ours {
         // The layout is the folder itself, or (CUDA) the one above.
-        let place = found.root.parent().filter(|_| found.root.ends_with("torch")).unwrap_or(&found.root);
+        let place = found
+            .root
+            .parent()
+            .filter(|_| found.root.ends_with("torch"))
+            .unwrap_or(&found.root);
         layout::intact(place)?;
     }
     Ok(found)
@@ -122,11 +159,15 @@ pub(crate) fn root() -> Result<PathBuf> {
 fn default_kind() -> Kind {
     match driver::find() {
         Driver::Works(gpu) if sources::plan(OS, ARCH, Kind::Cuda).is_ok() => {
-            eprintln!("{gpu}: getting libtorch with CUDA (about 2.5 GB; `cargo xtask setup --cpu` is smaller)");
+            eprintln!(
+                "{gpu}: getting libtorch with CUDA (about 2.5 GB; `cargo xtask setup --cpu` is smaller)"
+            );
             Kind::Cuda
         }
         Driver::Works(gpu) => {
-            eprintln!("{gpu}: there is no ready CUDA build for {OS} on {ARCH}, so libtorch is for CPU only");
+            eprintln!(
+                "{gpu}: there is no ready CUDA build for {OS} on {ARCH}, so libtorch is for CPU only"
+            );
             Kind::Cpu
         }
         Driver::No(why) => {
@@ -143,7 +184,9 @@ fn connect(workspace: &Workspace, found: &Libtorch) -> Result<Linked> {
         eprintln!(".libtorch leads to another folder now; torch-sys will be compiled again");
         for profile in ["dev", "release"] {
             let mut clean = workspace.cargo_at_root();
-            if let Err(error) = output(clean.args(["clean", "--package", "torch-sys", "--profile", profile])) {
+            if let Err(error) =
+                output(clean.args(["clean", "--package", "torch-sys", "--profile", profile]))
+            {
                 eprintln!("{error:#}\nFix: cargo clean");
             }
         }

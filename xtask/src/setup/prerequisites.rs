@@ -11,17 +11,26 @@ pub(crate) const COMPILER_FIX: &str = "sudo apt-get install g++   (macOS: xcode-
 
 /// First line of `--version` of the C++ compiler that build scripts will call.
 pub(crate) fn compiler() -> Result<String> {
-    let chosen = std::env::var("CXX").ok().filter(|name| !name.trim().is_empty());
+    let chosen = std::env::var("CXX")
+        .ok()
+        .filter(|name| !name.trim().is_empty());
     let default = if cfg!(windows) { "cl" } else { "c++" };
     let program = chosen.clone().unwrap_or_else(|| default.into());
     if let Some(version) = answer(&program) {
         return Ok(version);
     }
     if let Some(program) = chosen {
-        bail!("CXX is `{program}`, which does not answer `--version`. Fix: unset CXX, or set it to a C++ compiler");
+        bail!(
+            "CXX is `{program}`, which does not answer `--version`. Fix: unset CXX, or set it to a C++ compiler"
+        );
     }
-    match ["g++", "clang++"].into_iter().find(|name| answer(name).is_some()) {
-        Some(other) => bail!("there is no `{program}`, but there is `{other}`. Fix: export CXX={other}"),
+    match ["g++", "clang++"]
+        .into_iter()
+        .find(|name| answer(name).is_some())
+    {
+        Some(other) => {
+            bail!("there is no `{program}`, but there is `{other}`. Fix: export CXX={other}")
+        }
         None => bail!("no C++ compiler was found (`{program}`). Fix: {COMPILER_FIX}"),
     }
 }

@@ -42,12 +42,21 @@ pub(crate) struct Wheel {
 impl Wheel {
     fn new(requirement: &str, file: &str, sha256: &str, bytes: u64, keep: Keep) -> Self {
         let (requirement, file, sha256) = (requirement.into(), file.into(), sha256.into());
-        Self { requirement, file, sha256, bytes, keep }
+        Self {
+            requirement,
+            file,
+            sha256,
+            bytes,
+            keep,
+        }
     }
 
     /// Name of the project on the package index.
     pub(crate) fn project(&self) -> &str {
-        self.requirement.split("==").next().unwrap_or(&self.requirement)
+        self.requirement
+            .split("==")
+            .next()
+            .unwrap_or(&self.requirement)
     }
 
     /// Where a member of the wheel goes, relative to the layout; `None` if it is not kept.
@@ -62,12 +71,16 @@ impl Wheel {
                 .filter(|path| {
                     path.starts_with("include/")
                         || *path == "version.py"
-                        || path.strip_prefix("lib/").is_some_and(|name| libraries.contains(&name))
+                        || path
+                            .strip_prefix("lib/")
+                            .is_some_and(|name| libraries.contains(&name))
                 })
                 .map(str::to_owned),
             Keep::WholeTorch => in_torch
                 .filter(|path| {
-                    path.starts_with("include/") || path.starts_with("lib/") || *path == "version.py"
+                    path.starts_with("include/")
+                        || path.starts_with("lib/")
+                        || *path == "version.py"
                 })
                 .filter(|path| *path != "lib/libtorch_python.so")
                 .map(|path| format!("torch/{path}")),
@@ -127,11 +140,27 @@ const AARCH64_PLATFORMS: &[&str] = &[
 /// The plan for this system, architecture (`std::env::consts`) and kind.
 pub(crate) fn plan(os: &str, arch: &str, kind: Kind) -> Result<Plan> {
     let name = format!("{VERSION}-{}-{arch}", kind.name());
-    let plan = |torch, wheels, platforms, space| Plan { name, kind, torch, wheels, platforms, space };
+    let plan = |torch, wheels, platforms, space| Plan {
+        name,
+        kind,
+        torch,
+        wheels,
+        platforms,
+        space,
+    };
     match (os, arch, kind) {
-        ("linux", "x86_64", Kind::Cpu) => Ok(plan("", cpu_x86_64(), X86_64_PLATFORMS, 1_200_000_000)),
-        ("linux", "aarch64", Kind::Cpu) => Ok(plan("", cpu_aarch64(), AARCH64_PLATFORMS, 1_000_000_000)),
-        ("linux", "x86_64", Kind::Cuda) => Ok(plan("torch", cuda_x86_64(), X86_64_PLATFORMS, 8_000_000_000)),
+        ("linux", "x86_64", Kind::Cpu) => {
+            Ok(plan("", cpu_x86_64(), X86_64_PLATFORMS, 1_200_000_000))
+        }
+        ("linux", "aarch64", Kind::Cpu) => {
+            Ok(plan("", cpu_aarch64(), AARCH64_PLATFORMS, 1_000_000_000))
+        }
+        ("linux", "x86_64", Kind::Cuda) => Ok(plan(
+            "torch",
+            cuda_x86_64(),
+            X86_64_PLATFORMS,
+            8_000_000_000,
+        )),
         _ => bail!(
             "no ready libtorch {VERSION} ({}) is known for {os} on {arch}.\n\
              Fix: python3 -m pip install torch=={VERSION}   and run this command again (it will be found),\n\
@@ -225,17 +254,38 @@ mod tests {
 
     #[test]
     fn pins_are_well_formed_and_named_alike() {
-        let kinds = [("x86_64", Kind::Cpu), ("aarch64", Kind::Cpu), ("x86_64", Kind::Cuda)];
+        let kinds = [
+            ("x86_64", Kind::Cpu),
+            ("aarch64", Kind::Cpu),
+            ("x86_64", Kind::Cuda),
+        ];
         for (arch, kind) in kinds {
             let plan = plan("linux", arch, kind).unwrap();
-            assert!(plan.name.contains(arch) && plan.name.contains(kind.name()), "{}", plan.name);
+            assert!(
+                plan.name.contains(arch) && plan.name.contains(kind.name()),
+                "{}",
+                plan.name
+            );
             assert!(plan.space > plan.wheels.iter().map(|w| w.bytes).sum());
             for wheel in &plan.wheels {
                 let (project, version) = wheel.requirement.split_once("==").unwrap();
-                assert!(wheel.file.starts_with(&format!("{}-{version}-", project.replace('-', "_"))));
-                assert!(wheel.file.ends_with(&format!("{arch}.whl")), "{}", wheel.file);
+                assert!(
+                    wheel
+                        .file
+                        .starts_with(&format!("{}-{version}-", project.replace('-', "_")))
+                );
+                assert!(
+                    wheel.file.ends_with(&format!("{arch}.whl")),
+                    "{}",
+                    wheel.file
+                );
                 assert_eq!(wheel.sha256.len(), 64);
-                assert!(wheel.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
+                assert!(
+                    wheel
+                        .sha256
+                        .bytes()
+                        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+                );
                 assert_eq!(wheel.project(), project);
             }
         }
@@ -243,21 +293,40 @@ mod tests {
 
     #[test]
     fn other_systems_get_a_fix() {
-        for (os, arch, kind) in
-            [("macos", "aarch64", Kind::Cpu), ("linux", "aarch64", Kind::Cuda), ("windows", "x86_64", Kind::Cpu)]
-        {
+        for (os, arch, kind) in [
+            ("macos", "aarch64", Kind::Cpu),
+            ("linux", "aarch64", Kind::Cuda),
+            ("windows", "x86_64", Kind::Cpu),
+        ] {
             let error = plan(os, arch, kind).unwrap_err().to_string();
-            assert!(error.contains("pip install torch==2.11.0") && error.contains("LIBTORCH"), "{error}");
+            assert!(
+                error.contains("pip install torch==2.11.0") && error.contains("LIBTORCH"),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn the_lean_layout_keeps_headers_and_three_libraries() {
         let wheel = &cpu_x86_64()[0];
-        assert_eq!(wheel.place("torch/include/c10/util/x.h").as_deref(), Some("include/c10/util/x.h"));
-        assert_eq!(wheel.place("torch/lib/libtorch_cpu.so").as_deref(), Some("lib/libtorch_cpu.so"));
-        assert_eq!(wheel.place("torch/version.py").as_deref(), Some("version.py"));
-        for other in ["torch/lib/libtorch_cuda.so", "torch/nn/x.py", "torch/lib/", "functorch/include/x.h"] {
+        assert_eq!(
+            wheel.place("torch/include/c10/util/x.h").as_deref(),
+            Some("include/c10/util/x.h")
+        );
+        assert_eq!(
+            wheel.place("torch/lib/libtorch_cpu.so").as_deref(),
+            Some("lib/libtorch_cpu.so")
+        );
+        assert_eq!(
+            wheel.place("torch/version.py").as_deref(),
+            Some("version.py")
+        );
+        for other in [
+            "torch/lib/libtorch_cuda.so",
+            "torch/nn/x.py",
+            "torch/lib/",
+            "functorch/include/x.h",
+        ] {
             assert_eq!(wheel.place(other), None, "{other}");
         }
     }
@@ -265,16 +334,25 @@ mod tests {
     #[test]
     fn the_cuda_layout_keeps_the_paths_that_run_paths_expect() {
         let wheels = cuda_x86_64();
-        assert_eq!(wheels[0].place("torch/lib/libtorch_cuda.so").as_deref(), Some("torch/lib/libtorch_cuda.so"));
+        assert_eq!(
+            wheels[0].place("torch/lib/libtorch_cuda.so").as_deref(),
+            Some("torch/lib/libtorch_cuda.so")
+        );
         assert_eq!(wheels[0].place("torch/lib/libtorch_python.so"), None);
-        assert_eq!(wheels[1].place("nvidia/cu13/lib/libx.so.13").as_deref(), Some("nvidia/cu13/lib/libx.so.13"));
+        assert_eq!(
+            wheels[1].place("nvidia/cu13/lib/libx.so.13").as_deref(),
+            Some("nvidia/cu13/lib/libx.so.13")
+        );
         assert_eq!(wheels[1].place("nvidia/cu13/include/x.h"), None);
     }
 
     #[test]
     fn run_time_libraries_go_beside_libtorch() {
         let wheel = &cpu_x86_64()[1];
-        assert_eq!(wheel.place("nvidia/cu13/lib/libcudart.so.13").as_deref(), Some("lib/libcudart.so.13"));
+        assert_eq!(
+            wheel.place("nvidia/cu13/lib/libcudart.so.13").as_deref(),
+            Some("lib/libcudart.so.13")
+        );
         assert_eq!(wheel.place("nvidia/cu13/lib/other.so"), None);
     }
 }

@@ -14,8 +14,15 @@ use crate::{DataError, Progress};
 /// [`DataError::Io`].
 pub fn sha256(path: &Path, progress: &dyn Progress) -> Result<String, DataError> {
     let mut file = fs::File::open(path)?;
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    progress.start(&format!("checking {name}"), Some(file.metadata()?.len()), "bytes");
+    let name = path
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    progress.start(
+        &format!("checking {name}"),
+        Some(file.metadata()?.len()),
+        "bytes",
+    );
     let mut hash = Sha256::new();
     let mut block = vec![0; 1 << 16];
     let mut done = 0;
@@ -29,7 +36,11 @@ pub fn sha256(path: &Path, progress: &dyn Progress) -> Result<String, DataError>
         progress.at(done);
     }
     progress.finish();
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Compares the SHA-256 of a file with the published one.
@@ -41,7 +52,11 @@ pub fn check(path: &Path, expected: &str, progress: &dyn Progress) -> Result<(),
     if found.eq_ignore_ascii_case(expected) {
         return Ok(());
     }
-    Err(DataError::Checksum { path: path.into(), expected: expected.into(), found })
+    Err(DataError::Checksum {
+        path: path.into(),
+        expected: expected.into(),
+        found,
+    })
 }
 
 #[cfg(test)]
@@ -56,7 +71,9 @@ mod tests {
         fs::write(&path, "abc").unwrap();
         let wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         check(&path, wanted, &Silent).unwrap();
-        let error = check(&path, &wanted.replace('b', "c"), &Silent).unwrap_err().to_string();
+        let error = check(&path, &wanted.replace('b', "c"), &Silent)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("abc: SHA-256 is ba7816"), "{error}");
     }
 }

@@ -5,7 +5,7 @@
 //! (`Range: bytes=n-`); a server that does not know ranges sends all again.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use fs_err as fs;
@@ -38,38 +38,82 @@ pub fn download(
     expected: Expected<'_>,
     progress: &dyn Progress,
 ) -> Result<(), DataError> {
-    let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = target
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let part = target.with_file_name(format!("{name}.part"));
     let agent = agent();
     let mut attempts = Vec::new();
     for url in urls {
         progress.note(&format!("downloading {url}"));
-        progress.start(&name, Some(expected.bytes), "bytes");
-        let outcome = from_one(&agent, url, &part, expected, progress);
-        progress.finish();
-        let problem = match outcome {
-            Ok(()) => match checksum::check(&part, expected.sha256, progress) {
-                Ok(()) => {
-                    fs::rename(&part, target)?;
-                    return Ok(());
-                }
-                Err(DataError::Checksum { found, .. }) => {
-                    // These bytes are of no use to any address.
-                    fs::remove_file(&part)?;
-                    format!("SHA-256 is {found}, expected {}", expected.sha256)
-                }
-                Err(other) => return Err(other),
-            },
-            Err(Problem::Local(error)) => return Err(error),
-            Err(Problem::Remote(text)) => text,
+        let mut problem = one_try(&agent, url, &part, target, expected, progress)?;
+        if matches!(problem, Some(Failure::OldPart(_))) {
+            // The part of an earlier run did not belong to this file: once more from nothing.
+            problem = one_try(&agent, url, &part, target, expected, progress)?;
+        }
+        let Some(Failure::OldPart(text) | Failure::Address(text)) = problem else {
+            return Ok(());
         };
-        progress.note(&format!("{url}: {problem}"));
-        attempts.push(format!("{url}: {problem}"));
+        progress.note(&format!("{url}: {text}"));
+        attempts.push(format!("{url}: {text}"));
     }
     if attempts.is_empty() {
         attempts.push("no address is known".into());
     }
-    Err(DataError::Download { name, attempts, recipe: String::new() })
+    Err(DataError::Download {
+        name,
+        attempts,
+        recipe: String::new(),
+    })
+}
+
+/// Why a try ended without the file.
+enum Failure {
+    /// The bytes are wrong, and some of them were here before.
+    OldPart(String),
+    /// The address did not give the file.
+    Address(String),
+}
+
+/// Completes the part, checks it and puts it in place; `None` if that went well.
+fn one_try(
+    agent: &ureq::Agent,
+    url: &str,
+    part: &Path,
+    target: &Path,
+    expected: Expected<'_>,
+    progress: &dyn Progress,
+) -> Result<Option<Failure>, DataError> {
+    let resumed = part.exists();
+    let name = target
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    progress.start(&name, Some(expected.bytes), "bytes");
+    let outcome = from_one(agent, url, part, expected, progress);
+    progress.finish();
+    match outcome {
+        Ok(()) => {}
+        Err(Problem::Local(error)) => return Err(error),
+        Err(Problem::Remote(text)) => return Ok(Some(Failure::Address(text))),
+    }
+    match checksum::check(part, expected.sha256, progress) {
+        Ok(()) => {
+            fs::rename(part, target)?;
+            Ok(None)
+        }
+        Err(DataError::Checksum { found, .. }) => {
+            fs::remove_file(part)?;
+            let text = format!("SHA-256 is {found}, expected {}", expected.sha256);
+            Ok(Some(if resumed {
+                Failure::OldPart(text)
+            } else {
+                Failure::Address(text)
+            }))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 fn agent() -> ureq::Agent {
@@ -80,7 +124,11 @@ fn agent() -> ureq::Agent {
         .http_status_as_error(false)
         .accept_encoding("identity")
         .user_agent(concat!("nac-data/", env!("CARGO_PKG_VERSION")))
-        .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+        .tls_config(
+            TlsConfig::builder()
+                .root_certs(RootCerts::PlatformVerifier)
+                .build(),
+        )
         .build()
         .new_agent()
 }
@@ -103,7 +151,7 @@ impl From<std::io::Error> for Problem {
 fn from_one(
     agent: &ureq::Agent,
     url: &str,
-    part: &PathBuf,
+    part: &Path,
     expected: Expected<'_>,
     progress: &dyn Progress,
 ) -> Result<(), Problem> {
@@ -140,7 +188,7 @@ enum Answer {
 fn answer(
     agent: &ureq::Agent,
     url: &str,
-    part: &PathBuf,
+    part: &Path,
     have: u64,
     expected: Expected<'_>,
     progress: &dyn Progress,
@@ -150,19 +198,32 @@ fn answer(
         request = request.header("Range", format!("bytes={have}-"));
     }
     let response = request.call().map_err(|e| Problem::Remote(e.to_string()))?;
-    let range = response.headers().get("content-range").and_then(|v| v.to_str().ok());
+    let range = response
+        .headers()
+        .get("content-range")
+        .and_then(|v| v.to_str().ok());
     let mut at = match response.status().as_u16() {
         200 => 0,
         206 if range.is_some_and(|r| r.starts_with(&format!("bytes {have}-"))) => have,
-        206 => return Err(Problem::Remote(format!("answered with the wrong range {range:?}"))),
+        206 => {
+            return Err(Problem::Remote(format!(
+                "answered with the wrong range {range:?}"
+            )));
+        }
         416 => {
             // Our part is longer than their file: begin anew with the next address.
             fs::remove_file(part)?;
-            return Err(Problem::Remote("HTTP 416: the file there is shorter".into()));
+            return Err(Problem::Remote(
+                "HTTP 416: the file there is shorter".into(),
+            ));
         }
         status => return Err(Problem::Remote(format!("HTTP {status}"))),
     };
-    let mut file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(part)?;
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(part)?;
     file.file().set_len(at)?;
     std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at))?;
     let mut body = response.into_body().into_reader();
@@ -171,7 +232,10 @@ fn answer(
         match body.read(&mut block) {
             Ok(0) if at == expected.bytes => break None,
             Ok(0) => {
-                break Some(format!("the answer ended at byte {at} of {}", expected.bytes));
+                break Some(format!(
+                    "the answer ended at byte {at} of {}",
+                    expected.bytes
+                ));
             }
             Ok(read) => {
                 at += read as u64;

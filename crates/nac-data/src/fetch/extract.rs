@@ -33,9 +33,19 @@ pub fn extract(
     limits: Limits,
     progress: &dyn Progress,
 ) -> Result<(), DataError> {
-    let name = archive.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let name = archive
+        .file_name()
+        .map(|n| n.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
     progress.start(&format!("unpacking {name}"), None, "bytes");
-    let mut out = Output { archive, into, limits, bytes: 0, entries: 0, progress };
+    let mut out = Output {
+        archive,
+        into,
+        limits,
+        bytes: 0,
+        entries: 0,
+        progress,
+    };
     if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
         out.tar_gz()?;
     } else if name.ends_with(".zip") {
@@ -83,7 +93,7 @@ impl Output<'_> {
         let mut zip = zip::ZipArchive::new(file).map_err(|e| self.corrupt(e))?;
         for index in 0..zip.len() {
             let mut entry = zip.by_index(index).map_err(|e| self.corrupt(e))?;
-            let name = entry.name().to_string();
+            let name = entry.name().map_err(|e| self.corrupt(e))?.into_owned();
             // Kind bits of a Unix mode, if the archive has one: 8 is a file, 4 a folder.
             let unix_kind = entry.unix_mode().map_or(0, |mode| (mode & 0o170_000) >> 12);
             if !matches!(unix_kind, 0 | 4 | 8) {
@@ -115,7 +125,10 @@ impl Output<'_> {
         if path.exists() {
             return Err(self.refuse(name, "it occurs twice"));
         }
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
         let mut block = vec![0; 1 << 16];
         loop {
             let read = from.read(&mut block).map_err(|e| self.corrupt(e))?;
@@ -138,7 +151,10 @@ impl Output<'_> {
     fn place(&mut self, name: &str) -> Result<PathBuf, DataError> {
         self.entries += 1;
         if self.entries > self.limits.entries {
-            let reason = format!("the archive holds more than {} entries", self.limits.entries);
+            let reason = format!(
+                "the archive holds more than {} entries",
+                self.limits.entries
+            );
             return Err(self.refuse(name, &reason));
         }
         if name.contains(['\\', '\0']) || name.contains('\u{fffd}') {
@@ -164,7 +180,10 @@ impl Output<'_> {
     }
 
     fn corrupt(&self, reason: impl std::fmt::Display) -> DataError {
-        DataError::CorruptArchive { archive: self.archive.into(), reason: reason.to_string() }
+        DataError::CorruptArchive {
+            archive: self.archive.into(),
+            reason: reason.to_string(),
+        }
     }
 }
 

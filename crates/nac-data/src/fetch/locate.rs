@@ -20,15 +20,23 @@ pub enum Location {
 /// A folder counts if it has any of the files, so that what is missing from it can be told.
 #[must_use]
 pub fn locate(source: &Source, dirs: &DataDirs) -> Option<Location> {
-    let has_any =
-        |folder: &Path| source.files.iter().any(|file| folder.join(&file.path).is_file());
+    let has_any = |folder: &Path| {
+        source
+            .files
+            .iter()
+            .any(|file| folder.join(&file.path).is_file())
+    };
     let search = dirs.search();
-    let folders = search.iter().flat_map(|dir| [dir.join(&source.folder), dir.clone()]);
+    let folders = search
+        .iter()
+        .flat_map(|dir| [dir.join(&source.folder), dir.clone()]);
     if let Some(folder) = folders.into_iter().find(|folder| has_any(folder)) {
         return Some(Location::Folder(folder));
     }
     let mut archives = search.iter().map(|dir| dir.join(&source.archive.file_name));
-    archives.find(|archive| archive.is_file()).map(Location::Archive)
+    archives
+        .find(|archive| archive.is_file())
+        .map(Location::Archive)
 }
 
 #[cfg(test)]
@@ -42,7 +50,9 @@ mod tests {
     fn folders_come_before_archives_and_earlier_folders_first() {
         let root = tempfile::tempdir().unwrap();
         let [a, b, c] = ["a", "b", "c"].map(|name| root.path().join(name));
-        [&a, &b, &c].iter().for_each(|dir| fs::create_dir(dir).unwrap());
+        [&a, &b, &c]
+            .iter()
+            .for_each(|dir| fs::create_dir(dir).unwrap());
         let source = manifest::cifar10();
         let dirs = DataDirs::new(Some(a.clone()), Some(b.clone()), c.clone());
         assert_eq!(locate(&source, &dirs), None);

@@ -81,14 +81,22 @@ impl Source {
     /// How to get the data set by hand.
     #[must_use]
     pub fn recipe(&self, dirs: &DataDirs) -> String {
-        let ArchiveFile { file_name, bytes, sha256, urls } = &self.archive;
+        let ArchiveFile {
+            file_name,
+            bytes,
+            sha256,
+            urls,
+        } = &self.archive;
         let names: Vec<&str> = self.files.iter().map(|f| f.path.as_str()).collect();
         format!(
             "To get `{}` by hand:\n  1. download {file_name} ({bytes} bytes, SHA-256 {sha256}) from\n{}\n  \
              2. put it into {} (it is unpacked when it is first used), or unpack it there so that\n     \
              {} holds {}\n  3. or lay it elsewhere and name that folder with --data-dir or {}.",
             self.name,
-            urls.iter().map(|u| format!("       {u}")).collect::<Vec<_>>().join("\n"),
+            urls.iter()
+                .map(|u| format!("       {u}"))
+                .collect::<Vec<_>>()
+                .join("\n"),
             dirs.download_dir().display(),
             dirs.download_dir().join(&self.folder).display(),
             names.join(", "),
@@ -103,7 +111,8 @@ pub fn all() -> Vec<Source> {
     vec![cifar10()]
 }
 
-/// CIFAR-10, binary version. Archive digest as published by TensorFlow Datasets.
+/// CIFAR-10, binary version. The authors publish the archive's MD5,
+/// `c32a1d4ab5d03f1284b67883e8d87530`; the SHA-256 is the one that other loaders check too.
 #[must_use]
 pub fn cifar10() -> Source {
     let file = |path: &str, sha256: &str| DataFile {
@@ -160,12 +169,26 @@ mod tests {
     #[test]
     fn digests_and_addresses_have_their_form() {
         for source in all() {
-            let digests = source.files.iter().map(|f| &f.sha256).chain([&source.archive.sha256]);
+            let digests = source
+                .files
+                .iter()
+                .map(|f| &f.sha256)
+                .chain([&source.archive.sha256]);
             for digest in digests {
                 assert_eq!(digest.len(), 64);
-                assert!(digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
+                assert!(
+                    digest
+                        .bytes()
+                        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+                );
             }
-            assert!(source.archive.urls.iter().all(|u| u.ends_with(&source.archive.file_name)));
+            assert!(
+                source
+                    .archive
+                    .urls
+                    .iter()
+                    .all(|u| u.ends_with(&source.archive.file_name))
+            );
             let unpacked: u64 = source.files.iter().map(|f| f.bytes).sum();
             assert!(unpacked <= source.max_unpacked_bytes);
         }
@@ -175,7 +198,13 @@ mod tests {
     fn the_recipe_names_address_folder_and_files() {
         let dirs = DataDirs::new(Some("my-data".into()), None, "cache".into());
         let recipe = cifar10().recipe(&dirs);
-        for part in ["cs.toronto.edu", "my-data", "test_batch.bin", "NAC_DATA_DIR", "c4a38c50"] {
+        for part in [
+            "cs.toronto.edu",
+            "my-data",
+            "test_batch.bin",
+            "NAC_DATA_DIR",
+            "c4a38c50",
+        ] {
             assert!(recipe.contains(part), "{part} not in:\n{recipe}");
         }
     }

@@ -58,7 +58,9 @@ pub fn get(
         "listops" => return Ok(Got::Generated),
         _ => {}
     }
-    let source = manifest::all().into_iter().find(|source| source.name == name);
+    let source = manifest::all()
+        .into_iter()
+        .find(|source| source.name == name);
     let source = source.ok_or_else(|| DataError::UnknownName {
         kind: "data set",
         name: name.into(),
@@ -95,13 +97,21 @@ pub fn get_source(
         None => {}
     }
     let archive = into.join(&source.archive.file_name);
-    let urls: Vec<String> = mirrors.iter().chain(&source.archive.urls).cloned().collect();
-    let expected =
-        download::Expected { bytes: source.archive.bytes, sha256: &source.archive.sha256 };
+    let urls: Vec<String> = mirrors
+        .iter()
+        .chain(&source.archive.urls)
+        .cloned()
+        .collect();
+    let expected = download::Expected {
+        bytes: source.archive.bytes,
+        sha256: &source.archive.sha256,
+    };
     download::download(&urls, &archive, expected, progress).map_err(|error| match error {
-        DataError::Download { name, attempts, .. } => {
-            DataError::Download { name, attempts, recipe: source.recipe(dirs) }
-        }
+        DataError::Download { name, attempts, .. } => DataError::Download {
+            name,
+            attempts,
+            recipe: source.recipe(dirs),
+        },
         other => other,
     })?;
     let folder = unpack(source, &archive, into, &lock, progress)?;
@@ -139,7 +149,10 @@ fn unpack(
 ) -> Result<PathBuf, DataError> {
     checksum::check(archive, &source.archive.sha256, progress)?;
     let staging = lock.staging()?;
-    let limits = extract::Limits { bytes: source.max_unpacked_bytes, entries: MAX_ENTRIES };
+    let limits = extract::Limits {
+        bytes: source.max_unpacked_bytes,
+        entries: MAX_ENTRIES,
+    };
     extract::extract(archive, staging.path(), limits, progress)?;
     let unpacked = staging.path().join(&source.folder);
     source.verify(&unpacked, progress)?;

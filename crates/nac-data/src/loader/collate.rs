@@ -8,13 +8,21 @@ pub(super) fn collate(
     examples: Vec<Example>,
     indices: &[usize],
 ) -> Result<Batch, DataError> {
-    let labels = examples.iter().map(|example| example.label as i64).collect();
+    let labels = examples
+        .iter()
+        .map(|example| example.label as i64)
+        .collect();
     let mut columns: Vec<Vec<Buffer>> = info.inputs.iter().map(|_| Vec::new()).collect();
     for (example, index) in examples.into_iter().zip(indices) {
         let names: Vec<&str> = example.inputs.iter().map(|(n, _)| n.as_str()).collect();
         if !names.iter().eq(info.inputs.iter().map(|(n, _)| n)) {
             let wanted: Vec<&str> = info.inputs.iter().map(|(n, _)| n.as_str()).collect();
-            return Err(mismatch(info, *index, format!("inputs {wanted:?}"), format!("{names:?}")));
+            return Err(mismatch(
+                info,
+                *index,
+                format!("inputs {wanted:?}"),
+                format!("{names:?}"),
+            ));
         }
         for (column, (_, buffer)) in columns.iter_mut().zip(example.inputs) {
             column.push(buffer);
@@ -23,21 +31,34 @@ pub(super) fn collate(
     let mut inputs = Vec::with_capacity(columns.len());
     for ((name, kind), column) in info.inputs.iter().zip(columns) {
         let stacked = match kind {
-            InputKind::Tokens { pad, vocabulary, max_len } => {
-                tokens(info, name, column, indices, (*pad, *vocabulary, *max_len))?
-            }
-            InputKind::Image { channels, height, width, .. } => {
-                stack(info, name, column, indices, &[*channels, *height, *width])?
-            }
+            InputKind::Tokens {
+                pad,
+                vocabulary,
+                max_len,
+            } => tokens(info, name, column, indices, (*pad, *vocabulary, *max_len))?,
+            InputKind::Image {
+                channels,
+                height,
+                width,
+                ..
+            } => stack(info, name, column, indices, &[*channels, *height, *width])?,
         };
         inputs.push((name.clone(), stacked));
     }
-    Ok(Batch { inputs, labels, indices: indices.to_vec() })
+    Ok(Batch {
+        inputs,
+        labels,
+        indices: indices.to_vec(),
+    })
 }
 
 fn mismatch(info: &DatasetInfo, index: usize, expected: String, found: String) -> DataError {
     let operation = format!("batch of `{}`, example {index}", info.name);
-    DataError::Shape { operation, expected, found }
+    DataError::Shape {
+        operation,
+        expected,
+        found,
+    }
 }
 
 /// Buffers of the declared shape and of one type, one after another.
@@ -60,7 +81,9 @@ fn stack(
             (Some(Values::U8(a)), Values::U8(v)) => a.extend(v),
             (Some(Values::F32(a)), Values::F32(v)) => a.extend(v),
             (Some(Values::I64(a)), Values::I64(v)) => a.extend(v),
-            (Some(a), _) => return Err(mismatch(info, index, format!("{name} {}", a.kind()), found)),
+            (Some(a), _) => {
+                return Err(mismatch(info, index, format!("{name} {}", a.kind()), found));
+            }
         }
     }
     let mut full = vec![indices.len()];

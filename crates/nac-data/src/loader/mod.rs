@@ -64,7 +64,10 @@ impl Loader {
     /// [`Transform::check`] gives.
     pub fn new(dataset: Arc<dyn Dataset>, options: LoaderOptions) -> Result<Self, DataError> {
         let wrong = |field: &str, reason: String| {
-            Err(DataError::Config { field: field.into(), reason })
+            Err(DataError::Config {
+                field: field.into(),
+                reason,
+            })
         };
         if options.batch_size == 0 {
             return wrong("batch_size", "must be at least 1".into());
@@ -72,7 +75,11 @@ impl Loader {
         if options.workers > Self::MAX_WORKERS {
             return wrong(
                 "workers",
-                format!("{} is above the limit of {}", options.workers, Self::MAX_WORKERS),
+                format!(
+                    "{} is above the limit of {}",
+                    options.workers,
+                    Self::MAX_WORKERS
+                ),
             );
         }
         if let Some(transform) = &options.transform {
@@ -108,7 +115,11 @@ impl Loader {
     #[must_use]
     pub fn batches_per_epoch(&self) -> usize {
         let (len, size) = (self.dataset.len(), self.options.batch_size);
-        if self.options.drop_last { len / size } else { len.div_ceil(size) }
+        if self.options.drop_last {
+            len / size
+        } else {
+            len.div_ceil(size)
+        }
     }
 
     /// The batches of an epoch from batch `skip_batches` on, for example to resume a run: the
@@ -148,7 +159,11 @@ impl Loader {
                 });
             }
             if let Some(transform) = &self.options.transform {
-                let draws = Draws { seed: self.options.seed, epoch, index };
+                let draws = Draws {
+                    seed: self.options.seed,
+                    epoch,
+                    index,
+                };
                 transform.apply(&mut example, &draws)?;
             }
             examples.push(example);

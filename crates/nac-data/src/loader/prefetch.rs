@@ -45,8 +45,14 @@ impl EpochIter {
         let plan = Arc::new(plan);
         let first = skip.min(plan.batches);
         let workers = workers.min(plan.batches - first);
-        let mut iter =
-            Self { plan, make, first, next: first, channels: Vec::new(), workers: Vec::new() };
+        let mut iter = Self {
+            plan,
+            make,
+            first,
+            next: first,
+            channels: Vec::new(),
+            workers: Vec::new(),
+        };
         for worker in 0..workers {
             let (sender, receiver) = sync_channel(AHEAD);
             let (plan, make) = (iter.plan.clone(), iter.make.clone());

@@ -9,8 +9,10 @@ use crate::transform::{HorizontalFlip, Pipeline, RandomCrop};
 use crate::{Buffer, DatasetInfo, Example, InputKind, Values};
 
 fn options(workers: usize) -> LoaderOptions {
-    let steps: Vec<Arc<dyn Transform>> =
-        vec![Arc::new(RandomCrop::new(1).unwrap()), Arc::new(HorizontalFlip)];
+    let steps: Vec<Arc<dyn Transform>> = vec![
+        Arc::new(RandomCrop::new(1).unwrap()),
+        Arc::new(HorizontalFlip),
+    ];
     LoaderOptions {
         batch_size: 4,
         shuffle: true,
@@ -65,8 +67,18 @@ fn skipped_batches_are_not_read() {
             self.0.get(index)
         }
     }
-    let counting = Arc::new(Counting(InMemory::images(30, 1, 2, 2, 3), AtomicUsize::new(0)));
-    let loader = Loader::new(counting.clone(), LoaderOptions { workers: 2, ..options(2) }).unwrap();
+    let counting = Arc::new(Counting(
+        InMemory::images(30, 1, 2, 2, 3),
+        AtomicUsize::new(0),
+    ));
+    let loader = Loader::new(
+        counting.clone(),
+        LoaderOptions {
+            workers: 2,
+            ..options(2)
+        },
+    )
+    .unwrap();
     assert_eq!(all(&loader, 0, 6).len(), 2);
     assert_eq!(counting.1.load(Ordering::Relaxed), 6);
 }
@@ -87,11 +99,21 @@ fn dropping_early_ends_the_workers() {
 fn errors_come_in_order_and_end_the_epoch() {
     for workers in [0, 1, 3] {
         let broken = Arc::new(InMemory::images(30, 1, 2, 2, 3).failing_at(13));
-        let options = LoaderOptions { shuffle: false, transform: None, ..options(workers) };
+        let options = LoaderOptions {
+            shuffle: false,
+            transform: None,
+            ..options(workers)
+        };
         let results: Vec<_> = Loader::new(broken, options).unwrap().epoch(0, 0).collect();
         assert_eq!(results.len(), 4, "batches 0, 1, 2 and the error in batch 3");
         assert!(results[..3].iter().all(Result::is_ok));
-        assert!(results[3].as_ref().unwrap_err().to_string().contains("at byte 13"));
+        assert!(
+            results[3]
+                .as_ref()
+                .unwrap_err()
+                .to_string()
+                .contains("at byte 13")
+        );
     }
 }
 
@@ -110,34 +132,68 @@ fn a_panic_in_a_data_set_is_an_error() {
             self.0.get(index)
         }
     }
-    let options = LoaderOptions { shuffle: false, transform: None, ..options(2) };
+    let options = LoaderOptions {
+        shuffle: false,
+        transform: None,
+        ..options(2)
+    };
     let loader = Loader::new(Arc::new(Panics(InMemory::images(30, 1, 2, 2, 3))), options).unwrap();
     let results: Vec<_> = loader.epoch(0, 0).collect();
-    assert!(matches!(results.last(), Some(Err(DataError::Worker { batch: 2 }))));
+    assert!(matches!(
+        results.last(),
+        Some(Err(DataError::Worker { batch: 2 }))
+    ));
 }
 
 #[test]
 fn tokens_are_padded_to_the_longest() {
-    let kind = InputKind::Tokens { vocabulary: 9, max_len: 3, pad: 0 };
-    let info =
-        DatasetInfo { name: "t".into(), classes: 2, inputs: vec![("tokens".into(), kind)] };
+    let kind = InputKind::Tokens {
+        vocabulary: 9,
+        max_len: 3,
+        pad: 0,
+    };
+    let info = DatasetInfo {
+        name: "t".into(),
+        classes: 2,
+        inputs: vec![("tokens".into(), kind)],
+    };
     let example = |ids: &[i64]| Example {
         inputs: vec![("tokens".into(), Buffer::tokens(ids.to_vec()))],
         label: 1,
     };
     let load = |rows: &[&[i64]]| {
         let examples = rows.iter().map(|ids| example(ids)).collect();
-        let loader =
-            Loader::new(Arc::new(InMemory::new(info.clone(), examples)), LoaderOptions::default());
+        let loader = Loader::new(
+            Arc::new(InMemory::new(info.clone(), examples)),
+            LoaderOptions::default(),
+        );
         loader.unwrap().epoch(0, 0).next().unwrap()
     };
     let batch = load(&[&[1], &[2, 3, 4], &[5, 6]]).unwrap();
     let wanted = Buffer::new(vec![3, 3], Values::I64(vec![1, 0, 0, 2, 3, 4, 5, 6, 0])).unwrap();
     assert_eq!(batch.input("tokens").unwrap(), &wanted);
-    assert_eq!((batch.labels, batch.indices), (vec![1, 1, 1], vec![0, 1, 2]));
-    assert!(load(&[&[1, 2, 3, 4]]).unwrap_err().to_string().contains("1 <= len <= 3"));
-    assert!(load(&[&[1], &[9]]).unwrap_err().to_string().contains("id 9"));
-    assert!(load(&[&[1], &[]]).unwrap_err().to_string().contains("example 1"));
+    assert_eq!(
+        (batch.labels, batch.indices),
+        (vec![1, 1, 1], vec![0, 1, 2])
+    );
+    assert!(
+        load(&[&[1, 2, 3, 4]])
+            .unwrap_err()
+            .to_string()
+            .contains("1 <= len <= 3")
+    );
+    assert!(
+        load(&[&[1], &[9]])
+            .unwrap_err()
+            .to_string()
+            .contains("id 9")
+    );
+    assert!(
+        load(&[&[1], &[]])
+            .unwrap_err()
+            .to_string()
+            .contains("example 1")
+    );
 }
 
 #[test]
@@ -152,9 +208,14 @@ fn wrong_examples_are_named() {
     };
     let label = load(&|e| e.label = 2);
     assert!(label.contains("example 1 has label 2"), "{label}");
-    let shape = load(&|e| e.inputs[0].1 = Buffer::new(vec![1, 1, 2], Values::U8(vec![0; 2])).unwrap());
-    assert!(shape.contains("[1, 2, 2]") && shape.contains("[1, 1, 2]"), "{shape}");
-    let kind = load(&|e| e.inputs[0].1 = Buffer::new(vec![1, 2, 2], Values::I64(vec![0; 4])).unwrap());
+    let shape =
+        load(&|e| e.inputs[0].1 = Buffer::new(vec![1, 1, 2], Values::U8(vec![0; 2])).unwrap());
+    assert!(
+        shape.contains("[1, 2, 2]") && shape.contains("[1, 1, 2]"),
+        "{shape}"
+    );
+    let kind =
+        load(&|e| e.inputs[0].1 = Buffer::new(vec![1, 2, 2], Values::I64(vec![0; 4])).unwrap());
     assert!(kind.contains("u8") && kind.contains("i64"), "{kind}");
     let name = load(&|e| e.inputs[0].0 = "picture".into());
     assert!(name.contains("picture") && name.contains("image"), "{name}");
@@ -165,10 +226,41 @@ fn options_that_give_no_batch_are_errors() {
     let images: Arc<dyn Dataset> = Arc::new(InMemory::images(3, 1, 2, 2, 3));
     let empty: Arc<dyn Dataset> = Arc::new(InMemory::images(0, 1, 2, 2, 3));
     let options = LoaderOptions::default;
-    assert!(Loader::new(images.clone(), LoaderOptions { batch_size: 0, ..options() }).is_err());
-    assert!(Loader::new(images.clone(), LoaderOptions { drop_last: true, ..options() }).is_err());
-    assert!(Loader::new(images.clone(), LoaderOptions { workers: 1000, ..options() }).is_err());
+    assert!(
+        Loader::new(
+            images.clone(),
+            LoaderOptions {
+                batch_size: 0,
+                ..options()
+            }
+        )
+        .is_err()
+    );
+    assert!(
+        Loader::new(
+            images.clone(),
+            LoaderOptions {
+                drop_last: true,
+                ..options()
+            }
+        )
+        .is_err()
+    );
+    assert!(
+        Loader::new(
+            images.clone(),
+            LoaderOptions {
+                workers: 1000,
+                ..options()
+            }
+        )
+        .is_err()
+    );
     assert!(Loader::new(empty, options()).is_err());
-    let two = LoaderOptions { batch_size: 2, drop_last: true, ..options() };
+    let two = LoaderOptions {
+        batch_size: 2,
+        drop_last: true,
+        ..options()
+    };
     assert_eq!(Loader::new(images, two).unwrap().epoch(0, 0).count(), 1);
 }

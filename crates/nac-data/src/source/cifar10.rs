@@ -26,8 +26,18 @@ pub const TRAIN_FILES: [&str; 5] = [
 /// The test file.
 pub const TEST_FILE: &str = "test_batch.bin";
 /// Names of the classes, in the order of the labels.
-pub const CLASS_NAMES: [&str; 10] =
-    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+pub const CLASS_NAMES: [&str; 10] = [
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+];
 /// Records in each file.
 pub const RECORDS_PER_FILE: usize = 10_000;
 /// Bytes of a record.
@@ -51,7 +61,11 @@ pub fn load(folder: &Path) -> Result<Splits, DataError> {
 fn load_records(folder: &Path, records: usize) -> Result<Splits, DataError> {
     let train = part(folder, &TRAIN_FILES, records)?;
     let test = part(folder, &[TEST_FILE], records)?;
-    Ok(Splits { train: Arc::new(train), validation: None, test: Arc::new(test) })
+    Ok(Splits {
+        train: Arc::new(train),
+        validation: None,
+        test: Arc::new(test),
+    })
 }
 
 /// Checks the SHA-256 of the six files.
@@ -70,7 +84,11 @@ fn info() -> DatasetInfo {
         mean: MEAN.to_vec(),
         std: STD.to_vec(),
     };
-    DatasetInfo { name: "cifar10".into(), classes: 10, inputs: vec![("image".into(), kind)] }
+    DatasetInfo {
+        name: "cifar10".into(),
+        classes: 10,
+        inputs: vec![("image".into(), kind)],
+    }
 }
 
 fn part(folder: &Path, files: &[&str], records: usize) -> Result<Pictures, DataError> {
@@ -105,7 +123,9 @@ fn read_file(
     }
     let bytes = fs::read(path)?;
     for (number, record) in bytes.chunks(RECORD_BYTES).enumerate() {
-        let &[label, ref picture @ ..] = record else { continue };
+        let &[label, ref picture @ ..] = record else {
+            continue;
+        };
         if picture.len() != RECORD_BYTES - 1 {
             return Err(corrupt(bytes.len(), "the file ends inside a record".into()));
         }
@@ -149,7 +169,9 @@ mod tests {
         assert_eq!(example.label, 2, "second record of the second file");
         let image = example.input("image").unwrap();
         assert_eq!(image.shape(), &[3, 32, 32]);
-        let Values::U8(pixels) = image.values() else { panic!("not bytes") };
+        let Values::U8(pixels) = image.values() else {
+            panic!("not bytes")
+        };
         assert_eq!(pixels[..3], [1, 2, 3]);
         assert!(splits.train.get(10).is_err());
     }
@@ -176,7 +198,10 @@ mod tests {
         bytes[RECORD_BYTES] = 10;
         fs::write(&path, bytes).unwrap();
         let error = load_records(dir.path(), 2).unwrap_err().to_string();
-        assert!(error.contains("test_batch.bin: at byte 3073: record 1 has label 10"), "{error}");
+        assert!(
+            error.contains("test_batch.bin: at byte 3073: record 1 has label 10"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -33,14 +33,23 @@ pub fn load() -> Result<Splits, DataError> {
     let (pixels, labels) = parse(&text, Path::new(FILE_NAME))?;
 
     let mut groups = vec![Vec::new(); 10];
-    labels.iter().enumerate().for_each(|(index, &label)| groups[usize::from(label)].push(index));
+    labels
+        .iter()
+        .enumerate()
+        .for_each(|(index, &label)| groups[usize::from(label)].push(index));
     let mut stream = Stream::new(SPLIT_SEED, "digits split", &[]);
     let in_test = split::choose(&groups, labels.len(), TEST_EXAMPLES, &mut stream);
 
     let part = |test: bool| -> (Vec<u8>, Vec<u8>) {
         let chosen: Vec<usize> = (0..labels.len()).filter(|&i| in_test[i] == test).collect();
-        let images = chosen.iter().flat_map(|&i| &pixels[i * 64..][..64]).copied();
-        (images.collect(), chosen.iter().map(|&i| labels[i]).collect())
+        let images = chosen
+            .iter()
+            .flat_map(|&i| &pixels[i * 64..][..64])
+            .copied();
+        (
+            images.collect(),
+            chosen.iter().map(|&i| labels[i]).collect(),
+        )
     };
     let (train, test) = (part(false), part(true));
     let info = info(&train.0);
@@ -65,15 +74,22 @@ fn info(train_pixels: &[u8]) -> DatasetInfo {
         mean: vec![mean as f32],
         std: vec![variance.sqrt() as f32],
     };
-    DatasetInfo { name: "digits".into(), classes: 10, inputs: vec![("image".into(), kind)] }
+    DatasetInfo {
+        name: "digits".into(),
+        classes: 10,
+        inputs: vec![("image".into(), kind)],
+    }
 }
 
 /// Reads rows of 64 values 0–16 and a label 0–9.
 fn parse(text: &str, path: &Path) -> Result<(Vec<u8>, Vec<u8>), DataError> {
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for (number, line) in text.lines().enumerate() {
-        let corrupt =
-            |reason| DataError::CorruptLine { path: path.into(), line: number as u64 + 1, reason };
+        let corrupt = |reason| DataError::CorruptLine {
+            path: path.into(),
+            line: number as u64 + 1,
+            reason,
+        };
         let row = line
             .split(',')
             .map(|field| field.trim().parse::<u16>())
@@ -97,7 +113,7 @@ fn parse(text: &str, path: &Path) -> Result<(Vec<u8>, Vec<u8>), DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dataset, Values};
+    use crate::Values;
 
     #[test]
     fn the_split_is_fixed_and_in_proportion() {
@@ -118,7 +134,9 @@ mod tests {
             let example = splits.train.get(index).unwrap();
             let image = example.input("image").unwrap();
             assert_eq!(image.shape(), &[1, 8, 8]);
-            let Values::U8(pixels) = image.values() else { panic!("not bytes") };
+            let Values::U8(pixels) = image.values() else {
+                panic!("not bytes")
+            };
             low = low.min(*pixels.iter().min().unwrap());
             high = high.max(*pixels.iter().max().unwrap());
         }
@@ -127,7 +145,10 @@ mod tests {
             panic!("not an image");
         };
         // 4.884 and 6.017 of 16 over all 1,797 pictures.
-        assert!((mean[0] - 0.305).abs() < 0.01 && (std[0] - 0.376).abs() < 0.01, "{mean:?} {std:?}");
+        assert!(
+            (mean[0] - 0.305).abs() < 0.01 && (std[0] - 0.376).abs() < 0.01,
+            "{mean:?} {std:?}"
+        );
     }
 
     #[test]

@@ -26,7 +26,12 @@ impl Pictures {
                 found: format!("{} bytes", pixels.len()),
             });
         }
-        Ok(Self { info, shape: shape.to_vec(), pixels, labels })
+        Ok(Self {
+            info,
+            shape: shape.to_vec(),
+            pixels,
+            labels,
+        })
     }
 }
 
@@ -44,7 +49,10 @@ impl Dataset for Pictures {
         let size: usize = self.shape.iter().product();
         let pixels = self.pixels[index * size..][..size].to_vec();
         let image = Buffer::new(self.shape.clone(), Values::U8(pixels))?;
-        Ok(Example { inputs: vec![("image".into(), image)], label: self.labels[index].into() })
+        Ok(Example {
+            inputs: vec![("image".into(), image)],
+            label: self.labels[index].into(),
+        })
     }
 
     fn label(&self, index: usize) -> Option<usize> {

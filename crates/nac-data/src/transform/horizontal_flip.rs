@@ -20,7 +20,10 @@ impl Transform for HorizontalFlip {
         let flip = draws.stream(self.name()).uniform() < 0.5;
         image::for_each(self.name(), example, |picture| {
             if flip {
-                picture.pixels.chunks_exact_mut(picture.width).for_each(<[u8]>::reverse);
+                picture
+                    .pixels
+                    .chunks_exact_mut(picture.width)
+                    .for_each(<[u8]>::reverse);
             }
         })
     }
@@ -34,11 +37,23 @@ mod tests {
     #[test]
     fn about_half_are_flipped_and_only_rows_change() {
         let image = Buffer::new(vec![1, 2, 3], Values::U8(vec![1, 2, 3, 4, 5, 6])).unwrap();
-        let plain = Example { inputs: vec![("image".into(), image)], label: 0 };
+        let plain = Example {
+            inputs: vec![("image".into(), image)],
+            label: 0,
+        };
         let mut flipped = 0;
         for index in 0..200 {
             let mut example = plain.clone();
-            HorizontalFlip.apply(&mut example, &Draws { seed: 1, epoch: 0, index }).unwrap();
+            HorizontalFlip
+                .apply(
+                    &mut example,
+                    &Draws {
+                        seed: 1,
+                        epoch: 0,
+                        index,
+                    },
+                )
+                .unwrap();
             if example != plain {
                 let wanted = Values::U8(vec![3, 2, 1, 6, 5, 4]);
                 assert_eq!(example.inputs[0].1.values(), &wanted);
@@ -52,8 +67,15 @@ mod tests {
     fn tokens_are_refused() {
         let inputs = vec![("tokens".to_string(), Buffer::tokens(vec![1]))];
         let mut example = Example { inputs, label: 0 };
-        let draws = Draws { seed: 0, epoch: 0, index: 0 };
-        let error = HorizontalFlip.apply(&mut example, &draws).unwrap_err().to_string();
+        let draws = Draws {
+            seed: 0,
+            epoch: 0,
+            index: 0,
+        };
+        let error = HorizontalFlip
+            .apply(&mut example, &draws)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("i64 [1]"), "{error}");
     }
 }

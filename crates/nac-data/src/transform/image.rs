@@ -5,12 +5,19 @@ use crate::{DataError, DatasetInfo, Example, InputKind};
 
 /// Checks that a data set has a picture.
 pub(super) fn check(transform: &str, info: &DatasetInfo) -> Result<(), DataError> {
-    if info.inputs.iter().any(|(_, kind)| matches!(kind, InputKind::Image { .. })) {
+    if info
+        .inputs
+        .iter()
+        .any(|(_, kind)| matches!(kind, InputKind::Image { .. }))
+    {
         return Ok(());
     }
     Err(DataError::Config {
         field: "data.augment".into(),
-        reason: format!("`{transform}` needs an image; data set `{}` has none", info.name),
+        reason: format!(
+            "`{transform}` needs an image; data set `{}` has none",
+            info.name
+        ),
     })
 }
 
@@ -31,12 +38,18 @@ pub(super) fn for_each(
     let mut changed = false;
     for (name, buffer) in &mut example.inputs {
         found = format!("`{name}` as {}", buffer.describe());
-        let &[_, height, width] = buffer.shape() else { continue };
+        let &[_, height, width] = buffer.shape() else {
+            continue;
+        };
         if height == 0 || width == 0 {
             continue;
         }
         if let ValuesMut::U8(pixels) = buffer.values_mut() {
-            change(Picture { height, width, pixels });
+            change(Picture {
+                height,
+                width,
+                pixels,
+            });
             changed = true;
         }
     }

@@ -82,7 +82,9 @@ impl Transform for Pipeline {
     }
 
     fn apply(&self, example: &mut Example, draws: &Draws) -> Result<(), DataError> {
-        self.0.iter().try_for_each(|step| step.apply(example, draws))
+        self.0
+            .iter()
+            .try_for_each(|step| step.apply(example, draws))
     }
 }
 
@@ -99,7 +101,10 @@ pub fn from_specs(
     if specs.is_empty() {
         return Ok(None);
     }
-    let steps = specs.iter().map(|spec| from_spec(spec)).collect::<Result<Vec<_>, _>>()?;
+    let steps = specs
+        .iter()
+        .map(|spec| from_spec(spec))
+        .collect::<Result<Vec<_>, _>>()?;
     let pipeline = Pipeline::new(steps);
     pipeline.check(info)?;
     Ok(Some(Arc::new(pipeline)))
@@ -119,7 +124,9 @@ fn from_spec(spec: &str) -> Result<Arc<dyn Transform>, DataError> {
         ("horizontal_flip", Some(_)) => Err(wrong("takes no number")),
         ("random_crop", None) => Err(wrong("needs the padding in pixels, like `random_crop:4`")),
         ("random_crop", Some(text)) => {
-            let padding = text.parse().map_err(|_| wrong("the padding must be a whole number"))?;
+            let padding = text
+                .parse()
+                .map_err(|_| wrong("the padding must be a whole number"))?;
             Ok(Arc::new(RandomCrop::new(padding)?))
         }
         _ => Err(DataError::UnknownName {
@@ -148,12 +155,19 @@ mod tests {
             Err(e) => e.to_string(),
         };
         let text = error(&["random_crops:4"]);
-        assert!(text.contains("random_crops") && text.contains("horizontal_flip"), "{text}");
+        assert!(
+            text.contains("random_crops") && text.contains("horizontal_flip"),
+            "{text}"
+        );
         assert!(error(&["random_crop"]).contains("random_crop:4"));
         assert!(error(&["random_crop:x"]).contains("whole number"));
         assert!(error(&["horizontal_flip:2"]).contains("no number"));
         assert!(from_specs(&[], &info).unwrap().is_none());
-        assert!(from_specs(&specs(&["random_crop:4", "horizontal_flip"]), &info).unwrap().is_some());
+        assert!(
+            from_specs(&specs(&["random_crop:4", "horizontal_flip"]), &info)
+                .unwrap()
+                .is_some()
+        );
     }
 
     #[test]
@@ -163,7 +177,11 @@ mod tests {
             classes: 10,
             inputs: vec![(
                 "tokens".into(),
-                InputKind::Tokens { vocabulary: 16, max_len: 9, pad: 0 },
+                InputKind::Tokens {
+                    vocabulary: 16,
+                    max_len: 9,
+                    pad: 0,
+                },
             )],
         };
         let Err(error) = from_specs(&specs(&["horizontal_flip"]), &info) else {

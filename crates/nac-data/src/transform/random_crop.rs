@@ -22,7 +22,10 @@ impl RandomCrop {
         if padding > Self::MAX_PADDING {
             return Err(DataError::Config {
                 field: "data.augment".into(),
-                reason: format!("random_crop: padding {padding} is above {}", Self::MAX_PADDING),
+                reason: format!(
+                    "random_crop: padding {padding} is above {}",
+                    Self::MAX_PADDING
+                ),
             });
         }
         Ok(Self { padding })
@@ -49,6 +52,9 @@ impl Transform for RandomCrop {
             let (height, width) = (picture.height, picture.width);
             picture.pixels.fill(0);
             let (rows, columns) = (overlap(height, down), overlap(width, right));
+            if columns.is_empty() {
+                return;
+            }
             let planes = picture.pixels.chunks_exact_mut(height * width);
             for (new, old) in planes.zip(old.chunks_exact(height * width)) {
                 for row in rows.clone() {
@@ -65,7 +71,11 @@ impl Transform for RandomCrop {
 /// Places `i` of `0..size` for which `i + shift` is in `0..size` too.
 fn overlap(size: usize, shift: isize) -> std::ops::Range<usize> {
     let distance = shift.unsigned_abs().min(size);
-    if shift < 0 { distance..size } else { 0..size - distance }
+    if shift < 0 {
+        distance..size
+    } else {
+        0..size - distance
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +87,11 @@ mod tests {
     fn pad_and_cut(old: &[u8], h: usize, w: usize, down: isize, right: isize) -> Vec<u8> {
         let at = |r: isize, c: isize| {
             let inside = r >= 0 && c >= 0 && (r as usize) < h && (c as usize) < w;
-            if inside { old[r as usize * w + c as usize] } else { 0 }
+            if inside {
+                old[r as usize * w + c as usize]
+            } else {
+                0
+            }
         };
         let rows = 0..h as isize;
         rows.flat_map(|r| (0..w as isize).map(move |c| (r, c)))
@@ -99,9 +113,22 @@ mod tests {
             }
         }
         for index in 0..600 {
-            let mut example = Example { inputs: vec![("image".into(), image.clone())], label: 0 };
-            crop.apply(&mut example, &Draws { seed: 5, epoch: 1, index }).unwrap();
-            let Values::U8(new) = example.inputs[0].1.values() else { panic!("type changed") };
+            let mut example = Example {
+                inputs: vec![("image".into(), image.clone())],
+                label: 0,
+            };
+            crop.apply(
+                &mut example,
+                &Draws {
+                    seed: 5,
+                    epoch: 1,
+                    index,
+                },
+            )
+            .unwrap();
+            let Values::U8(new) = example.inputs[0].1.values() else {
+                panic!("type changed")
+            };
             seen.insert(new.clone());
         }
         assert_eq!(seen, wanted);
@@ -112,8 +139,19 @@ mod tests {
         let image = Buffer::new(vec![2, 1, 1], Values::U8(vec![9, 9])).unwrap();
         let crop = RandomCrop::new(7).unwrap();
         for index in 0..50 {
-            let mut example = Example { inputs: vec![("image".into(), image.clone())], label: 0 };
-            crop.apply(&mut example, &Draws { seed: 0, epoch: 0, index }).unwrap();
+            let mut example = Example {
+                inputs: vec![("image".into(), image.clone())],
+                label: 0,
+            };
+            crop.apply(
+                &mut example,
+                &Draws {
+                    seed: 0,
+                    epoch: 0,
+                    index,
+                },
+            )
+            .unwrap();
             assert_eq!(example.inputs[0].1.shape(), &[2, 1, 1]);
         }
         assert!(RandomCrop::new(usize::MAX).is_err());

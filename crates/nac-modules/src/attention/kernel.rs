@@ -69,7 +69,10 @@ impl SignatureKernel {
     /// # Errors
     /// Bandwidth or temperature is not positive, or the name is taken.
     pub fn new(mut scope: Scope<'_>, config: &KernelConfig) -> Result<Self> {
-        for (name, value) in [("bandwidth", config.bandwidth), ("temperature", config.temperature)] {
+        for (name, value) in [
+            ("bandwidth", config.bandwidth),
+            ("temperature", config.temperature),
+        ] {
             if !(value.is_finite() && value > 0.0) {
                 return Err(ModuleError::Setting {
                     name: name.into(),
@@ -84,7 +87,11 @@ impl SignatureKernel {
         } else {
             scope.buffer("bandwidth", &[], start)?
         };
-        Ok(Self { bandwidth, config: config.clone(), name: scope.path().to_owned() })
+        Ok(Self {
+            bandwidth,
+            config: config.clone(),
+            name: scope.path().to_owned(),
+        })
     }
 
     /// Cosine distance of each receiver to each sender.
@@ -103,7 +110,9 @@ impl SignatureKernel {
             return Err(ModuleError::Shape {
                 op: "SignatureKernel",
                 name: "sender signatures".into(),
-                expected: format!("[senders, dim] or [batch, senders, dim] to go with receivers {r:?}"),
+                expected: format!(
+                    "[senders, dim] or [batch, senders, dim] to go with receivers {r:?}"
+                ),
                 found: s,
             });
         }
@@ -138,18 +147,30 @@ impl SignatureKernel {
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
         let log_probability = self.log_link_probability(receivers, senders)?;
-        ctx.record(&format!("{}.log_link_probability", self.name), &log_probability);
+        ctx.record(
+            &format!("{}.log_link_probability", self.name),
+            &log_probability,
+        );
         let sampled = self.config.stochastic
             && (ctx.is_training() || self.config.evaluation == EvaluationLinks::Sample);
         let log_links = if sampled {
             let size = log_probability.size();
             let draws = [batch, size[size.len() - 2], size[size.len() - 1]];
-            let uniform = ctx.uniform(&self.name, &draws, log_probability.kind(), log_probability.device())?;
+            let uniform = ctx.uniform(
+                &self.name,
+                &draws,
+                log_probability.kind(),
+                log_probability.device(),
+            )?;
             sample_log_links(&log_probability, &uniform, self.config.temperature)
         } else {
             log_probability
         };
-        Ok(if log_links.dim() == 2 { log_links.unsqueeze(0).unsqueeze(0) } else { log_links.unsqueeze(1) })
+        Ok(if log_links.dim() == 2 {
+            log_links.unsqueeze(0).unsqueeze(0)
+        } else {
+            log_links.unsqueeze(1)
+        })
     }
 
     /// Settings of this kernel.
@@ -160,7 +181,10 @@ impl SignatureKernel {
 
 /// Rows scaled to length one; a zero row stays zero.
 fn unit(signatures: &Tensor) -> Tensor {
-    let norm = signatures.square().sum_dim_intlist([-1].as_slice(), true, None::<Kind>).sqrt();
+    let norm = signatures
+        .square()
+        .sum_dim_intlist([-1].as_slice(), true, None::<Kind>)
+        .sqrt();
     signatures / norm.clamp_min(1e-12)
 }
 
@@ -184,7 +208,16 @@ impl SignatureGraph<'_> {
     /// # Errors
     /// The signatures are not `[modules, dim]`.
     pub fn link_probabilities(&self) -> Result<Tensor> {
-        shape::check("SignatureGraph", "signatures", &self.signatures, &[("modules", None), ("dim", None)])?;
-        Ok(self.kernel.log_link_probability(&self.signatures, &self.signatures)?.exp().clamp_max(1.0))
+        shape::check(
+            "SignatureGraph",
+            "signatures",
+            &self.signatures,
+            &[("modules", None), ("dim", None)],
+        )?;
+        Ok(self
+            .kernel
+            .log_link_probability(&self.signatures, &self.signatures)?
+            .exp()
+            .clamp_max(1.0))
     }
 }

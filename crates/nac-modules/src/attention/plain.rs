@@ -36,15 +36,21 @@ impl PlainAttention {
         head_dim: usize,
     ) -> Result<Self> {
         let inner = heads * head_dim;
-        let norm_context =
-            context_dim.map(|dim| LayerNorm::new(scope.sub("norm_context"), dim)).transpose()?;
+        let norm_context = context_dim
+            .map(|dim| LayerNorm::new(scope.sub("norm_context"), dim))
+            .transpose()?;
         let norm = LayerNorm::new(scope.sub("norm"), dim)?;
         let mut inside = scope.sub("fn");
         Ok(Self {
             norm,
             norm_context,
             to_q: Linear::new(inside.sub("to_q"), dim, inner, false)?,
-            to_kv: Linear::new(inside.sub("to_kv"), context_dim.unwrap_or(dim), 2 * inner, false)?,
+            to_kv: Linear::new(
+                inside.sub("to_kv"),
+                context_dim.unwrap_or(dim),
+                2 * inner,
+                false,
+            )?,
             to_out: Linear::new(inside.sub("to_out"), inner, dim, true)?,
             heads: shape::positive("heads", heads)?,
             dim: shape::positive("dim", dim)?,
@@ -71,7 +77,11 @@ impl PlainAttention {
         self.check(x)?;
         let batch = x.size()[0];
         let dim = self.to_kv.weight().size()[1];
-        let expected = [("batch", Some(batch)), ("tokens", None), ("context_dim", Some(dim))];
+        let expected = [
+            ("batch", Some(batch)),
+            ("tokens", None),
+            ("context_dim", Some(dim)),
+        ];
         shape::check("PlainAttention", "context", context.values(), &expected)?;
         self.attend(x, &norm_context.forward(context.values()), context.mask())
     }
@@ -90,7 +100,12 @@ impl PlainAttention {
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {
-        shape::check("PlainAttention", "x", x, &[("batch", None), ("queries", None), ("dim", Some(self.dim))])
+        shape::check(
+            "PlainAttention",
+            "x",
+            x,
+            &[("batch", None), ("queries", None), ("dim", Some(self.dim))],
+        )
     }
 
     fn attend(&self, x: &Tensor, context: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
@@ -99,8 +114,9 @@ impl PlainAttention {
         let key = heads::split(&key_value[0], self.heads);
         let value = heads::split(&key_value[1], self.heads);
         let mask = mask.map(|mask| mask.unsqueeze(1).unsqueeze(1));
-        let read =
-            Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false)?;
+        let read = Tensor::f_scaled_dot_product_attention(
+            &query, &key, &value, mask, 0.0, false, None, false,
+        )?;
         Ok(self.to_out.forward(&heads::merge(&read)))
     }
 }

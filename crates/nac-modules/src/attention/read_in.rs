@@ -36,7 +36,12 @@ pub struct ReadInAttentionConfig {
 
 impl Default for ReadInAttentionConfig {
     fn default() -> Self {
-        Self { heads: 1, head_dim: 64, residual: true, qkv_bias: false }
+        Self {
+            heads: 1,
+            head_dim: 64,
+            residual: true,
+            qkv_bias: false,
+        }
     }
 }
 
@@ -113,7 +118,11 @@ impl ReadInAttention {
     ) -> Result<Tensor> {
         modules.check("ReadInAttention")?;
         let batch = modules.states.size()[0];
-        let expected = [("batch", Some(batch)), ("tokens", None), ("token_dim", Some(self.token_dim))];
+        let expected = [
+            ("batch", Some(batch)),
+            ("tokens", None),
+            ("token_dim", Some(self.token_dim)),
+        ];
         shape::check("ReadInAttention", "tokens", tokens.values(), &expected)?;
 
         let x = self.sender_norm.forward(tokens.values()).unsqueeze(1); // [batch, 1, tokens, token_dim]
@@ -132,20 +141,32 @@ impl ReadInAttention {
             Some(bias) => message + bias,
             None => message,
         };
-        let update = self.drop_path.forward(self.exit.forward(&message, modules.codes)?, ctx)?;
-        Ok(if self.residual { modules.states + update } else { update })
+        let update = self
+            .drop_path
+            .forward(self.exit.forward(&message, modules.codes)?, ctx)?;
+        Ok(if self.residual {
+            modules.states + update
+        } else {
+            update
+        })
     }
 
     /// Weight of a projector by head, `[heads, head_dim, token_dim]`.
     fn per_head(&self, projector: &ModFc) -> Tensor {
-        projector.weight().view([self.heads, self.head_dim, self.token_dim])
+        projector
+            .weight()
+            .view([self.heads, self.head_dim, self.token_dim])
     }
 }
 
 /// Scale of a projector with a dimension for heads, `[1 or batch, 1, modules, token_dim]`.
 fn per_module_scale(projector: &ModFc, codes: &Tensor) -> Tensor {
     let scale = projector.scale(codes);
-    if scale.dim() == 2 { scale.unsqueeze(0).unsqueeze(0) } else { scale.unsqueeze(1) }
+    if scale.dim() == 2 {
+        scale.unsqueeze(0).unsqueeze(0)
+    } else {
+        scale.unsqueeze(1)
+    }
 }
 
 #[cfg(test)]
@@ -159,20 +180,36 @@ mod tests {
     const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
 
     /// The definition, with a key and a value for every module and token.
-    fn reference(layer: &ReadInAttention, states: &Tensor, codes: &Tensor, tokens: &Tensor) -> Tensor {
+    fn reference(
+        layer: &ReadInAttention,
+        states: &Tensor,
+        codes: &Tensor,
+        tokens: &Tensor,
+    ) -> Tensor {
         let x = layer.sender_norm.forward(tokens).unsqueeze(2); // [batch, tokens, 1, dim]
         let project = |projector: &ModFc| {
             let scaled = &x * projector.scale(codes); // [batch, tokens, modules, dim]
             scaled.linear(projector.weight(), projector.bias())
         };
         let (keys, values) = (project(&layer.key), project(&layer.value));
-        let query = layer.query.forward(&layer.receiver_norm.forward(states), codes).unwrap();
+        let query = layer
+            .query
+            .forward(&layer.receiver_norm.forward(states), codes)
+            .unwrap();
         let mut heads = Vec::new();
         for head in 0..layer.heads {
             let part = |t: &Tensor| t.narrow(-1, head * layer.head_dim, layer.head_dim);
-            let scores = (part(&keys) * part(&query).unsqueeze(1)).sum_dim_intlist([-1].as_slice(), false, None);
+            let scores = (part(&keys) * part(&query).unsqueeze(1)).sum_dim_intlist(
+                [-1].as_slice(),
+                false,
+                None,
+            );
             let weights = (scores / (layer.head_dim as f64).sqrt()).softmax(1, None::<Kind>);
-            heads.push((weights.unsqueeze(-1) * part(&values)).sum_dim_intlist([1].as_slice(), false, None));
+            heads.push((weights.unsqueeze(-1) * part(&values)).sum_dim_intlist(
+                [1].as_slice(),
+                false,
+                None,
+            ));
         }
         states + layer.exit.forward(&Tensor::cat(&heads, -1), codes).unwrap()
     }
@@ -180,10 +217,19 @@ mod tests {
     #[test]
     fn folding_equals_the_definition_with_biases_and_several_heads() {
         let mut store = ParamStore::new(Device::Cpu, Kind::Double, 2);
-        let config = ReadInAttentionConfig { heads: 3, head_dim: 4, residual: true, qkv_bias: true };
+        let config = ReadInAttentionConfig {
+            heads: 3,
+            head_dim: 4,
+            residual: true,
+            qkv_bias: true,
+        };
         let drop_path = DropPath::new("d", 0.0).unwrap();
-        let mod_fc = ModFcConfig { scale_gain: 0.7, ..Default::default() };
-        let layer = ReadInAttention::new(store.root(), 10, 8, 6, &config, &mod_fc, drop_path).unwrap();
+        let mod_fc = ModFcConfig {
+            scale_gain: 0.7,
+            ..Default::default()
+        };
+        let layer =
+            ReadInAttention::new(store.root(), 10, 8, 6, &config, &mod_fc, drop_path).unwrap();
         tch::no_grad(|| {
             for projector in [&layer.query, &layer.key, &layer.value] {
                 let _ = projector.bias().unwrap().shallow_clone().normal_(0.0, 1.0);
@@ -194,28 +240,65 @@ mod tests {
         let tokens = Tensor::randn([2, 7, 10], DOUBLE);
         let mut noise = StreamNoise::new(Streams::new(0));
         let mut ctx = ForwardContext::evaluation(&mut noise);
-        let modules = ModuleStates { states: &states, signatures: &codes, codes: &codes };
-        let folded = layer.forward(&modules, &Tokens::new(tokens.shallow_clone()).unwrap(), &mut ctx).unwrap();
-        let error = (folded - reference(&layer, &states, &codes, &tokens)).abs().max().double_value(&[]);
+        let modules = ModuleStates {
+            states: &states,
+            signatures: &codes,
+            codes: &codes,
+        };
+        let folded = layer
+            .forward(
+                &modules,
+                &Tokens::new(tokens.shallow_clone()).unwrap(),
+                &mut ctx,
+            )
+            .unwrap();
+        let error = (folded - reference(&layer, &states, &codes, &tokens))
+            .abs()
+            .max()
+            .double_value(&[]);
         assert!(error < 1e-12, "worst error {error}");
     }
 
     #[test]
     fn padding_does_not_change_the_result() {
         let mut store = ParamStore::new(Device::Cpu, Kind::Double, 2);
-        let config = ReadInAttentionConfig { head_dim: 4, ..Default::default() };
+        let config = ReadInAttentionConfig {
+            head_dim: 4,
+            ..Default::default()
+        };
         let drop_path = DropPath::new("d", 0.0).unwrap();
-        let layer =
-            ReadInAttention::new(store.root(), 10, 8, 6, &config, &ModFcConfig::default(), drop_path).unwrap();
-        let (states, codes) = (Tensor::randn([1, 5, 8], DOUBLE), Tensor::randn([5, 6], DOUBLE));
+        let layer = ReadInAttention::new(
+            store.root(),
+            10,
+            8,
+            6,
+            &config,
+            &ModFcConfig::default(),
+            drop_path,
+        )
+        .unwrap();
+        let (states, codes) = (
+            Tensor::randn([1, 5, 8], DOUBLE),
+            Tensor::randn([5, 6], DOUBLE),
+        );
         let tokens = Tensor::randn([1, 7, 10], DOUBLE);
         let padded = Tensor::cat(&[&tokens, &Tensor::randn([1, 3, 10], DOUBLE)], 1);
-        let mask = Tensor::arange(10, (Kind::Int64, Device::Cpu)).lt(7).unsqueeze(0);
+        let mask = Tensor::arange(10, (Kind::Int64, Device::Cpu))
+            .lt(7)
+            .unsqueeze(0);
         let mut noise = StreamNoise::new(Streams::new(0));
         let mut ctx = ForwardContext::evaluation(&mut noise);
-        let modules = ModuleStates { states: &states, signatures: &codes, codes: &codes };
-        let plain = layer.forward(&modules, &Tokens::new(tokens).unwrap(), &mut ctx).unwrap();
-        let masked = layer.forward(&modules, &Tokens::masked(padded, mask).unwrap(), &mut ctx).unwrap();
+        let modules = ModuleStates {
+            states: &states,
+            signatures: &codes,
+            codes: &codes,
+        };
+        let plain = layer
+            .forward(&modules, &Tokens::new(tokens).unwrap(), &mut ctx)
+            .unwrap();
+        let masked = layer
+            .forward(&modules, &Tokens::masked(padded, mask).unwrap(), &mut ctx)
+            .unwrap();
         assert!(plain.allclose(&masked, 1e-12, 1e-12, false));
     }
 }

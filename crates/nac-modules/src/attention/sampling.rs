@@ -25,6 +25,10 @@ pub fn sample_log_links(log_probability: &Tensor, uniform: &Tensor, temperature:
     let uniform = uniform.clamp(EPSILON, 1.0 - EPSILON);
     let noise = uniform.log() - (-&uniform).log1p();
     let logits = (noise + (probability.log() - (-&probability).log1p())) / temperature;
-    let smallest = if logits.kind() == Kind::Half { 6.2e-5 } else { TINY };
+    let smallest = if logits.kind() == Kind::Half {
+        6.2e-5
+    } else {
+        TINY
+    };
     logits.sigmoid().clamp(smallest, 1.0 - EPSILON).log()
 }

@@ -124,11 +124,20 @@ impl Skmdpa {
         senders.check("Skmdpa")?;
         let batch = receivers.states.size()[0];
         let listening = self.receiver_norm.forward(receivers.states);
-        let sending = self.sender_norm.as_ref().unwrap_or(&self.receiver_norm).forward(senders.states);
-        let query = heads::split(&self.query.forward(&listening, receivers.codes)?, self.heads);
+        let sending = self
+            .sender_norm
+            .as_ref()
+            .unwrap_or(&self.receiver_norm)
+            .forward(senders.states);
+        let query = heads::split(
+            &self.query.forward(&listening, receivers.codes)?,
+            self.heads,
+        );
         let key = heads::split(&self.key.forward(&sending, senders.codes)?, self.heads);
         let value = heads::split(&self.value.forward(&sending, senders.codes)?, self.heads);
-        let log_links = self.kernel.forward(receivers.signatures, senders.signatures, batch, ctx)?;
+        let log_links =
+            self.kernel
+                .forward(receivers.signatures, senders.signatures, batch, ctx)?;
         let message = Tensor::f_scaled_dot_product_attention(
             &query,
             &key,
@@ -139,8 +148,16 @@ impl Skmdpa {
             None,
             false,
         )?;
-        let update = self.drop_path.forward(self.exit.forward(&heads::merge(&message), receivers.codes)?, ctx)?;
-        Ok(if self.residual { receivers.states + update } else { update })
+        let update = self.drop_path.forward(
+            self.exit
+                .forward(&heads::merge(&message), receivers.codes)?,
+            ctx,
+        )?;
+        Ok(if self.residual {
+            receivers.states + update
+        } else {
+            update
+        })
     }
 
     /// The kernel that links modules.

@@ -64,7 +64,10 @@ struct ResidualFeedForward {
 impl ResidualFeedForward {
     fn new(mut scope: Scope<'_>, dim: usize, multiplier: usize) -> Result<Self> {
         let norm = LayerNorm::new(scope.sub("norm"), dim)?;
-        Ok(Self { norm, inner: FeedForward::new(scope.sub("fn"), dim, multiplier)? })
+        Ok(Self {
+            norm,
+            inner: FeedForward::new(scope.sub("fn"), dim, multiplier)?,
+        })
     }
 
     fn run(&self, x: &Tensor) -> Tensor {
@@ -86,7 +89,9 @@ pub struct PerceiverIo {
 
 impl std::fmt::Debug for PerceiverIo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PerceiverIo").field("parameters", &self.store.parameter_count()).finish_non_exhaustive()
+        f.debug_struct("PerceiverIo")
+            .field("parameters", &self.store.parameter_count())
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +106,13 @@ impl PerceiverIo {
         classes: usize,
         tokenizer: impl FnOnce(Scope<'_>) -> Result<Box<dyn Tokenizer>>,
     ) -> Result<Self> {
-        let PerceiverIoConfig { latent_dim: dim, cross_heads, latent_heads, head_dim, .. } = *config;
+        let PerceiverIoConfig {
+            latent_dim: dim,
+            cross_heads,
+            latent_heads,
+            head_dim,
+            ..
+        } = *config;
         let multiplier = config.ffn_multiplier;
         if multiplier == 0 || head_dim == 0 {
             return Err(ModuleError::Setting {
@@ -112,29 +123,61 @@ impl PerceiverIo {
         }
         let mut root = store.root();
         let tokenizer = tokenizer(root.sub("tokenizer"))?;
-        let (count, size) = (shape::positive("latents", config.latents)?, shape::positive("latent_dim", dim)?);
+        let (count, size) = (
+            shape::positive("latents", config.latents)?,
+            shape::positive("latent_dim", dim)?,
+        );
         let start = Init::Normal { std: 1.0 };
         let latents = root.parameter("latents", &[count, size], start)?;
         let query_dim = config.query_dim.unwrap_or(dim);
-        let query = root.parameter("classification_query", &[1, shape::positive("query_dim", query_dim)?], start)?;
+        let query = root.parameter(
+            "classification_query",
+            &[1, shape::positive("query_dim", query_dim)?],
+            start,
+        )?;
         let token_dim = tokenizer.token_dim();
         let read = (
-            PlainAttention::new(root.sub("cross_attend_blocks.0"), dim, Some(token_dim), cross_heads, head_dim)?,
+            PlainAttention::new(
+                root.sub("cross_attend_blocks.0"),
+                dim,
+                Some(token_dim),
+                cross_heads,
+                head_dim,
+            )?,
             ResidualFeedForward::new(root.sub("cross_attend_blocks.1"), dim, multiplier)?,
         );
         let layers = (0..config.depth)
             .map(|layer| {
                 let mut scope = root.sub(format!("layers.{layer}"));
-                let attention = PlainAttention::new(scope.sub(0), dim, None, latent_heads, head_dim)?;
-                Ok((attention, ResidualFeedForward::new(scope.sub(1), dim, multiplier)?))
+                let attention =
+                    PlainAttention::new(scope.sub(0), dim, None, latent_heads, head_dim)?;
+                Ok((
+                    attention,
+                    ResidualFeedForward::new(scope.sub(1), dim, multiplier)?,
+                ))
             })
             .collect::<Result<_>>()?;
         let decode = (
-            PlainAttention::new(root.sub("decoder_cross_attn"), query_dim, Some(dim), cross_heads, head_dim)?,
+            PlainAttention::new(
+                root.sub("decoder_cross_attn"),
+                query_dim,
+                Some(dim),
+                cross_heads,
+                head_dim,
+            )?,
             ResidualFeedForward::new(root.sub("decoder_ff"), query_dim, multiplier)?,
         );
         let to_logits = Linear::new(root.sub("to_logits"), query_dim, classes, true)?;
-        Ok(Self { store, tokenizer, latents, query, read, layers, decode, to_logits })
+        Ok(Self {
+            store,
+            tokenizer,
+            latents,
+            query,
+            read,
+            layers,
+            decode,
+            to_logits,
+        })
     }
 }
 
@@ -150,9 +193,18 @@ impl Model for PerceiverIo {
             ctx.record(&format!("layer.{layer}.states"), &x);
         }
         let query = self.query.unsqueeze(0).expand([batch, -1, -1], false);
-        let answer = self.decode.0.forward_context(&query, &crate::tokens::Tokens::new(x)?)?;
-        let logits = self.to_logits.forward(&self.decode.1.run(&answer)).squeeze_dim(1);
-        Ok(ModelOutput { logits, intermediates: ctx.take_intermediates() })
+        let answer = self
+            .decode
+            .0
+            .forward_context(&query, &crate::tokens::Tokens::new(x)?)?;
+        let logits = self
+            .to_logits
+            .forward(&self.decode.1.run(&answer))
+            .squeeze_dim(1);
+        Ok(ModelOutput {
+            logits,
+            intermediates: ctx.take_intermediates(),
+        })
     }
 
     fn params(&self) -> &ParamStore {

@@ -25,15 +25,34 @@ impl CircuitExecutor {
     /// A setting is out of range or a name is taken.
     pub fn new(mut scope: Scope<'_>, token_dim: usize, config: &CircuitConfig) -> Result<Self> {
         let (dim, mod_fc, drop) = (config.state_dim, &config.mod_fc, config.drop_path);
-        let read_in = ReadIn::new(scope.sub("read_in"), token_dim, dim, dim, &config.read_in, mod_fc, drop)?;
+        let read_in = ReadIn::new(
+            scope.sub("read_in"),
+            token_dim,
+            dim,
+            dim,
+            &config.read_in,
+            mod_fc,
+            drop,
+        )?;
         let propagators = (0..config.propagators)
             .map(|layer| {
                 let scope = scope.sub(format!("propagators.{layer}"));
                 Propagator::new(scope, dim, dim, &config.propagator, mod_fc, drop)
             })
             .collect::<Result<_>>()?;
-        let read_out = ReadOut::new(scope.sub("read_out"), dim, dim, &config.read_out, mod_fc, drop)?;
-        Ok(Self { read_in, propagators, read_out })
+        let read_out = ReadOut::new(
+            scope.sub("read_out"),
+            dim,
+            dim,
+            &config.read_out,
+            mod_fc,
+            drop,
+        )?;
+        Ok(Self {
+            read_in,
+            propagators,
+            read_out,
+        })
     }
 
     /// Final states of the read-out modules.
@@ -46,7 +65,12 @@ impl CircuitExecutor {
     ///
     /// # Errors
     /// The shapes do not fit.
-    pub fn forward(&self, tokens: &Tokens, circuit: &Circuit, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
+    pub fn forward(
+        &self,
+        tokens: &Tokens,
+        circuit: &Circuit,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
         let batch = tokens.values().size()[0];
         let reading = ModuleStates {
             states: &circuit.read_in.batched_states(batch),
@@ -57,7 +81,11 @@ impl CircuitExecutor {
         ctx.record("read_in.states", &states);
         let (signatures, codes) = (&circuit.processors.signatures, &circuit.processors.codes);
         for (layer, propagator) in self.propagators.iter().enumerate() {
-            let modules = ModuleStates { states: &states, signatures, codes };
+            let modules = ModuleStates {
+                states: &states,
+                signatures,
+                codes,
+            };
             states = propagator.forward(&modules, &modules, ctx)?;
             ctx.record(&format!("propagator.{layer}.states"), &states);
         }
@@ -66,7 +94,11 @@ impl CircuitExecutor {
             signatures: &circuit.read_out.signatures,
             codes: &circuit.read_out.codes,
         };
-        let processors = ModuleStates { states: &states, signatures, codes };
+        let processors = ModuleStates {
+            states: &states,
+            signatures,
+            codes,
+        };
         let result = self.read_out.forward(&gathering, &processors, ctx)?;
         ctx.record("read_out.states", &result);
         Ok(result)

@@ -46,8 +46,22 @@ impl Propagator {
         let drop = |part: &str| DropPath::new(format!("{path}.{part}.drop_path"), drop_path);
         let (for_attention, for_ffn) = (drop("latent_attention")?, drop("ffn")?);
         let attention = scope.sub("latent_attention");
-        let attention = Skmdpa::new(attention, state_dim, code_dim, &config.attention, mod_fc, for_attention)?;
-        let ffn = ModFfn::new(scope.sub("ffn"), state_dim, code_dim, &config.ffn, mod_fc, for_ffn)?;
+        let attention = Skmdpa::new(
+            attention,
+            state_dim,
+            code_dim,
+            &config.attention,
+            mod_fc,
+            for_attention,
+        )?;
+        let ffn = ModFfn::new(
+            scope.sub("ffn"),
+            state_dim,
+            code_dim,
+            &config.ffn,
+            mod_fc,
+            for_ffn,
+        )?;
         Ok(Self { attention, ffn })
     }
 

@@ -55,7 +55,14 @@ impl ReadIn {
             DropPath::new(format!("{path}.read_in_attention.drop_path"), drop_path)?,
         )?;
         let drop_path = DropPath::new(format!("{path}.ffn.drop_path"), drop_path)?;
-        let ffn = ModFfn::new(scope.sub("ffn"), state_dim, code_dim, &config.ffn, mod_fc, drop_path)?;
+        let ffn = ModFfn::new(
+            scope.sub("ffn"),
+            state_dim,
+            code_dim,
+            &config.ffn,
+            mod_fc,
+            drop_path,
+        )?;
         Ok(Self { attention, ffn })
     }
 

@@ -76,7 +76,16 @@ impl ReadOut {
         mod_fc: &ModFcConfig,
         drop_path: f64,
     ) -> Result<Self> {
-        Ok(Self { propagator: Propagator::new(scope, state_dim, code_dim, &config.propagator(), mod_fc, drop_path)? })
+        Ok(Self {
+            propagator: Propagator::new(
+                scope,
+                state_dim,
+                code_dim,
+                &config.propagator(),
+                mod_fc,
+                drop_path,
+            )?,
+        })
     }
 
     /// States of the read-out modules.

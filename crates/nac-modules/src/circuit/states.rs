@@ -19,7 +19,12 @@ pub struct ModuleStates<'a> {
 impl ModuleStates<'_> {
     /// Checks that the three describe the same modules.
     pub(crate) fn check(&self, op: &'static str) -> Result<()> {
-        shape::check(op, "states", self.states, &[("batch", None), ("modules", None), ("state", None)])?;
+        shape::check(
+            op,
+            "states",
+            self.states,
+            &[("batch", None), ("modules", None), ("state", None)],
+        )?;
         let size = self.states.size();
         shape::check_per_module(op, "signatures", self.signatures, size[0], size[1], None)?;
         shape::check_per_module(op, "codes", self.codes, size[0], size[1], None)

@@ -74,8 +74,18 @@ impl FreeGenerator {
         let signature_dim = shape::positive("signature_dim", config.signature_dim)?;
         Ok(Self {
             read_in: Latents::new(scope.sub("input_latents"), modules, code_dim, signature_dim)?,
-            processors: Latents::new(scope.sub("mediator_latents"), modules, code_dim, signature_dim)?,
-            read_out: Latents::new(scope.sub("output_latents"), read_out, code_dim, signature_dim)?,
+            processors: Latents::new(
+                scope.sub("mediator_latents"),
+                modules,
+                code_dim,
+                signature_dim,
+            )?,
+            read_out: Latents::new(
+                scope.sub("output_latents"),
+                read_out,
+                code_dim,
+                signature_dim,
+            )?,
         })
     }
 

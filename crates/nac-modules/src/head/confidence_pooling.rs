@@ -43,9 +43,16 @@ impl ConfidencePooling {
     /// # Errors
     /// The shape does not fit.
     pub fn forward(&self, states: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
-        let expected = [("batch", None), ("modules", None), ("state", Some(self.state_dim))];
+        let expected = [
+            ("batch", None),
+            ("modules", None),
+            ("state", Some(self.state_dim)),
+        ];
         shape::check("ConfidencePooling", "states", states, &expected)?;
-        let confidence = self.confidence_scorer.forward(states).softmax(1, None::<Kind>);
+        let confidence = self
+            .confidence_scorer
+            .forward(states)
+            .softmax(1, None::<Kind>);
         ctx.record("head.confidence", &confidence.squeeze_dim(-1));
         let pooled = (confidence * states).sum_dim_intlist([1].as_slice(), false, None::<Kind>);
         Ok(self.to_logits.forward(&pooled))

@@ -30,7 +30,11 @@ impl LayerNorm2d {
         let channels = shape::positive("channels", channels)?;
         let weight = scope.parameter("weight", &[channels], Init::Ones)?;
         let bias = scope.parameter("bias", &[channels], Init::Zeros)?;
-        Ok(Self { weight, bias, channels })
+        Ok(Self {
+            weight,
+            bias,
+            channels,
+        })
     }
 
     /// Normalises each position over its channels.
@@ -39,7 +43,8 @@ impl LayerNorm2d {
     /// - x: `[batch, channels, height, width]`
     /// - output: as x
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        self.forward_channels_last(&x.permute([0, 2, 3, 1])).permute([0, 3, 1, 2])
+        self.forward_channels_last(&x.permute([0, 2, 3, 1]))
+            .permute([0, 3, 1, 2])
     }
 
     /// Normalises maps whose channels are last.
@@ -48,7 +53,13 @@ impl LayerNorm2d {
     /// - x: `[batch, height, width, channels]`
     /// - output: as x
     pub fn forward_channels_last(&self, x: &Tensor) -> Tensor {
-        x.layer_norm([self.channels], Some(&self.weight), Some(&self.bias), EPSILON, false)
+        x.layer_norm(
+            [self.channels],
+            Some(&self.weight),
+            Some(&self.bias),
+            EPSILON,
+            false,
+        )
     }
 }
 
@@ -69,11 +80,20 @@ impl ConvNextBlock {
     ///
     /// # Errors
     /// A size is zero or a name is taken.
-    pub fn new(mut scope: Scope<'_>, channels: usize, layer_scale: f64, drop_path: DropPath) -> Result<Self> {
+    pub fn new(
+        mut scope: Scope<'_>,
+        channels: usize,
+        layer_scale: f64,
+        drop_path: DropPath,
+    ) -> Result<Self> {
         let size = shape::positive("channels", channels)?;
         let std = Init::TruncatedNormal { std: 0.02 };
-        let weight = scope.sub("dwconv").parameter("weight", &[size, 1, 7, 7], std)?;
-        let bias = scope.sub("dwconv").parameter("bias", &[size], Init::Zeros)?;
+        let weight = scope
+            .sub("dwconv")
+            .parameter("weight", &[size, 1, 7, 7], std)?;
+        let bias = scope
+            .sub("dwconv")
+            .parameter("bias", &[size], Init::Zeros)?;
         Ok(Self {
             depthwise: (weight, bias),
             norm: LayerNorm2d::new(scope.sub("norm"), channels)?,
@@ -96,8 +116,13 @@ impl ConvNextBlock {
     pub fn forward(&self, x: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
         let (weight, bias) = &self.depthwise;
         let local = x.conv2d(weight, Some(bias), [1, 1], [3, 3], [1, 1], self.channels);
-        let local = self.norm.forward_channels_last(&local.permute([0, 2, 3, 1]));
-        let local = self.contract.forward(&self.expand.forward(&local).gelu("none")) * &self.gamma;
+        let local = self
+            .norm
+            .forward_channels_last(&local.permute([0, 2, 3, 1]));
+        let local = self
+            .contract
+            .forward(&self.expand.forward(&local).gelu("none"))
+            * &self.gamma;
         Ok(x + self.drop_path.forward(local.permute([0, 3, 1, 2]), ctx)?)
     }
 }

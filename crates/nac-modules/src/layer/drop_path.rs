@@ -25,7 +25,10 @@ impl DropPath {
                 reason: "must be at least 0 and below 1".into(),
             });
         }
-        Ok(Self { probability, name: name.into() })
+        Ok(Self {
+            probability,
+            name: name.into(),
+        })
     }
 
     /// Applies drop-path in training, nothing in evaluation.
@@ -61,10 +64,20 @@ mod tests {
         let draws = Tensor::from_slice(&[0.1_f32, 0.39, 0.41, 0.9]).view([4, 1]);
         let branch = Tensor::ones([4, 3], (Kind::Float, Device::Cpu));
         let mut noise = RecordedNoise::new([draws]);
-        let dropped = layer.forward(branch.shallow_clone(), &mut ForwardContext::training(&mut noise)).unwrap();
+        let dropped = layer
+            .forward(
+                branch.shallow_clone(),
+                &mut ForwardContext::training(&mut noise),
+            )
+            .unwrap();
         let rows = Vec::<f32>::try_from(dropped.select(1, 0)).unwrap();
         assert_eq!(rows, [0.0, 0.0, 1.0 / 0.6, 1.0 / 0.6]);
-        let kept = layer.forward(branch.shallow_clone(), &mut ForwardContext::evaluation(&mut noise)).unwrap();
+        let kept = layer
+            .forward(
+                branch.shallow_clone(),
+                &mut ForwardContext::evaluation(&mut noise),
+            )
+            .unwrap();
         assert_eq!(kept, branch);
         assert!(DropPath::new("x", 1.0).is_err());
     }

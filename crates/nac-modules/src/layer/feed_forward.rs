@@ -56,7 +56,12 @@ impl FeedForward {
     /// A size is zero or a name is taken.
     pub fn new(mut scope: Scope<'_>, dim: usize, multiplier: usize) -> Result<Self> {
         let hidden = dim * multiplier;
-        let expand = Linear::new(scope.sub("net").sub(0), dim, hidden * Activation::Geglu.width_factor(), true)?;
+        let expand = Linear::new(
+            scope.sub("net").sub(0),
+            dim,
+            hidden * Activation::Geglu.width_factor(),
+            true,
+        )?;
         let contract = Linear::new(scope.sub("net").sub(2), hidden, dim, true)?;
         Ok(Self { expand, contract })
     }
@@ -67,6 +72,7 @@ impl FeedForward {
     /// - x: `[..., dim]`
     /// - output: as x
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        self.contract.forward(&Activation::Geglu.forward(&self.expand.forward(x)))
+        self.contract
+            .forward(&Activation::Geglu.forward(&self.expand.forward(x)))
     }
 }

@@ -19,10 +19,19 @@ impl Linear {
     /// # Errors
     /// A size is zero or a name is taken.
     pub fn new(mut scope: Scope<'_>, in_dim: usize, out_dim: usize, bias: bool) -> Result<Self> {
-        let (inputs, outputs) = (shape::positive("in_dim", in_dim)?, shape::positive("out_dim", out_dim)?);
-        let weight = scope.parameter("weight", &[outputs, inputs], Init::KaimingUniform { gain: 1.0 })?;
+        let (inputs, outputs) = (
+            shape::positive("in_dim", in_dim)?,
+            shape::positive("out_dim", out_dim)?,
+        );
+        let weight = scope.parameter(
+            "weight",
+            &[outputs, inputs],
+            Init::KaimingUniform { gain: 1.0 },
+        )?;
         let bound = 1.0 / (in_dim as f64).sqrt();
-        let bias = bias.then(|| scope.parameter("bias", &[outputs], Init::Uniform { bound })).transpose()?;
+        let bias = bias
+            .then(|| scope.parameter("bias", &[outputs], Init::Uniform { bound }))
+            .transpose()?;
         Ok(Self { weight, bias })
     }
 

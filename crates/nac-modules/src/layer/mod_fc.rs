@@ -27,7 +27,11 @@ pub struct ModFcConfig {
 
 impl Default for ModFcConfig {
     fn default() -> Self {
-        Self { scale_gain: 0.1, learnable_scale_gain: true, add_one_to_scale: true }
+        Self {
+            scale_gain: 0.1,
+            learnable_scale_gain: true,
+            add_one_to_scale: true,
+        }
     }
 }
 
@@ -60,16 +64,35 @@ impl ModFc {
         let inputs = shape::positive("in_dim", in_dim)?;
         let outputs = shape::positive("out_dim", out_dim)?;
         let codes = shape::positive("code_dim", code_dim)?;
-        let weight = scope.parameter("native_weight", &[outputs, inputs], Init::KaimingUniform { gain: 1.0 })?;
-        let bias = bias.then(|| scope.parameter("native_bias", &[outputs], Init::Zeros)).transpose()?;
+        let weight = scope.parameter(
+            "native_weight",
+            &[outputs, inputs],
+            Init::KaimingUniform { gain: 1.0 },
+        )?;
+        let bias = bias
+            .then(|| scope.parameter("native_bias", &[outputs], Init::Zeros))
+            .transpose()?;
         let gain = if config.learnable_scale_gain {
             scope.parameter("scale_gain", &[], Init::Constant(config.scale_gain))?
         } else {
-            Tensor::f_full([0_i64; 0].as_slice(), config.scale_gain, (scope.kind(), scope.device()))?
+            Tensor::f_full(
+                [0_i64; 0].as_slice(),
+                config.scale_gain,
+                (scope.kind(), scope.device()),
+            )?
         };
-        let code_projection =
-            scope.sub("scale").parameter("weight", &[inputs, codes], Init::KaimingUniform { gain: 1.0 })?;
-        Ok(Self { weight, bias, code_projection, gain, add_one: config.add_one_to_scale })
+        let code_projection = scope.sub("scale").parameter(
+            "weight",
+            &[inputs, codes],
+            Init::KaimingUniform { gain: 1.0 },
+        )?;
+        Ok(Self {
+            weight,
+            bias,
+            code_projection,
+            gain,
+            add_one: config.add_one_to_scale,
+        })
     }
 
     /// The factor on each input feature of each module, `1 + α · LN(W_c c)`.
@@ -80,7 +103,8 @@ impl ModFc {
     /// - codes: `[modules, code]` or `[batch, modules, code]`
     /// - output: `[modules, in]` or `[batch, modules, in]`
     pub fn scale(&self, codes: &Tensor) -> Tensor {
-        let scale = normalise_last(&codes.linear(&self.code_projection, None::<&Tensor>)) * &self.gain;
+        let scale =
+            normalise_last(&codes.linear(&self.code_projection, None::<&Tensor>)) * &self.gain;
         if self.add_one { scale + 1.0 } else { scale }
     }
 
@@ -95,9 +119,21 @@ impl ModFc {
     /// The shapes do not fit.
     pub fn forward(&self, x: &Tensor, codes: &Tensor) -> Result<Tensor> {
         let in_dim = self.weight.size()[1];
-        shape::check("ModFC", "x", x, &[("batch", None), ("modules", None), ("in", Some(in_dim))])?;
+        shape::check(
+            "ModFC",
+            "x",
+            x,
+            &[("batch", None), ("modules", None), ("in", Some(in_dim))],
+        )?;
         let code_dim = self.code_projection.size()[1];
-        shape::check_per_module("ModFC", "codes", codes, x.size()[0], x.size()[1], Some(code_dim))?;
+        shape::check_per_module(
+            "ModFC",
+            "codes",
+            codes,
+            x.size()[0],
+            x.size()[1],
+            Some(code_dim),
+        )?;
         Ok((x * self.scale(codes)).linear(&self.weight, self.bias.as_ref()))
     }
 
@@ -127,10 +163,18 @@ mod tests {
 
     #[test]
     fn zero_gain_is_a_plain_linear_layer() {
-        let layer = layer(&ModFcConfig { scale_gain: 0.0, ..Default::default() });
+        let layer = layer(&ModFcConfig {
+            scale_gain: 0.0,
+            ..Default::default()
+        });
         let (x, codes) = (Tensor::randn([2, 5, 6], CPU), Tensor::randn([5, 3], CPU));
         let plain = x.linear(&layer.weight, layer.bias.as_ref());
-        assert!(layer.forward(&x, &codes).unwrap().allclose(&plain, 1e-6, 1e-6, false));
+        assert!(
+            layer
+                .forward(&x, &codes)
+                .unwrap()
+                .allclose(&plain, 1e-6, 1e-6, false)
+        );
     }
 
     #[test]
@@ -138,7 +182,10 @@ mod tests {
         let layer = layer(&ModFcConfig::default());
         let (x, codes) = (Tensor::randn([2, 5, 6], CPU), Tensor::randn([5, 3], CPU));
         let repeated = codes.unsqueeze(0).repeat([2, 1, 1]);
-        let (a, b) = (layer.forward(&x, &codes).unwrap(), layer.forward(&x, &repeated).unwrap());
+        let (a, b) = (
+            layer.forward(&x, &codes).unwrap(),
+            layer.forward(&x, &repeated).unwrap(),
+        );
         assert!(a.allclose(&b, 1e-6, 1e-6, false));
     }
 
@@ -147,8 +194,17 @@ mod tests {
         let layer = layer(&ModFcConfig::default());
         let (x, codes) = (Tensor::randn([2, 5, 7], CPU), Tensor::randn([5, 3], CPU));
         let error = layer.forward(&x, &codes).unwrap_err().to_string();
-        assert!(error.contains("ModFC: `x`") && error.contains("in=6"), "{error}");
+        assert!(
+            error.contains("ModFC: `x`") && error.contains("in=6"),
+            "{error}"
+        );
         let (x, codes) = (Tensor::randn([2, 5, 6], CPU), Tensor::randn([4, 3], CPU));
-        assert!(layer.forward(&x, &codes).unwrap_err().to_string().contains("`codes`"));
+        assert!(
+            layer
+                .forward(&x, &codes)
+                .unwrap_err()
+                .to_string()
+                .contains("`codes`")
+        );
     }
 }

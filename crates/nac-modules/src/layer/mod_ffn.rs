@@ -22,7 +22,10 @@ pub struct ModFfnConfig {
 
 impl Default for ModFfnConfig {
     fn default() -> Self {
-        Self { capacity_factor: 4.0, activation: Activation::Geglu }
+        Self {
+            capacity_factor: 4.0,
+            activation: Activation::Geglu,
+        }
     }
 }
 
@@ -72,8 +75,22 @@ impl ModFfn {
         let wide = hidden * config.activation.width_factor();
         Ok(Self {
             norm: LayerNorm::new(scope.sub("layernorm"), state_dim)?,
-            expand: ModFc::new(scope.sub("ffn").sub(0), state_dim, wide, code_dim, true, mod_fc)?,
-            contract: ModFc::new(scope.sub("ffn").sub(2), hidden, state_dim, code_dim, true, mod_fc)?,
+            expand: ModFc::new(
+                scope.sub("ffn").sub(0),
+                state_dim,
+                wide,
+                code_dim,
+                true,
+                mod_fc,
+            )?,
+            contract: ModFc::new(
+                scope.sub("ffn").sub(2),
+                hidden,
+                state_dim,
+                code_dim,
+                true,
+                mod_fc,
+            )?,
             activation: config.activation,
             drop_path,
         })
@@ -88,9 +105,16 @@ impl ModFfn {
     ///
     /// # Errors
     /// The shapes do not fit.
-    pub fn forward(&self, states: &Tensor, codes: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
+    pub fn forward(
+        &self,
+        states: &Tensor,
+        codes: &Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
         let hidden = self.expand.forward(&self.norm.forward(states), codes)?;
-        let branch = self.contract.forward(&self.activation.forward(&hidden), codes)?;
+        let branch = self
+            .contract
+            .forward(&self.activation.forward(&hidden), codes)?;
         Ok(states + self.drop_path.forward(branch, ctx)?)
     }
 }
@@ -101,7 +125,10 @@ mod tests {
 
     #[test]
     fn hidden_width_rounds_half_to_even() {
-        let config = |capacity_factor| ModFfnConfig { capacity_factor, ..Default::default() };
+        let config = |capacity_factor| ModFfnConfig {
+            capacity_factor,
+            ..Default::default()
+        };
         assert_eq!(config(4.0 / 3.0).hidden_dim(12).unwrap(), 16);
         assert_eq!(config(0.5).hidden_dim(5).unwrap(), 2);
         assert_eq!(config(1.5).hidden_dim(5).unwrap(), 8);

@@ -35,7 +35,13 @@ impl LayerNorm {
     /// - x: `[..., dim]`
     /// - output: as x
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm([self.dim], Some(&self.weight), Some(&self.bias), EPSILON, false)
+        x.layer_norm(
+            [self.dim],
+            Some(&self.weight),
+            Some(&self.bias),
+            EPSILON,
+            false,
+        )
     }
 }
 

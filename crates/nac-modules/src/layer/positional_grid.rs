@@ -21,9 +21,14 @@ impl PositionalGrid {
     /// # Errors
     /// A size is zero or the name is taken.
     pub fn new(mut scope: Scope<'_>, dim: usize, height: usize, width: usize) -> Result<Self> {
-        let size =
-            [shape::positive("dim", dim)?, shape::positive("height", height)?, shape::positive("width", width)?];
-        Ok(Self { grid: scope.parameter("grid", &size, Init::Normal { std: 1.0 })? })
+        let size = [
+            shape::positive("dim", dim)?,
+            shape::positive("height", height)?,
+            shape::positive("width", width)?,
+        ];
+        Ok(Self {
+            grid: scope.parameter("grid", &size, Init::Normal { std: 1.0 })?,
+        })
     }
 
     /// The grid at a size, repeated over the batch.

@@ -41,16 +41,42 @@ pub fn build_model(
 ) -> Result<Box<dyn Model>> {
     let tokenizer = |scope: Scope<'_>| -> Result<Box<dyn Tokenizer>> {
         Ok(match input {
-            InputSpec::Image { channels, height, width } => {
-                Box::new(ConvNextTokenizer::new(scope, channels, height, width, &config.convnext)?)
-            }
-            InputSpec::Tokens { vocabulary, max_len, pad } => {
-                Box::new(EmbeddingTokenizer::new(scope, vocabulary, max_len, pad, &config.embedding)?)
-            }
+            InputSpec::Image {
+                channels,
+                height,
+                width,
+            } => Box::new(ConvNextTokenizer::new(
+                scope,
+                channels,
+                height,
+                width,
+                &config.convnext,
+            )?),
+            InputSpec::Tokens {
+                vocabulary,
+                max_len,
+                pad,
+            } => Box::new(EmbeddingTokenizer::new(
+                scope,
+                vocabulary,
+                max_len,
+                pad,
+                &config.embedding,
+            )?),
         })
     };
     Ok(match config.kind {
-        ModelKind::Nac => Box::new(NeuralCircuit::new(store, &config.circuit, classes, tokenizer)?),
-        ModelKind::PerceiverIo => Box::new(PerceiverIo::new(store, &config.perceiver_io, classes, tokenizer)?),
+        ModelKind::Nac => Box::new(NeuralCircuit::new(
+            store,
+            &config.circuit,
+            classes,
+            tokenizer,
+        )?),
+        ModelKind::PerceiverIo => Box::new(PerceiverIo::new(
+            store,
+            &config.perceiver_io,
+            classes,
+            tokenizer,
+        )?),
     })
 }

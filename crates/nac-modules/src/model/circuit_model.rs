@@ -26,7 +26,9 @@ pub struct NeuralCircuit {
 
 impl std::fmt::Debug for NeuralCircuit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NeuralCircuit").field("parameters", &self.store.parameter_count()).finish_non_exhaustive()
+        f.debug_struct("NeuralCircuit")
+            .field("parameters", &self.store.parameter_count())
+            .finish_non_exhaustive()
     }
 }
 
@@ -43,9 +45,11 @@ impl NeuralCircuit {
         classes: usize,
         tokenizer: impl FnOnce(Scope<'_>) -> Result<Box<dyn Tokenizer>>,
     ) -> Result<Self> {
-        let generator = FreeGenerator::new(store.root().sub("latent_graphs.0"), &config.generator())?;
+        let generator =
+            FreeGenerator::new(store.root().sub("latent_graphs.0"), &config.generator())?;
         let signatures = generator.processor_signatures().shallow_clone();
-        let mut model = Self::with_generator(store, config, classes, tokenizer, Box::new(generator))?;
+        let mut model =
+            Self::with_generator(store, config, classes, tokenizer, Box::new(generator))?;
         model.free_signatures = Some(signatures);
         Ok(model)
     }
@@ -70,9 +74,17 @@ impl NeuralCircuit {
         }
         let mut root = store.root();
         let tokenizer = tokenizer(root.sub("input_tokenizer"))?;
-        let executor = CircuitExecutor::new(root.sub("latent_graphs.0"), tokenizer.token_dim(), config)?;
+        let executor =
+            CircuitExecutor::new(root.sub("latent_graphs.0"), tokenizer.token_dim(), config)?;
         let head = ConfidencePooling::new(root.sub("output_tokenizer"), config.state_dim, classes)?;
-        Ok(Self { store, tokenizer, generator, free_signatures: None, executor, head })
+        Ok(Self {
+            store,
+            tokenizer,
+            generator,
+            free_signatures: None,
+            executor,
+            head,
+        })
     }
 }
 
@@ -82,7 +94,10 @@ impl Model for NeuralCircuit {
         let circuit = self.generator.generate(inputs, ctx)?;
         let states = self.executor.forward(&tokens, &circuit, ctx)?;
         let logits = self.head.forward(&states, ctx)?;
-        Ok(ModelOutput { logits, intermediates: ctx.take_intermediates() })
+        Ok(ModelOutput {
+            logits,
+            intermediates: ctx.take_intermediates(),
+        })
     }
 
     fn params(&self) -> &ParamStore {
@@ -95,13 +110,18 @@ impl Model for NeuralCircuit {
 
     /// One graph per distinct kernel: propagators with the same fixed bandwidth share theirs.
     fn signature_graphs(&self) -> Vec<SignatureGraph<'_>> {
-        let Some(signatures) = &self.free_signatures else { return Vec::new() };
+        let Some(signatures) = &self.free_signatures else {
+            return Vec::new();
+        };
         let graph = |(layer, kernel)| SignatureGraph {
             name: format!("propagator.{layer}"),
             kernel,
             signatures: signatures.shallow_clone(),
         };
         let kernels = self.executor.kernels().enumerate();
-        kernels.filter(|(layer, kernel)| *layer == 0 || kernel.config().learnable_bandwidth).map(graph).collect()
+        kernels
+            .filter(|(layer, kernel)| *layer == 0 || kernel.config().learnable_bandwidth)
+            .map(graph)
+            .collect()
     }
 }

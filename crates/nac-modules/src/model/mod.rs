@@ -49,7 +49,11 @@ impl Inputs {
 
     /// Number of examples: the first dimension of the first input, 0 if there is none.
     pub fn batch_size(&self) -> i64 {
-        self.0.values().next().and_then(|t| t.size().first().copied()).unwrap_or(0)
+        self.0
+            .values()
+            .next()
+            .and_then(|t| t.size().first().copied())
+            .unwrap_or(0)
     }
 }
 

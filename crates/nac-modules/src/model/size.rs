@@ -20,10 +20,15 @@ pub fn matched_latent_dim(
     parameters: usize,
 ) -> Result<usize> {
     let count = |latent_dim: usize| -> Result<usize> {
-        let mut config = ModelConfig { kind: ModelKind::PerceiverIo, ..config.clone() };
+        let mut config = ModelConfig {
+            kind: ModelKind::PerceiverIo,
+            ..config.clone()
+        };
         config.perceiver_io.latent_dim = latent_dim;
         let store = ParamStore::sizes_only(Device::Cpu, Kind::Float);
-        Ok(build_model(store, &config, input, classes)?.params().parameter_count())
+        Ok(build_model(store, &config, input, classes)?
+            .params()
+            .parameter_count())
     };
     let mut high = 1;
     while count(high)? < parameters && high < 1 << 16 {
@@ -32,7 +37,11 @@ pub fn matched_latent_dim(
     let mut low = high / 2;
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        if count(middle)? < parameters { low = middle } else { high = middle }
+        if count(middle)? < parameters {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     let below = if low == 0 { 0 } else { count(low)? };
     let nearer_below = low > 0 && parameters.abs_diff(below) < parameters.abs_diff(count(high)?);
@@ -51,13 +60,26 @@ mod tests {
         config.circuit.propagators = 2;
         config.perceiver_io.depth = 2;
         config.perceiver_io.latents = 16;
-        let input = InputSpec::Tokens { vocabulary: 17, max_len: 32, pad: 0 };
+        let input = InputSpec::Tokens {
+            vocabulary: 17,
+            max_len: 32,
+            pad: 0,
+        };
         let store = || ParamStore::sizes_only(Device::Cpu, Kind::Float);
-        let target = build_model(store(), &config, input, 10).unwrap().params().parameter_count();
+        let target = build_model(store(), &config, input, 10)
+            .unwrap()
+            .params()
+            .parameter_count();
         let dim = matched_latent_dim(&config, input, 10, target).unwrap();
         config.kind = ModelKind::PerceiverIo;
         config.perceiver_io.latent_dim = dim;
-        let found = build_model(store(), &config, input, 10).unwrap().params().parameter_count();
-        assert!(found.abs_diff(target) * 50 < target, "{found} against {target}");
+        let found = build_model(store(), &config, input, 10)
+            .unwrap()
+            .params()
+            .parameter_count();
+        assert!(
+            found.abs_diff(target) * 50 < target,
+            "{found} against {target}"
+        );
     }
 }

@@ -39,12 +39,13 @@ pub enum Init {
 impl Init {
     /// Draws `shape` values in row-major order.
     pub(super) fn values(self, shape: &[i64], stream: &mut Stream) -> Result<Vec<f32>> {
-        let count = usize::try_from(shape.iter().product::<i64>()).map_err(|_| ModuleError::Shape {
-            op: "Init",
-            name: "shape".into(),
-            expected: "sizes of at least 0".into(),
-            found: shape.to_vec(),
-        })?;
+        let count =
+            usize::try_from(shape.iter().product::<i64>()).map_err(|_| ModuleError::Shape {
+                op: "Init",
+                name: "shape".into(),
+                expected: "sizes of at least 0".into(),
+                found: shape.to_vec(),
+            })?;
         let mut values = vec![0.0_f32; count];
         match self {
             Self::Zeros => {}
@@ -85,7 +86,9 @@ impl Init {
 
 fn fill_symmetric(values: &mut [f32], bound: f64, stream: &mut Stream) {
     stream.fill_uniform(values);
-    values.iter_mut().for_each(|v| *v = (2.0 * *v - 1.0) * bound as f32);
+    values
+        .iter_mut()
+        .for_each(|v| *v = (2.0 * *v - 1.0) * bound as f32);
 }
 
 #[cfg(test)]
@@ -94,15 +97,23 @@ mod tests {
     use nac_core::rng::Streams;
 
     fn draw(init: Init, shape: &[i64]) -> Vec<f32> {
-        init.values(shape, &mut Streams::new(3).stream("w")).unwrap()
+        init.values(shape, &mut Streams::new(3).stream("w"))
+            .unwrap()
     }
 
     #[test]
     fn kaiming_uniform_fills_its_interval() {
         let values = draw(Init::KaimingUniform { gain: 1.0 }, &[100, 25]);
         let largest = values.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
-        assert!(largest <= 0.2 && largest > 0.19, "bound is 1/sqrt(25), largest {largest}");
-        assert!(Init::KaimingUniform { gain: 1.0 }.values(&[3], &mut Streams::new(0).stream("w")).is_err());
+        assert!(
+            largest <= 0.2 && largest > 0.19,
+            "bound is 1/sqrt(25), largest {largest}"
+        );
+        assert!(
+            Init::KaimingUniform { gain: 1.0 }
+                .values(&[3], &mut Streams::new(0).stream("w"))
+                .is_err()
+        );
     }
 
     #[test]

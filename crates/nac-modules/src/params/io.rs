@@ -25,7 +25,10 @@ impl TensorFile {
     /// # Errors
     /// The file cannot be read, is truncated or corrupt, or has an element type libtorch lacks.
     pub fn read(path: &Path) -> Result<Self> {
-        let fail = |reason: String| ModuleError::File { path: path.to_owned(), reason };
+        let fail = |reason: String| ModuleError::File {
+            path: path.to_owned(),
+            reason,
+        };
         let bytes = fs::read(path).map_err(|e| fail(e.to_string()))?;
         Self::from_bytes(&bytes).map_err(|e| fail(format!("not a usable safetensors file: {e}")))
     }
@@ -36,14 +39,20 @@ impl TensorFile {
     /// A description of what is wrong with the bytes.
     pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
-        let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        let metadata = header
+            .metadata()
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
         let parsed = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
         let mut tensors = BTreeMap::new();
         for (name, view) in parsed.iter() {
-            let kind = kind_of(view.dtype()).ok_or_else(|| format!("`{name}` has element type {:?}", view.dtype()))?;
+            let kind = kind_of(view.dtype())
+                .ok_or_else(|| format!("`{name}` has element type {:?}", view.dtype()))?;
             let shape: Vec<i64> = view.shape().iter().map(|&d| d as i64).collect();
-            let tensor =
-                Tensor::f_from_data_size(view.data(), &shape, kind).map_err(|e| format!("`{name}`: {e}"))?;
+            let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)
+                .map_err(|e| format!("`{name}`: {e}"))?;
             tensors.insert(name.to_owned(), tensor);
         }
         Ok(Self { tensors, metadata })
@@ -61,7 +70,10 @@ impl TensorFile {
                 value: format!("{:?}", tensor.kind()),
                 reason: "this element type cannot be stored".into(),
             })?;
-            let tensor = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
+            let tensor = tensor
+                .f_detach()?
+                .f_to_device(tch::Device::Cpu)?
+                .f_contiguous()?;
             let mut bytes = vec![0_u8; tensor.numel() * tensor.kind().elt_size_in_bytes()];
             tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
             let shape: Vec<usize> = tensor.size().iter().map(|&d| d as usize).collect();
@@ -97,7 +109,11 @@ impl ParamStore {
         tch::no_grad(|| {
             self.iter()
                 .map(|(name, entry)| {
-                    let copy = entry.tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.copy();
+                    let copy = entry
+                        .tensor
+                        .f_detach()?
+                        .f_to_device(tch::Device::Cpu)?
+                        .copy();
                     Ok((name.to_owned(), copy))
                 })
                 .collect()
@@ -111,20 +127,33 @@ impl ParamStore {
     /// # Errors
     /// [`ModuleError::Weights`] with all missing, unexpected and mis-shaped names together.
     pub fn import(&mut self, source_name: &str, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
-        let missing: Vec<String> =
-            self.entries.keys().filter(|name| !tensors.contains_key(*name)).cloned().collect();
-        let unexpected: Vec<String> =
-            tensors.keys().filter(|name| !self.entries.contains_key(*name)).cloned().collect();
+        let missing: Vec<String> = self
+            .entries
+            .keys()
+            .filter(|name| !tensors.contains_key(*name))
+            .cloned()
+            .collect();
+        let unexpected: Vec<String> = tensors
+            .keys()
+            .filter(|name| !self.entries.contains_key(*name))
+            .cloned()
+            .collect();
         let misshaped: Vec<String> = self
             .entries
             .iter()
             .filter_map(|(name, entry)| {
                 let (expected, found) = (entry.tensor.size(), tensors.get(name)?.size());
-                (expected != found).then(|| format!("{name}: expected {expected:?}, found {found:?}"))
+                (expected != found)
+                    .then(|| format!("{name}: expected {expected:?}, found {found:?}"))
             })
             .collect();
         if !(missing.is_empty() && unexpected.is_empty() && misshaped.is_empty()) {
-            return Err(ModuleError::Weights { source_name: source_name.to_owned(), missing, unexpected, misshaped });
+            return Err(ModuleError::Weights {
+                source_name: source_name.to_owned(),
+                missing,
+                unexpected,
+                misshaped,
+            });
         }
         tch::no_grad(|| {
             for (name, entry) in &mut self.entries {
@@ -177,7 +206,11 @@ mod tests {
 
     fn store(seed: u64) -> ParamStore {
         let mut store = ParamStore::new(Device::Cpu, Kind::Float, seed);
-        let _ = store.root().sub("a").parameter("weight", &[2, 3], Init::Normal { std: 1.0 }).unwrap();
+        let _ = store
+            .root()
+            .sub("a")
+            .parameter("weight", &[2, 3], Init::Normal { std: 1.0 })
+            .unwrap();
         let _ = store.root().buffer("bandwidth", &[], Init::Ones).unwrap();
         store
     }
@@ -193,7 +226,10 @@ mod tests {
         assert_eq!(back.tensors, file.tensors);
         assert_eq!(back.metadata, file.metadata);
         assert_eq!(back.to_bytes().unwrap(), bytes);
-        assert!(TensorFile::from_bytes(&bytes[..bytes.len() - 1]).is_err(), "a truncated file is refused");
+        assert!(
+            TensorFile::from_bytes(&bytes[..bytes.len() - 1]).is_err(),
+            "a truncated file is refused"
+        );
     }
 
     #[test]
@@ -204,7 +240,10 @@ mod tests {
         let weight = tensors.remove("a.weight").unwrap();
         tensors.insert("b".into(), Tensor::zeros([1], (Kind::Float, Device::Cpu)));
         let error = target.import("x", &tensors).unwrap_err().to_string();
-        assert!(error.contains("missing (1): a.weight") && error.contains("unexpected (1): b"), "{error}");
+        assert!(
+            error.contains("missing (1): a.weight") && error.contains("unexpected (1): b"),
+            "{error}"
+        );
         assert_eq!(target.export().unwrap(), before);
         tensors.remove("b");
         tensors.insert("a.weight".into(), weight);

@@ -50,12 +50,22 @@ pub struct ParamStore {
 impl ParamStore {
     /// An empty store. Initial values are drawn from streams of `seed` named `init/<parameter name>`.
     pub fn new(device: Device, kind: Kind, seed: u64) -> Self {
-        Self { device, kind, streams: Some(Streams::new(seed).child("init")), entries: BTreeMap::new() }
+        Self {
+            device,
+            kind,
+            streams: Some(Streams::new(seed).child("init")),
+            entries: BTreeMap::new(),
+        }
     }
 
     /// A store whose parameters have shapes but no drawn values (all zero): to count or to load into.
     pub fn sizes_only(device: Device, kind: Kind) -> Self {
-        Self { device, kind, streams: None, entries: BTreeMap::new() }
+        Self {
+            device,
+            kind,
+            streams: None,
+            entries: BTreeMap::new(),
+        }
     }
 
     /// The root scope, from which layers take their parameters.
@@ -75,12 +85,16 @@ impl ParamStore {
 
     /// All entries in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
-        self.entries.iter().map(|(name, entry)| (name.as_str(), entry))
+        self.entries
+            .iter()
+            .map(|(name, entry)| (name.as_str(), entry))
     }
 
     /// Trained parameters in the order of their names.
     pub fn parameters(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        self.iter().filter(|(_, entry)| entry.role == Role::Parameter).map(|(name, entry)| (name, &entry.tensor))
+        self.iter()
+            .filter(|(_, entry)| entry.role == Role::Parameter)
+            .map(|(name, entry)| (name, &entry.tensor))
     }
 
     /// The tensor called `name`, if there is one.
@@ -100,7 +114,10 @@ impl ParamStore {
         let tensor = match &self.streams {
             Some(streams) => {
                 let values = init.values(shape, &mut streams.stream(&name))?;
-                Tensor::f_from_slice(&values)?.f_view(shape)?.f_to_device(self.device)?.f_to_kind(self.kind)?
+                Tensor::f_from_slice(&values)?
+                    .f_view(shape)?
+                    .f_to_device(self.device)?
+                    .f_to_kind(self.kind)?
             }
             None => Tensor::f_zeros(shape, (self.kind, self.device))?,
         };
@@ -119,8 +136,14 @@ mod tests {
     fn a_repeated_name_is_an_error() {
         let mut store = ParamStore::new(Device::Cpu, Kind::Float, 1);
         let mut root = store.root();
-        let _ = root.sub("a").parameter("weight", &[2], Init::Zeros).unwrap();
-        let error = root.sub("a").parameter("weight", &[2], Init::Zeros).unwrap_err();
+        let _ = root
+            .sub("a")
+            .parameter("weight", &[2], Init::Zeros)
+            .unwrap();
+        let error = root
+            .sub("a")
+            .parameter("weight", &[2], Init::Zeros)
+            .unwrap_err();
         assert_eq!(error.to_string(), "parameter name `a.weight` is used twice");
     }
 
@@ -129,11 +152,18 @@ mod tests {
         let build = |names: [&str; 2], seed| {
             let mut store = ParamStore::new(Device::Cpu, Kind::Float, seed);
             for name in names {
-                let _ = store.root().parameter(name, &[8], Init::Normal { std: 1.0 }).unwrap();
+                let _ = store
+                    .root()
+                    .parameter(name, &[8], Init::Normal { std: 1.0 })
+                    .unwrap();
             }
             store
         };
-        let (ab, ba, other) = (build(["a", "b"], 1), build(["b", "a"], 1), build(["a", "b"], 2));
+        let (ab, ba, other) = (
+            build(["a", "b"], 1),
+            build(["b", "a"], 1),
+            build(["a", "b"], 2),
+        );
         assert_eq!(ab.get("a"), ba.get("a"));
         assert_ne!(ab.get("a"), ab.get("b"));
         assert_ne!(ab.get("a"), other.get("a"));
@@ -143,7 +173,10 @@ mod tests {
     fn only_parameters_are_counted() {
         let mut store = ParamStore::new(Device::Cpu, Kind::Float, 1);
         let _ = store.root().parameter("w", &[2, 3], Init::Zeros).unwrap();
-        let _ = store.root().buffer("bandwidth", &[], Init::Constant(1.0)).unwrap();
+        let _ = store
+            .root()
+            .buffer("bandwidth", &[], Init::Constant(1.0))
+            .unwrap();
         assert_eq!(store.parameter_count(), 6);
         assert_eq!(store.iter().count(), 2);
     }

@@ -28,7 +28,8 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// The name is taken, or `init` does not suit `shape`.
     pub fn parameter(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
-        self.store.insert(self.join(name), shape, init, Role::Parameter)
+        self.store
+            .insert(self.join(name), shape, init, Role::Parameter)
     }
 
     /// A buffer: saved with the model, not trained.
@@ -36,7 +37,8 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// The name is taken, or `init` does not suit `shape`.
     pub fn buffer(&mut self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
-        self.store.insert(self.join(name), shape, init, Role::Buffer)
+        self.store
+            .insert(self.join(name), shape, init, Role::Buffer)
     }
 
     /// Dotted path of this scope; also the name of a layer's stream of noise.
@@ -55,6 +57,10 @@ impl<'a> Scope<'a> {
     }
 
     fn join(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+        if self.prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.prefix)
+        }
     }
 }

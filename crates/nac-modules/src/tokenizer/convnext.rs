@@ -34,7 +34,13 @@ pub struct ConvNextConfig {
 
 impl Default for ConvNextConfig {
     fn default() -> Self {
-        Self { depths: vec![1, 0], dims: vec![96, 192], stem_patch: 4, grid_dim: 64, layer_scale: 1e-6 }
+        Self {
+            depths: vec![1, 0],
+            dims: vec![96, 192],
+            stem_patch: 4,
+            grid_dim: 64,
+            layer_scale: 1e-6,
+        }
     }
 }
 
@@ -74,9 +80,19 @@ impl Stage {
         let patch = shape::positive("stem_patch", if norm_first { 2 } else { config.stem_patch })?;
         let mut scope = root.sub(format!("downsample_layers.{index}"));
         let norm = LayerNorm2d::new(scope.sub(norm_at), if norm_first { in_dim } else { dim })?;
-        let size = [shape::positive("dims", dim)?, shape::positive("channels", in_dim)?, patch, patch];
-        let weight = scope.sub(conv_at).parameter("weight", &size, Init::TruncatedNormal { std: 0.02 })?;
-        let bias = scope.sub(conv_at).parameter("bias", &[size[0]], Init::Zeros)?;
+        let size = [
+            shape::positive("dims", dim)?,
+            shape::positive("channels", in_dim)?,
+            patch,
+            patch,
+        ];
+        let weight =
+            scope
+                .sub(conv_at)
+                .parameter("weight", &size, Init::TruncatedNormal { std: 0.02 })?;
+        let bias = scope
+            .sub(conv_at)
+            .parameter("bias", &[size[0]], Init::Zeros)?;
         let blocks = (0..depth)
             .map(|block| {
                 let scope = root.sub(format!("stages.{index}.{block}"));
@@ -84,11 +100,22 @@ impl Stage {
                 ConvNextBlock::new(scope, dim, config.layer_scale, drop_path)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { norm_first, norm, weight, bias, patch, blocks })
+        Ok(Self {
+            norm_first,
+            norm,
+            weight,
+            bias,
+            patch,
+            blocks,
+        })
     }
 
     fn run(&self, x: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
-        let x = if self.norm_first { self.norm.forward(x) } else { x.shallow_clone() };
+        let x = if self.norm_first {
+            self.norm.forward(x)
+        } else {
+            x.shallow_clone()
+        };
         let stride = [self.patch, self.patch];
         let mut x = x.conv2d(&self.weight, Some(&self.bias), stride, [0, 0], [1, 1], 1);
         if !self.norm_first {
@@ -117,7 +144,10 @@ impl ConvNextTokenizer {
             return Err(ModuleError::Setting {
                 name: "tokenizer.convnext.depths".into(),
                 value: format!("{:?}", config.depths),
-                reason: format!("must have one entry for each of the widths {:?}", config.dims),
+                reason: format!(
+                    "must have one entry for each of the widths {:?}",
+                    config.dims
+                ),
             });
         }
         let stride = config.stem_patch << (config.dims.len() - 1);
@@ -125,18 +155,31 @@ impl ConvNextTokenizer {
             return Err(ModuleError::Setting {
                 name: "tokenizer.convnext.stem_patch".into(),
                 value: config.stem_patch.to_string(),
-                reason: format!("one token covers {stride} pixels, more than an image of {height}x{width} has"),
+                reason: format!(
+                    "one token covers {stride} pixels, more than an image of {height}x{width} has"
+                ),
             });
         }
         let mut backbone = scope.sub("backbone");
         let mut in_dim = channels;
         let mut stages = Vec::with_capacity(config.dims.len());
         for (index, (&dim, &depth)) in config.dims.iter().zip(&config.depths).enumerate() {
-            stages.push(Stage::new(&mut backbone, index, in_dim, dim, depth, config)?);
+            stages.push(Stage::new(
+                &mut backbone,
+                index,
+                in_dim,
+                dim,
+                depth,
+                config,
+            )?);
             in_dim = dim;
         }
-        let grid =
-            PositionalGrid::new(scope.sub("positional_grid"), config.grid_dim, height / stride, width / stride)?;
+        let grid = PositionalGrid::new(
+            scope.sub("positional_grid"),
+            config.grid_dim,
+            height / stride,
+            width / stride,
+        )?;
         Ok(Self {
             stages,
             grid,
@@ -154,8 +197,12 @@ impl Tokenizer for ConvNextTokenizer {
 
     fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
         let image = inputs.get("image")?;
-        let expected =
-            [("batch", None), ("channels", Some(self.channels)), ("height", None), ("width", None)];
+        let expected = [
+            ("batch", None),
+            ("channels", Some(self.channels)),
+            ("height", None),
+            ("width", None),
+        ];
         shape::check("ConvNextTokenizer", "image", image, &expected)?;
         let size = image.size();
         if size[2] < self.stride || size[3] < self.stride {

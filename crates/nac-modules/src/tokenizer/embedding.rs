@@ -23,7 +23,10 @@ pub struct EmbeddingConfig {
 
 impl Default for EmbeddingConfig {
     fn default() -> Self {
-        Self { dim: 192, position_dim: 64 }
+        Self {
+            dim: 192,
+            position_dim: 64,
+        }
     }
 }
 
@@ -52,12 +55,22 @@ impl EmbeddingTokenizer {
         config: &EmbeddingConfig,
     ) -> Result<Self> {
         let start = Init::Normal { std: 1.0 };
-        let size = [shape::positive("vocabulary", vocabulary)?, shape::positive("dim", config.dim)?];
+        let size = [
+            shape::positive("vocabulary", vocabulary)?,
+            shape::positive("dim", config.dim)?,
+        ];
         let embedding = scope.sub("embedding").parameter("weight", &size, start)?;
-        let size =
-            [shape::positive("max_len", max_len)?, shape::positive("position_dim", config.position_dim)?];
+        let size = [
+            shape::positive("max_len", max_len)?,
+            shape::positive("position_dim", config.position_dim)?,
+        ];
         let positions = scope.parameter("positions", &size, start)?;
-        Ok(Self { embedding, positions, pad, token_dim: config.dim + config.position_dim })
+        Ok(Self {
+            embedding,
+            positions,
+            pad,
+            token_dim: config.dim + config.position_dim,
+        })
     }
 
     fn check(&self, symbols: &Tensor) -> Result<()> {
@@ -74,7 +87,10 @@ impl EmbeddingTokenizer {
         if symbols.numel() == 0 {
             return Ok(());
         }
-        let (low, high) = (symbols.min().int64_value(&[]), symbols.max().int64_value(&[]));
+        let (low, high) = (
+            symbols.min().int64_value(&[]),
+            symbols.max().int64_value(&[]),
+        );
         let vocabulary = self.embedding.size()[0];
         if low < 0 || high >= vocabulary {
             return Err(ModuleError::Setting {
@@ -97,7 +113,11 @@ impl Tokenizer for EmbeddingTokenizer {
         self.check(&symbols)?;
         let (batch, length) = (symbols.size()[0], symbols.size()[1]);
         let embedded = Tensor::f_embedding(&self.embedding, &symbols, -1, false, false)?;
-        let positions = self.positions.narrow(0, 0, length).unsqueeze(0).expand([batch, -1, -1], false);
+        let positions = self
+            .positions
+            .narrow(0, 0, length)
+            .unsqueeze(0)
+            .expand([batch, -1, -1], false);
         let tokens = Tensor::cat(&[embedded, positions], -1);
         ctx.record("tokens", &tokens);
         Tokens::masked(tokens, symbols.ne(self.pad))
@@ -115,7 +135,10 @@ mod tests {
     #[test]
     fn masks_padding_and_refuses_foreign_symbols() {
         let mut store = ParamStore::new(Device::Cpu, Kind::Float, 1);
-        let config = EmbeddingConfig { dim: 4, position_dim: 2 };
+        let config = EmbeddingConfig {
+            dim: 4,
+            position_dim: 2,
+        };
         let tokenizer = EmbeddingTokenizer::new(store.root(), 5, 6, 0, &config).unwrap();
         let mut noise = StreamNoise::new(Streams::new(0));
         let mut ctx = ForwardContext::evaluation(&mut noise);
@@ -129,6 +152,11 @@ mod tests {
         assert_eq!(mask, [true, true, false, true, false, false]);
         assert!(run(&[5], [1, 1]).unwrap_err().to_string().contains("0..5"));
         assert!(run(&[-1], [1, 1]).is_err());
-        assert!(run(&[1; 7], [1, 7]).unwrap_err().to_string().contains("1..=6"));
+        assert!(
+            run(&[1; 7], [1, 7])
+                .unwrap_err()
+                .to_string()
+                .contains("1..=6")
+        );
     }
 }

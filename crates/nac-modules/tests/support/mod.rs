@@ -25,16 +25,26 @@ impl Recording {
     /// Reads the recording `name` that lies beside the tests.
     pub(crate) fn open(name: &str) -> Self {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
-        let tensors = TensorFile::read(&folder.join(format!("{name}.safetensors"))).unwrap().tensors;
+        let tensors = TensorFile::read(&folder.join(format!("{name}.safetensors")))
+            .unwrap()
+            .tensors;
         let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
-        Self { name: name.to_owned(), tensors, facts: serde_json::from_str(&text).unwrap() }
+        Self {
+            name: name.to_owned(),
+            tensors,
+            facts: serde_json::from_str(&text).unwrap(),
+        }
     }
 
     /// An input whose gradient is recorded too, if it is of floating point.
     pub(crate) fn input(&self, name: &str) -> Tensor {
         let tensor = &self.tensors[&format!("in.{name}")];
         let copy = tensor.copy();
-        if copy.kind() == Kind::Float { copy.set_requires_grad(true) } else { copy }
+        if copy.kind() == Kind::Float {
+            copy.set_requires_grad(true)
+        } else {
+            copy
+        }
     }
 
     /// A recorded parameter.
@@ -45,38 +55,74 @@ impl Recording {
     /// The recorded noise in call order.
     pub(crate) fn noise(&self) -> RecordedNoise {
         let order = self.facts["noise_in_call_order"].as_array().unwrap();
-        RecordedNoise::new(order.iter().map(|name| self.tensors[name.as_str().unwrap()].copy()))
+        RecordedNoise::new(
+            order
+                .iter()
+                .map(|name| self.tensors[name.as_str().unwrap()].copy()),
+        )
     }
 
     /// Overwrites all parameters; every recorded one must exist and the other way round.
     pub(crate) fn load(&self, store: &mut ParamStore) {
         let tensors = self.tensors.iter();
-        let tensors =
-            tensors.filter_map(|(name, t)| Some((name.strip_prefix("param.")?.to_owned(), t.shallow_clone())));
+        let tensors = tensors.filter_map(|(name, t)| {
+            Some((name.strip_prefix("param.")?.to_owned(), t.shallow_clone()))
+        });
         store.import(&self.name, &tensors.collect()).unwrap();
     }
 
     /// Checks one tensor, by its name in the recording.
     pub(crate) fn check(&self, name: &str, ours: &Tensor) {
         let recorded = &self.tensors[name];
-        assert_eq!(ours.size(), recorded.size(), "{}: shape of {name}", self.name);
+        assert_eq!(
+            ours.size(),
+            recorded.size(),
+            "{}: shape of {name}",
+            self.name
+        );
         let largest = recorded.abs().max().double_value(&[]);
-        let noise = self.facts["f32_vs_f64"][name]["max_abs_err"].as_f64().unwrap_or(0.0);
-        let floor = if recorded.numel() == 1 { FLOOR_OF_SCALAR } else { FLOOR };
+        let noise = self.facts["f32_vs_f64"][name]["max_abs_err"]
+            .as_f64()
+            .unwrap_or(0.0);
+        let floor = if recorded.numel() == 1 {
+            FLOOR_OF_SCALAR
+        } else {
+            FLOOR
+        };
         let allowed = NOISE_FACTOR * noise + floor * largest + 1e-12;
         let error = (ours - recorded).abs().max().double_value(&[]);
-        assert!(error <= allowed, "{}: {name} differs by {error:e}, allowed {allowed:e}", self.name);
+        assert!(
+            error <= allowed,
+            "{}: {name} differs by {error:e}, allowed {allowed:e}",
+            self.name
+        );
     }
 
     /// Checks every recorded gradient of inputs and parameters below `prefix` (`grad.` for one loss).
-    pub(crate) fn check_gradients(&self, prefix: &str, inputs: &[(&str, &Tensor)], store: Option<&ParamStore>) {
+    pub(crate) fn check_gradients(
+        &self,
+        prefix: &str,
+        inputs: &[(&str, &Tensor)],
+        store: Option<&ParamStore>,
+    ) {
         let mut checked = 0;
         for name in self.tensors.keys() {
-            let Some(rest) = name.strip_prefix(prefix) else { continue };
+            let Some(rest) = name.strip_prefix(prefix) else {
+                continue;
+            };
             let gradient = if let Some(input) = rest.strip_prefix("in.") {
-                inputs.iter().find(|(n, _)| *n == input).unwrap_or_else(|| panic!("no input {input}")).1.grad()
+                inputs
+                    .iter()
+                    .find(|(n, _)| *n == input)
+                    .unwrap_or_else(|| panic!("no input {input}"))
+                    .1
+                    .grad()
             } else if let Some(parameter) = rest.strip_prefix("param.") {
-                store.unwrap().get(parameter).unwrap_or_else(|| panic!("no parameter {parameter}")).grad()
+                store
+                    .unwrap()
+                    .get(parameter)
+                    .unwrap_or_else(|| panic!("no parameter {parameter}"))
+                    .grad()
             } else {
                 continue;
             };

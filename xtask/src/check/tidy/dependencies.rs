@@ -43,11 +43,19 @@ struct Node {
 
 /// Checks the answer of `cargo metadata`.
 pub(super) fn check(metadata: &str) -> Result<Vec<Finding>> {
-    let metadata: Metadata = serde_json::from_str(metadata).context("the answer of cargo metadata")?;
-    let names: BTreeMap<&str, &str> =
-        metadata.packages.iter().map(|p| (p.id.as_str(), p.name.as_str())).collect();
-    let edges: BTreeMap<&str, &[String]> =
-        metadata.resolve.nodes.iter().map(|n| (n.id.as_str(), n.dependencies.as_slice())).collect();
+    let metadata: Metadata =
+        serde_json::from_str(metadata).context("the answer of cargo metadata")?;
+    let names: BTreeMap<&str, &str> = metadata
+        .packages
+        .iter()
+        .map(|p| (p.id.as_str(), p.name.as_str()))
+        .collect();
+    let edges: BTreeMap<&str, &[String]> = metadata
+        .resolve
+        .nodes
+        .iter()
+        .map(|n| (n.id.as_str(), n.dependencies.as_slice()))
+        .collect();
     let mut findings = Vec::new();
     for package in &metadata.packages {
         let name = package.name.as_str();
@@ -65,7 +73,9 @@ pub(super) fn check(metadata: &str) -> Result<Vec<Finding>> {
             let reached = reachable(&package.id, &edges);
             for id in reached {
                 if let Some(bad) = names.get(id).filter(|n| LIBTORCH.contains(n)) {
-                    add(format!("must build without libtorch, but {bad} is among its dependencies"));
+                    add(format!(
+                        "must build without libtorch, but {bad} is among its dependencies"
+                    ));
                 }
             }
         }
@@ -77,7 +87,14 @@ fn reachable<'a>(from: &'a str, edges: &BTreeMap<&'a str, &'a [String]>) -> BTre
     let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
     while let Some(id) = open.pop() {
         if seen.insert(id) {
-            open.extend(edges.get(id).copied().unwrap_or_default().iter().map(String::as_str));
+            open.extend(
+                edges
+                    .get(id)
+                    .copied()
+                    .unwrap_or_default()
+                    .iter()
+                    .map(String::as_str),
+            );
         }
     }
     seen
@@ -88,10 +105,20 @@ mod tests {
     use super::*;
 
     fn found(edges: &[(&str, &[&str])]) -> Vec<String> {
-        let packages: Vec<_> = edges.iter().map(|(n, _)| serde_json::json!({"id": n, "name": n})).collect();
-        let nodes: Vec<_> = edges.iter().map(|(n, d)| serde_json::json!({"id": n, "dependencies": d})).collect();
+        let packages: Vec<_> = edges
+            .iter()
+            .map(|(n, _)| serde_json::json!({"id": n, "name": n}))
+            .collect();
+        let nodes: Vec<_> = edges
+            .iter()
+            .map(|(n, d)| serde_json::json!({"id": n, "dependencies": d}))
+            .collect();
         let metadata = serde_json::json!({"packages": packages, "resolve": {"nodes": nodes}});
-        check(&metadata.to_string()).unwrap().into_iter().map(|f| f.to_string()).collect()
+        check(&metadata.to_string())
+            .unwrap()
+            .into_iter()
+            .map(|f| f.to_string())
+            .collect()
     }
 
     #[test]
@@ -118,8 +145,15 @@ mod tests {
 
     #[test]
     fn libtorch_is_found_at_any_depth() {
-        let edges: [(&str, &[&str]); 3] = [("nac-core", &["helper"]), ("helper", &["torch-sys"]), ("torch-sys", &[])];
+        let edges: [(&str, &[&str]); 3] = [
+            ("nac-core", &["helper"]),
+            ("helper", &["torch-sys"]),
+            ("torch-sys", &[]),
+        ];
         let all = found(&edges);
-        assert!(all.len() == 1 && all[0].contains("torch-sys is among its dependencies"), "{all:?}");
+        assert!(
+            all.len() == 1 && all[0].contains("torch-sys is among its dependencies"),
+            "{all:?}"
+        );
     }
 }

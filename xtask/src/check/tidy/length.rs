@@ -11,7 +11,13 @@ pub(super) fn check(file: &RustFile) -> Option<Finding> {
     } else {
         (file.scan.test.iter().filter(|test| !**test).count(), MOST)
     };
-    (lines > most).then(|| Finding::new(file.path, 0, format!("{lines} lines, at most {most}: split it")))
+    (lines > most).then(|| {
+        Finding::new(
+            file.path,
+            0,
+            format!("{lines} lines, at most {most}: split it"),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -26,12 +32,18 @@ mod tests {
         assert_eq!(check(&rust_file("a.rs", &code)), None);
         assert_eq!(check(&rust_file("a.rs", &(code.clone() + &tests))), None);
         let found = check(&rust_file("a.rs", &(code + "c();\n" + &tests))).unwrap();
-        assert!(found.message.starts_with("401 lines, at most 400"), "{found}");
+        assert!(
+            found.message.starts_with("401 lines, at most 400"),
+            "{found}"
+        );
     }
 
     #[test]
     fn files_of_tests_may_be_longer() {
-        assert_eq!(check(&rust_file("a/tests/b.rs", &"x();\n".repeat(800))), None);
+        assert_eq!(
+            check(&rust_file("a/tests/b.rs", &"x();\n".repeat(800))),
+            None
+        );
         assert!(check(&rust_file("a/tests/b.rs", &"x();\n".repeat(801))).is_some());
     }
 }

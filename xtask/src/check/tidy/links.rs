@@ -23,10 +23,17 @@ pub(super) fn check(file: &File, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> 
             }
             let leads = resolve(folder, path).is_some_and(|path| {
                 // A page of the book may be linked as it will be published.
-                exists(&path) || path.strip_suffix(".html").is_some_and(|p| exists(&format!("{p}.md")))
+                exists(&path)
+                    || path
+                        .strip_suffix(".html")
+                        .is_some_and(|p| exists(&format!("{p}.md")))
             });
             if !leads {
-                findings.push(Finding::new(&file.path, number + 1, format!("the link `{target}` leads nowhere")));
+                findings.push(Finding::new(
+                    &file.path,
+                    number + 1,
+                    format!("the link `{target}` leads nowhere"),
+                ));
             }
         }
     }
@@ -80,9 +87,15 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<String> {
-        let file = File { path: "docs/src/a.md".into(), text: text.into() };
+        let file = File {
+            path: "docs/src/a.md".into(),
+            text: text.into(),
+        };
         let there = ["docs/src/b.md", "README.md", "docs/src", "docs/src/i.svg"];
-        check(&file, &|path| there.contains(&path)).into_iter().map(|f| f.to_string()).collect()
+        check(&file, &|path| there.contains(&path))
+            .into_iter()
+            .map(|f| f.to_string())
+            .collect()
     }
 
     #[test]
@@ -95,8 +108,16 @@ mod tests {
 
     #[test]
     fn links_that_lead_nowhere_are_named() {
-        assert_eq!(found("x\n[c](c.md)\n"), ["docs/src/a.md:2: the link `c.md` leads nowhere"]);
-        for bad in ["[o](../../../out.md)", "[a](/b.md)", "[r]: no.md", "[s](<no file.md>)"] {
+        assert_eq!(
+            found("x\n[c](c.md)\n"),
+            ["docs/src/a.md:2: the link `c.md` leads nowhere"]
+        );
+        for bad in [
+            "[o](../../../out.md)",
+            "[a](/b.md)",
+            "[r]: no.md",
+            "[s](<no file.md>)",
+        ] {
             assert_eq!(found(bad).len(), 1, "{bad}");
         }
     }

@@ -13,7 +13,8 @@ pub(super) fn check(file: &RustFile) -> Option<Finding> {
         let words = line.strip_prefix("//!").map(str::trim);
         words.is_some_and(|words| !words.is_empty()) || line.starts_with("#![doc")
     };
-    (!first.is_some_and(says)).then(|| Finding::new(file.path, 1, "no `//!` documentation at the top"))
+    (!first.is_some_and(says))
+        .then(|| Finding::new(file.path, 1, "no `//!` documentation at the top"))
 }
 
 #[cfg(test)]
@@ -30,7 +31,12 @@ mod tests {
         ] {
             assert_eq!(check(&rust_file("a.rs", good)), None, "{good}");
         }
-        for bad in ["fn f() {}\n//! Late.\n", "", "//!\nfn f() {}\n", "/// Item.\nfn f() {}\n"] {
+        for bad in [
+            "fn f() {}\n//! Late.\n",
+            "",
+            "//!\nfn f() {}\n",
+            "/// Item.\nfn f() {}\n",
+        ] {
             assert!(check(&rust_file("a.rs", bad)).is_some(), "{bad}");
         }
     }

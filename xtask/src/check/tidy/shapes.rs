@@ -14,7 +14,11 @@ pub(super) fn check(file: &RustFile) -> Vec<Finding> {
             && !file.scan.test[number]
             && !documented(&text[..number])
         {
-            findings.push(Finding::new(file.path, number + 1, format!("`{name}` has no `# Shapes` section")));
+            findings.push(Finding::new(
+                file.path,
+                number + 1,
+                format!("`{name}` has no `# Shapes` section"),
+            ));
         }
         for c in line.chars() {
             match c {
@@ -40,12 +44,17 @@ pub(super) fn check(file: &RustFile) -> Vec<Finding> {
 /// The name of a function `forward*` declared on this line that the rule is about.
 fn forward(line: &str, in_trait: bool) -> Option<&str> {
     let mut words = line.trim_start();
-    let public = words.strip_prefix("pub ").map(|rest| words = rest).is_some();
+    let public = words
+        .strip_prefix("pub ")
+        .map(|rest| words = rest)
+        .is_some();
     for qualifier in ["const ", "async "] {
         words = words.strip_prefix(qualifier).unwrap_or(words);
     }
     let rest = words.strip_prefix("fn ")?;
-    let name = rest.split(|c: char| !(c.is_alphanumeric() || c == '_')).next()?;
+    let name = rest
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .next()?;
     ((public || in_trait) && name.starts_with("forward")).then_some(name)
 }
 
@@ -53,7 +62,10 @@ fn forward(line: &str, in_trait: bool) -> Option<&str> {
 fn documented(above: &[&str]) -> bool {
     let lines = above.iter().rev().map(|line| line.trim());
     let mut documentation = lines.take_while(|line| {
-        line.starts_with("///") || line.starts_with("//") || line.starts_with('#') || line.ends_with(")]")
+        line.starts_with("///")
+            || line.starts_with("//")
+            || line.starts_with('#')
+            || line.ends_with(")]")
     });
     documentation.any(|line| line.trim_start_matches('/').trim() == "# Shapes")
 }
@@ -64,7 +76,10 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<usize> {
-        check(&rust_file("a.rs", text)).into_iter().map(|finding| finding.line).collect()
+        check(&rust_file("a.rs", text))
+            .into_iter()
+            .map(|finding| finding.line)
+            .collect()
     }
 
     #[test]
@@ -72,16 +87,31 @@ mod tests {
         let good = "impl A {\n    /// Does.\n    ///\n    /// # Shapes\n    /// `[b, d]`\n    \
                     #[must_use]\n    pub fn forward(&self) {}\n}\n";
         assert_eq!(found(good), [0; 0]);
-        assert_eq!(found("impl A {\n    /// Does.\n    pub fn forward_all(&self) {}\n}\n"), [3]);
+        assert_eq!(
+            found("impl A {\n    /// Does.\n    pub fn forward_all(&self) {}\n}\n"),
+            [3]
+        );
         assert_eq!(found("/// # Shapes\nstruct B;\npub fn forward() {}\n"), [3]);
     }
 
     #[test]
     fn private_forwards_and_implementations_do_not() {
-        assert_eq!(found("impl A {\n    fn forward(&self) {}\n    pub(crate) fn forward_x() {}\n}\n"), [0; 0]);
-        assert_eq!(found("impl Trait for A {\n    fn forward(&self) {}\n}\n"), [0; 0]);
-        assert_eq!(found("#[cfg(test)]\nmod tests {\n    pub fn forward() {}\n}\n"), [0; 0]);
-        assert_eq!(found("// pub fn forward() {}\nlet s = \"\npub fn forward() {}\n\";\n"), [0; 0]);
+        assert_eq!(
+            found("impl A {\n    fn forward(&self) {}\n    pub(crate) fn forward_x() {}\n}\n"),
+            [0; 0]
+        );
+        assert_eq!(
+            found("impl Trait for A {\n    fn forward(&self) {}\n}\n"),
+            [0; 0]
+        );
+        assert_eq!(
+            found("#[cfg(test)]\nmod tests {\n    pub fn forward() {}\n}\n"),
+            [0; 0]
+        );
+        assert_eq!(
+            found("// pub fn forward() {}\nlet s = \"\npub fn forward() {}\n\";\n"),
+            [0; 0]
+        );
     }
 
     #[test]

@@ -25,7 +25,10 @@ const VERSION: u32 = 1;
 #[must_use]
 pub fn cache_folder(config: &ListOpsConfig, dirs: &DataDirs, seed: u64) -> PathBuf {
     let digest = Sha256::digest(settings(config, seed).to_string());
-    let key: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let key: String = digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     dirs.cache().join("listops").join(key)
 }
 
@@ -59,7 +62,15 @@ pub(crate) fn locate_original(dirs: &DataDirs) -> Option<PathBuf> {
     let below = ["", "listops-1000", "lra_release/listops-1000", "listops"];
     let folders = dirs.search().into_iter();
     folders
-        .flat_map(|dir| below.map(|name| if name.is_empty() { dir.clone() } else { dir.join(name) }))
+        .flat_map(|dir| {
+            below.map(|name| {
+                if name.is_empty() {
+                    dir.clone()
+                } else {
+                    dir.join(name)
+                }
+            })
+        })
         .find(|folder| folder.join(TRAIN).is_file())
 }
 
@@ -101,7 +112,10 @@ pub(super) fn read_or_generate(
         write_tsv(&ready.join(VALIDATION), &parts.validation)?;
     }
     write_tsv(&ready.join(TEST), &parts.test)?;
-    fs::write(ready.join("settings.json"), format!("{:#}\n", settings(config, seed)))?;
+    fs::write(
+        ready.join("settings.json"),
+        format!("{:#}\n", settings(config, seed)),
+    )?;
     lock.put_in_place(&ready, &folder)?;
     Ok(parts)
 }
@@ -112,11 +126,16 @@ fn read_cache(
     folder: &Path,
     progress: &dyn Progress,
 ) -> Result<Parts, DataError> {
-    let hint = format!("delete the folder `{}` to generate it again", folder.display());
+    let hint = format!(
+        "delete the folder `{}` to generate it again",
+        folder.display()
+    );
     let parts = read_folder(folder, progress).map_err(|error| match error {
-        DataError::CorruptLine { path, line, reason } => {
-            DataError::CorruptLine { path, line, reason: format!("{reason}; {hint}") }
-        }
+        DataError::CorruptLine { path, line, reason } => DataError::CorruptLine {
+            path,
+            line,
+            reason: format!("{reason}; {hint}"),
+        },
         DataError::Io(e) => DataError::Io(std::io::Error::new(e.kind(), format!("{e}; {hint}"))),
         other => other,
     })?;
@@ -175,7 +194,10 @@ mod tests {
         assert_eq!(second.train.get(0), first.train.get(1));
         assert_eq!(second.test, first.test);
         assert_ne!(folder, cache_folder(&config(), &dirs, 2));
-        let other = ListOpsConfig { max_depth: 9, ..config() };
+        let other = ListOpsConfig {
+            max_depth: 9,
+            ..config()
+        };
         assert_ne!(folder, cache_folder(&other, &dirs, 1));
     }
 
@@ -187,18 +209,30 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let error = |text: &str| {
             fs::write(&path, text).unwrap();
-            read_or_generate(&config(), &dirs, 1, &Silent).unwrap_err().to_string()
+            read_or_generate(&config(), &dirs, 1, &Silent)
+                .unwrap_err()
+                .to_string()
         };
         let cut: Vec<&str> = text.lines().take(20).collect();
         let message = error(&(cut.join("\n") + "\n"));
-        assert!(message.contains("basic_train.tsv: line 20: the file ends after 19"), "{message}");
+        assert!(
+            message.contains("basic_train.tsv: line 20: the file ends after 19"),
+            "{message}"
+        );
         let message = error(&text[..text.len() - 9]);
-        assert!(message.contains("line 31") && message.contains("delete the folder"), "{message}");
+        assert!(
+            message.contains("line 31") && message.contains("delete the folder"),
+            "{message}"
+        );
         assert!(path.exists());
         fs::remove_file(&path).unwrap();
-        let message =
-            read_or_generate(&config(), &dirs, 1, &Silent).unwrap_err().to_string();
-        assert!(message.contains("basic_train.tsv") && message.contains("delete"), "{message}");
+        let message = read_or_generate(&config(), &dirs, 1, &Silent)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("basic_train.tsv") && message.contains("delete"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -220,16 +254,36 @@ mod tests {
         let folder = dir.path().join("data/lra_release/listops-1000");
         fs::create_dir_all(&folder).unwrap();
         for name in [TRAIN, VALIDATION, TEST] {
-            fs::write(folder.join(name), "Source\tTarget\n( ( ( [MAX 3 ) 4 ) ] )\t4\n").unwrap();
+            fs::write(
+                folder.join(name),
+                "Source\tTarget\n( ( ( [MAX 3 ) 4 ) ] )\t4\n",
+            )
+            .unwrap();
         }
-        let dirs = DataDirs::new(Some(dir.path().join("data")), None, dir.path().join("cache"));
+        let dirs = DataDirs::new(
+            Some(dir.path().join("data")),
+            None,
+            dir.path().join("cache"),
+        );
         let full = ListOpsConfig::default();
         assert_eq!(original_folder(&full, &dirs).as_ref(), Some(&folder));
         assert_eq!(original_folder(&config(), &dirs), None);
         let splits = super::super::open(&full, &dirs, 0, &Silent).unwrap();
-        assert_eq!((splits.train.len(), splits.validation.unwrap().len()), (1, 1));
-        let given = ListOpsConfig { folder: Some(folder), ..config() };
-        assert_eq!(super::super::open(&given, &dirs, 0, &Silent).unwrap().test.len(), 1);
+        assert_eq!(
+            (splits.train.len(), splits.validation.unwrap().len()),
+            (1, 1)
+        );
+        let given = ListOpsConfig {
+            folder: Some(folder),
+            ..config()
+        };
+        assert_eq!(
+            super::super::open(&given, &dirs, 0, &Silent)
+                .unwrap()
+                .test
+                .len(),
+            1
+        );
         assert!(!dir.path().join("cache").exists(), "nothing was generated");
     }
 
@@ -238,7 +292,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), "").unwrap();
         let dirs = DataDirs::new(None, None, dir.path().join("file"));
-        let error = read_or_generate(&config(), &dirs, 0, &Silent).unwrap_err().to_string();
+        let error = read_or_generate(&config(), &dirs, 0, &Silent)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("file"), "{error}");
     }
 }

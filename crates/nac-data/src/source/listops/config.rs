@@ -58,14 +58,20 @@ impl ListOpsConfig {
     /// Whether the expressions follow the Long Range Arena's own numbers.
     #[must_use]
     pub fn is_long_range_arena(&self) -> bool {
-        let unchanged = Self { seed: self.seed, folder: self.folder.clone(), ..Self::default() };
+        let unchanged = Self {
+            seed: self.seed,
+            folder: self.folder.clone(),
+            ..Self::default()
+        };
         *self == unchanged
     }
 
     /// Number of expressions in all.
     #[must_use]
     pub fn total(&self) -> usize {
-        self.train.saturating_add(self.validation).saturating_add(self.test)
+        self.train
+            .saturating_add(self.validation)
+            .saturating_add(self.test)
     }
 
     /// Checks that some expression can follow these settings.
@@ -74,7 +80,10 @@ impl ListOpsConfig {
     /// [`DataError::Config`] naming the setting.
     pub fn check(&self) -> Result<(), DataError> {
         let wrong = |field: &str, reason: String| {
-            Err(DataError::Config { field: format!("data.listops.{field}"), reason })
+            Err(DataError::Config {
+                field: format!("data.listops.{field}"),
+                reason,
+            })
         };
         if self.max_length > Self::LONGEST {
             return wrong("max_length", format!("must be at most {}", Self::LONGEST));
@@ -117,32 +126,78 @@ mod tests {
         config.check().unwrap();
         assert!(config.is_long_range_arena());
         assert_eq!(config.total(), 100_000);
-        assert!(!ListOpsConfig { max_length: 100, min_length: 10, ..config }.is_long_range_arena());
+        assert!(
+            !ListOpsConfig {
+                max_length: 100,
+                min_length: 10,
+                ..config
+            }
+            .is_long_range_arena()
+        );
     }
 
     #[test]
     fn settings_that_cannot_be_are_named() {
         let base = ListOpsConfig::default;
         let cases = [
-            ("min_length", ListOpsConfig { min_length: 1999, ..base() }),
-            ("min_length", ListOpsConfig { min_length: 0, max_length: 0, ..base() }),
-            ("max_length", ListOpsConfig { max_length: usize::MAX, ..base() }),
-            ("max_depth", ListOpsConfig { max_depth: 0, ..base() }),
-            ("max_args", ListOpsConfig { max_args: 1, ..base() }),
+            (
+                "min_length",
+                ListOpsConfig {
+                    min_length: 1999,
+                    ..base()
+                },
+            ),
+            (
+                "min_length",
+                ListOpsConfig {
+                    min_length: 0,
+                    max_length: 0,
+                    ..base()
+                },
+            ),
+            (
+                "max_length",
+                ListOpsConfig {
+                    max_length: usize::MAX,
+                    ..base()
+                },
+            ),
+            (
+                "max_depth",
+                ListOpsConfig {
+                    max_depth: 0,
+                    ..base()
+                },
+            ),
+            (
+                "max_args",
+                ListOpsConfig {
+                    max_args: 1,
+                    ..base()
+                },
+            ),
             ("train", ListOpsConfig { train: 0, ..base() }),
             ("test", ListOpsConfig { test: 0, ..base() }),
         ];
         for (field, config) in cases {
             let error = config.check().unwrap_err().to_string();
-            assert!(error.starts_with(&format!("data.listops.{field}:")), "{error}");
+            assert!(
+                error.starts_with(&format!("data.listops.{field}:")),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn toml_knows_the_names_and_refuses_others() {
         let config: ListOpsConfig = toml::from_str("min_length = 10\nmax_length = 100").unwrap();
-        assert_eq!((config.min_length, config.max_length, config.train), (10, 100, 96_000));
-        let error = toml::from_str::<ListOpsConfig>("min_lenght = 10").unwrap_err().to_string();
+        assert_eq!(
+            (config.min_length, config.max_length, config.train),
+            (10, 100, 96_000)
+        );
+        let error = toml::from_str::<ListOpsConfig>("min_lenght = 10")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("min_lenght"), "{error}");
         let text = toml::to_string(&config).unwrap();
         assert_eq!(toml::from_str::<ListOpsConfig>(&text).unwrap(), config);

@@ -15,7 +15,11 @@ impl Corpus {
     /// No expressions yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { symbols: Vec::new(), ends: Vec::new(), answers: Vec::new() }
+        Self {
+            symbols: Vec::new(),
+            ends: Vec::new(),
+            answers: Vec::new(),
+        }
     }
 
     /// Appends an expression and its answer 0–9.

@@ -15,21 +15,43 @@ struct Expressions {
 /// Puts the description on the three parts and checks that no expression is too long for it.
 pub(super) fn splits(config: &ListOpsConfig, parts: Parts) -> Result<Splits, DataError> {
     let max_len = config.max_length - 1;
-    let kind = InputKind::Tokens { vocabulary: VOCABULARY, max_len, pad: PAD };
+    let kind = InputKind::Tokens {
+        vocabulary: VOCABULARY,
+        max_len,
+        pad: PAD,
+    };
     let inputs = vec![("tokens".into(), kind)];
-    let info = DatasetInfo { name: "listops".into(), classes: 10, inputs };
+    let info = DatasetInfo {
+        name: "listops".into(),
+        classes: 10,
+        inputs,
+    };
     let dataset = |corpus: Corpus| -> Result<Arc<dyn Dataset>, DataError> {
-        if let Some(len) = corpus.iter().map(|(s, _)| s.len()).find(|&len| len > max_len) {
+        if let Some(len) = corpus
+            .iter()
+            .map(|(s, _)| s.len())
+            .find(|&len| len > max_len)
+        {
             return Err(DataError::Config {
                 field: "data.listops.max_length".into(),
                 reason: format!("an expression of the files has {len} symbols, not below it"),
             });
         }
-        Ok(Arc::new(Expressions { info: info.clone(), corpus }))
+        Ok(Arc::new(Expressions {
+            info: info.clone(),
+            corpus,
+        }))
     };
-    let validation =
-        if parts.validation.is_empty() { None } else { Some(dataset(parts.validation)?) };
-    Ok(Splits { train: dataset(parts.train)?, validation, test: dataset(parts.test)? })
+    let validation = if parts.validation.is_empty() {
+        None
+    } else {
+        Some(dataset(parts.validation)?)
+    };
+    Ok(Splits {
+        train: dataset(parts.train)?,
+        validation,
+        test: dataset(parts.test)?,
+    })
 }
 
 impl Dataset for Expressions {
@@ -45,7 +67,10 @@ impl Dataset for Expressions {
         self.check(index)?;
         let (symbols, answer) = self.corpus.get(index).unwrap_or_default();
         let tokens = Buffer::tokens(symbols.iter().map(|&s| token_id(s)).collect());
-        Ok(Example { inputs: vec![("tokens".into(), tokens)], label: answer.into() })
+        Ok(Example {
+            inputs: vec![("tokens".into(), tokens)],
+            label: answer.into(),
+        })
     }
 
     fn label(&self, index: usize) -> Option<usize> {
@@ -62,14 +87,29 @@ mod tests {
     fn symbols_become_ids_above_the_pad() {
         let mut corpus = Corpus::new();
         corpus.push(&[10, 2, 3, 14], 2);
-        let parts = Parts { train: corpus.clone(), validation: Corpus::new(), test: corpus };
-        let config = ListOpsConfig { min_length: 1, max_length: 5, ..ListOpsConfig::default() };
+        let parts = Parts {
+            train: corpus.clone(),
+            validation: Corpus::new(),
+            test: corpus,
+        };
+        let config = ListOpsConfig {
+            min_length: 1,
+            max_length: 5,
+            ..ListOpsConfig::default()
+        };
         let splits = splits(&config, parts.clone()).unwrap();
         assert!(splits.validation.is_none());
         let example = splits.train.get(0).unwrap();
         assert_eq!(example.label, 2);
-        assert_eq!(example.inputs[0].1.values(), &Values::I64(vec![11, 3, 4, 15]));
-        let short = ListOpsConfig { min_length: 1, max_length: 4, ..ListOpsConfig::default() };
+        assert_eq!(
+            example.inputs[0].1.values(),
+            &Values::I64(vec![11, 3, 4, 15])
+        );
+        let short = ListOpsConfig {
+            min_length: 1,
+            max_length: 4,
+            ..ListOpsConfig::default()
+        };
         assert!(super::splits(&short, parts).is_err());
     }
 }

@@ -38,7 +38,10 @@ impl Open {
             11 => self.ranked(total - 1),
             12 => (self.ranked((total - 1) / 2) + self.ranked(total / 2)) / 2,
             _ => {
-                let sum: usize = (0..10).zip(self.counts).map(|(digit, count)| digit * count).sum();
+                let sum: usize = (0..10)
+                    .zip(self.counts)
+                    .map(|(digit, count)| digit * count)
+                    .sum();
                 (sum % 10) as u8
             }
         }
@@ -57,7 +60,10 @@ impl Open {
 /// [`DataError::Expression`] with the position of the symbol that does not fit.
 pub fn evaluate(symbols: &[Symbol]) -> Result<u8, DataError> {
     let wrong = |position: usize, reason: &str| {
-        Err(DataError::Expression { position, reason: reason.into() })
+        Err(DataError::Expression {
+            position,
+            reason: reason.into(),
+        })
     };
     let mut open: Vec<Open> = Vec::new();
     let mut answer = None;
@@ -68,7 +74,10 @@ pub fn evaluate(symbols: &[Symbol]) -> Result<u8, DataError> {
         let value = match symbol {
             0..=9 => symbol,
             _ if is_operator(symbol) => {
-                open.push(Open { operator: symbol, counts: [0; 10] });
+                open.push(Open {
+                    operator: symbol,
+                    counts: [0; 10],
+                });
                 continue;
             }
             CLOSE => match open.pop() {
@@ -125,7 +134,9 @@ mod tests {
             (&[10, 1, 15, 14], 2),
         ] {
             match evaluate(symbols) {
-                Err(DataError::Expression { position: found, .. }) => assert_eq!(found, position),
+                Err(DataError::Expression {
+                    position: found, ..
+                }) => assert_eq!(found, position),
                 other => panic!("{symbols:?} gave {other:?}"),
             }
         }

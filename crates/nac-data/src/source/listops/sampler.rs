@@ -52,7 +52,11 @@ impl Sampler {
         let mut at_least = 1;
         loop {
             let depth = self.open.len() + 1;
-            let r = if depth < config.max_depth { stream.uniform() } else { 1.0 };
+            let r = if depth < config.max_depth {
+                stream.uniform()
+            } else {
+                1.0
+            };
             if r > OPERATOR_PROBABILITY {
                 let digit = stream.below(10) as u8;
                 self.symbols.push(digit);
@@ -64,7 +68,11 @@ impl Sampler {
                     return None;
                 }
                 let (place, first_value) = (self.symbols.len(), self.values.len());
-                self.open.push(Open { place, missing, first_value });
+                self.open.push(Open {
+                    place,
+                    missing,
+                    first_value,
+                });
                 self.symbols.push(CLOSE);
                 continue;
             }
@@ -115,13 +123,19 @@ mod tests {
 
     /// Slow reference: the original's recursion with strings of symbols.
     fn generate_tree(config: &ListOpsConfig, depth: usize, stream: &mut Stream) -> (Vec<u8>, u8) {
-        let r = if depth < config.max_depth { stream.uniform() } else { 1.0 };
+        let r = if depth < config.max_depth {
+            stream.uniform()
+        } else {
+            1.0
+        };
         if r > 0.25 {
             let digit = stream.below(10) as u8;
             return (vec![digit], digit);
         }
         let n = 2 + stream.below(config.max_args as u64 - 1) as usize;
-        let children: Vec<_> = (0..n).map(|_| generate_tree(config, depth + 1, stream)).collect();
+        let children: Vec<_> = (0..n)
+            .map(|_| generate_tree(config, depth + 1, stream))
+            .collect();
         let operator = 10 + stream.below(4) as u8;
         let mut symbols = vec![operator];
         children.iter().for_each(|(s, _)| symbols.extend(s));
@@ -131,7 +145,12 @@ mod tests {
     }
 
     fn config() -> ListOpsConfig {
-        ListOpsConfig { min_length: 10, max_length: 100, max_depth: 6, ..ListOpsConfig::default() }
+        ListOpsConfig {
+            min_length: 10,
+            max_length: 100,
+            max_depth: 6,
+            ..ListOpsConfig::default()
+        }
     }
 
     #[test]
@@ -152,12 +171,20 @@ mod tests {
             accepted += usize::from(wanted.is_some());
             ended_early += usize::from(sampler.open.len() > 1);
         }
-        assert!(accepted > 200 && ended_early > 100, "{accepted} {ended_early}");
+        assert!(
+            accepted > 200 && ended_early > 100,
+            "{accepted} {ended_early}"
+        );
     }
 
     #[test]
     fn a_root_at_the_greatest_depth_is_a_digit() {
-        let config = ListOpsConfig { min_length: 0, max_length: 5, max_depth: 1, ..config() };
+        let config = ListOpsConfig {
+            min_length: 0,
+            max_length: 5,
+            max_depth: 1,
+            ..config()
+        };
         let mut stream = Stream::new(0, "digit", &[]);
         for _ in 0..50 {
             let mut sampler = Sampler::default();

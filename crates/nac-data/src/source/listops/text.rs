@@ -11,9 +11,9 @@ use std::path::Path;
 use fs_err as fs;
 use rayon::prelude::*;
 
+use super::Corpus;
 use super::evaluate::evaluate;
 use super::vocabulary::{CLOSE, Symbol, is_operator, symbol_of, symbol_text};
-use super::Corpus;
 use crate::{DataError, Progress};
 
 const HEADER: &str = "Source\tTarget";
@@ -34,7 +34,10 @@ fn parse_bytes(text: &[u8]) -> Result<Vec<Symbol>, DataError> {
     let mut symbols = Vec::with_capacity(text.len() / 4);
     let mut depth = 0usize;
     let mut words = 0;
-    for word in text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+    for word in text
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+    {
         match (word, symbol_of(word)) {
             (_, Some(symbol)) => symbols.push(symbol),
             (b"(", _) => depth += 1,
@@ -125,7 +128,9 @@ pub fn write_tsv(path: &Path, corpus: &Corpus) -> Result<(), DataError> {
         append_text(symbols, &mut line);
         writeln!(file, "{line}\t{answer}")?;
     }
-    let file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    let file = file
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
     file.sync_all()?;
     Ok(())
 }
@@ -137,7 +142,10 @@ pub fn write_tsv(path: &Path, corpus: &Corpus) -> Result<(), DataError> {
 pub fn read_tsv(path: &Path, progress: &dyn Progress) -> Result<Corpus, DataError> {
     let file = fs::File::open(path)?;
     let bytes = file.metadata()?.len();
-    let what = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let what = path
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     progress.start(&format!("reading {what}"), Some(bytes), "bytes");
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut corpus = Corpus::new();
@@ -177,14 +185,22 @@ pub fn read_tsv(path: &Path, progress: &dyn Progress) -> Result<Corpus, DataErro
         progress.at(done);
     }
     if corpus.is_empty() {
-        return Err(corrupt(path, line.max(1), "there is no expression in the file".into()));
+        return Err(corrupt(
+            path,
+            line.max(1),
+            "there is no expression in the file".into(),
+        ));
     }
     progress.finish();
     Ok(corpus)
 }
 
 fn corrupt(path: &Path, line: u64, reason: String) -> DataError {
-    DataError::CorruptLine { path: path.into(), line, reason }
+    DataError::CorruptLine {
+        path: path.into(),
+        line,
+        reason,
+    }
 }
 
 /// Symbols and checked answer of one line.
@@ -193,7 +209,11 @@ fn row(line: &[u8], answer_first: bool) -> Result<(Vec<Symbol>, u8), String> {
     let (Some(first), Some(second), None) = (fields.next(), fields.next(), fields.next()) else {
         return Err("expected two fields with a tab between them".into());
     };
-    let (answer, text) = if answer_first { (first, second) } else { (second, first) };
+    let (answer, text) = if answer_first {
+        (first, second)
+    } else {
+        (second, first)
+    };
     let &[digit @ b'0'..=b'9'] = answer.trim_ascii() else {
         let shown: String = String::from_utf8_lossy(answer).chars().take(20).collect();
         return Err(format!("answer `{shown}`, expected one digit"));
@@ -202,7 +222,9 @@ fn row(line: &[u8], answer_first: bool) -> Result<(Vec<Symbol>, u8), String> {
     let symbols = parse_bytes(text).map_err(|e| e.to_string())?;
     let value = evaluate(&symbols).map_err(|e| e.to_string())?;
     if value != answer {
-        return Err(format!("the answer is {answer}, but the expression is {value}"));
+        return Err(format!(
+            "the answer is {answer}, but the expression is {value}"
+        ));
     }
     Ok((symbols, answer))
 }
@@ -253,19 +275,42 @@ mod tests {
     #[test]
     fn damaged_lines_are_named() {
         for (text, wanted) in [
-            ("Source\tTarget\n7\t7\n[MAX 3 4 ]\t3\n", "line 3: the answer is 3, but"),
-            ("Source\tTarget\n7\t7\n[MAX 3 4\t3\n", "line 3: ListOps expression: at symbol 3"),
+            (
+                "Source\tTarget\n7\t7\n[MAX 3 4 ]\t3\n",
+                "line 3: the answer is 3, but",
+            ),
+            (
+                "Source\tTarget\n7\t7\n[MAX 3 4\t3\n",
+                "line 3: ListOps expression: at symbol 3",
+            ),
             ("Source\tTarget\n7\t7\n7\n", "line 3: expected two fields"),
             ("Source\tTarget\n7\t7\n7\t7", "line 3: the file ends inside"),
             ("Source\tTarget\n7\t77\n", "line 2: answer `77`"),
             ("Source\tTarget\n", "line 1: there is no expression"),
             ("", "line 1: there is no expression"),
-            ("Source\tTarget\n\u{fffd}\t7\n", "line 2: ListOps expression: at symbol 0"),
+            (
+                "Source\tTarget\n\u{fffd}\t7\n",
+                "line 2: ListOps expression: at symbol 0",
+            ),
         ] {
             let (_dir, path) = write(text);
             let error = read_tsv(&path, &Silent).unwrap_err().to_string();
             assert!(error.contains(&format!("x.tsv: {wanted}")), "{error}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_named() {
+        let mut corpus = Corpus::new();
+        corpus.push(&[7], 7);
+        let error = write_tsv(Path::new("/dev/full"), &corpus)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("/dev/full") && error.contains("No space"),
+            "{error}"
+        );
     }
 
     proptest! {

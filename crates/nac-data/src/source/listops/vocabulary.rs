@@ -19,8 +19,9 @@ pub(super) const FIRST_OPERATOR: Symbol = 10;
 /// Number of operators.
 pub(super) const OPERATORS: u8 = 4;
 
-const TEXTS: [&str; 15] =
-    ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "[MIN", "[MAX", "[MED", "[SM", "]"];
+const TEXTS: [&str; 15] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "[MIN", "[MAX", "[MED", "[SM", "]",
+];
 
 /// The symbol as written in the files; `?` beyond the last.
 #[must_use]

@@ -1,0 +1,175 @@
+//! Checks on the real files, if `NAC_TEST_DATA_DIR` names a folder that holds them:
+//! `cifar-10-batches-bin/*.bin`, `listops/test_d20s.tsv` (Nangia & Bowman's test part),
+//! `listops/lra_sample.tsv` (rows of the Long Range Arena's TSV) and `listops/lra_test.tok`.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use nac_data::source::listops::{Corpus, evaluate, parse, read_tsv, write_text};
+use nac_data::source::{cifar10, listops};
+use nac_data::{DataConfig, DataDirs, Dataset, InputKind, Silent, Values, open};
+
+/// The file or folder, or a clear word that the test is skipped.
+fn real(relative: &str) -> Option<PathBuf> {
+    let Some(root) = std::env::var_os("NAC_TEST_DATA_DIR") else {
+        // Written to the handle itself: the test harness shows it even for tests that pass.
+        let text = format!(
+            "SKIPPED: {relative} is not checked; set NAC_TEST_DATA_DIR to a folder with it"
+        );
+        let _ = writeln!(std::io::stderr(), "{text}");
+        return None;
+    };
+    let path = PathBuf::from(root).join(relative);
+    assert!(
+        path.exists(),
+        "NAC_TEST_DATA_DIR is set, but there is no {}",
+        path.display()
+    );
+    Some(path)
+}
+
+#[test]
+fn cifar10_is_the_published_one() {
+    let Some(folder) = real(cifar10::FOLDER) else {
+        return;
+    };
+    cifar10::verify(&folder, &Silent).unwrap();
+
+    let cache = tempfile::tempdir().unwrap();
+    let config = DataConfig {
+        name: "cifar10".into(),
+        ..DataConfig::default()
+    };
+    for data_dir in [folder.clone(), folder.parent().unwrap().to_path_buf()] {
+        let dirs = DataDirs::new(Some(data_dir), None, cache.path().into());
+        let splits = open(&config, &dirs, 0).unwrap();
+        assert_eq!((splits.train.len(), splits.test.len()), (50_000, 10_000));
+        check_cifar10(splits.train.as_ref());
+        let classes = class_counts(splits.test.as_ref());
+        assert_eq!(classes, [1_000; 10]);
+    }
+}
+
+fn class_counts(dataset: &dyn Dataset) -> [usize; 10] {
+    let mut counts = [0; 10];
+    (0..dataset.len()).for_each(|i| counts[dataset.label(i).unwrap()] += 1);
+    counts
+}
+
+/// Classes in equal number; channel means and deviations as declared.
+fn check_cifar10(train: &dyn Dataset) {
+    assert_eq!(class_counts(train), [5_000; 10]);
+    let mut sums = [[0.0f64; 2]; 3];
+    for index in 0..train.len() {
+        let example = train.get(index).unwrap();
+        let Values::U8(pixels) = example.inputs[0].1.values() else {
+            panic!("not bytes")
+        };
+        for (channel, plane) in pixels.chunks(1024).enumerate() {
+            let (mut sum, mut squares) = (0u64, 0u64);
+            for &p in plane {
+                sum += u64::from(p);
+                squares += u64::from(p) * u64::from(p);
+            }
+            sums[channel][0] += sum as f64;
+            sums[channel][1] += squares as f64;
+        }
+    }
+    let InputKind::Image { mean, std, .. } = &train.info().inputs[0].1 else {
+        panic!("not an image");
+    };
+    for (channel, [sum, squares]) in sums.into_iter().enumerate() {
+        let n = 50_000.0 * 1024.0;
+        let real_mean = sum / n / 255.0;
+        let real_std = (squares / n / (255.0 * 255.0) - real_mean * real_mean).sqrt();
+        assert!(
+            (f64::from(mean[channel]) - real_mean).abs() < 1e-4,
+            "{real_mean}"
+        );
+        assert!(
+            (f64::from(std[channel]) - real_std).abs() < 1e-4,
+            "{real_std}"
+        );
+    }
+}
+
+#[test]
+fn ten_thousand_listops_expressions_have_the_answers_of_their_authors() {
+    let Some(path) = real("listops/test_d20s.tsv") else {
+        return;
+    };
+    // Every row is evaluated and compared while it is read.
+    let corpus = read_tsv(&path, &Silent).unwrap();
+    assert_eq!(corpus.len(), 10_000);
+}
+
+#[test]
+fn rows_of_the_arena_come_back_letter_for_letter() {
+    let Some(path) = real("listops/lra_sample.tsv") else {
+        return;
+    };
+    let text = std::fs::read_to_string(&path).unwrap();
+    let corpus = read_tsv(&path, &Silent).unwrap();
+    assert!(!corpus.is_empty());
+    for (line, (symbols, answer)) in text.lines().skip(1).zip(corpus.iter()) {
+        let (source, target) = line.split_once('\t').unwrap();
+        assert_eq!(write_text(symbols).unwrap(), source);
+        assert_eq!(target, answer.to_string());
+        assert_eq!(parse(source).unwrap(), symbols);
+    }
+}
+
+#[test]
+fn rows_made_by_the_arena_s_rules_look_like_ours() {
+    let Some(path) = real("listops/lra_test.tok") else {
+        return;
+    };
+    let bytes = std::fs::read(&path).unwrap();
+    let mut theirs = Corpus::new();
+    let mut rest = bytes.as_slice();
+    while let [answer, low, high, tail @ ..] = rest {
+        let (symbols, tail) = tail.split_at(usize::from(u16::from_le_bytes([*low, *high])));
+        assert_eq!(evaluate(symbols).unwrap(), *answer);
+        theirs.push(symbols, *answer);
+        rest = tail;
+    }
+    assert_eq!(theirs.len(), 2_000);
+    let config = listops::ListOpsConfig {
+        train: 2_000,
+        validation: 0,
+        test: 1,
+        ..Default::default()
+    };
+    let ours = listops::generate(&config, 0, &Silent).unwrap().train;
+    let summary = |corpus: &Corpus| {
+        let n = corpus.len() as f64;
+        let mean = corpus.iter().map(|(s, _)| s.len() as f64).sum::<f64>() / n;
+        let share = |symbol: u8| {
+            let count = corpus
+                .iter()
+                .flat_map(|(s, _)| s)
+                .filter(|&&s| s == symbol)
+                .count();
+            count as f64 / (mean * n)
+        };
+        let zero = corpus.iter().filter(|(_, answer)| *answer == 0).count() as f64 / n;
+        let shortest = corpus.iter().map(|(s, _)| s.len()).min().unwrap() as f64;
+        [
+            mean / 1000.0,
+            share(14) * 10.0,
+            share(10) * 10.0,
+            zero,
+            shortest / 1000.0,
+        ]
+    };
+    // The standard deviation of a length is about 370: of the difference of two means, 12.
+    for (a, b) in summary(&ours).into_iter().zip(summary(&theirs)) {
+        assert!(
+            (a - b).abs() < 0.05,
+            "{:?} {:?}",
+            summary(&ours),
+            summary(&theirs)
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! The numbers of a checkpoint: how far the run is and what it measured.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::summary::CurvePoint;
+
+/// How far a run is. Random draws need no state: they are a function of seed and step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainState {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// SHA-256 of the settings, empty if the program gave none.
+    pub config_digest: String,
+    /// Seconds spent so far, over all parts of the run.
+    pub wall_seconds: f64,
+    /// Seconds spent in training steps.
+    pub train_seconds: f64,
+    /// Training examples seen.
+    pub examples: u64,
+    /// Training loss and accuracy between logged steps.
+    pub train_curve: Vec<CurvePoint>,
+    /// Validation loss and accuracy.
+    pub validation_curve: Vec<CurvePoint>,
+    /// Sums since the last logged step.
+    pub running: Running,
+}
+
+/// Sums over the steps since the last logged one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// Steps.
+    pub steps: u64,
+    /// Examples.
+    pub examples: u64,
+    /// Correct answers.
+    pub correct: f64,
+    /// Sum of the losses.
+    pub loss: f64,
+    /// Sum of each term, before its weight.
+    pub terms: BTreeMap<String, f64>,
+}

@@ -1,0 +1,126 @@
+//! Ranges of settings, checked once. What only the model or the data can judge is checked when they
+//! are built, before anything is written.
+
+use std::ops::Deref;
+
+use super::RunConfig;
+use crate::error::{Result, TrainError};
+
+/// A [`RunConfig`] whose values lie in their ranges.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValidConfig(RunConfig);
+
+impl Deref for ValidConfig {
+    type Target = RunConfig;
+
+    fn deref(&self) -> &RunConfig {
+        &self.0
+    }
+}
+
+impl RunConfig {
+    /// Checks all ranges.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] naming the first setting that is out of range.
+    pub fn check(&self) -> Result<ValidConfig> {
+        check_name(&self.name)?;
+        let writable = i64::try_from(self.seed).is_ok();
+        require("seed", self.seed, writable, "must be below 2^63, the greatest whole number of TOML")?;
+        self.check_training()?;
+        self.check_optimizer()?;
+        let smoothing = self.loss.label_smoothing;
+        require("loss.label_smoothing", smoothing, (0.0..1.0).contains(&smoothing), "must lie in [0, 1)")?;
+        if let Some(prior) = &self.loss.graph_prior {
+            let weight = prior.weight;
+            let fits = weight.is_finite() && weight >= 0.0;
+            require("loss.graph_prior.weight", weight, fits, "must not be negative")?;
+            let every = prior.refresh_every;
+            require("loss.graph_prior.refresh_every", every, every > 0, "must be at least 1")?;
+        }
+        Ok(ValidConfig(self.clone()))
+    }
+
+    fn check_training(&self) -> Result<()> {
+        let training = &self.training;
+        if let (Some(steps), Some(_)) = (training.steps, training.epochs) {
+            return Err(TrainError::setting("training.steps", steps, "give either steps or epochs, not both"));
+        }
+        let at_least_one = [
+            ("training.steps", training.steps.unwrap_or(1)),
+            ("training.epochs", training.epochs.unwrap_or(1)),
+            ("training.batch_size", training.batch_size as u64),
+            ("training.eval_batch_size", training.eval_batch_size as u64),
+            ("training.keep_checkpoints", training.keep_checkpoints as u64),
+            ("training.log_every", training.log_every),
+            ("training.validation_examples", training.validation_examples as u64),
+        ];
+        at_least_one.into_iter().try_for_each(|(name, value)| require(name, value, value > 0, "must be at least 1"))
+    }
+
+    fn check_optimizer(&self) -> Result<()> {
+        let optimizer = &self.optimizer;
+        let positive = [
+            ("optimizer.learning_rate", optimizer.learning_rate),
+            ("optimizer.eps", optimizer.eps),
+            ("optimizer.clip_norm", optimizer.clip_norm.unwrap_or(1.0)),
+        ];
+        for (name, value) in positive {
+            require(name, value, value.is_finite() && value > 0.0, "must be a positive number")?;
+        }
+        for beta in optimizer.betas {
+            require("optimizer.betas", beta, (0.0..1.0).contains(&beta), "must lie in [0, 1)")?;
+        }
+        let decay = optimizer.weight_decay;
+        require("optimizer.weight_decay", decay, decay.is_finite() && decay >= 0.0, "must not be negative")?;
+        for (name, value) in [("optimizer.min_lr", optimizer.min_lr), ("optimizer.warmup_from", optimizer.warmup_from)]
+        {
+            let fits = (0.0..=optimizer.learning_rate).contains(&value);
+            require(name, value, fits, "must lie between 0 and optimizer.learning_rate")?;
+        }
+        Ok(())
+    }
+}
+
+/// The name becomes a folder below `runs/`.
+fn check_name(name: &str) -> Result<()> {
+    let fits = !name.is_empty()
+        && !name.starts_with('.')
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' '));
+    require("name", format!("{name:?}"), fits, "must be letters, digits, '-', '_' or '.', and not start with '.'")
+}
+
+fn require(name: &str, value: impl ToString, fits: bool, reason: &str) -> Result<()> {
+    if fits { Ok(()) } else { Err(TrainError::setting(name, value, reason)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_out_of_range_are_named() {
+        RunConfig::default().check().unwrap();
+        type Change = fn(&mut RunConfig);
+        let cases: [(&str, Change); 12] = [
+            ("name", |c| c.name = "../up".into()),
+            ("training.steps", |c| (c.training.steps, c.training.epochs) = (Some(1), Some(1))),
+            ("training.epochs", |c| c.training.epochs = Some(0)),
+            ("training.batch_size", |c| c.training.batch_size = 0),
+            ("training.keep_checkpoints", |c| c.training.keep_checkpoints = 0),
+            ("optimizer.learning_rate", |c| c.optimizer.learning_rate = f64::NAN),
+            ("optimizer.betas", |c| c.optimizer.betas[1] = 1.0),
+            ("optimizer.weight_decay", |c| c.optimizer.weight_decay = -0.1),
+            ("optimizer.min_lr", |c| c.optimizer.min_lr = 1.0),
+            ("optimizer.warmup_from", |c| c.optimizer.warmup_from = -1.0),
+            ("optimizer.clip_norm", |c| c.optimizer.clip_norm = Some(0.0)),
+            ("loss.label_smoothing", |c| c.loss.label_smoothing = 1.0),
+        ];
+        for (name, change) in cases {
+            let mut config = RunConfig::default();
+            change(&mut config);
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name} = ")), "{name}: {error}");
+        }
+    }
+}

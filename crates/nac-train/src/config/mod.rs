@@ -1,0 +1,94 @@
+//! Settings of a run: a TOML file, changed by `key=value` overrides, checked once.
+//!
+//! [`load`] reads, [`RunConfig::check`] gives the [`ValidConfig`] that everything else takes.
+//! [`DEFAULTS`] is the commented file that `nac config --defaults` prints.
+
+mod check;
+mod load;
+mod loss;
+mod optimizer;
+mod training;
+
+use nac_data::DataConfig;
+use nac_modules::model::ModelConfig;
+use serde::{Deserialize, Serialize};
+
+pub use check::ValidConfig;
+pub use load::{Override, differences, from_toml, load, to_toml};
+pub use loss::{GraphPriorConfig, LossConfig};
+pub use optimizer::OptimizerConfig;
+pub use training::TrainingConfig;
+
+/// All settings with their defaults and what they mean, as a TOML file.
+pub const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Settings of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Name of the run, and of its folder below `runs/`. Default `run`.
+    pub name: String,
+    /// Seed of everything random. Default 0.
+    pub seed: u64,
+    /// `auto`, `cpu`, `cuda` or `cuda:<index>`. Default `auto`: CUDA if it works, else CPU.
+    pub device: String,
+    /// Threads of libtorch; 0 leaves the choice to it. Default 0.
+    pub threads: usize,
+    /// Which data.
+    pub data: DataConfig,
+    /// Which model.
+    pub model: ModelConfig,
+    /// How the baseline compares with the circuit.
+    pub baseline: BaselineConfig,
+    /// How long, in what batches.
+    pub training: TrainingConfig,
+    /// Optimizer and learning rate.
+    pub optimizer: OptimizerConfig,
+    /// What is minimized.
+    pub loss: LossConfig,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            name: "run".into(),
+            seed: 0,
+            device: "auto".into(),
+            threads: 0,
+            data: DataConfig::default(),
+            model: ModelConfig::default(),
+            baseline: BaselineConfig::default(),
+            training: TrainingConfig::default(),
+            optimizer: OptimizerConfig::default(),
+            loss: LossConfig::default(),
+        }
+    }
+}
+
+/// How the Perceiver IO baseline is sized.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BaselineConfig {
+    /// With `model.kind = "perceiver-io"`: choose `model.perceiver_io.latent_dim` such that the baseline
+    /// has as many parameters as the circuit that the same file describes. Default false.
+    pub match_circuit: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults_and_complete() {
+        let documented: RunConfig = toml::from_str(DEFAULTS).unwrap();
+        assert_eq!(documented, RunConfig::default());
+        let keys = |text: &str| {
+            let mut keys = Vec::new();
+            load::flatten("", &toml::from_str::<toml::Table>(text).unwrap(), &mut keys);
+            keys.into_iter().map(|(key, _)| key).collect::<std::collections::BTreeSet<_>>()
+        };
+        let (documented, all) = (keys(DEFAULTS), keys(&to_toml(&RunConfig::default())));
+        let missing: Vec<_> = all.difference(&documented).collect();
+        assert!(missing.is_empty(), "not in defaults.toml: {missing:?}");
+    }
+}

@@ -1,0 +1,59 @@
+//! `[training]`: how long, in what batches, how often to look.
+
+use serde::{Deserialize, Serialize};
+
+/// How long to train and how often to evaluate and save.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Optimizer steps; give this or `epochs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Passes over the training examples; 10 if neither is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
+    /// Examples per step. Default 32.
+    pub batch_size: usize,
+    /// Examples per batch in evaluation. Default 128.
+    pub eval_batch_size: usize,
+    /// Steps between evaluations on the validation split; 0: only after the last step. Default 200.
+    pub evaluate_every: u64,
+    /// Steps between checkpoints; 0: only after the last step. Default 200.
+    pub checkpoint_every: u64,
+    /// Checkpoints to keep. Default 2.
+    pub keep_checkpoints: usize,
+    /// Steps between lines in the metrics file. Default 10.
+    pub log_every: u64,
+    /// Examples carved from train; or, if the data set has a validation part of its own, the
+    /// greatest number used of it. Default 100.
+    pub validation_examples: usize,
+    /// Threads that read data ahead. Default 1.
+    pub workers: usize,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            steps: None,
+            epochs: None,
+            batch_size: 32,
+            eval_batch_size: 128,
+            evaluate_every: 200,
+            checkpoint_every: 200,
+            keep_checkpoints: 2,
+            log_every: 10,
+            validation_examples: 100,
+            workers: 1,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Epochs if neither `steps` nor `epochs` is given.
+    pub const DEFAULT_EPOCHS: u64 = 10;
+
+    /// Optimizer steps, for an epoch of `batches` batches.
+    pub fn total_steps(&self, batches: u64) -> u64 {
+        self.steps.unwrap_or_else(|| self.epochs.unwrap_or(Self::DEFAULT_EPOCHS).saturating_mul(batches))
+    }
+}

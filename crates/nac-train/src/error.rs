@@ -1,0 +1,205 @@
+//! The error of this crate: it names the step, the file with its line, or the setting.
+
+use std::path::{Path, PathBuf};
+
+use nac_core::CoreError;
+use nac_data::DataError;
+use nac_modules::ModuleError;
+use tch::TchError;
+
+/// Result with [`TrainError`].
+pub type Result<T> = std::result::Result<T, TrainError>;
+
+/// What can go wrong while a run is set up, trained, saved or evaluated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A configuration file cannot be used: unknown key, wrong type, bad syntax.
+    #[error("{}:{line}:{column}: {reason}\n  | {source_line}", path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// Column, counted from 1.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+        /// The line itself.
+        source_line: String,
+    },
+
+    /// A `key=value` setting cannot be used.
+    #[error("--set {text}: {reason}")]
+    Override {
+        /// The setting as given.
+        text: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A setting has a value that cannot be.
+    #[error("{name} = {value}: {reason}")]
+    Setting {
+        /// Dotted name, such as `training.batch_size`.
+        name: String,
+        /// The value found.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file operation failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was being done, such as `write`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+
+    /// A loss term or a gradient is NaN or infinite.
+    #[error("step {step}: {what} is {value}; no weight was changed in this step. {advice}")]
+    NotFinite {
+        /// Step, counted from 1.
+        step: u64,
+        /// `loss term "<name>"` or `the gradient norm`.
+        what: String,
+        /// The value.
+        value: f64,
+        /// Where the last checkpoint is and what may help.
+        advice: String,
+    },
+
+    /// A loss term cannot be computed.
+    #[error("loss term \"{name}\": {reason}")]
+    Loss {
+        /// Name of the term.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A checkpoint cannot be used.
+    #[error("checkpoint {}: {reason}{}", path.display(), hint(previous.as_deref()))]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// The checkpoint before it, if there is one.
+        previous: Option<PathBuf>,
+    },
+
+    /// The state of optimizer or loss terms does not fit the run.
+    #[error("saved state does not fit: {0}")]
+    State(String),
+
+    /// The folder holds something already.
+    #[error(
+        "{}: {what}; nothing was changed. Use --resume to go on with a run, or another --out",
+        folder.display()
+    )]
+    FolderInUse {
+        /// The folder.
+        folder: PathBuf,
+        /// What it holds.
+        what: String,
+    },
+
+    /// A run is to be resumed with other settings.
+    #[error(
+        "{}: the run was started with other settings; these differ: {}. Resume without them, or \
+         start a new run with another --out",
+        folder.display(), differences.join(", ")
+    )]
+    OtherConfig {
+        /// Folder of the run.
+        folder: PathBuf,
+        /// Dotted names of the settings that differ, with both values.
+        differences: Vec<String>,
+    },
+
+    /// The run was interrupted, after its state was saved.
+    #[error("interrupted after step {step}; everything is saved{}", resume_hint(folder.as_deref()))]
+    Interrupted {
+        /// Optimizer steps done.
+        step: u64,
+        /// Folder of the run, if it has one.
+        folder: Option<PathBuf>,
+    },
+
+    /// A data set or a batch does not go with the model.
+    #[error("data set `{dataset}`: {reason}")]
+    Input {
+        /// Name of the data set.
+        dataset: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// From the layers.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+
+    /// From the data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+
+    /// From the graph math.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+
+    /// From libtorch.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+
+    /// From a user's own loss, sink or store.
+    #[error(transparent)]
+    Custom(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl TrainError {
+    /// Builds [`TrainError::Setting`].
+    pub fn setting(name: &str, value: impl ToString, reason: impl Into<String>) -> Self {
+        Self::Setting { name: name.to_owned(), value: value.to_string(), reason: reason.into() }
+    }
+
+    /// Builds [`TrainError::Io`] from an operation, a path and a cause.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+}
+
+fn hint(previous: Option<&Path>) -> String {
+    previous.map_or_else(String::new, |path| {
+        format!(". The one before it is {}; move the damaged file away to go on from there", path.display())
+    })
+}
+
+fn resume_hint(folder: Option<&Path>) -> String {
+    folder.map_or_else(String::new, |folder| {
+        format!(". Resume with: nac train --resume --out {}", folder.display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_can_cross_threads_and_say_how_to_go_on() {
+        fn check<T: Send + Sync + 'static>(_: &T) {}
+        let error = TrainError::Interrupted { step: 7, folder: Some("runs/x".into()) };
+        check(&error);
+        assert!(error.to_string().contains("--resume --out runs/x"));
+        let error = TrainError::Checkpoint {
+            path: "b".into(),
+            reason: "truncated".into(),
+            previous: Some("a".into()),
+        };
+        assert!(error.to_string().contains("The one before it is a"));
+    }
+}

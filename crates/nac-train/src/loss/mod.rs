@@ -1,0 +1,66 @@
+//! Loss terms: the seam for what is minimized. The loss is the sum of weight × term.
+
+mod cross_entropy;
+mod graph_prior;
+
+use std::collections::BTreeMap;
+
+use nac_modules::model::Model;
+use tch::Tensor;
+
+pub use cross_entropy::CrossEntropy;
+pub use graph_prior::GraphPriorLoss;
+
+use crate::error::Result;
+
+/// What a loss term may look at.
+pub struct LossContext<'a> {
+    /// Class scores, `[batch, classes]`, attached to the model's parameters.
+    pub logits: &'a Tensor,
+    /// Classes, `[batch]`, whole numbers.
+    pub labels: &'a Tensor,
+    /// The model, for terms on its parameters or its graphs.
+    pub model: &'a dyn Model,
+    /// Step, counted from 0.
+    pub step: u64,
+}
+
+impl std::fmt::Debug for LossContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LossContext").field("step", &self.step).finish_non_exhaustive()
+    }
+}
+
+/// One term of the loss. Implement it to add your own; see the example `custom_loss`.
+pub trait LossTerm {
+    /// Name in the metrics; different for each term of a run.
+    fn name(&self) -> &str;
+
+    /// Factor of the term in the sum. Default 1.
+    fn weight(&self) -> f64 {
+        1.0
+    }
+
+    /// Value of the term, before the weight.
+    ///
+    /// # Shapes
+    /// - output: `[]`, differentiable
+    ///
+    /// # Errors
+    /// The term cannot be computed for this model or batch.
+    fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor>;
+
+    /// What must be saved so that a resumed run goes on bit for bit. Default nothing.
+    fn state(&self) -> BTreeMap<String, Tensor> {
+        BTreeMap::new()
+    }
+
+    /// Takes back what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// The state does not fit.
+    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let _ = state;
+        Ok(())
+    }
+}

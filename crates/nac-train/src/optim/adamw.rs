@@ -1,0 +1,249 @@
+//! AdamW (arXiv 1711.05101) on tensors, with a state that can be saved by name.
+//!
+//! For gradient `g` in step `t`: `θ ← θ·(1 − η·λ)`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`,
+//! `θ ← θ − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε)`: the order of operations of PyTorch. (The optimizers of `tch`
+//! cannot save their state.)
+
+use std::collections::BTreeMap;
+
+use nac_modules::params::ParamStore;
+use tch::{Kind, Tensor};
+
+use super::decays;
+use crate::config::OptimizerConfig;
+use crate::error::{Result, TrainError};
+
+/// AdamW over the parameters of a model. A parameter without gradient stays as it is.
+#[derive(Debug)]
+pub struct AdamW {
+    config: OptimizerConfig,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    parameter: Tensor,
+    mean: Tensor,
+    mean_square: Tensor,
+    steps: u64,
+    decays: bool,
+}
+
+impl AdamW {
+    /// An optimizer for all parameters of `store`, with [`decays`] as rule of weight decay.
+    pub fn new(store: &ParamStore, config: &OptimizerConfig) -> Self {
+        let slot = |(name, parameter): (&str, &Tensor)| Slot {
+            name: name.to_owned(),
+            parameter: parameter.shallow_clone(),
+            mean: parameter.zeros_like().detach(),
+            mean_square: parameter.zeros_like().detach(),
+            steps: 0,
+            decays: decays(name, parameter),
+        };
+        Self { config: config.clone(), slots: store.parameters().map(slot).collect() }
+    }
+
+    /// The parameters, in the order in which [`step`](Self::step) takes gradients.
+    pub fn parameters(&self) -> Vec<&Tensor> {
+        self.slots.iter().map(|slot| &slot.parameter).collect()
+    }
+
+    /// One step with the gradients of [`parameters`](Self::parameters); undefined ones are skipped.
+    ///
+    /// # Errors
+    /// The number of gradients is not that of parameters, or libtorch fails.
+    pub fn step(&mut self, gradients: &[Tensor], learning_rate: f64) -> Result<()> {
+        if gradients.len() != self.slots.len() {
+            let (found, expected) = (gradients.len(), self.slots.len());
+            return Err(TrainError::State(format!("{found} gradients for {expected} parameters")));
+        }
+        let config = &self.config;
+        tch::no_grad(|| {
+            for (slot, gradient) in self.slots.iter_mut().zip(gradients).filter(|(_, g)| g.defined()) {
+                slot.update(gradient, learning_rate, config)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Copies of the running means, on the CPU: `m.<parameter>`, `v.<parameter>`, and the number of updates
+    /// `t.<parameter>`, `[]`.
+    ///
+    /// # Errors
+    /// libtorch fails to copy.
+    pub fn export(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut state = BTreeMap::new();
+        for slot in &self.slots {
+            for (key, tensor) in [("m", &slot.mean), ("v", &slot.mean_square)] {
+                let copy = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.copy();
+                state.insert(format!("{key}.{}", slot.name), copy);
+            }
+            let steps = i64::try_from(slot.steps).unwrap_or(i64::MAX);
+            state.insert(format!("t.{}", slot.name), Tensor::f_from_slice(&[steps])?.f_view([] as [i64; 0])?);
+        }
+        Ok(state)
+    }
+
+    /// Takes a state that [`export`](Self::export) gave. Nothing is changed unless all of it fits.
+    ///
+    /// # Errors
+    /// [`TrainError::State`] with all names that are missing, unexpected or of another shape.
+    pub fn import(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        self.check(state)?;
+        tch::no_grad(|| {
+            for slot in &mut self.slots {
+                for (key, tensor) in [("m", &mut slot.mean), ("v", &mut slot.mean_square)] {
+                    if let Some(saved) = state.get(&format!("{key}.{}", slot.name)) {
+                        tensor.f_copy_(saved)?;
+                    }
+                }
+                if let Some(saved) = state.get(&format!("t.{}", slot.name)) {
+                    slot.steps = u64::try_from(saved.f_int64_value(&[])?).unwrap_or(0);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn check(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let mut expected = BTreeMap::new();
+        for slot in &self.slots {
+            for (key, shape) in [("m", slot.parameter.size()), ("v", slot.parameter.size()), ("t", vec![])] {
+                expected.insert(format!("{key}.{}", slot.name), shape);
+            }
+        }
+        let mut wrong: Vec<String> = Vec::new();
+        for (name, shape) in &expected {
+            match state.get(name) {
+                None => wrong.push(format!("{name} is missing")),
+                Some(found) if found.size() != *shape => {
+                    wrong.push(format!("{name}: expected {shape:?}, found {:?}", found.size()));
+                }
+                Some(_) => {}
+            }
+        }
+        wrong.extend(state.keys().filter(|k| !expected.contains_key(*k)).map(|k| format!("{k} is unexpected")));
+        if wrong.is_empty() { Ok(()) } else { Err(TrainError::State(format!("optimizer: {}", wrong.join(", ")))) }
+    }
+}
+
+impl Slot {
+    fn update(&mut self, gradient: &Tensor, learning_rate: f64, config: &OptimizerConfig) -> Result<()> {
+        let [beta1, beta2] = config.betas;
+        self.steps += 1;
+        let steps = self.steps as f64;
+        let (correction1, correction2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
+        let gradient = gradient.f_to_kind(self.parameter.kind())?;
+        if self.decays && config.weight_decay > 0.0 {
+            let _ = self.parameter.f_mul_scalar_(1.0 - learning_rate * config.weight_decay)?;
+        }
+        let _ = self.mean.f_lerp_(&gradient, 1.0 - beta1)?;
+        let _ = self.mean_square.f_mul_scalar_(beta2)?;
+        let _ = self.mean_square.f_addcmul_(&(&gradient * (1.0 - beta2)), &gradient)?;
+        let mut denominator = self.mean_square.f_sqrt()?;
+        let _ = denominator.f_div_scalar_(correction2.sqrt())?.f_add_scalar_(config.eps)?;
+        let numerator = self.mean.f_mul_scalar(-learning_rate / correction1)?;
+        let _ = self.parameter.f_addcdiv_(&numerator, &denominator)?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn values(&self) -> Vec<f64> {
+        Vec::try_from(self.parameter.detach().to_kind(Kind::Double).flatten(0, -1)).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nac_core::rng::Streams;
+    use nac_modules::params::Init;
+    use tch::Device;
+
+    fn store() -> ParamStore {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
+        let start = Init::Normal { std: 1.0 };
+        for name in ["a.bias", "b.weight", "c.signatures_", "d.unused"] {
+            let _ = store.root().parameter(name, &[3, 2], start).unwrap();
+        }
+        store
+    }
+
+    fn gradients(step: u64) -> Vec<Tensor> {
+        let mut values = [0.0_f32; 6];
+        let mut draw = |i: usize| {
+            Streams::new(step).stream(&i.to_string()).fill_normal(&mut values);
+            Tensor::from_slice(&values).view([3, 2])
+        };
+        vec![draw(0), draw(1), draw(2), Tensor::new()]
+    }
+
+    /// The update of one scalar in f64, written out as in the paper.
+    fn reference(start: f64, gradients: &[f64], rates: &[f64], decay: f64, config: &OptimizerConfig) -> f64 {
+        let [b1, b2] = config.betas;
+        let (mut theta, mut m, mut v) = (start, 0.0, 0.0);
+        for (t, (g, rate)) in gradients.iter().zip(rates).enumerate() {
+            m = b1 * m + (1.0 - b1) * g;
+            v = b2 * v + (1.0 - b2) * g * g;
+            let m_hat = m / (1.0 - b1.powi(t as i32 + 1));
+            let v_hat = v / (1.0 - b2.powi(t as i32 + 1));
+            theta -= rate * decay * theta + rate * m_hat / (v_hat.sqrt() + config.eps);
+        }
+        theta
+    }
+
+    #[test]
+    fn agrees_with_a_scalar_reference_and_decays_matrices_only() {
+        let store = store();
+        let config = OptimizerConfig { weight_decay: 0.3, ..Default::default() };
+        let mut optimizer = AdamW::new(&store, &config);
+        let start: Vec<Vec<f64>> = optimizer.slots.iter().map(Slot::values).collect();
+        let rates = [0.1, 0.05, 0.2, 0.01];
+        let all: Vec<Vec<Tensor>> = (0..4).map(gradients).collect();
+        for (gradients, rate) in all.iter().zip(rates) {
+            optimizer.step(gradients, rate).unwrap();
+        }
+        for (p, slot) in optimizer.slots.iter().enumerate().take(3) {
+            assert_eq!(slot.decays, slot.name == "b.weight");
+            let decay = if slot.decays { 0.3 } else { 0.0 };
+            for (i, found) in slot.values().into_iter().enumerate() {
+                let at = [i as i64 / 2, i as i64 % 2];
+                let g: Vec<f64> = all.iter().map(|step| step[p].double_value(&at)).collect();
+                let expected = reference(start[p][i], &g, &rates, decay, &config);
+                assert!((found - expected).abs() < 2e-6, "{}[{i}]: {found}, expected {expected}", slot.name);
+            }
+        }
+        assert_eq!(optimizer.slots[3].values(), start[3], "no gradient, no change");
+        assert_eq!(optimizer.slots[3].steps, 0);
+    }
+
+    #[test]
+    fn a_saved_state_goes_on_bit_for_bit() {
+        let config = OptimizerConfig::default();
+        let (a, mut b) = (store(), store());
+        let mut one = AdamW::new(&a, &config);
+        one.step(&gradients(0), 0.1).unwrap();
+        b.import("a", &a.export().unwrap()).unwrap();
+        let mut other = AdamW::new(&b, &config);
+        other.import(&one.export().unwrap()).unwrap();
+        one.step(&gradients(1), 0.1).unwrap();
+        other.step(&gradients(1), 0.1).unwrap();
+        assert_eq!(a.export().unwrap(), b.export().unwrap());
+    }
+
+    #[test]
+    fn a_foreign_state_is_refused_with_all_names() {
+        let store = store();
+        let mut optimizer = AdamW::new(&store, &OptimizerConfig::default());
+        let mut state = optimizer.export().unwrap();
+        state.remove("m.a.bias");
+        state.insert("v.b.weight".into(), Tensor::from_slice(&[1.0_f32]));
+        state.insert("m.z".into(), Tensor::from_slice(&[1.0_f32]));
+        let error = optimizer.import(&state).unwrap_err().to_string();
+        for part in ["m.a.bias is missing", "v.b.weight: expected [3, 2], found [1]", "m.z is unexpected"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(optimizer.step(&[], 0.1).is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! Reports of several runs: `results.json` for programs, one self-contained `report.html` for people
+//! and a table for the terminal.
+//!
+//! A [`Report`] is plain data: what was run, a [`Row`] per line of the table and the
+//! [`RunSummary`](crate::summary::RunSummary) of every finished run. It holds no dates and no paths of
+//! its own, so the same results give the same bytes.
+
+mod error;
+mod graph;
+mod html;
+mod plot;
+mod row;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::ReportError;
+pub use row::{Row, Spread, Status, model_label};
+pub use table::terminal_table;
+
+use crate::summary::RunSummary;
+
+/// Version of the layout of `results.json`.
+pub const SCHEMA: u32 = 1;
+
+/// Everything a report shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Heading.
+    pub title: String,
+    /// The command that made it, as it was typed.
+    pub command: String,
+    /// Profile, such as `quick`.
+    pub profile: String,
+    /// Version of this crate.
+    pub version: String,
+    /// What the profile shortens, what it does not show, and how to read the numbers.
+    pub notes: Vec<String>,
+    /// The experiments, in the order in which they ran.
+    pub experiments: Vec<Experiment>,
+    /// Lines of the results table.
+    pub rows: Vec<Row>,
+    /// Finished runs.
+    pub runs: Vec<ReportedRun>,
+}
+
+/// One task on which models are compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Experiment {
+    /// Short name, such as `listops`; rows and runs refer to it.
+    pub name: String,
+    /// Name to show, such as `ListOps`.
+    pub title: String,
+    /// What was run, in a sentence.
+    pub task: String,
+    /// What to know about it.
+    pub notes: Vec<String>,
+}
+
+/// A finished run and the experiment it belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportedRun {
+    /// [`Experiment::name`].
+    pub experiment: String,
+    /// What the run says about itself.
+    #[serde(flatten)]
+    pub summary: RunSummary,
+}
+
+/// Where [`Report::write`] put the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The page.
+    pub html: PathBuf,
+    /// The data.
+    pub json: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl Report {
+    /// The text of `results.json`. Numbers that are not finite become `null`.
+    ///
+    /// # Errors
+    /// [`ReportError::Json`].
+    pub fn json(&self) -> Result<String, ReportError> {
+        let document = Document { schema: SCHEMA, report: self };
+        Ok(serde_json::to_string_pretty(&document)? + "\n")
+    }
+
+    /// The text of `report.html`.
+    ///
+    /// # Errors
+    /// [`ReportError::Plot`] or [`ReportError::Page`].
+    pub fn html(&self) -> Result<String, ReportError> {
+        html::render(self)
+    }
+
+    /// Writes `report.html` and `results.json` into `folder`, which is made if needed. Each file is
+    /// replaced at once or not at all.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json) and [`html`](Self::html), and [`ReportError::Write`].
+    pub fn write(&self, folder: &Path) -> Result<Written, ReportError> {
+        let (html, json) = (self.html()?, self.json()?);
+        let written =
+            Written { html: folder.join("report.html"), json: folder.join("results.json") };
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ReportError::Write { path, source }
+        };
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+        replace(&written.json, &json).map_err(io(&written.json))?;
+        replace(&written.html, &html).map_err(io(&written.html))?;
+        Ok(written)
+    }
+
+    /// Runs of an experiment.
+    fn runs_of(&self, experiment: &str) -> impl Iterator<Item = &RunSummary> {
+        let runs = self.runs.iter().filter(move |run| run.experiment == experiment);
+        runs.map(|run| &run.summary)
+    }
+}
+
+/// Writes a file beside `path`, then renames it to `path`.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".nac-unfinished-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o644));
+    }
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    if cfg!(unix) {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Is CIFAR-10 here, or can it be brought here?
+
+use nac_data::fetch::{self, locate, manifest};
+use nac_data::{DataDirs, Progress};
+
+/// Whether CIFAR-10 can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Availability {
+    /// It is on this machine.
+    Here,
+    /// It is not; how to get it by hand.
+    Missing {
+        /// What to do.
+        recipe: String,
+    },
+}
+
+/// Looks for CIFAR-10 in `dirs`; if it is not there and `offline` is not set, downloads it.
+pub(super) fn cifar10(dirs: &DataDirs, offline: bool, progress: &dyn Progress) -> Availability {
+    let source = manifest::cifar10();
+    if locate::locate(&source, dirs).is_some() {
+        return Availability::Here;
+    }
+    let recipe = source.recipe(dirs);
+    if offline {
+        progress.note("CIFAR-10 is not on this machine, and --offline forbids the download");
+        return Availability::Missing { recipe };
+    }
+    progress.note("CIFAR-10 is not on this machine: trying to download it (170 MB)");
+    match fetch::get_source(&source, dirs, &[], progress) {
+        Ok(_) => Availability::Here,
+        Err(error) => {
+            progress.note(&format!("CIFAR-10 could not be brought here: {error}"));
+            Availability::Missing { recipe }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nac_data::Silent;
+
+    #[test]
+    fn offline_without_data_gives_the_recipe() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = DataDirs::new(None, None, dir.path().join("cache"));
+        let Availability::Missing { recipe } = cifar10(&dirs, true, &Silent) else { panic!("found") };
+        assert!(recipe.contains("cifar-10-binary.tar.gz"), "{recipe}");
+        assert!(!dir.path().join("cache").exists(), "nothing is written");
+    }
+
+    #[test]
+    fn data_that_are_there_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let batches = dir.path().join("cifar-10-batches-bin");
+        std::fs::create_dir(&batches).unwrap();
+        std::fs::write(batches.join("test_batch.bin"), "").unwrap();
+        let dirs = DataDirs::new(Some(dir.path().into()), None, dir.path().join("cache"));
+        assert_eq!(cifar10(&dirs, true, &Silent), Availability::Here);
+    }
+}

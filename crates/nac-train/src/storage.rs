@@ -1,0 +1,81 @@
+//! Files that are whole or not there: written beside their place, brought to disk, then renamed.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::{Result, TrainError};
+
+/// Start of the names of files that are not finished.
+const UNFINISHED: &str = ".unfinished-";
+
+/// Replaces `path` by a file with these bytes; a kill at any moment leaves the old file or the new one.
+///
+/// # Errors
+/// The folder cannot be written, or the disk is full; the old file stays.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    #[cfg(unix)]
+    builder.permissions(permissions);
+    let mut file = builder.tempfile_in(folder).map_err(TrainError::io("create a file in", folder))?;
+    write_synced(file.as_file_mut(), bytes, path)?;
+    file.persist(path).map_err(|error| TrainError::io("write", path)(error.error))?;
+    if cfg!(unix) {
+        File::open(folder).and_then(|f| f.sync_all()).map_err(TrainError::io("write", folder))?;
+    }
+    Ok(())
+}
+
+fn write_synced(file: &mut File, bytes: &[u8], path: &Path) -> Result<()> {
+    file.write_all(bytes).map_err(TrainError::io("write", path))?;
+    file.sync_all().map_err(TrainError::io("write", path))
+}
+
+/// Removes what killed runs left unfinished in a folder.
+///
+/// # Errors
+/// The folder cannot be read or a file not be removed.
+pub(crate) fn remove_unfinished(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(TrainError::io("read", folder))? {
+        let entry = entry.map_err(TrainError::io("read", folder))?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            fs::remove_file(entry.path()).map_err(TrainError::io("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_appear_whole_and_leftovers_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write_atomically(&path, b"old").unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        fs::write(folder.path().join(".unfinished-x"), "half").unwrap();
+        remove_unfinished(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_and_a_folder_that_is_none_are_named() {
+        let mut full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = write_synced(&mut full, b"x", Path::new("run/last")).unwrap_err().to_string();
+        assert!(error.contains("cannot write run/last: No space left"), "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "kept").unwrap();
+        let error = write_atomically(&file.join("x"), b"").unwrap_err().to_string();
+        assert!(error.contains("cannot create a file in") && error.contains("Not a directory"), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), b"kept");
+    }
+}

@@ -1,0 +1,84 @@
+//! How a [`Trainer`](super::Trainer) trains.
+
+use std::sync::Arc;
+
+use nac_data::Transform;
+
+use crate::config::{OptimizerConfig, ValidConfig};
+
+/// Settings of a training loop.
+#[derive(Clone)]
+pub struct TrainerOptions {
+    /// Seed of data order, augmentation and noise. Default 0.
+    pub seed: u64,
+    /// Optimizer steps. Default 100.
+    pub steps: u64,
+    /// Examples per step. Default 32.
+    pub batch_size: usize,
+    /// Examples per batch in evaluation. Default 128.
+    pub eval_batch_size: usize,
+    /// Steps between evaluations; 0: only after the last step. Default 0.
+    pub evaluate_every: u64,
+    /// Steps between checkpoints; 0: only after the last step. Default 0.
+    pub checkpoint_every: u64,
+    /// Steps between training events. Default 10.
+    pub log_every: u64,
+    /// Threads that read data ahead. Default 1.
+    pub workers: usize,
+    /// Optimizer and learning rate.
+    pub optimizer: OptimizerConfig,
+    /// Random change of training examples. Default none.
+    pub transform: Option<Arc<dyn Transform>>,
+    /// Digest of the settings, stored in checkpoints; a checkpoint with another one is refused.
+    pub config_digest: String,
+}
+
+impl std::fmt::Debug for TrainerOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrainerOptions").field("seed", &self.seed).field("steps", &self.steps).finish_non_exhaustive()
+    }
+}
+
+impl Default for TrainerOptions {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            steps: 100,
+            batch_size: 32,
+            eval_batch_size: 128,
+            evaluate_every: 0,
+            checkpoint_every: 0,
+            log_every: 10,
+            workers: 1,
+            optimizer: OptimizerConfig::default(),
+            transform: None,
+            config_digest: String::new(),
+        }
+    }
+}
+
+impl TrainerOptions {
+    /// The options that a configuration gives for a training set of `examples`.
+    pub fn from_config(config: &ValidConfig, examples: usize) -> Self {
+        let training = &config.training;
+        let batches = batches_per_epoch(examples, training.batch_size);
+        Self {
+            seed: config.seed,
+            steps: training.total_steps(batches),
+            batch_size: training.batch_size,
+            eval_batch_size: training.eval_batch_size,
+            evaluate_every: training.evaluate_every,
+            checkpoint_every: training.checkpoint_every,
+            log_every: training.log_every,
+            workers: training.workers,
+            optimizer: config.optimizer.clone(),
+            transform: None,
+            config_digest: String::new(),
+        }
+    }
+}
+
+/// Full batches of an epoch; a training set smaller than a batch makes one smaller batch.
+fn batches_per_epoch(examples: usize, batch_size: usize) -> u64 {
+    (examples / batch_size.max(1)).max(1) as u64
+}
