@@ -10,7 +10,9 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     let Some(lib) = env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
-        println!("cargo::warning=torch-sys did not say where libtorch is; set LD_LIBRARY_PATH to run executables");
+        println!(
+            "cargo::warning=torch-sys did not say where libtorch is; set LD_LIBRARY_PATH to run executables"
+        );
         return;
     };
     let lib = fs::canonicalize(&lib).unwrap_or(lib);

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::layer::Linear;
 use crate::model::{Inputs, Model, ModelOutput};
 use crate::params::ParamStore;
+use crate::shape;
 use crate::tokenizer::Tokenizer;
 use crate::tokens::Tokens;
 
@@ -69,10 +70,11 @@ impl LinearModel {
 
 impl Model for LinearModel {
     fn forward(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<ModelOutput> {
-        let x = inputs
-            .get(&self.input)?
-            .f_to_kind(Kind::Float)?
-            .f_flatten(1, -1)?;
+        let kind = self.store.kind();
+        let x = inputs.get(&self.input)?.f_to_kind(kind)?.f_flatten(1, -1)?;
+        let features = self.head.weight().size()[1];
+        let expected = [("batch", None), ("features", Some(features))];
+        shape::check("LinearModel", &self.input, &x, &expected)?;
         ctx.record("features", &x);
         let mut intermediates: BTreeMap<String, Tensor> = ctx.take_intermediates();
         intermediates.retain(|_, tensor| tensor.defined());

@@ -15,7 +15,7 @@ use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::generator::{CircuitGenerator, FreeGenerator, FreeGeneratorConfig};
 use nac_modules::head::ConfidencePooling;
 use nac_modules::layer::{DropPath, ModFc, ModFcConfig, ModFfn, ModFfnConfig, PositionalGrid};
-use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, build_model};
+use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, ModelKind, build_model};
 use nac_modules::params::ParamStore;
 use nac_modules::testing::Passthrough;
 use nac_modules::tokenizer::{ConvNextConfig, ConvNextTokenizer, Tokenizer};
@@ -529,4 +529,34 @@ fn whole_perceiver_io() {
     recording.load(model.params_mut());
     let inputs = Inputs::new().with("pixels", pixels);
     check_classifier(&recording, &model, &inputs, &image, &[]);
+}
+
+#[test]
+fn whole_perceiver_io_on_convnext_tokens() {
+    let Some(recording) = Recording::open_from_full_set("g_full_perceiverio_small_eval") else {
+        return;
+    };
+    let mut config = ModelConfig {
+        kind: ModelKind::PerceiverIo,
+        convnext: ConvNextConfig {
+            depths: vec![1, 0, 0],
+            dims: vec![16, 32, 64],
+            grid_dim: 16,
+            ..Default::default()
+        },
+        ..Default::default()
+    };
+    let baseline = &mut config.perceiver_io;
+    (baseline.depth, baseline.latents, baseline.latent_dim) = (3, 32, 64);
+    (baseline.latent_heads, baseline.head_dim) = (4, 16);
+    let input = InputSpec::Image {
+        channels: 3,
+        height: 64,
+        width: 64,
+    };
+    let mut model = build_model(store(), &config, input, 10).unwrap();
+    recording.load(model.params_mut());
+    let image = recording.input("image");
+    let inputs = Inputs::new().with("image", image.shallow_clone());
+    check_classifier(&recording, model.as_ref(), &inputs, &image, &[]);
 }

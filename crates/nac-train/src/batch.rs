@@ -11,18 +11,42 @@ use crate::error::{Result, TrainError};
 /// # Errors
 /// The data set has not exactly one input, `image` or `tokens`.
 pub fn input_spec(info: &DatasetInfo) -> Result<InputSpec> {
-    let fail = |reason: String| TrainError::Input { dataset: info.name.clone(), reason };
+    let fail = |reason: String| TrainError::Input {
+        dataset: info.name.clone(),
+        reason,
+    };
     let [(name, kind)] = info.inputs.as_slice() else {
         let names: Vec<&str> = info.inputs.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(fail(format!("expected one input, `image` or `tokens`, found {names:?}")));
+        return Err(fail(format!(
+            "expected one input, `image` or `tokens`, found {names:?}"
+        )));
     };
     match (name.as_str(), kind) {
-        ("image", &InputKind::Image { channels, height, width, .. }) => {
-            Ok(InputSpec::Image { channels, height, width })
-        }
-        ("tokens", &InputKind::Tokens { vocabulary, max_len, pad }) => {
-            Ok(InputSpec::Tokens { vocabulary, max_len, pad })
-        }
+        (
+            "image",
+            &InputKind::Image {
+                channels,
+                height,
+                width,
+                ..
+            },
+        ) => Ok(InputSpec::Image {
+            channels,
+            height,
+            width,
+        }),
+        (
+            "tokens",
+            &InputKind::Tokens {
+                vocabulary,
+                max_len,
+                pad,
+            },
+        ) => Ok(InputSpec::Tokens {
+            vocabulary,
+            max_len,
+            pad,
+        }),
         _ => Err(fail(format!("no tokenizer for input `{name}`, {kind:?}"))),
     }
 }
@@ -42,20 +66,39 @@ impl Tensorizer {
     /// An image input has not one mean and one positive deviation for each channel.
     pub fn new(info: &DatasetInfo, device: Device) -> Result<Self> {
         let scale = |(name, kind): &(String, InputKind)| match kind {
-            InputKind::Image { channels, mean, std, .. } => {
-                if mean.len() != *channels || std.len() != *channels || std.iter().any(|s| *s <= 0.0) {
-                    let reason = format!("input `{name}`: expected {channels} means and positive deviations");
-                    return Err(TrainError::Input { dataset: info.name.clone(), reason });
+            InputKind::Image {
+                channels,
+                mean,
+                std,
+                ..
+            } => {
+                if mean.len() != *channels
+                    || std.len() != *channels
+                    || std.iter().any(|s| *s <= 0.0)
+                {
+                    let reason = format!(
+                        "input `{name}`: expected {channels} means and positive deviations"
+                    );
+                    return Err(TrainError::Input {
+                        dataset: info.name.clone(),
+                        reason,
+                    });
                 }
                 let column = |values: &[f32]| {
-                    Tensor::f_from_slice(values)?.f_view([1, *channels as i64, 1, 1])?.f_to_device(device)
+                    Tensor::f_from_slice(values)?
+                        .f_view([1, *channels as i64, 1, 1])?
+                        .f_to_device(device)
                 };
                 Ok(Some((column(mean)?, column(std)?)))
             }
             _ => Ok(None),
         };
         let scales = info.inputs.iter().map(scale).collect::<Result<_>>()?;
-        Ok(Self { info: info.clone(), device, scales })
+        Ok(Self {
+            info: info.clone(),
+            device,
+            scales,
+        })
     }
 
     /// Inputs and labels of a batch, on the device. Bytes of an image become `(x/255 − mean)/std`; other
@@ -77,8 +120,14 @@ impl Tensorizer {
             if let (Values::U8(_), Some((mean, std))) = (buffer.values(), scale) {
                 if tensor.dim() != 4 || tensor.size()[1] != mean.size()[1] {
                     let expected = format!("[batch, {}, height, width]", mean.size()[1]);
-                    let reason = format!("input `{name}`: expected {expected}, found {:?}", tensor.size());
-                    return Err(TrainError::Input { dataset: self.info.name.clone(), reason });
+                    let reason = format!(
+                        "input `{name}`: expected {expected}, found {:?}",
+                        tensor.size()
+                    );
+                    return Err(TrainError::Input {
+                        dataset: self.info.name.clone(),
+                        reason,
+                    });
                 }
                 let unit = tensor.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?;
                 tensor = unit.f_sub(mean)?.f_div(std)?;
@@ -92,10 +141,18 @@ impl Tensorizer {
     fn check_labels(&self, batch: &Batch) -> Result<()> {
         let classes = self.info.classes;
         let fits = |label: &i64| usize::try_from(*label).is_ok_and(|label| label < classes);
-        let Some(at) = batch.labels.iter().position(|label| !fits(label)) else { return Ok(()) };
+        let Some(at) = batch.labels.iter().position(|label| !fits(label)) else {
+            return Ok(());
+        };
         let label = usize::try_from(batch.labels[at]).unwrap_or(usize::MAX);
         let index = batch.indices.get(at).copied().unwrap_or(at);
-        Err(DataError::Label { dataset: self.info.name.clone(), index, label, classes }.into())
+        Err(DataError::Label {
+            dataset: self.info.name.clone(),
+            index,
+            label,
+            classes,
+        }
+        .into())
     }
 }
 
@@ -124,7 +181,14 @@ mod tests {
 
     fn first_batch(dataset: InMemory) -> (DatasetInfo, Batch) {
         let info = dataset.info_owned();
-        let loader = Loader::new(Arc::new(dataset), LoaderOptions { batch_size: 4, ..Default::default() }).unwrap();
+        let loader = Loader::new(
+            Arc::new(dataset),
+            LoaderOptions {
+                batch_size: 4,
+                ..Default::default()
+            },
+        )
+        .unwrap();
         let batch = loader.epoch(0, 0).next().unwrap().unwrap();
         (info, batch)
     }
@@ -135,20 +199,43 @@ mod tests {
         if let InputKind::Image { mean, std, .. } = &mut info.inputs[0].1 {
             (*mean, *std) = (vec![0.5, 0.25], vec![0.5, 0.1]);
         }
-        assert_eq!(input_spec(&info).unwrap(), InputSpec::Image { channels: 2, height: 3, width: 3 });
-        let (inputs, labels) = Tensorizer::new(&info, Device::Cpu).unwrap().tensors(&batch).unwrap();
+        assert_eq!(
+            input_spec(&info).unwrap(),
+            InputSpec::Image {
+                channels: 2,
+                height: 3,
+                width: 3
+            }
+        );
+        let (inputs, labels) = Tensorizer::new(&info, Device::Cpu)
+            .unwrap()
+            .tensors(&batch)
+            .unwrap();
         let image = inputs.get("image").unwrap();
-        assert_eq!((image.size(), image.kind()), (vec![4, 2, 3, 3], Kind::Float));
-        let Values::U8(bytes) = batch.inputs[0].1.values() else { panic!() };
+        assert_eq!(
+            (image.size(), image.kind()),
+            (vec![4, 2, 3, 3], Kind::Float)
+        );
+        let Values::U8(bytes) = batch.inputs[0].1.values() else {
+            panic!()
+        };
         // Example 1, channel 1, row 0, column 2.
         let expected = (f64::from(bytes[18 + 9 + 2]) / 255.0 - 0.25) / 0.1;
         assert!((image.double_value(&[1, 1, 0, 2]) - expected).abs() < 1e-5);
         assert_eq!(Vec::<i64>::try_from(labels).unwrap(), batch.labels);
 
         let (info, batch) = first_batch(InMemory::tokens(6, 9, 5, 2));
-        let (inputs, _) = Tensorizer::new(&info, Device::Cpu).unwrap().tensors(&batch).unwrap();
-        let Values::I64(ids) = batch.inputs[0].1.values() else { panic!() };
-        assert_eq!(Vec::<i64>::try_from(inputs.get("tokens").unwrap().flatten(0, 1)).unwrap(), *ids);
+        let (inputs, _) = Tensorizer::new(&info, Device::Cpu)
+            .unwrap()
+            .tensors(&batch)
+            .unwrap();
+        let Values::I64(ids) = batch.inputs[0].1.values() else {
+            panic!()
+        };
+        assert_eq!(
+            Vec::<i64>::try_from(inputs.get("tokens").unwrap().flatten(0, 1)).unwrap(),
+            *ids
+        );
     }
 
     #[test]
@@ -156,12 +243,26 @@ mod tests {
         let dataset = InMemory::images(6, 1, 3, 3, 2);
         let mut info = dataset.info().clone();
         info.inputs[0].0 = "photo".into();
-        assert!(input_spec(&info).unwrap_err().to_string().contains("`photo`"));
+        assert!(
+            input_spec(&info)
+                .unwrap_err()
+                .to_string()
+                .contains("`photo`")
+        );
         info.inputs.clear();
-        assert!(input_spec(&info).unwrap_err().to_string().contains("expected one input"));
+        assert!(
+            input_spec(&info)
+                .unwrap_err()
+                .to_string()
+                .contains("expected one input")
+        );
         let (info, mut batch) = first_batch(dataset);
         batch.labels[2] = 2;
-        let error = Tensorizer::new(&info, Device::Cpu).unwrap().tensors(&batch).unwrap_err().to_string();
+        let error = Tensorizer::new(&info, Device::Cpu)
+            .unwrap()
+            .tensors(&batch)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("example 2 has label 2"), "{error}");
     }
 }

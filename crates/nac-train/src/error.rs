@@ -50,14 +50,14 @@ pub enum TrainError {
     },
 
     /// A file operation failed.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// What was being done, such as `write`.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system says.
-        source: std::io::Error,
+        /// What the operating system says; part of the text, so not a `source`.
+        cause: std::io::Error,
     },
 
     /// A loss term or a gradient is NaN or infinite.
@@ -154,34 +154,54 @@ pub enum TrainError {
 
     /// From libtorch.
     #[error("libtorch: {0}")]
-    Torch(#[from] TchError),
+    Torch(TchError),
 
     /// From a user's own loss, sink or store.
     #[error(transparent)]
     Custom(Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl From<TchError> for TrainError {
+    fn from(error: TchError) -> Self {
+        Self::Torch(error)
+    }
+}
+
 impl TrainError {
     /// Builds [`TrainError::Setting`].
     pub fn setting(name: &str, value: impl ToString, reason: impl Into<String>) -> Self {
-        Self::Setting { name: name.to_owned(), value: value.to_string(), reason: reason.into() }
+        Self::Setting {
+            name: name.to_owned(),
+            value: value.to_string(),
+            reason: reason.into(),
+        }
     }
 
     /// Builds [`TrainError::Io`] from an operation, a path and a cause.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { action, path: path.to_owned(), source }
+        move |cause| Self::Io {
+            action,
+            path: path.to_owned(),
+            cause,
+        }
     }
 }
 
 fn hint(previous: Option<&Path>) -> String {
     previous.map_or_else(String::new, |path| {
-        format!(". The one before it is {}; move the damaged file away to go on from there", path.display())
+        format!(
+            ". The one before it is {}; move the damaged file away to go on from there",
+            path.display()
+        )
     })
 }
 
 fn resume_hint(folder: Option<&Path>) -> String {
     folder.map_or_else(String::new, |folder| {
-        format!(". Resume with: nac train --resume --out {}", folder.display())
+        format!(
+            ". Resume with: nac train --resume --out {}",
+            folder.display()
+        )
     })
 }
 
@@ -192,7 +212,10 @@ mod tests {
     #[test]
     fn errors_can_cross_threads_and_say_how_to_go_on() {
         fn check<T: Send + Sync + 'static>(_: &T) {}
-        let error = TrainError::Interrupted { step: 7, folder: Some("runs/x".into()) };
+        let error = TrainError::Interrupted {
+            step: 7,
+            folder: Some("runs/x".into()),
+        };
         check(&error);
         assert!(error.to_string().contains("--resume --out runs/x"));
         let error = TrainError::Checkpoint {

@@ -14,24 +14,33 @@ const UNFINISHED: &str = ".unfinished-";
 /// # Errors
 /// The folder cannot be written, or the disk is full; the old file stays.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(UNFINISHED);
     #[cfg(unix)]
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
     #[cfg(unix)]
     builder.permissions(permissions);
-    let mut file = builder.tempfile_in(folder).map_err(TrainError::io("create a file in", folder))?;
+    let mut file = builder
+        .tempfile_in(folder)
+        .map_err(TrainError::io("create a file in", folder))?;
     write_synced(file.as_file_mut(), bytes, path)?;
-    file.persist(path).map_err(|error| TrainError::io("write", path)(error.error))?;
+    file.persist(path)
+        .map_err(|error| TrainError::io("write", path)(error.error))?;
     if cfg!(unix) {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(TrainError::io("write", folder))?;
+        File::open(folder)
+            .and_then(|f| f.sync_all())
+            .map_err(TrainError::io("write", folder))?;
     }
     Ok(())
 }
 
 fn write_synced(file: &mut File, bytes: &[u8], path: &Path) -> Result<()> {
-    file.write_all(bytes).map_err(TrainError::io("write", path))?;
+    file.write_all(bytes)
+        .map_err(TrainError::io("write", path))?;
     file.sync_all().map_err(TrainError::io("write", path))
 }
 
@@ -68,14 +77,27 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_and_a_folder_that_is_none_are_named() {
-        let mut full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let error = write_synced(&mut full, b"x", Path::new("run/last")).unwrap_err().to_string();
-        assert!(error.contains("cannot write run/last: No space left"), "{error}");
+        let mut full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let error = write_synced(&mut full, b"x", Path::new("run/last"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("cannot write run/last: No space left"),
+            "{error}"
+        );
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "kept").unwrap();
-        let error = write_atomically(&file.join("x"), b"").unwrap_err().to_string();
-        assert!(error.contains("cannot create a file in") && error.contains("Not a directory"), "{error}");
+        let error = write_atomically(&file.join("x"), b"")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("cannot create a file in") && error.contains("Not a directory"),
+            "{error}"
+        );
         assert_eq!(fs::read(&file).unwrap(), b"kept");
     }
 }

@@ -30,7 +30,10 @@ impl MetricsSink for MemoryMetrics {
 
 /// Keeps checkpoints in memory, as the bytes of their files; clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryCheckpoints(Rc<RefCell<Vec<(u64, Vec<u8>)>>>);
+pub struct MemoryCheckpoints(Rc<RefCell<Vec<File>>>);
+
+/// Step and bytes of one checkpoint.
+type File = (u64, Vec<u8>);
 
 impl MemoryCheckpoints {
     /// Steps of all checkpoints, in order of saving.
@@ -41,18 +44,24 @@ impl MemoryCheckpoints {
 
 impl CheckpointStore for MemoryCheckpoints {
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        self.0.borrow_mut().push((checkpoint.state.step, checkpoint.to_bytes()?));
+        self.0
+            .borrow_mut()
+            .push((checkpoint.state.step, checkpoint.to_bytes()?));
         Ok(())
     }
 
     fn last(&self) -> Result<Option<Checkpoint>> {
         let kept = self.0.borrow();
-        let read = |(_, bytes): &(u64, Vec<u8>)| Checkpoint::from_bytes("memory", bytes).map_err(TrainError::State);
+        let read =
+            |(_, bytes): &File| Checkpoint::from_bytes("memory", bytes).map_err(TrainError::State);
         kept.last().map(read).transpose()
     }
 
     fn place(&self) -> Option<String> {
-        self.0.borrow().last().map(|(step, _)| format!("memory, step {step}"))
+        self.0
+            .borrow()
+            .last()
+            .map(|(step, _)| format!("memory, step {step}"))
     }
 }
 
@@ -67,7 +76,11 @@ pub struct ConstantLoss {
 impl ConstantLoss {
     /// The value `value` in every step.
     pub fn new(name: impl Into<String>, value: f64) -> Self {
-        Self { name: name.into(), value, from_step: 0 }
+        Self {
+            name: name.into(),
+            value,
+            from_step: 0,
+        }
     }
 
     /// The value only from `step` (counted from 0) on.
@@ -84,7 +97,15 @@ impl LossTerm for ConstantLoss {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
-        let value = if context.step < self.from_step { 0.0 } else { self.value };
-        Ok(Tensor::f_full([] as [i64; 0], value, (Kind::Float, context.logits.device()))?)
+        let value = if context.step < self.from_step {
+            0.0
+        } else {
+            self.value
+        };
+        Ok(Tensor::f_full(
+            [] as [i64; 0],
+            value,
+            (Kind::Float, context.logits.device()),
+        )?)
     }
 }

@@ -1,7 +1,8 @@
 //! Reading recordings of the reference implementation and comparing with them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use nac_modules::context::RecordedNoise;
 use nac_modules::params::{ParamStore, TensorFile};
@@ -24,7 +25,33 @@ pub(crate) struct Recording {
 impl Recording {
     /// Reads the recording `name` that lies beside the tests.
     pub(crate) fn open(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+        Self::read(
+            &PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings"),
+            name,
+        )
+    }
+
+    /// Reads a recording of the full set in the folder `NAC_GOLDENS_DIR`; without it, says what is skipped.
+    pub(crate) fn open_from_full_set(name: &str) -> Option<Self> {
+        if let Some(folder) = std::env::var_os("NAC_GOLDENS_DIR").filter(|value| !value.is_empty())
+        {
+            return Some(Self::read(&PathBuf::from(folder), name));
+        }
+        let line = format!(
+            "SKIPPED: comparison with {name} (set NAC_GOLDENS_DIR to the full set of recordings)"
+        );
+        eprintln!("{line}");
+        if let Some(log) = std::env::var_os("NAC_SKIP_LOG") {
+            let file = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(log);
+            writeln!(file.unwrap(), "{line}").unwrap();
+        }
+        None
+    }
+
+    fn read(folder: &Path, name: &str) -> Self {
         let tensors = TensorFile::read(&folder.join(format!("{name}.safetensors")))
             .unwrap()
             .tensors;

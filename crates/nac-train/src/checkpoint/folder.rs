@@ -24,7 +24,10 @@ impl FolderStore {
     pub fn open(folder: &Path, keep: usize) -> Result<Self> {
         fs::create_dir_all(folder).map_err(TrainError::io("make the folder", folder))?;
         storage::remove_unfinished(folder)?;
-        Ok(Self { folder: folder.to_owned(), keep: keep.max(1) })
+        Ok(Self {
+            folder: folder.to_owned(),
+            keep: keep.max(1),
+        })
     }
 
     /// Checkpoints of a folder by step, oldest first; nothing is made or removed.
@@ -49,22 +52,36 @@ impl FolderStore {
     /// [`TrainError::Checkpoint`] if the file is damaged, naming it and the one before it.
     pub fn read_last(folder: &Path) -> Result<Option<Checkpoint>> {
         let files = Self::list(folder)?;
-        let Some((path, earlier)) = files.split_last() else { return Ok(None) };
+        let Some((path, earlier)) = files.split_last() else {
+            return Ok(None);
+        };
         let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
-        let checkpoint = Checkpoint::from_bytes(&path.display().to_string(), &bytes).map_err(|reason| {
-            TrainError::Checkpoint { path: path.clone(), reason, previous: earlier.last().cloned() }
-        })?;
+        let checkpoint =
+            Checkpoint::from_bytes(&path.display().to_string(), &bytes).map_err(|reason| {
+                TrainError::Checkpoint {
+                    path: path.clone(),
+                    reason,
+                    previous: earlier.last().cloned(),
+                }
+            })?;
         Ok(Some(checkpoint))
     }
 }
 
 fn step_of(path: &Path) -> Option<u64> {
-    path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
+    path.file_name()?
+        .to_str()?
+        .strip_prefix("step-")?
+        .strip_suffix(".safetensors")?
+        .parse()
+        .ok()
 }
 
 impl CheckpointStore for FolderStore {
     fn save(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let path = self.folder.join(format!("step-{:08}.safetensors", checkpoint.state.step));
+        let path = self
+            .folder
+            .join(format!("step-{:08}.safetensors", checkpoint.state.step));
         storage::write_atomically(&path, &checkpoint.to_bytes()?)?;
         let files = Self::list(&self.folder)?;
         for old in files.iter().rev().skip(self.keep) {
@@ -91,9 +108,15 @@ mod tests {
         let mut checkpoint = Checkpoint::default();
         checkpoint.state.step = step;
         checkpoint.state.wall_seconds = 0.1 + 0.2;
-        checkpoint.model.insert("a.b".into(), Tensor::from_slice(&[step as f32]));
-        checkpoint.optimizer.insert("m.a.b".into(), Tensor::from_slice(&[1.0_f32]));
-        checkpoint.losses.insert("graph_prior.x".into(), Tensor::from_slice(&[1_i64]));
+        checkpoint
+            .model
+            .insert("a.b".into(), Tensor::from_slice(&[step as f32]));
+        checkpoint
+            .optimizer
+            .insert("m.a.b".into(), Tensor::from_slice(&[1.0_f32]));
+        checkpoint
+            .losses
+            .insert("graph_prior.x".into(), Tensor::from_slice(&[1_i64]));
         checkpoint
     }
 
@@ -106,7 +129,10 @@ mod tests {
             store.save(&checkpoint(step)).unwrap();
         }
         let files = FolderStore::list(&store.folder).unwrap();
-        assert_eq!(files.iter().map(|f| step_of(f)).collect::<Vec<_>>(), [Some(10), Some(100_000_000_000)]);
+        assert_eq!(
+            files.iter().map(|f| step_of(f)).collect::<Vec<_>>(),
+            [Some(10), Some(100_000_000_000)]
+        );
         let (last, expected) = (store.last().unwrap().unwrap(), checkpoint(100_000_000_000));
         assert_eq!(last.state, expected.state);
         assert_eq!(last.model, expected.model);
@@ -122,23 +148,47 @@ mod tests {
         store.save(&checkpoint(2)).unwrap();
         let path = folder.path().join("step-00000002.safetensors");
         let whole = fs::read(&path).unwrap();
-        for damaged in [&whole[..whole.len() - 3], &whole[..5], &[], b"{\"not\": \"a checkpoint\"}"] {
+        for damaged in [
+            &whole[..whole.len() - 3],
+            &whole[..5],
+            &[],
+            b"{\"not\": \"a checkpoint\"}",
+        ] {
             fs::write(&path, damaged).unwrap();
             let error = store.last().unwrap_err().to_string();
-            assert!(error.contains("step-00000002.safetensors: damaged"), "{error}");
-            assert!(error.contains("The one before it is") && error.contains("step-00000001"), "{error}");
+            assert!(
+                error.contains("step-00000002.safetensors: damaged"),
+                "{error}"
+            );
+            assert!(
+                error.contains("The one before it is") && error.contains("step-00000001"),
+                "{error}"
+            );
         }
         let mut foreign = nac_modules::params::TensorFile::default();
-        foreign.tensors.insert("a".into(), Tensor::from_slice(&[1.0_f32]));
+        foreign
+            .tensors
+            .insert("a".into(), Tensor::from_slice(&[1.0_f32]));
         fs::write(&path, foreign.to_bytes().unwrap()).unwrap();
-        assert!(store.last().unwrap_err().to_string().contains("no `nac` metadata"));
+        assert!(
+            store
+                .last()
+                .unwrap_err()
+                .to_string()
+                .contains("no `nac` metadata")
+        );
     }
 
     #[test]
     fn a_folder_below_a_file_cannot_be_made() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("file"), "kept").unwrap();
-        let error = FolderStore::open(&folder.path().join("file/checkpoints"), 1).unwrap_err().to_string();
-        assert!(error.contains("cannot make the folder") && error.contains("file/checkpoints"), "{error}");
+        let error = FolderStore::open(&folder.path().join("file/checkpoints"), 1)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("cannot make the folder") && error.contains("file/checkpoints"),
+            "{error}"
+        );
     }
 }

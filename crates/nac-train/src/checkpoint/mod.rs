@@ -44,10 +44,19 @@ impl Checkpoint {
     /// A tensor has an element type that safetensors lacks.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut file = TensorFile::default();
-        for (prefix, tensors) in [(MODEL, &self.model), (OPTIMIZER, &self.optimizer), (LOSS, &self.losses)] {
-            file.tensors.extend(tensors.iter().map(|(name, t)| (format!("{prefix}{name}"), t.shallow_clone())));
+        for (prefix, tensors) in [
+            (MODEL, &self.model),
+            (OPTIMIZER, &self.optimizer),
+            (LOSS, &self.losses),
+        ] {
+            file.tensors.extend(
+                tensors
+                    .iter()
+                    .map(|(name, t)| (format!("{prefix}{name}"), t.shallow_clone())),
+            );
         }
-        let state = serde_json::to_string(&self.state).map_err(|e| crate::TrainError::State(e.to_string()))?;
+        let state = serde_json::to_string(&self.state)
+            .map_err(|e| crate::TrainError::State(e.to_string()))?;
         file.metadata.insert(METADATA.into(), state);
         Ok(file.to_bytes()?)
     }
@@ -57,17 +66,27 @@ impl Checkpoint {
     /// # Errors
     /// A description of what is wrong with the bytes.
     pub fn from_bytes(source: &str, bytes: &[u8]) -> std::result::Result<Self, String> {
-        let file = TensorFile::from_bytes(bytes).map_err(|e| format!("damaged or not a checkpoint: {e}"))?;
-        let state = file.metadata.get(METADATA).ok_or("not a checkpoint of a training run: no `nac` metadata")?;
+        let file = TensorFile::from_bytes(bytes)
+            .map_err(|e| format!("damaged or not a checkpoint: {e}"))?;
+        let state = file
+            .metadata
+            .get(METADATA)
+            .ok_or("not a checkpoint of a training run: no `nac` metadata")?;
         let state = serde_json::from_str(state).map_err(|e| format!("`nac` metadata: {e}"))?;
-        let mut checkpoint = Self { source: source.to_owned(), state, ..Self::default() };
+        let mut checkpoint = Self {
+            source: source.to_owned(),
+            state,
+            ..Self::default()
+        };
         for (name, tensor) in file.tensors {
             let parts = [
                 (MODEL, &mut checkpoint.model),
                 (OPTIMIZER, &mut checkpoint.optimizer),
                 (LOSS, &mut checkpoint.losses),
             ];
-            let part = parts.into_iter().find_map(|(prefix, map)| Some((name.strip_prefix(prefix)?, map)));
+            let part = parts
+                .into_iter()
+                .find_map(|(prefix, map)| Some((name.strip_prefix(prefix)?, map)));
             let (name, map) = part.ok_or_else(|| format!("unexpected tensor `{name}`"))?;
             map.insert(name.to_owned(), tensor);
         }

@@ -3,6 +3,8 @@
 
 use std::ops::Deref;
 
+use nac_modules::model::ModelKind;
+
 use super::RunConfig;
 use crate::error::{Result, TrainError};
 
@@ -26,17 +28,48 @@ impl RunConfig {
     pub fn check(&self) -> Result<ValidConfig> {
         check_name(&self.name)?;
         let writable = i64::try_from(self.seed).is_ok();
-        require("seed", self.seed, writable, "must be below 2^63, the greatest whole number of TOML")?;
+        require(
+            "seed",
+            self.seed,
+            writable,
+            "must be below 2^63, the greatest whole number of TOML",
+        )?;
         self.check_training()?;
         self.check_optimizer()?;
         let smoothing = self.loss.label_smoothing;
-        require("loss.label_smoothing", smoothing, (0.0..1.0).contains(&smoothing), "must lie in [0, 1)")?;
+        require(
+            "loss.label_smoothing",
+            smoothing,
+            (0.0..1.0).contains(&smoothing),
+            "must lie in [0, 1)",
+        )?;
         if let Some(prior) = &self.loss.graph_prior {
             let weight = prior.weight;
             let fits = weight.is_finite() && weight >= 0.0;
-            require("loss.graph_prior.weight", weight, fits, "must not be negative")?;
+            require(
+                "loss.graph_prior.weight",
+                weight,
+                fits,
+                "must not be negative",
+            )?;
             let every = prior.refresh_every;
-            require("loss.graph_prior.refresh_every", every, every > 0, "must be at least 1")?;
+            require(
+                "loss.graph_prior.refresh_every",
+                every,
+                every > 0,
+                "must be at least 1",
+            )?;
+            let modules = self.model.circuit.modules;
+            if let (ModelKind::Nac, Err(error)) =
+                (self.model.kind, prior.prior.link_probabilities(modules))
+            {
+                let value = format!("{} for {modules} modules", prior.prior.build().name());
+                return Err(TrainError::setting(
+                    "loss.graph_prior.prior",
+                    value,
+                    error.to_string(),
+                ));
+            }
         }
         Ok(ValidConfig(self.clone()))
     }
@@ -44,18 +77,30 @@ impl RunConfig {
     fn check_training(&self) -> Result<()> {
         let training = &self.training;
         if let (Some(steps), Some(_)) = (training.steps, training.epochs) {
-            return Err(TrainError::setting("training.steps", steps, "give either steps or epochs, not both"));
+            return Err(TrainError::setting(
+                "training.steps",
+                steps,
+                "give either steps or epochs, not both",
+            ));
         }
         let at_least_one = [
             ("training.steps", training.steps.unwrap_or(1)),
             ("training.epochs", training.epochs.unwrap_or(1)),
             ("training.batch_size", training.batch_size as u64),
             ("training.eval_batch_size", training.eval_batch_size as u64),
-            ("training.keep_checkpoints", training.keep_checkpoints as u64),
+            (
+                "training.keep_checkpoints",
+                training.keep_checkpoints as u64,
+            ),
             ("training.log_every", training.log_every),
-            ("training.validation_examples", training.validation_examples as u64),
+            (
+                "training.validation_examples",
+                training.validation_examples as u64,
+            ),
         ];
-        at_least_one.into_iter().try_for_each(|(name, value)| require(name, value, value > 0, "must be at least 1"))
+        at_least_one
+            .into_iter()
+            .try_for_each(|(name, value)| require(name, value, value > 0, "must be at least 1"))
     }
 
     fn check_optimizer(&self) -> Result<()> {
@@ -66,17 +111,39 @@ impl RunConfig {
             ("optimizer.clip_norm", optimizer.clip_norm.unwrap_or(1.0)),
         ];
         for (name, value) in positive {
-            require(name, value, value.is_finite() && value > 0.0, "must be a positive number")?;
+            require(
+                name,
+                value,
+                value.is_finite() && value > 0.0,
+                "must be a positive number",
+            )?;
         }
         for beta in optimizer.betas {
-            require("optimizer.betas", beta, (0.0..1.0).contains(&beta), "must lie in [0, 1)")?;
+            require(
+                "optimizer.betas",
+                beta,
+                (0.0..1.0).contains(&beta),
+                "must lie in [0, 1)",
+            )?;
         }
         let decay = optimizer.weight_decay;
-        require("optimizer.weight_decay", decay, decay.is_finite() && decay >= 0.0, "must not be negative")?;
-        for (name, value) in [("optimizer.min_lr", optimizer.min_lr), ("optimizer.warmup_from", optimizer.warmup_from)]
-        {
+        require(
+            "optimizer.weight_decay",
+            decay,
+            decay.is_finite() && decay >= 0.0,
+            "must not be negative",
+        )?;
+        for (name, value) in [
+            ("optimizer.min_lr", optimizer.min_lr),
+            ("optimizer.warmup_from", optimizer.warmup_from),
+        ] {
             let fits = (0.0..=optimizer.learning_rate).contains(&value);
-            require(name, value, fits, "must lie between 0 and optimizer.learning_rate")?;
+            require(
+                name,
+                value,
+                fits,
+                "must lie between 0 and optimizer.learning_rate",
+            )?;
         }
         Ok(())
     }
@@ -86,31 +153,57 @@ impl RunConfig {
 fn check_name(name: &str) -> Result<()> {
     let fits = !name.is_empty()
         && !name.starts_with('.')
-        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' '));
-    require("name", format!("{name:?}"), fits, "must be letters, digits, '-', '_' or '.', and not start with '.'")
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' '));
+    require(
+        "name",
+        format!("{name:?}"),
+        fits,
+        "must be letters, digits, '-', '_' or '.', and not start with '.'",
+    )
 }
 
 fn require(name: &str, value: impl ToString, fits: bool, reason: &str) -> Result<()> {
-    if fits { Ok(()) } else { Err(TrainError::setting(name, value, reason)) }
+    if fits {
+        Ok(())
+    } else {
+        Err(TrainError::setting(name, value, reason))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::GraphPriorConfig;
 
     #[test]
     fn settings_out_of_range_are_named() {
         RunConfig::default().check().unwrap();
         type Change = fn(&mut RunConfig);
-        let cases: [(&str, Change); 12] = [
+        let cases: [(&str, Change); 14] = [
+            ("seed", |c| c.seed = u64::MAX),
+            ("loss.graph_prior.prior", |c| {
+                let prior = nac_core::PriorConfig::from_name("planted-partition").unwrap();
+                (c.model.circuit.modules, c.loss.graph_prior) =
+                    (8, Some(GraphPriorConfig::new(prior)));
+            }),
             ("name", |c| c.name = "../up".into()),
-            ("training.steps", |c| (c.training.steps, c.training.epochs) = (Some(1), Some(1))),
+            ("training.steps", |c| {
+                (c.training.steps, c.training.epochs) = (Some(1), Some(1))
+            }),
             ("training.epochs", |c| c.training.epochs = Some(0)),
             ("training.batch_size", |c| c.training.batch_size = 0),
-            ("training.keep_checkpoints", |c| c.training.keep_checkpoints = 0),
-            ("optimizer.learning_rate", |c| c.optimizer.learning_rate = f64::NAN),
+            ("training.keep_checkpoints", |c| {
+                c.training.keep_checkpoints = 0
+            }),
+            ("optimizer.learning_rate", |c| {
+                c.optimizer.learning_rate = f64::NAN
+            }),
             ("optimizer.betas", |c| c.optimizer.betas[1] = 1.0),
-            ("optimizer.weight_decay", |c| c.optimizer.weight_decay = -0.1),
+            ("optimizer.weight_decay", |c| {
+                c.optimizer.weight_decay = -0.1
+            }),
             ("optimizer.min_lr", |c| c.optimizer.min_lr = 1.0),
             ("optimizer.warmup_from", |c| c.optimizer.warmup_from = -1.0),
             ("optimizer.clip_norm", |c| c.optimizer.clip_norm = Some(0.0)),

@@ -32,7 +32,11 @@ pub struct GraphPriorConfig {
 impl GraphPriorConfig {
     /// A prior with the default weight.
     pub fn new(prior: PriorConfig) -> Self {
-        Self { prior, weight: default_weight(), refresh_every: default_refresh() }
+        Self {
+            prior,
+            weight: default_weight(),
+            refresh_every: default_refresh(),
+        }
     }
 }
 

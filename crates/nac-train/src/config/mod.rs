@@ -85,7 +85,9 @@ mod tests {
         let keys = |text: &str| {
             let mut keys = Vec::new();
             load::flatten("", &toml::from_str::<toml::Table>(text).unwrap(), &mut keys);
-            keys.into_iter().map(|(key, _)| key).collect::<std::collections::BTreeSet<_>>()
+            keys.into_iter()
+                .map(|(key, _)| key)
+                .collect::<std::collections::BTreeSet<_>>()
         };
         let (documented, all) = (keys(DEFAULTS), keys(&to_toml(&RunConfig::default())));
         let missing: Vec<_> = all.difference(&documented).collect();

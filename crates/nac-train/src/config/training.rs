@@ -54,6 +54,10 @@ impl TrainingConfig {
 
     /// Optimizer steps, for an epoch of `batches` batches.
     pub fn total_steps(&self, batches: u64) -> u64 {
-        self.steps.unwrap_or_else(|| self.epochs.unwrap_or(Self::DEFAULT_EPOCHS).saturating_mul(batches))
+        self.steps.unwrap_or_else(|| {
+            self.epochs
+                .unwrap_or(Self::DEFAULT_EPOCHS)
+                .saturating_mul(batches)
+        })
     }
 }

@@ -25,7 +25,13 @@ impl LossTerm for CrossEntropy {
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
         let (logits, labels) = (context.logits, context.labels);
-        Ok(logits.f_cross_entropy_loss::<Tensor>(labels, None, Reduction::Mean, -100, self.label_smoothing)?)
+        Ok(logits.f_cross_entropy_loss::<Tensor>(
+            labels,
+            None,
+            Reduction::Mean,
+            -100,
+            self.label_smoothing,
+        )?)
     }
 }
 
@@ -48,11 +54,23 @@ mod tests {
                 expected -= target * (x - sum.ln()) / 2.0;
             }
         }
-        let model = LinearModel::new(ParamStore::new(Device::Cpu, Kind::Float, 0), "x", 1, 3).unwrap();
+        let model =
+            LinearModel::new(ParamStore::new(Device::Cpu, Kind::Float, 0), "x", 1, 3).unwrap();
         let logits = Tensor::from_slice2(&rows);
         let labels = Tensor::from_slice(&[2_i64, 0]);
-        let context = LossContext { logits: &logits, labels: &labels, model: &model, step: 0 };
-        let found = CrossEntropy::new(smoothing).compute(&context).unwrap().double_value(&[]);
-        assert!((found - expected).abs() < 1e-12, "{found}, expected {expected}");
+        let context = LossContext {
+            logits: &logits,
+            labels: &labels,
+            model: &model,
+            step: 0,
+        };
+        let found = CrossEntropy::new(smoothing)
+            .compute(&context)
+            .unwrap()
+            .double_value(&[]);
+        assert!(
+            (found - expected).abs() < 1e-12,
+            "{found}, expected {expected}"
+        );
     }
 }

@@ -37,14 +37,22 @@ struct Target {
 impl GraphPriorLoss {
     /// A term with `weight`, matched anew every `refresh_every` steps (at least 1).
     pub fn new(prior: Box<dyn GraphPrior>, weight: f64, refresh_every: u64) -> Self {
-        Self { prior, weight, refresh_every: refresh_every.max(1), graphs: BTreeMap::new() }
+        Self {
+            prior,
+            weight,
+            refresh_every: refresh_every.max(1),
+            graphs: BTreeMap::new(),
+        }
     }
 
     fn graphon(&self, modules: usize) -> Result<Tensor> {
         let graphon = self.prior.link_probabilities(modules)?;
         if graphon.dim() != (modules, modules) {
             let found = graphon.dim();
-            return Err(failed(format!("prior `{}` gave {found:?} for {modules} modules", self.prior.name())));
+            return Err(failed(format!(
+                "prior `{}` gave {found:?} for {modules} modules",
+                self.prior.name()
+            )));
         }
         let values: Vec<f64> = graphon.iter().copied().collect();
         Ok(Tensor::f_from_slice(&values)?.f_view([modules as i64, modules as i64])?)
@@ -52,9 +60,14 @@ impl GraphPriorLoss {
 
     fn term(&mut self, name: &str, links: &Tensor, step: u64) -> Result<Tensor> {
         let modules = usize::try_from(links.size()[0]).unwrap_or(0);
-        let known = self.graphs.get(name).map(|t| (t.graphon.shallow_clone(), t.matching.shallow_clone()));
+        let known = self
+            .graphs
+            .get(name)
+            .map(|t| (t.graphon.shallow_clone(), t.matching.shallow_clone()));
         let (graphon, matching) = match known {
-            Some((graphon, matching)) if !step.is_multiple_of(self.refresh_every) => (graphon, matching),
+            Some((graphon, matching)) if !step.is_multiple_of(self.refresh_every) => {
+                (graphon, matching)
+            }
             Some((graphon, _)) => {
                 let matching = match_modules(&graphon, links)?;
                 (graphon, matching)
@@ -67,8 +80,11 @@ impl GraphPriorLoss {
         };
         let index = matching.f_to_device(links.device())?;
         let permuted = links.f_index_select(0, &index)?.f_index_select(1, &index)?;
-        let target = graphon.f_to_device(links.device())?.f_to_kind(links.kind())?;
-        self.graphs.insert(name.to_owned(), Target { graphon, matching });
+        let target = graphon
+            .f_to_device(links.device())?
+            .f_to_kind(links.kind())?;
+        self.graphs
+            .insert(name.to_owned(), Target { graphon, matching });
         Ok(permuted.f_sub(&target)?.f_square()?.f_mean(None::<Kind>)?)
     }
 }
@@ -95,7 +111,10 @@ impl LossTerm for GraphPriorLoss {
     }
 
     fn state(&self) -> BTreeMap<String, Tensor> {
-        self.graphs.iter().map(|(name, target)| (name.clone(), target.matching.copy())).collect()
+        self.graphs
+            .iter()
+            .map(|(name, target)| (name.clone(), target.matching.copy()))
+            .collect()
     }
 
     fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
@@ -103,9 +122,16 @@ impl LossTerm for GraphPriorLoss {
             let found = matching.size();
             let modules = match found.as_slice() {
                 [modules] if is_permutation(matching) => usize::try_from(*modules).unwrap_or(0),
-                _ => return Err(TrainError::State(format!("{NAME}: {name} is not a permutation, {found:?}"))),
+                _ => {
+                    return Err(TrainError::State(format!(
+                        "{NAME}: {name} is not a permutation, {found:?}"
+                    )));
+                }
             };
-            let target = Target { graphon: self.graphon(modules)?, matching: matching.copy() };
+            let target = Target {
+                graphon: self.graphon(modules)?,
+                matching: matching.copy(),
+            };
             self.graphs.insert(name.clone(), target);
         }
         Ok(())
@@ -119,17 +145,30 @@ fn is_permutation(matching: &Tensor) -> bool {
 }
 
 fn failed(reason: String) -> TrainError {
-    TrainError::Loss { name: NAME.into(), reason }
+    TrainError::Loss {
+        name: NAME.into(),
+        reason,
+    }
 }
 
 /// Module for each node of the graphon, `[modules]`, by the Hungarian method.
 fn match_modules(graphon: &Tensor, links: &Tensor) -> Result<Tensor> {
-    let links = links.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Double)?;
+    let links = links
+        .f_detach()?
+        .f_to_device(Device::Cpu)?
+        .f_to_kind(Kind::Double)?;
     // mean_k (G[t,k] − P[i,k])², multiplied out.
-    let squares = |x: &Tensor| x.f_square().and_then(|x| x.f_mean_dim(Some([1_i64].as_slice()), true, None::<Kind>));
+    let squares = |x: &Tensor| {
+        x.f_square()
+            .and_then(|x| x.f_mean_dim(Some([1_i64].as_slice()), true, None::<Kind>))
+    };
     let n = graphon.size()[0];
-    let cross = graphon.f_matmul(&links.f_transpose(0, 1)?)?.f_mul_scalar(-2.0 / n as f64)?;
-    let cost = squares(graphon)?.f_add(&squares(&links)?.f_transpose(0, 1)?)?.f_add(&cross)?;
+    let cross = graphon
+        .f_matmul(&links.f_transpose(0, 1)?)?
+        .f_mul_scalar(-2.0 / n as f64)?;
+    let cost = squares(graphon)?
+        .f_add(&squares(&links)?.f_transpose(0, 1)?)?
+        .f_add(&cross)?;
     let values = Vec::<f64>::try_from(cost.f_contiguous()?.f_view([-1_i64])?)?;
     if values.iter().any(|value| !value.is_finite()) {
         return Err(failed("link probabilities are not numbers".into()));

@@ -27,7 +27,9 @@ pub struct LossContext<'a> {
 
 impl std::fmt::Debug for LossContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LossContext").field("step", &self.step).finish_non_exhaustive()
+        f.debug_struct("LossContext")
+            .field("step", &self.step)
+            .finish_non_exhaustive()
     }
 }
 

@@ -26,17 +26,27 @@ impl JsonLines {
     /// The file cannot be opened, read or written.
     pub fn open(path: &Path) -> Result<Self> {
         let mut options = OpenOptions::new();
-        let mut file =
-            options.create(true).read(true).append(true).open(path).map_err(TrainError::io("open", path))?;
+        let mut file = options
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)
+            .map_err(TrainError::io("open", path))?;
         if file.metadata().map_err(TrainError::io("read", path))?.len() > 0 {
             let mut last = [0_u8];
-            file.seek(SeekFrom::End(-1)).map_err(TrainError::io("read", path))?;
-            file.read_exact(&mut last).map_err(TrainError::io("read", path))?;
+            file.seek(SeekFrom::End(-1))
+                .map_err(TrainError::io("read", path))?;
+            file.read_exact(&mut last)
+                .map_err(TrainError::io("read", path))?;
             if last != *b"\n" {
-                file.write_all(b"\n").map_err(TrainError::io("write", path))?;
+                file.write_all(b"\n")
+                    .map_err(TrainError::io("write", path))?;
             }
         }
-        Ok(Self { path: path.to_owned(), file })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
     }
 }
 
@@ -50,7 +60,9 @@ impl MetricsSink for JsonLines {
         }
         let line = format!("{}\n", Value::Object(object));
         // One write, so that a kill leaves at most one unfinished line, the last.
-        self.file.write_all(line.as_bytes()).map_err(TrainError::io("write", &self.path))
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(TrainError::io("write", &self.path))
     }
 }
 
@@ -59,17 +71,27 @@ mod tests {
     use super::*;
 
     fn event(step: u64, loss: f64) -> Event {
-        Event { kind: "train", step, values: vec![("loss".into(), loss)] }
+        Event {
+            kind: "train",
+            step,
+            values: vec![("loss".into(), loss)],
+        }
     }
 
     #[test]
     fn lines_are_json_and_survive_an_unfinished_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
-        JsonLines::open(&path).unwrap().record(&event(1, 0.5)).unwrap();
+        JsonLines::open(&path)
+            .unwrap()
+            .record(&event(1, 0.5))
+            .unwrap();
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"{\"event\":\"tr").unwrap();
-        JsonLines::open(&path).unwrap().record(&event(2, f64::NAN)).unwrap();
+        JsonLines::open(&path)
+            .unwrap()
+            .record(&event(2, f64::NAN))
+            .unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], r#"{"event":"train","step":1,"loss":0.5}"#);
@@ -82,7 +104,16 @@ mod tests {
     fn a_full_disk_is_an_error_that_names_the_file() {
         let path = Path::new("/dev/full");
         let file = OpenOptions::new().write(true).open(path).unwrap();
-        let error = JsonLines { path: path.into(), file }.record(&event(1, 0.5)).unwrap_err().to_string();
-        assert!(error.contains("cannot write /dev/full: No space left"), "{error}");
+        let error = JsonLines {
+            path: path.into(),
+            file,
+        }
+        .record(&event(1, 0.5))
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.contains("cannot write /dev/full: No space left"),
+            "{error}"
+        );
     }
 }

@@ -61,10 +61,19 @@ mod tests {
     #[test]
     fn a_tee_gives_every_sink_every_event() {
         let (a, b) = (MemoryMetrics::default(), MemoryMetrics::default());
-        let mut tee = Tee::new(vec![Box::new(a.clone()), Box::new(b.clone()), Box::new(NoMetrics)]);
-        let event = Event { kind: "train", step: 1, values: vec![("loss".into(), 0.5)] };
+        let mut tee = Tee::new(vec![
+            Box::new(a.clone()),
+            Box::new(b.clone()),
+            Box::new(NoMetrics),
+        ]);
+        let event = Event {
+            kind: "train",
+            step: 1,
+            values: vec![("loss".into(), 0.5)],
+        };
         tee.record(&event).unwrap();
-        assert_eq!(a.events(), [event.clone()]);
-        assert_eq!(b.events(), [event]);
+        let expected = [event];
+        assert_eq!(a.events(), expected);
+        assert_eq!(b.events(), expected);
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use nac_modules::params::ParamStore;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::decays;
 use crate::config::OptimizerConfig;
@@ -41,7 +41,10 @@ impl AdamW {
             steps: 0,
             decays: decays(name, parameter),
         };
-        Self { config: config.clone(), slots: store.parameters().map(slot).collect() }
+        Self {
+            config: config.clone(),
+            slots: store.parameters().map(slot).collect(),
+        }
     }
 
     /// The parameters, in the order in which [`step`](Self::step) takes gradients.
@@ -56,11 +59,18 @@ impl AdamW {
     pub fn step(&mut self, gradients: &[Tensor], learning_rate: f64) -> Result<()> {
         if gradients.len() != self.slots.len() {
             let (found, expected) = (gradients.len(), self.slots.len());
-            return Err(TrainError::State(format!("{found} gradients for {expected} parameters")));
+            return Err(TrainError::State(format!(
+                "{found} gradients for {expected} parameters"
+            )));
         }
         let config = &self.config;
         tch::no_grad(|| {
-            for (slot, gradient) in self.slots.iter_mut().zip(gradients).filter(|(_, g)| g.defined()) {
+            for (slot, gradient) in self
+                .slots
+                .iter_mut()
+                .zip(gradients)
+                .filter(|(_, g)| g.defined())
+            {
                 slot.update(gradient, learning_rate, config)?;
             }
             Ok(())
@@ -80,7 +90,10 @@ impl AdamW {
                 state.insert(format!("{key}.{}", slot.name), copy);
             }
             let steps = i64::try_from(slot.steps).unwrap_or(i64::MAX);
-            state.insert(format!("t.{}", slot.name), Tensor::f_from_slice(&[steps])?.f_view([] as [i64; 0])?);
+            state.insert(
+                format!("t.{}", slot.name),
+                Tensor::f_from_slice(&[steps])?.f_view([] as [i64; 0])?,
+            );
         }
         Ok(state)
     }
@@ -109,7 +122,11 @@ impl AdamW {
     fn check(&self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let mut expected = BTreeMap::new();
         for slot in &self.slots {
-            for (key, shape) in [("m", slot.parameter.size()), ("v", slot.parameter.size()), ("t", vec![])] {
+            for (key, shape) in [
+                ("m", slot.parameter.size()),
+                ("v", slot.parameter.size()),
+                ("t", vec![]),
+            ] {
                 expected.insert(format!("{key}.{}", slot.name), shape);
             }
         }
@@ -118,31 +135,57 @@ impl AdamW {
             match state.get(name) {
                 None => wrong.push(format!("{name} is missing")),
                 Some(found) if found.size() != *shape => {
-                    wrong.push(format!("{name}: expected {shape:?}, found {:?}", found.size()));
+                    wrong.push(format!(
+                        "{name}: expected {shape:?}, found {:?}",
+                        found.size()
+                    ));
                 }
                 Some(_) => {}
             }
         }
-        wrong.extend(state.keys().filter(|k| !expected.contains_key(*k)).map(|k| format!("{k} is unexpected")));
-        if wrong.is_empty() { Ok(()) } else { Err(TrainError::State(format!("optimizer: {}", wrong.join(", ")))) }
+        wrong.extend(
+            state
+                .keys()
+                .filter(|k| !expected.contains_key(*k))
+                .map(|k| format!("{k} is unexpected")),
+        );
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(TrainError::State(format!(
+                "optimizer: {}",
+                wrong.join(", ")
+            )))
+        }
     }
 }
 
 impl Slot {
-    fn update(&mut self, gradient: &Tensor, learning_rate: f64, config: &OptimizerConfig) -> Result<()> {
+    fn update(
+        &mut self,
+        gradient: &Tensor,
+        learning_rate: f64,
+        config: &OptimizerConfig,
+    ) -> Result<()> {
         let [beta1, beta2] = config.betas;
         self.steps += 1;
         let steps = self.steps as f64;
         let (correction1, correction2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
         let gradient = gradient.f_to_kind(self.parameter.kind())?;
         if self.decays && config.weight_decay > 0.0 {
-            let _ = self.parameter.f_mul_scalar_(1.0 - learning_rate * config.weight_decay)?;
+            let _ = self
+                .parameter
+                .f_mul_scalar_(1.0 - learning_rate * config.weight_decay)?;
         }
         let _ = self.mean.f_lerp_(&gradient, 1.0 - beta1)?;
         let _ = self.mean_square.f_mul_scalar_(beta2)?;
-        let _ = self.mean_square.f_addcmul_(&(&gradient * (1.0 - beta2)), &gradient)?;
+        let _ = self
+            .mean_square
+            .f_addcmul_(&(&gradient * (1.0 - beta2)), &gradient)?;
         let mut denominator = self.mean_square.f_sqrt()?;
-        let _ = denominator.f_div_scalar_(correction2.sqrt())?.f_add_scalar_(config.eps)?;
+        let _ = denominator
+            .f_div_scalar_(correction2.sqrt())?
+            .f_add_scalar_(config.eps)?;
         let numerator = self.mean.f_mul_scalar(-learning_rate / correction1)?;
         let _ = self.parameter.f_addcdiv_(&numerator, &denominator)?;
         Ok(())
@@ -150,7 +193,13 @@ impl Slot {
 
     #[cfg(test)]
     fn values(&self) -> Vec<f64> {
-        Vec::try_from(self.parameter.detach().to_kind(Kind::Double).flatten(0, -1)).unwrap()
+        Vec::try_from(
+            self.parameter
+                .detach()
+                .to_kind(tch::Kind::Double)
+                .flatten(0, -1),
+        )
+        .unwrap()
     }
 }
 
@@ -159,7 +208,7 @@ mod tests {
     use super::*;
     use nac_core::rng::Streams;
     use nac_modules::params::Init;
-    use tch::Device;
+    use tch::{Device, Kind};
 
     fn store() -> ParamStore {
         let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
@@ -173,14 +222,22 @@ mod tests {
     fn gradients(step: u64) -> Vec<Tensor> {
         let mut values = [0.0_f32; 6];
         let mut draw = |i: usize| {
-            Streams::new(step).stream(&i.to_string()).fill_normal(&mut values);
+            Streams::new(step)
+                .stream(&i.to_string())
+                .fill_normal(&mut values);
             Tensor::from_slice(&values).view([3, 2])
         };
         vec![draw(0), draw(1), draw(2), Tensor::new()]
     }
 
     /// The update of one scalar in f64, written out as in the paper.
-    fn reference(start: f64, gradients: &[f64], rates: &[f64], decay: f64, config: &OptimizerConfig) -> f64 {
+    fn reference(
+        start: f64,
+        gradients: &[f64],
+        rates: &[f64],
+        decay: f64,
+        config: &OptimizerConfig,
+    ) -> f64 {
         let [b1, b2] = config.betas;
         let (mut theta, mut m, mut v) = (start, 0.0, 0.0);
         for (t, (g, rate)) in gradients.iter().zip(rates).enumerate() {
@@ -196,7 +253,10 @@ mod tests {
     #[test]
     fn agrees_with_a_scalar_reference_and_decays_matrices_only() {
         let store = store();
-        let config = OptimizerConfig { weight_decay: 0.3, ..Default::default() };
+        let config = OptimizerConfig {
+            weight_decay: 0.3,
+            ..Default::default()
+        };
         let mut optimizer = AdamW::new(&store, &config);
         let start: Vec<Vec<f64>> = optimizer.slots.iter().map(Slot::values).collect();
         let rates = [0.1, 0.05, 0.2, 0.01];
@@ -211,10 +271,18 @@ mod tests {
                 let at = [i as i64 / 2, i as i64 % 2];
                 let g: Vec<f64> = all.iter().map(|step| step[p].double_value(&at)).collect();
                 let expected = reference(start[p][i], &g, &rates, decay, &config);
-                assert!((found - expected).abs() < 2e-6, "{}[{i}]: {found}, expected {expected}", slot.name);
+                assert!(
+                    (found - expected).abs() < 2e-6,
+                    "{}[{i}]: {found}, expected {expected}",
+                    slot.name
+                );
             }
         }
-        assert_eq!(optimizer.slots[3].values(), start[3], "no gradient, no change");
+        assert_eq!(
+            optimizer.slots[3].values(),
+            start[3],
+            "no gradient, no change"
+        );
         assert_eq!(optimizer.slots[3].steps, 0);
     }
 
@@ -241,7 +309,11 @@ mod tests {
         state.insert("v.b.weight".into(), Tensor::from_slice(&[1.0_f32]));
         state.insert("m.z".into(), Tensor::from_slice(&[1.0_f32]));
         let error = optimizer.import(&state).unwrap_err().to_string();
-        for part in ["m.a.bias is missing", "v.b.weight: expected [3, 2], found [1]", "m.z is unexpected"] {
+        for part in [
+            "m.a.bias is missing",
+            "v.b.weight: expected [3, 2], found [1]",
+            "m.z is unexpected",
+        ] {
             assert!(error.contains(part), "{error}");
         }
         assert!(optimizer.step(&[], 0.1).is_err());

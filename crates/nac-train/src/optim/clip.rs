@@ -12,7 +12,11 @@ pub fn global_norm(gradients: &[Tensor]) -> Result<f64> {
     let norms = gradients
         .iter()
         .filter(|gradient| gradient.defined())
-        .map(|gradient| gradient.f_norm().and_then(|norm| norm.f_to_kind(Kind::Double)))
+        .map(|gradient| {
+            gradient
+                .f_norm()
+                .and_then(|norm| norm.f_to_kind(Kind::Double))
+        })
         .collect::<std::result::Result<Vec<_>, _>>()?;
     if norms.is_empty() {
         return Ok(0.0);
@@ -40,7 +44,13 @@ mod tests {
 
     #[test]
     fn long_gradients_are_shortened_and_short_ones_kept() {
-        let gradients = || [Tensor::from_slice(&[3.0_f32, 0.0]), Tensor::new(), Tensor::from_slice(&[4.0_f32])];
+        let gradients = || {
+            [
+                Tensor::from_slice(&[3.0_f32, 0.0]),
+                Tensor::new(),
+                Tensor::from_slice(&[4.0_f32]),
+            ]
+        };
         let mut changed = gradients();
         let norm = global_norm(&changed).unwrap();
         assert_eq!(norm, 5.0);

@@ -56,7 +56,10 @@ mod tests {
         let schedule = Schedule::new(&config, 24);
         let close = |step, expected: f64| {
             let found = schedule.at(step);
-            assert!((found - expected).abs() < 1e-12, "step {step}: {found}, expected {expected}");
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "step {step}: {found}, expected {expected}"
+            );
         };
         close(0, 0.2);
         close(1, 0.4);
@@ -66,7 +69,13 @@ mod tests {
         close(24, 0.1);
         close(1000, 0.1);
         assert!((4..23).all(|step| schedule.at(step + 1) < schedule.at(step)));
-        let no_warmup = Schedule::new(&OptimizerConfig { warmup_steps: 0, ..config }, 10);
+        let no_warmup = Schedule::new(
+            &OptimizerConfig {
+                warmup_steps: 0,
+                ..config
+            },
+            10,
+        );
         assert_eq!(no_warmup.at(0), 1.0);
     }
 }

@@ -1,6 +1,6 @@
 //! [`ReportError`]: why a report could not be made.
 
-use std::path::PathBuf;
+use crate::error::TrainError;
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -19,12 +19,7 @@ pub enum ReportError {
     /// The results could not be turned into JSON.
     #[error("report: results.json: {0}")]
     Json(#[from] serde_json::Error),
-    /// A file could not be written.
-    #[error("report: `{}` could not be written: {source}", path.display())]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
+    /// A file or folder could not be written.
+    #[error(transparent)]
+    Write(#[from] TrainError),
 }

@@ -19,7 +19,10 @@ impl Graph {
             return None;
         }
         let finite = |&p: &f32| if p.is_finite() { f64::from(p) } else { 0.0 };
-        Some(Self { modules, links: snapshot.link_probabilities.iter().map(finite).collect() })
+        Some(Self {
+            modules,
+            links: snapshot.link_probabilities.iter().map(finite).collect(),
+        })
     }
 
     /// Number of modules.
@@ -34,7 +37,12 @@ impl Graph {
 
     /// Row sums without the self edge.
     pub(super) fn expected_degrees(&self) -> Vec<f64> {
-        let degree = |i| (0..self.modules).filter(|&j| j != i).map(|j| self.link(i, j)).sum();
+        let degree = |i| {
+            (0..self.modules)
+                .filter(|&j| j != i)
+                .map(|j| self.link(i, j))
+                .sum()
+        };
         (0..self.modules).map(degree).collect()
     }
 
@@ -82,12 +90,25 @@ mod tests {
     fn graph(modules: usize, link: impl Fn(usize, usize) -> f32) -> Graph {
         let pairs = (0..modules).flat_map(|i| (0..modules).map(move |j| (i, j)));
         let link_probabilities = pairs.map(|(i, j)| link(i, j)).collect();
-        Graph::new(&GraphSnapshot { name: "g".into(), modules, link_probabilities }).unwrap()
+        Graph::new(&GraphSnapshot {
+            name: "g".into(),
+            modules,
+            link_probabilities,
+        })
+        .unwrap()
     }
 
     #[test]
     fn clusters_that_were_mixed_come_together() {
-        let graph = graph(9, |i, j| if i == j { 1.0 } else if i % 3 == j % 3 { 0.9 } else { 0.05 });
+        let graph = graph(9, |i, j| {
+            if i == j {
+                1.0
+            } else if i % 3 == j % 3 {
+                0.9
+            } else {
+                0.05
+            }
+        });
         let clusters: Vec<usize> = graph.greedy_order().iter().map(|m| m % 3).collect();
         assert_eq!(clusters, [0, 0, 0, 1, 1, 1, 2, 2, 2]);
     }
@@ -109,7 +130,11 @@ mod tests {
     #[test]
     fn odd_graphs_are_safe() {
         let of = |modules, link_probabilities| {
-            Graph::new(&GraphSnapshot { name: "g".into(), modules, link_probabilities })
+            Graph::new(&GraphSnapshot {
+                name: "g".into(),
+                modules,
+                link_probabilities,
+            })
         };
         assert!(of(0, vec![]).is_none());
         assert!(of(2, vec![0.5; 3]).is_none());
@@ -117,6 +142,9 @@ mod tests {
         let single = of(1, vec![1.0]).unwrap();
         assert_eq!((single.range(), single.greedy_order()), (None, vec![0]));
         let nan = of(2, vec![f32::NAN; 4]).unwrap();
-        assert_eq!((nan.expected_degrees(), nan.greedy_order()), (vec![0.0, 0.0], vec![0, 1]));
+        assert_eq!(
+            (nan.expected_degrees(), nan.greedy_order()),
+            (vec![0.0, 0.0], vec![0, 1])
+        );
     }
 }

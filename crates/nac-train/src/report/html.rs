@@ -47,7 +47,10 @@ struct PageGraph {
 
 /// The text of the page.
 pub(super) fn render(report: &Report) -> Result<String, ReportError> {
-    let experiments = report.experiments.iter().map(|experiment| page_experiment(report, experiment));
+    let experiments = report
+        .experiments
+        .iter()
+        .map(|experiment| page_experiment(report, experiment));
     let page = Page {
         report,
         heads: &Row::HEADS,
@@ -64,7 +67,10 @@ fn page_row(row: &Row) -> PageRow {
         Status::Skipped { .. } | Status::Stopped => "skipped",
         Status::Failed { .. } => "failed",
     };
-    PageRow { class, cells: row.cells().to_vec() }
+    PageRow {
+        class,
+        cells: row.cells().to_vec(),
+    }
 }
 
 /// The different values of something over runs, in order, joined.
@@ -84,9 +90,18 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let runs = || report.runs.iter().map(|run| &run.summary);
     vec![
         ("Profile", report.profile.clone()),
-        ("Device", each(runs(), |run| run.device.clone(), |text| text)),
-        ("Threads", each(runs(), |run| run.threads, |count| count.to_string())),
-        ("Revision", each(runs(), |run| run.revision.clone(), |text| text)),
+        (
+            "Device",
+            each(runs(), |run| run.device.clone(), |text| text),
+        ),
+        (
+            "Threads",
+            each(runs(), |run| run.threads, |count| count.to_string()),
+        ),
+        (
+            "Revision",
+            each(runs(), |run| run.revision.clone(), |text| text),
+        ),
         ("Version", format!("nac-train {}", report.version)),
         ("Finished runs", report.runs.len().to_string()),
     ]
@@ -105,7 +120,10 @@ fn page_experiment<'a>(
             ("Validation examples", count(|run| run.validation_examples)),
             ("Test examples", count(|run| run.test_examples)),
             ("Classes", count(|run| run.classes)),
-            ("Steps", each(runs(), |run| run.steps, |steps| thousands(steps as usize))),
+            (
+                "Steps",
+                each(runs(), |run| run.steps, |steps| thousands(steps as usize)),
+            ),
             ("Examples per step", count(|run| run.batch_size)),
         ]);
     }
@@ -117,9 +135,16 @@ fn page_experiment<'a>(
             models.push((label, format!("#{r:02x}{g:02x}{b:02x}")));
         }
     }
-    let majority = runs().map(|run| run.majority_accuracy).find(|accuracy| accuracy.is_finite());
+    let majority = runs()
+        .map(|run| run.majority_accuracy)
+        .find(|accuracy| accuracy.is_finite());
     let chart = |value, is_percent, reference, of: fn(&CurvePoint) -> f64| {
-        let chart = CurveChart { value, percent: is_percent, reference, curves: curves(runs(), of) };
+        let chart = CurveChart {
+            value,
+            percent: is_percent,
+            reference,
+            curves: curves(runs(), of),
+        };
         Ok::<_, ReportError>(plot::curve_chart(&chart)?.unwrap_or_else(|| NO_POINTS.into()))
     };
     let mut graphs = Vec::new();
@@ -137,14 +162,20 @@ fn page_experiment<'a>(
     })
 }
 
-fn curves<'a>(runs: impl Iterator<Item = &'a RunSummary>, of: fn(&CurvePoint) -> f64) -> Vec<Curve> {
+fn curves<'a>(
+    runs: impl Iterator<Item = &'a RunSummary>,
+    of: fn(&CurvePoint) -> f64,
+) -> Vec<Curve> {
     let curve = |run: &RunSummary, held_out, points: &[CurvePoint]| Curve {
         colour: plot::colour(&run.model),
         held_out,
         points: points.iter().map(|point| (point.step, of(point))).collect(),
     };
     let both = |run: &RunSummary| {
-        [curve(run, false, &run.train_curve), curve(run, true, &run.validation_curve)]
+        [
+            curve(run, false, &run.train_curve),
+            curve(run, true, &run.validation_curve),
+        ]
     };
     runs.flat_map(both).collect()
 }
@@ -152,7 +183,12 @@ fn curves<'a>(runs: impl Iterator<Item = &'a RunSummary>, of: fn(&CurvePoint) ->
 fn page_graphs(run: &RunSummary) -> Result<Vec<PageGraph>, ReportError> {
     let mut pages = Vec::new();
     for snapshot in &run.graphs {
-        let title = format!("{}, seed {}: {}", model_label(&run.model), run.seed, snapshot.name);
+        let title = format!(
+            "{}, seed {}: {}",
+            model_label(&run.model),
+            run.seed,
+            snapshot.name
+        );
         let Some(graph) = Graph::new(snapshot) else {
             let caption = format!(
                 "not shown: {} values for {} modules",
@@ -160,7 +196,12 @@ fn page_graphs(run: &RunSummary) -> Result<Vec<PageGraph>, ReportError> {
                 snapshot.modules
             );
             let (heat_map, histogram) = (String::new(), NO_POINTS.into());
-            pages.push(PageGraph { title, caption, heat_map, histogram });
+            pages.push(PageGraph {
+                title,
+                caption,
+                heat_map,
+                histogram,
+            });
             continue;
         };
         let degrees = graph.expected_degrees();
@@ -168,12 +209,16 @@ fn page_graphs(run: &RunSummary) -> Result<Vec<PageGraph>, ReportError> {
         let range = graph.range().map_or_else(String::new, |(low, high)| {
             format!(" Link probabilities lie between {low:.3} and {high:.3}.")
         });
-        let caption = format!("{} modules, mean expected degree {mean:.2}.{range}", graph.modules());
+        let caption = format!(
+            "{} modules, mean expected degree {mean:.2}.{range}",
+            graph.modules()
+        );
         pages.push(PageGraph {
             title,
             caption,
             heat_map: plot::heat_map(&graph, &snapshot.name)?,
-            histogram: plot::histogram(&degrees, &snapshot.name)?.unwrap_or_else(|| NO_POINTS.into()),
+            histogram: plot::histogram(&degrees, &snapshot.name)?
+                .unwrap_or_else(|| NO_POINTS.into()),
         });
     }
     Ok(pages)

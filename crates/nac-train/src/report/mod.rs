@@ -2,7 +2,7 @@
 //! and a table for the terminal.
 //!
 //! A [`Report`] is plain data: what was run, a [`Row`] per line of the table and the
-//! [`RunSummary`](crate::summary::RunSummary) of every finished run. It holds no dates and no paths of
+//! [`RunSummary`] of every finished run. It holds no dates and no paths of
 //! its own, so the same results give the same bytes.
 
 mod error;
@@ -14,7 +14,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +22,8 @@ pub use error::ReportError;
 pub use row::{Row, Spread, Status, model_label};
 pub use table::terminal_table;
 
+use crate::error::TrainError;
+use crate::storage;
 use crate::summary::RunSummary;
 
 /// Version of the layout of `results.json`.
@@ -94,7 +95,10 @@ impl Report {
     /// # Errors
     /// [`ReportError::Json`].
     pub fn json(&self) -> Result<String, ReportError> {
-        let document = Document { schema: SCHEMA, report: self };
+        let document = Document {
+            schema: SCHEMA,
+            report: self,
+        };
         Ok(serde_json::to_string_pretty(&document)? + "\n")
     }
 
@@ -113,41 +117,22 @@ impl Report {
     /// As [`json`](Self::json) and [`html`](Self::html), and [`ReportError::Write`].
     pub fn write(&self, folder: &Path) -> Result<Written, ReportError> {
         let (html, json) = (self.html()?, self.json()?);
-        let written =
-            Written { html: folder.join("report.html"), json: folder.join("results.json") };
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ReportError::Write { path, source }
+        let written = Written {
+            html: folder.join("report.html"),
+            json: folder.join("results.json"),
         };
-        std::fs::create_dir_all(folder).map_err(io(folder))?;
-        replace(&written.json, &json).map_err(io(&written.json))?;
-        replace(&written.html, &html).map_err(io(&written.html))?;
+        std::fs::create_dir_all(folder).map_err(TrainError::io("make the folder", folder))?;
+        storage::write_atomically(&written.json, json.as_bytes())?;
+        storage::write_atomically(&written.html, html.as_bytes())?;
         Ok(written)
     }
 
     /// Runs of an experiment.
     fn runs_of(&self, experiment: &str) -> impl Iterator<Item = &RunSummary> {
-        let runs = self.runs.iter().filter(move |run| run.experiment == experiment);
+        let runs = self
+            .runs
+            .iter()
+            .filter(move |run| run.experiment == experiment);
         runs.map(|run| &run.summary)
     }
-}
-
-/// Writes a file beside `path`, then renames it to `path`.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".nac-unfinished-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o644));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    if cfg!(unix) {
-        std::fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }

@@ -22,7 +22,10 @@ impl Spread {
             return None;
         }
         let mean = values.iter().sum::<f64>() / count as f64;
-        let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        let squares = values
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>();
         let sd = (count > 1).then(|| (squares / (count - 1) as f64).sqrt());
         Some(Self { mean, sd, count })
     }
@@ -102,8 +105,17 @@ pub struct Row {
 impl Row {
     /// Heads of the columns of [`cells`](Self::cells).
     pub(super) const HEADS: [&'static str; 11] = [
-        "Data", "Model", "Profile", "Seeds", "Parameters", "Time per run", "Chance", "Majority", "Paper",
-        "Expected", "Ours",
+        "Data",
+        "Model",
+        "Profile",
+        "Seeds",
+        "Parameters",
+        "Time per run",
+        "Chance",
+        "Majority",
+        "Paper",
+        "Expected",
+        "Ours",
     ];
 
     /// Values as they are shown; a row without result says in its last cell why.
@@ -119,13 +131,18 @@ impl Row {
             self.title.clone(),
             model_label(&self.model).into(),
             self.profile.clone(),
-            self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
+            self.seeds
+                .iter()
+                .map(u64::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
             or_dash(self.parameters.map(thousands)),
             or_dash(self.wall_seconds.map(duration)),
             or_dash(self.chance_accuracy.map(percent)),
             or_dash(self.majority_accuracy.map(percent)),
             self.paper.clone(),
-            self.expected.map_or_else(|| "not measured".into(), |expected| expected.percent()),
+            self.expected
+                .map_or_else(|| "not measured".into(), |expected| expected.percent()),
             ours,
         ]
     }
@@ -143,7 +160,11 @@ pub fn model_label(model: &str) -> &str {
 
 /// `0.452` → `45.2 %`.
 pub(super) fn percent(share: f64) -> String {
-    if share.is_finite() { format!("{:.1} %", 100.0 * share) } else { "not a number".into() }
+    if share.is_finite() {
+        format!("{:.1} %", 100.0 * share)
+    } else {
+        "not a number".into()
+    }
 }
 
 /// `1234567` → `1,234,567`.
@@ -151,7 +172,7 @@ pub(super) fn thousands(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -191,9 +212,15 @@ mod tests {
 
     #[test]
     fn numbers_are_shown_in_short() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(thousands),
+            ["0", "999", "1,000", "1,234,567"]
+        );
         let texts = [3.21, 59.7, 151.2, 7300.0, f64::NAN].map(duration);
-        assert_eq!(texts, ["3.2 s", "1 min 00 s", "2 min 31 s", "2 h 01 min", "unknown"]);
+        assert_eq!(
+            texts,
+            ["3.2 s", "1 min 00 s", "2 min 31 s", "2 h 01 min", "unknown"]
+        );
     }
 
     #[test]
@@ -211,14 +238,28 @@ mod tests {
             expected: None,
             majority_accuracy: None,
             chance_accuracy: Some(0.1),
-            status: Status::Skipped { reason: "no data".into() },
+            status: Status::Skipped {
+                reason: "no data".into(),
+            },
         };
         let cells = row.cells();
         assert_eq!(cells[10], "skipped: no data");
-        assert_eq!((cells[3].as_str(), cells[4].as_str(), cells[6].as_str()), ("0, 1", "—", "10.0 %"));
-        assert_eq!((cells[8].as_str(), cells[9].as_str()), ("not published", "not measured"));
+        assert_eq!(
+            (cells[3].as_str(), cells[4].as_str(), cells[6].as_str()),
+            ("0, 1", "—", "10.0 %")
+        );
+        assert_eq!(
+            (cells[8].as_str(), cells[9].as_str()),
+            ("not published", "not measured")
+        );
         let accuracy = Spread::of(&[0.5]);
-        let failed = Row { accuracy, status: Status::Failed { reason: "NaN".into() }, ..row };
+        let failed = Row {
+            accuracy,
+            status: Status::Failed {
+                reason: "NaN".into(),
+            },
+            ..row
+        };
         assert_eq!(failed.cells()[10], "50.0 % (failed: NaN)");
     }
 }

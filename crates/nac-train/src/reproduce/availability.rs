@@ -1,7 +1,7 @@
 //! Is CIFAR-10 here, or can it be brought here?
 
 use nac_data::fetch::{self, locate, manifest};
-use nac_data::{DataDirs, Progress};
+use nac_data::{DataDirs, DataError, Progress};
 
 /// Whether CIFAR-10 can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,14 +23,23 @@ pub(super) fn cifar10(dirs: &DataDirs, offline: bool, progress: &dyn Progress) -
     }
     let recipe = source.recipe(dirs);
     if offline {
-        progress.note("CIFAR-10 is not on this machine, and --offline forbids the download");
+        progress.note(&format!(
+            "CIFAR-10 is not on this machine, and --offline forbids the download\n{recipe}"
+        ));
         return Availability::Missing { recipe };
     }
     progress.note("CIFAR-10 is not on this machine: trying to download it (170 MB)");
     match fetch::get_source(&source, dirs, &[], progress) {
         Ok(_) => Availability::Here,
         Err(error) => {
-            progress.note(&format!("CIFAR-10 could not be brought here: {error}"));
+            // The error of a download holds the recipe.
+            let told = if matches!(error, DataError::Download { .. }) {
+                ""
+            } else {
+                &recipe
+            };
+            progress
+                .note(format!("CIFAR-10 could not be brought here: {error}\n{told}").trim_end());
             Availability::Missing { recipe }
         }
     }
@@ -45,7 +54,9 @@ mod tests {
     fn offline_without_data_gives_the_recipe() {
         let dir = tempfile::tempdir().unwrap();
         let dirs = DataDirs::new(None, None, dir.path().join("cache"));
-        let Availability::Missing { recipe } = cifar10(&dirs, true, &Silent) else { panic!("found") };
+        let Availability::Missing { recipe } = cifar10(&dirs, true, &Silent) else {
+            panic!("found")
+        };
         assert!(recipe.contains("cifar-10-binary.tar.gz"), "{recipe}");
         assert!(!dir.path().join("cache").exists(), "nothing is written");
     }

@@ -38,7 +38,11 @@ impl Expected {
     /// As the table shows it.
     #[must_use]
     pub fn spread(&self) -> Spread {
-        Spread { mean: self.accuracy_mean, sd: self.accuracy_sd, count: self.seeds }
+        Spread {
+            mean: self.accuracy_mean,
+            sd: self.accuracy_sd,
+            count: self.seeds,
+        }
     }
 }
 
@@ -51,7 +55,9 @@ pub fn expected(profile: &str, experiment: &str, model: &str) -> Option<Expected
 fn find(text: &str, profile: &str, experiment: &str, model: &str) -> Option<Expected> {
     // A test reads the file that comes with the program.
     let file: File = toml::from_str(text).unwrap_or_default();
-    let is_it = |entry: &Expected| (&*entry.profile, &*entry.experiment, &*entry.model) == (profile, experiment, model);
+    let is_it = |entry: &Expected| {
+        (&*entry.profile, &*entry.experiment, &*entry.model) == (profile, experiment, model)
+    };
     file.expected.into_iter().find(is_it)
 }
 
@@ -65,7 +71,11 @@ mod tests {
         let file: File = toml::from_str(TEXT).unwrap();
         let mut seen = std::collections::HashSet::new();
         for entry in file.expected {
-            assert!([Profile::Quick, Profile::Paper].iter().any(|p| p.name() == entry.profile));
+            assert!(
+                [Profile::Quick, Profile::Paper]
+                    .iter()
+                    .any(|p| p.name() == entry.profile)
+            );
             assert!(Experiment::ALL.iter().any(|e| e.name() == entry.experiment));
             assert!(["nac", "perceiver-io"].contains(&entry.model.as_str()));
             assert!((0.0..=1.0).contains(&entry.accuracy_mean) && entry.seeds > 0);
@@ -78,7 +88,10 @@ mod tests {
     #[test]
     fn the_example_in_the_file_can_be_used() {
         let (_, example) = TEXT.split_once("#\n# [[expected]]").unwrap();
-        let example = format!("[[expected]]{}", example.split("\n\n").next().unwrap().replace("\n# ", "\n"));
+        let example = format!(
+            "[[expected]]{}",
+            example.split("\n\n").next().unwrap().replace("\n# ", "\n")
+        );
         let entry = find(&example, "quick", "listops", "nac").unwrap();
         assert_eq!(entry.spread().percent(), "50.0 ± 1.0 %");
         assert_eq!(find(&example, "paper", "listops", "nac"), None);

@@ -8,11 +8,36 @@ use crate::error::Result;
 
 /// The settings that come with the program: file name and text.
 const CONFIGS: [(Experiment, Profile, &str, &str); 5] = [
-    (Experiment::ListOps, Profile::Quick, "quick-listops.toml", include_str!("../../configs/quick-listops.toml")),
-    (Experiment::Cifar10, Profile::Quick, "quick-cifar10.toml", include_str!("../../configs/quick-cifar10.toml")),
-    (Experiment::Digits, Profile::Quick, "quick-digits.toml", include_str!("../../configs/quick-digits.toml")),
-    (Experiment::ListOps, Profile::Paper, "paper-listops.toml", include_str!("../../configs/paper-listops.toml")),
-    (Experiment::Cifar10, Profile::Paper, "paper-cifar10.toml", include_str!("../../configs/paper-cifar10.toml")),
+    (
+        Experiment::ListOps,
+        Profile::Quick,
+        "quick-listops.toml",
+        include_str!("../../configs/quick-listops.toml"),
+    ),
+    (
+        Experiment::Cifar10,
+        Profile::Quick,
+        "quick-cifar10.toml",
+        include_str!("../../configs/quick-cifar10.toml"),
+    ),
+    (
+        Experiment::Digits,
+        Profile::Quick,
+        "quick-digits.toml",
+        include_str!("../../configs/quick-digits.toml"),
+    ),
+    (
+        Experiment::ListOps,
+        Profile::Paper,
+        "paper-listops.toml",
+        include_str!("../../configs/paper-listops.toml"),
+    ),
+    (
+        Experiment::Cifar10,
+        Profile::Paper,
+        "paper-cifar10.toml",
+        include_str!("../../configs/paper-cifar10.toml"),
+    ),
 ];
 
 /// A task on which the circuit and the baseline are compared.
@@ -43,14 +68,20 @@ impl Experiment {
     /// The profile that is run when `profile` is asked for: the digits have only a quick one.
     #[must_use]
     pub fn profile(self, profile: Profile) -> Profile {
-        if self == Self::Digits { Profile::Quick } else { profile }
+        if self == Self::Digits {
+            Profile::Quick
+        } else {
+            profile
+        }
     }
 
     /// Name of the file of settings and its text.
     #[must_use]
     pub fn config_text(self, profile: Profile) -> (&'static str, &'static str) {
         let profile = self.profile(profile);
-        let found = CONFIGS.iter().find(|config| (config.0, config.1) == (self, profile));
+        let found = CONFIGS
+            .iter()
+            .find(|config| (config.0, config.1) == (self, profile));
         // Every pair that `profile` gives is in the list; a test goes through them.
         found.map_or(("", ""), |config| (config.2, config.3))
     }
@@ -81,7 +112,10 @@ impl Experiment {
         let listops = &config.data.listops;
         let augment = match config.data.augment.as_slice() {
             [] => String::new(),
-            changes => format!(" Training pictures are changed at random: {}.", changes.join(", ")),
+            changes => format!(
+                " Training pictures are changed at random: {}.",
+                changes.join(", ")
+            ),
         };
         match self {
             Self::ListOps => format!(
@@ -96,7 +130,9 @@ impl Experiment {
                 listops.test
             ),
             Self::Cifar10 => {
-                format!("Pictures of 32×32 pixels from the original binary batches, ten classes.{augment}")
+                format!(
+                    "Pictures of 32×32 pixels from the original binary batches, ten classes.{augment}"
+                )
             }
             Self::Digits => format!(
                 "Scanned digits of 8×8 pixels from the UCI repository, which come with the program, ten \
@@ -160,17 +196,33 @@ mod tests {
                 assert!(config.loss.graph_prior.is_some(), "{file}");
             }
         }
-        assert!(Experiment::ListOps.config(Profile::Paper, &[]).unwrap().data.listops.is_long_range_arena());
+        assert!(
+            Experiment::ListOps
+                .config(Profile::Paper, &[])
+                .unwrap()
+                .data
+                .listops
+                .is_long_range_arena()
+        );
     }
 
     #[test]
     fn headers_say_source_command_needs_time_and_result() {
         for (_, profile, file, text) in CONFIGS {
-            for part in ["# Source:", "# Command:    nac reproduce-paper", "# Needs:", "# Time:", "# Expected:"] {
+            for part in [
+                "# Source:",
+                "# Command:    nac reproduce-paper",
+                "# Needs:",
+                "# Time:",
+                "# Expected:",
+            ] {
                 assert!(text.contains(part), "{file}: {part}");
             }
             if profile == Profile::Paper {
-                assert!(text.contains("The paper does not give its protocol for"), "{file}");
+                assert!(
+                    text.contains("The paper does not give its protocol for"),
+                    "{file}"
+                );
             }
         }
     }
@@ -179,13 +231,18 @@ mod tests {
     fn descriptions_follow_the_settings() {
         let change = ["data.listops.max_length=77".parse().unwrap()];
         let config = Experiment::ListOps.config(Profile::Quick, &change).unwrap();
-        assert!(Experiment::ListOps.task(&config).contains("shorter than 77"));
+        assert!(
+            Experiment::ListOps
+                .task(&config)
+                .contains("shorter than 77")
+        );
         assert_eq!(Experiment::ListOps.title(&config), "ListOps, short");
         assert!(Experiment::ListOps.notes(&config)[0].contains("and 77 symbols"));
         let full = Experiment::ListOps.config(Profile::Paper, &[]).unwrap();
         assert_eq!(Experiment::ListOps.title(&full), "ListOps");
         assert_eq!(Experiment::ListOps.notes(&full).len(), 1);
-        let error = Experiment::Digits.config(Profile::Quick, &["training.stepz=1".parse().unwrap()]);
+        let error =
+            Experiment::Digits.config(Profile::Quick, &["training.stepz=1".parse().unwrap()]);
         assert!(error.unwrap_err().to_string().contains("training.stepz"));
     }
 }

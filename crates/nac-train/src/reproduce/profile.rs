@@ -29,8 +29,9 @@ impl Profile {
             );
             (Self::Paper, text)
         } else {
-            let text =
-                format!("profile: quick, because runs will be on the CPU. --profile paper {PAPER_NEEDS}");
+            let text = format!(
+                "profile: quick, because runs will be on the CPU. --profile paper {PAPER_NEEDS}"
+            );
             (Self::Quick, text)
         }
     }
@@ -55,7 +56,14 @@ mod tests {
     fn the_choice_says_what_and_why() {
         let (profile, text) = Profile::choose(false);
         assert_eq!(profile, Profile::Quick);
-        for part in ["quick", "CPU", "--profile paper", "80 GB", "hours", "CIFAR-10"] {
+        for part in [
+            "quick",
+            "CPU",
+            "--profile paper",
+            "80 GB",
+            "hours",
+            "CIFAR-10",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let (profile, text) = Profile::choose(true);

@@ -38,10 +38,17 @@ pub fn evaluate(
     let info = dataset.info();
     if dataset.is_empty() {
         let reason = "there is no example to evaluate on".into();
-        return Err(TrainError::Input { dataset: info.name.clone(), reason });
+        return Err(TrainError::Input {
+            dataset: info.name.clone(),
+            reason,
+        });
     }
     let tensorizer = Tensorizer::new(info, model.params().device())?;
-    let options = LoaderOptions { batch_size, workers, ..LoaderOptions::default() };
+    let options = LoaderOptions {
+        batch_size,
+        workers,
+        ..LoaderOptions::default()
+    };
     let loader = Loader::new(dataset.clone(), options)?;
     let streams = Streams::new(seed).child("noise/evaluation");
     let (mut loss, mut correct) = (0.0, 0.0);
@@ -51,17 +58,26 @@ pub fn evaluate(
         let mut context = ForwardContext::evaluation(&mut noise);
         tch::no_grad(|| {
             let logits = model.forward(&inputs, &mut context)?.logits;
-            let sum = logits.f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Sum, -100, 0.0)?;
+            let sum =
+                logits.f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Sum, -100, 0.0)?;
             loss += sum.f_to_kind(Kind::Double)?.f_double_value(&[])?;
             correct += count_correct(&logits, &labels)?.f_double_value(&[])?;
             Ok::<(), TrainError>(())
         })?;
     }
     let examples = dataset.len();
-    Ok(Evaluation { loss: loss / examples as f64, accuracy: correct / examples as f64, examples })
+    Ok(Evaluation {
+        loss: loss / examples as f64,
+        accuracy: correct / examples as f64,
+        examples,
+    })
 }
 
 /// Number of rows whose greatest score is that of the label, `[]` in double.
 pub(super) fn count_correct(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
-    Ok(logits.f_detach()?.f_argmax(-1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Double)?)
+    Ok(logits
+        .f_detach()?
+        .f_argmax(-1, false)?
+        .f_eq_tensor(labels)?
+        .f_sum(Kind::Double)?)
 }

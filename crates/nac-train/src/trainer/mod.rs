@@ -5,11 +5,12 @@
 
 mod evaluate;
 mod interrupt;
+mod observe;
 mod options;
 mod progress;
+mod resume;
 mod step;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,12 +26,11 @@ pub use progress::ProgressMode;
 use self::progress::{Reporter, Shown};
 use self::step::StepValues;
 use crate::batch::Tensorizer;
-use crate::checkpoint::{Checkpoint, CheckpointStore, NoCheckpoints, Running, TrainState};
+use crate::checkpoint::{CheckpointStore, NoCheckpoints, TrainState};
 use crate::error::{Result, TrainError};
 use crate::loss::LossTerm;
-use crate::metrics::{Event, MetricsSink, NoMetrics};
+use crate::metrics::{MetricsSink, NoMetrics};
 use crate::optim::{AdamW, Schedule};
-use crate::summary::CurvePoint;
 
 /// How a training loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,10 @@ pub struct Trainer {
 
 impl std::fmt::Debug for Trainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trainer").field("options", &self.options).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Trainer")
+            .field("options", &self.options)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
@@ -83,11 +86,23 @@ impl Trainer {
         let mut names: Vec<&str> = losses.iter().map(|term| term.name()).collect();
         names.sort_unstable();
         if names.is_empty() || names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(TrainError::setting("losses", format!("{names:?}"), "need at least one, each with its own name"));
+            return Err(TrainError::setting(
+                "losses",
+                format!("{names:?}"),
+                "need at least one, each with its own name",
+            ));
         }
         if train.is_empty() || options.batch_size == 0 || options.log_every == 0 {
-            let value = format!("{} examples, batch_size {}", train.len(), options.batch_size);
-            return Err(TrainError::setting("training", value, "examples, batch_size and log_every must be positive"));
+            let value = format!(
+                "{} examples, batch_size {}",
+                train.len(),
+                options.batch_size
+            );
+            return Err(TrainError::setting(
+                "training",
+                value,
+                "examples, batch_size and log_every must be positive",
+            ));
         }
         let tensorizer = Tensorizer::new(train.info(), model.params().device())?;
         let loader_options = LoaderOptions {
@@ -174,39 +189,6 @@ impl Trainer {
         self.earlier_seconds + self.started.elapsed().as_secs_f64()
     }
 
-    /// Goes on from the last checkpoint, if there is one; whether there was.
-    ///
-    /// # Errors
-    /// It cannot be read; it is from a run with another seed or other settings; or it does not fit the model
-    /// (all missing, unexpected and mis-shaped names are listed).
-    pub fn resume(&mut self) -> Result<bool> {
-        let Some(checkpoint) = self.checkpoints.last()? else { return Ok(false) };
-        self.restore(&checkpoint)?;
-        self.metrics.record(&Event { kind: "resume", step: self.state.step, values: Vec::new() })?;
-        Ok(true)
-    }
-
-    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let state = &checkpoint.state;
-        let (seed, digest) = (self.options.seed, &self.options.config_digest);
-        if state.seed != seed || state.config_digest != *digest {
-            let text = format!("{} is from a run with seed {} or other settings", checkpoint.source, state.seed);
-            return Err(TrainError::State(text));
-        }
-        self.model.params_mut().import(&checkpoint.source, &checkpoint.model)?;
-        self.optimizer.import(&checkpoint.optimizer)?;
-        for term in &mut self.losses {
-            let prefix = format!("{}.", term.name());
-            let own = |(name, t): (&String, &tch::Tensor)| Some((name.strip_prefix(&prefix)?.to_owned(), t.copy()));
-            term.restore(&checkpoint.losses.iter().filter_map(own).collect())?;
-        }
-        self.state = state.clone();
-        self.earlier_seconds = state.wall_seconds;
-        self.started = Instant::now();
-        self.saved = Some(state.step);
-        Ok(())
-    }
-
     /// Trains up to the last step, evaluates and saves.
     ///
     /// # Errors
@@ -238,10 +220,13 @@ impl Trainer {
     fn start_epoch(&self, batches: &mut Option<EpochIter>) -> Result<nac_data::Batch> {
         let per_epoch = self.loader.batches_per_epoch() as u64;
         let (epoch, skip) = (self.state.step / per_epoch, self.state.step % per_epoch);
-        let mut iterator = self.loader.epoch(epoch, usize::try_from(skip).unwrap_or(usize::MAX));
+        let mut iterator = self
+            .loader
+            .epoch(epoch, usize::try_from(skip).unwrap_or(usize::MAX));
         let first = iterator.next();
         *batches = Some(iterator);
-        Ok(first.ok_or_else(|| TrainError::State(format!("epoch {epoch} has no batch {skip}")))??)
+        Ok(first
+            .ok_or_else(|| TrainError::State(format!("epoch {epoch} has no batch {skip}")))??)
     }
 
     fn count(&mut self, values: &StepValues, examples: usize, before: Instant) {
@@ -284,77 +269,17 @@ impl Trainer {
         self.state.examples as f64 / self.state.train_seconds.max(1e-9)
     }
 
-    fn log(&mut self, values: &StepValues) -> Result<()> {
-        let Running { steps, examples, correct, loss, terms } = std::mem::take(&mut self.state.running);
-        let (step, steps) = (self.state.step, steps as f64);
-        let point = CurvePoint { step, loss: loss / steps, accuracy: correct / examples as f64 };
-        let epoch = step as f64 / self.loader.batches_per_epoch() as f64;
-        let mut numbers: Vec<(String, f64)> =
-            vec![("epoch".into(), epoch), ("loss".into(), point.loss), ("accuracy".into(), point.accuracy)];
-        numbers.extend(terms.into_iter().map(|(name, sum)| (format!("loss/{name}"), sum / steps)));
-        numbers.push(("learning_rate".into(), values.learning_rate));
-        numbers.push(("gradient_norm".into(), values.gradient_norm));
-        numbers.push(("examples_per_second".into(), self.examples_per_second()));
-        numbers.push(("seconds".into(), self.wall_seconds()));
-        self.state.train_curve.push(point);
-        self.metrics.record(&Event { kind: "train", step, values: numbers })
-    }
-
-    fn validate(&mut self, reporter: &Reporter) -> Result<()> {
-        let Some(validation) = self.validation.clone() else { return Ok(()) };
-        let found = self.evaluate(&validation)?;
-        let step = self.state.step;
-        self.state.validation_curve.push(CurvePoint { step, loss: found.loss, accuracy: found.accuracy });
-        let (loss, accuracy) = (found.loss, found.accuracy);
-        reporter.note(&format!("step {step}: validation loss {loss:.3} accuracy {accuracy:.3}"));
-        self.record_evaluation("validation", &found)
-    }
-
-    /// Records the result of an evaluation, with `kind` as event, at the present step.
-    ///
-    /// # Errors
-    /// The metrics sink fails.
-    pub fn record_evaluation(&mut self, kind: &'static str, found: &Evaluation) -> Result<()> {
-        let values = vec![
-            ("loss".into(), found.loss),
-            ("accuracy".into(), found.accuracy),
-            ("examples".into(), found.examples as f64),
-            ("seconds".into(), self.wall_seconds()),
-        ];
-        self.metrics.record(&Event { kind, step: self.state.step, values })
-    }
-
     /// Evaluates the model as it is.
     ///
     /// # Errors
     /// As [`evaluate()`].
     pub fn evaluate(&self, dataset: &Arc<dyn Dataset>) -> Result<Evaluation> {
-        let TrainerOptions { eval_batch_size, workers, seed, .. } = self.options;
+        let TrainerOptions {
+            eval_batch_size,
+            workers,
+            seed,
+            ..
+        } = self.options;
         evaluate(self.model.as_ref(), dataset, eval_batch_size, workers, seed)
-    }
-
-    /// Saves a checkpoint of the present step, unless this step is saved already.
-    ///
-    /// # Errors
-    /// It cannot be stored; earlier ones are still there.
-    pub fn save(&mut self) -> Result<()> {
-        if self.saved == Some(self.state.step) {
-            return Ok(());
-        }
-        self.state.wall_seconds = self.wall_seconds();
-        let mut losses = BTreeMap::new();
-        for term in &self.losses {
-            losses.extend(term.state().into_iter().map(|(name, t)| (format!("{}.{name}", term.name()), t)));
-        }
-        let checkpoint = Checkpoint {
-            source: String::new(),
-            state: self.state.clone(),
-            model: self.model.params().export()?,
-            optimizer: self.optimizer.export()?,
-            losses,
-        };
-        self.checkpoints.save(&checkpoint)?;
-        self.saved = Some(self.state.step);
-        Ok(())
     }
 }

@@ -35,7 +35,10 @@ pub struct TrainerOptions {
 
 impl std::fmt::Debug for TrainerOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TrainerOptions").field("seed", &self.seed).field("steps", &self.steps).finish_non_exhaustive()
+        f.debug_struct("TrainerOptions")
+            .field("seed", &self.seed)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
     }
 }
 

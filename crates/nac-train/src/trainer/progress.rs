@@ -52,19 +52,36 @@ impl Reporter {
         let bar = (mode == ProgressMode::Bar).then(|| {
             let bar = ProgressBar::new(total).with_position(first_step);
             let template = "{prefix} {bar:30} {pos}/{len} {msg} ETA {eta}";
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_style(
+                ProgressStyle::with_template(template)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
             bar.set_prefix(label.to_owned());
             bar.reset_eta();
             bar
         });
         let now = Instant::now();
         let plain = mode == ProgressMode::Plain;
-        Self { label: label.to_owned(), total, bar, plain, started: now, first_step, last_line: now }
+        Self {
+            label: label.to_owned(),
+            total,
+            bar,
+            plain,
+            started: now,
+            first_step,
+            last_line: now,
+        }
     }
 
     pub(super) fn step(&mut self, shown: &Shown) {
-        let Shown { step, loss, accuracy, examples_per_second } = shown;
-        let text = format!("loss {loss:.3} accuracy {accuracy:.3} {examples_per_second:.0} examples/s");
+        let Shown {
+            step,
+            loss,
+            accuracy,
+            examples_per_second,
+        } = shown;
+        let text =
+            format!("loss {loss:.3} accuracy {accuracy:.3} {examples_per_second:.0} examples/s");
         if let Some(bar) = &self.bar {
             bar.set_position(*step);
             bar.set_message(text);
@@ -87,7 +104,8 @@ impl Reporter {
 
     fn eta(&self, step: u64) -> String {
         let done = step.saturating_sub(self.first_step).max(1) as f64;
-        let left = self.total.saturating_sub(step) as f64 * self.started.elapsed().as_secs_f64() / done;
+        let left =
+            self.total.saturating_sub(step) as f64 * self.started.elapsed().as_secs_f64() / done;
         clock(left)
     }
 }
@@ -104,7 +122,11 @@ impl Drop for Reporter {
 fn clock(seconds: f64) -> String {
     let seconds = seconds.round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +135,9 @@ mod tests {
 
     #[test]
     fn times_read_like_a_clock() {
-        assert_eq!((clock(0.4), clock(75.0), clock(3661.0)), ("0:00".into(), "1:15".into(), "1:01:01".into()));
+        assert_eq!(
+            (clock(0.4), clock(75.0), clock(3661.0)),
+            ("0:00".into(), "1:15".into(), "1:01:01".into())
+        );
     }
 }

@@ -26,11 +26,19 @@ impl Trainer {
     pub(super) fn step(&mut self, batch: &Batch) -> Result<StepValues> {
         let step = self.state.step;
         let (inputs, labels) = self.tensorizer.tensors(batch)?;
-        let mut noise = StreamNoise::new(Streams::new(self.options.seed).child(&format!("noise/step/{step}")));
-        let output = self.model.forward(&inputs, &mut ForwardContext::training(&mut noise))?;
+        let mut noise =
+            StreamNoise::new(Streams::new(self.options.seed).child(&format!("noise/step/{step}")));
+        let output = self
+            .model
+            .forward(&inputs, &mut ForwardContext::training(&mut noise))?;
         let logits = output.logits;
 
-        let context = LossContext { logits: &logits, labels: &labels, model: self.model.as_ref(), step };
+        let context = LossContext {
+            logits: &logits,
+            labels: &labels,
+            model: self.model.as_ref(),
+            step,
+        };
         let mut names = Vec::with_capacity(self.losses.len());
         let mut numbers = vec![count_correct(&logits, &labels)?];
         let mut sum: Option<Tensor> = None;
@@ -38,9 +46,17 @@ impl Trainer {
             let value = term.compute(&context)?;
             if value.dim() != 0 {
                 let reason = format!("expected one number, found shape {:?}", value.size());
-                return Err(TrainError::Loss { name: term.name().to_owned(), reason });
+                return Err(TrainError::Loss {
+                    name: term.name().to_owned(),
+                    reason,
+                });
             }
-            numbers.push(value.f_detach()?.f_to_device(logits.device())?.f_to_kind(Kind::Double)?);
+            numbers.push(
+                value
+                    .f_detach()?
+                    .f_to_device(logits.device())?
+                    .f_to_kind(Kind::Double)?,
+            );
             names.push((term.name().to_owned(), term.weight()));
             let weighted = value.f_mul_scalar(term.weight())?;
             sum = Some(match sum {
@@ -48,16 +64,26 @@ impl Trainer {
                 None => weighted,
             });
         }
-        let sum = sum.ok_or_else(|| TrainError::State("a trainer needs at least one loss term".into()))?;
+        let sum =
+            sum.ok_or_else(|| TrainError::State("a trainer needs at least one loss term".into()))?;
         // All numbers cross from the device at once.
         let numbers = Vec::<f64>::try_from(Tensor::f_stack(&numbers, 0)?)?;
-        let terms: Vec<(String, f64)> = names.iter().map(|(name, _)| name.clone()).zip(numbers[1..].to_vec()).collect();
+        let terms: Vec<(String, f64)> = names
+            .iter()
+            .map(|(name, _)| name.clone())
+            .zip(numbers[1..].to_vec())
+            .collect();
         for (name, value) in &terms {
             self.require_finite(&format!("loss term \"{name}\""), *value)?;
         }
-        let loss = names.iter().zip(&terms).map(|((_, weight), (_, value))| weight * value).sum();
+        let loss = names
+            .iter()
+            .zip(&terms)
+            .map(|((_, weight), (_, value))| weight * value)
+            .sum();
 
-        let mut gradients = Tensor::f_run_backward(&[&sum], &self.optimizer.parameters(), false, false)?;
+        let mut gradients =
+            Tensor::f_run_backward(&[&sum], &self.optimizer.parameters(), false, false)?;
         let gradient_norm = optim::global_norm(&gradients)?;
         self.require_finite("the gradient norm", gradient_norm)?;
         if let Some(limit) = self.options.optimizer.clip_norm {
@@ -66,7 +92,13 @@ impl Trainer {
         let learning_rate = self.schedule.at(step);
         self.optimizer.step(&gradients, learning_rate)?;
         self.state.step += 1;
-        Ok(StepValues { loss, terms, correct: numbers[0], gradient_norm, learning_rate })
+        Ok(StepValues {
+            loss,
+            terms,
+            correct: numbers[0],
+            gradient_norm,
+            learning_rate,
+        })
     }
 
     fn require_finite(&self, what: &str, value: f64) -> Result<()> {
@@ -74,8 +106,17 @@ impl Trainer {
             return Ok(());
         }
         let last = self.checkpoints.place();
-        let last = last.map_or("There is no checkpoint yet".into(), |place| format!("The last checkpoint is {place}"));
-        let advice = format!("{last}. A lower learning rate, a longer warm-up or optimizer.clip_norm may help");
-        Err(TrainError::NotFinite { step: self.state.step + 1, what: what.to_owned(), value, advice })
+        let last = last.map_or("There is no checkpoint yet".into(), |place| {
+            format!("The last checkpoint is {place}")
+        });
+        let advice = format!(
+            "{last}. A lower learning rate, a longer warm-up or optimizer.clip_norm may help"
+        );
+        Err(TrainError::NotFinite {
+            step: self.state.step + 1,
+            what: what.to_owned(),
+            value,
+            advice,
+        })
     }
 }

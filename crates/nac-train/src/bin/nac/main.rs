@@ -1,2 +1,66 @@
-//! x.
-fn main(){}
+//! `nac`: trains and evaluates Neural Attentive Circuits, and gets their data.
+
+mod config;
+mod data;
+mod eval;
+mod reproduce;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use nac_train::TrainError;
+use nac_train::trainer::Interrupt;
+
+/// Neural Attentive Circuits.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model, or go on with an interrupted run
+    Train(train::Args),
+    /// Evaluate the last checkpoint of a run
+    Eval(eval::Args),
+    /// Run the main experiments and write one report
+    ReproducePaper(reproduce::Args),
+    /// List data sets, or get one
+    Data(data::Args),
+    /// Print all settings with their defaults, or check those of a file
+    Config(config::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Train(args) => train::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::ReproducePaper(args) => reproduce::command(args),
+        Command::Eval(args) => eval::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Data(args) => data::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Config(args) => config::command(&args).map(|()| ExitCode::SUCCESS),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit_code(&error)
+        }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<TrainError>());
+    let interrupted = causes
+        .into_iter()
+        .any(|cause| matches!(cause, TrainError::Interrupted { .. }));
+    if interrupted {
+        ExitCode::from(Interrupt::EXIT_CODE)
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,6 +1,7 @@
+//! Tests of the graph-prior loss.
+
+use nac_core::PriorConfig;
 use nac_core::prior::PlantedPartition;
-use nac_core::rng::Streams;
-use nac_core::{CoreError, PriorConfig};
 use nac_modules::model::{InputSpec, Model, ModelConfig, build_model};
 use nac_modules::params::ParamStore;
 use nac_modules::testing::LinearModel;
@@ -8,38 +9,44 @@ use ndarray::Array2;
 
 use super::*;
 
-/// A graph given as it is.
-#[derive(Debug)]
-struct Fixed(Array2<f64>);
-
-impl GraphPrior for Fixed {
-    fn name(&self) -> &str {
-        "fixed"
-    }
-
-    fn link_probabilities(&self, _: usize) -> std::result::Result<Array2<f64>, CoreError> {
-        Ok(self.0.clone())
-    }
-}
-
 fn circuit(modules: usize) -> Box<dyn Model> {
     let mut config = ModelConfig::default();
-    (config.circuit.modules, config.circuit.state_dim, config.circuit.propagators) = (modules, 8, 2);
-    (config.circuit.read_out_modules, config.circuit.signature_dim) = (2, 8);
+    (
+        config.circuit.modules,
+        config.circuit.state_dim,
+        config.circuit.propagators,
+    ) = (modules, 8, 2);
+    (
+        config.circuit.read_out_modules,
+        config.circuit.signature_dim,
+    ) = (2, 8);
     let store = ParamStore::new(Device::Cpu, Kind::Float, 5);
-    let input = InputSpec::Tokens { vocabulary: 5, max_len: 4, pad: 0 };
+    let input = InputSpec::Tokens {
+        vocabulary: 5,
+        max_len: 4,
+        pad: 0,
+    };
     build_model(store, &config, input, 3).unwrap()
 }
 
 fn links(model: &dyn Model) -> Array2<f64> {
-    let links = model.signature_graphs()[0].link_probabilities().unwrap().detach().to_kind(Kind::Double);
+    let links = model.signature_graphs()[0]
+        .link_probabilities()
+        .unwrap()
+        .detach()
+        .to_kind(Kind::Double);
     let n = links.size()[0] as usize;
     Array2::from_shape_vec((n, n), Vec::try_from(links.flatten(0, 1)).unwrap()).unwrap()
 }
 
 fn value(loss: &mut GraphPriorLoss, model: &dyn Model, step: u64) -> Result<Tensor> {
     let (logits, labels) = (Tensor::new(), Tensor::new());
-    loss.compute(&LossContext { logits: &logits, labels: &labels, model, step })
+    loss.compute(&LossContext {
+        logits: &logits,
+        labels: &labels,
+        model,
+        step,
+    })
 }
 
 /// All orders of `0..n`, for the slow reference.
@@ -48,37 +55,72 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
         return vec![vec![]];
     }
     let shorter = permutations(n - 1);
-    shorter.iter().flat_map(|p| (0..n).map(move |at| [&p[..at], &[n - 1], &p[at..]].concat())).collect()
+    shorter
+        .iter()
+        .flat_map(|p| (0..n).map(move |at| [&p[..at], &[n - 1], &p[at..]].concat()))
+        .collect()
 }
 
 #[test]
-fn a_permuted_planted_graph_costs_nothing() {
-    let model = circuit(12);
-    let found = links(model.as_ref());
-    let mut order: Vec<usize> = (0..12).collect();
-    Streams::new(1).stream("order").shuffle(&mut order);
-    let planted = Array2::from_shape_fn((12, 12), |(i, j)| found[[order[i], order[j]]]);
-    let mut loss = GraphPriorLoss::new(Box::new(Fixed(planted)), 0.1, 1);
-    let zero = value(&mut loss, model.as_ref(), 0).unwrap().double_value(&[]);
+fn a_planted_graph_under_other_module_numbers_costs_nothing() {
+    // Modules of one cluster share a signature, clusters are orthogonal: links are 1 within, exp(−1) between.
+    // Clusters have other names and borders than the prior's 0000 1111 2222.
+    let clusters = [1_i64, 1, 1, 2, 2, 2, 2, 0, 0, 0, 0, 1];
+    let mut model = circuit(12);
+    let mut weights = model.params().export().unwrap();
+    let signatures = Tensor::from_slice(&clusters)
+        .one_hot(8)
+        .to_kind(Kind::Float);
+    weights.insert(
+        "latent_graphs.0.mediator_latents.signatures_".into(),
+        signatures,
+    );
+    model.params_mut().import("test", &weights).unwrap();
+    let prior = PlantedPartition {
+        clusters: 3,
+        p_in: 1.0,
+        p_out: (-1.0_f64).exp(),
+    };
+    let mut loss = GraphPriorLoss::new(Box::new(prior), 0.1, 1);
+    let zero = value(&mut loss, model.as_ref(), 0)
+        .unwrap()
+        .double_value(&[]);
     assert!(zero < 1e-12, "{zero}");
     let matching: Vec<i64> = Vec::try_from(&loss.state()["propagator.0"]).unwrap();
-    assert_eq!(matching, order.iter().map(|&i| i as i64).collect::<Vec<_>>());
+    let matched: Vec<i64> = matching
+        .iter()
+        .map(|&module| clusters[module as usize])
+        .collect();
+    assert_eq!(matched, [1, 1, 1, 1, 2, 2, 2, 2, 0, 0, 0, 0]);
 }
 
 #[test]
 fn the_matching_is_the_best_of_all() {
     let model = circuit(5);
     let found = links(model.as_ref());
-    let prior = PlantedPartition { clusters: 2, ..Default::default() };
+    let prior = PlantedPartition {
+        clusters: 2,
+        ..Default::default()
+    };
     let graphon = prior.link_probabilities(5).unwrap();
     let mut loss = GraphPriorLoss::new(Box::new(prior), 0.1, 1);
-    let term = value(&mut loss, model.as_ref(), 0).unwrap().double_value(&[]);
+    let term = value(&mut loss, model.as_ref(), 0)
+        .unwrap()
+        .double_value(&[]);
     let matching: Vec<i64> = Vec::try_from(&loss.state()["propagator.0"]).unwrap();
     let cost = |order: &[usize]| -> f64 {
-        let row = |t: usize| (0..5).map(|k| (graphon[[t, k]] - found[[order[t], k]]).powi(2)).sum::<f64>() / 5.0;
+        let row = |t: usize| {
+            (0..5)
+                .map(|k| (graphon[[t, k]] - found[[order[t], k]]).powi(2))
+                .sum::<f64>()
+                / 5.0
+        };
         (0..5).map(row).sum()
     };
-    let best = permutations(5).iter().map(|order| cost(order)).fold(f64::INFINITY, f64::min);
+    let best = permutations(5)
+        .iter()
+        .map(|order| cost(order))
+        .fold(f64::INFINITY, f64::min);
     let order: Vec<usize> = matching.iter().map(|&i| i as usize).collect();
     assert!((cost(&order) - best).abs() < 1e-9);
     let mut expected = 0.0;
@@ -87,25 +129,46 @@ fn the_matching_is_the_best_of_all() {
             expected += (found[[order[t], order[k]]] - graphon[[t, k]]).powi(2) / 25.0;
         }
     }
-    assert!((term - expected).abs() < 1e-6, "{term}, expected {expected}");
+    assert!(
+        (term - expected).abs() < 1e-6,
+        "{term}, expected {expected}"
+    );
 }
 
 #[test]
 fn its_gradient_moves_signatures_only_and_lowers_the_term() {
     let model = circuit(8);
-    let mut loss = GraphPriorLoss::new(Box::new(PlantedPartition { clusters: 2, ..Default::default() }), 0.1, 1);
+    let mut loss = GraphPriorLoss::new(
+        Box::new(PlantedPartition {
+            clusters: 2,
+            ..Default::default()
+        }),
+        0.1,
+        1,
+    );
     let names: Vec<&str> = model.params().parameters().map(|(name, _)| name).collect();
-    let tensors: Vec<&Tensor> = model.params().parameters().map(|(_, tensor)| tensor).collect();
+    let tensors: Vec<&Tensor> = model
+        .params()
+        .parameters()
+        .map(|(_, tensor)| tensor)
+        .collect();
     let first = value(&mut loss, model.as_ref(), 0).unwrap();
     let gradients = Tensor::f_run_backward(&[&first], &tensors, false, false).unwrap();
-    let moved: Vec<&str> = names.iter().zip(&gradients).filter(|(_, g)| g.defined()).map(|(n, _)| *n).collect();
+    let moved: Vec<&str> = names
+        .iter()
+        .zip(&gradients)
+        .filter(|(_, g)| g.defined())
+        .map(|(n, _)| *n)
+        .collect();
     assert_eq!(moved, ["latent_graphs.0.mediator_latents.signatures_"]);
     tch::no_grad(|| {
         for (tensor, gradient) in tensors.iter().zip(&gradients).filter(|(_, g)| g.defined()) {
             let _ = tensor.shallow_clone().f_sub_(&(gradient * 5.0)).unwrap();
         }
     });
-    let second = value(&mut loss, model.as_ref(), 1).unwrap().double_value(&[]);
+    let second = value(&mut loss, model.as_ref(), 1)
+        .unwrap()
+        .double_value(&[]);
     assert!(second < first.double_value(&[]));
 }
 
@@ -116,13 +179,19 @@ fn the_matching_is_kept_between_refreshes_and_can_be_restored() {
     let mut loss = GraphPriorLoss::new(prior(), 0.1, 10);
     let _ = value(&mut loss, model.as_ref(), 0).unwrap();
     let reversed = Tensor::from_slice(&[5_i64, 4, 3, 2, 1, 0]);
-    loss.restore(&[("propagator.0".to_owned(), reversed.copy())].into()).unwrap();
+    loss.restore(&[("propagator.0".to_owned(), reversed.copy())].into())
+        .unwrap();
     let _ = value(&mut loss, model.as_ref(), 9).unwrap();
     assert_eq!(loss.state()["propagator.0"], reversed, "kept");
     let _ = value(&mut loss, model.as_ref(), 10).unwrap();
     assert_ne!(loss.state()["propagator.0"], reversed, "matched anew");
     let bad = [("propagator.0".to_owned(), Tensor::from_slice(&[0_i64, 0]))].into();
-    assert!(loss.restore(&bad).unwrap_err().to_string().contains("not a permutation"));
+    assert!(
+        loss.restore(&bad)
+            .unwrap_err()
+            .to_string()
+            .contains("not a permutation")
+    );
 }
 
 #[test]
@@ -130,5 +199,8 @@ fn a_model_without_links_is_an_error() {
     let model = LinearModel::new(ParamStore::new(Device::Cpu, Kind::Float, 0), "x", 1, 3).unwrap();
     let mut loss = GraphPriorLoss::new(PriorConfig::from_name("complete").unwrap().build(), 0.1, 1);
     let error = value(&mut loss, &model, 0).unwrap_err().to_string();
-    assert!(error.contains("graph_prior") && error.contains("no graph"), "{error}");
+    assert!(
+        error.contains("graph_prior") && error.contains("no graph"),
+        "{error}"
+    );
 }

@@ -1,6 +1,8 @@
 //! Training and validation curves of several runs over one another.
 
-use plotters::prelude::{ChartBuilder, Circle, Color, DashedLineSeries, IntoFont, LineSeries, RGBColor};
+use plotters::prelude::{
+    ChartBuilder, Circle, Color, DashedLineSeries, IntoFont, LineSeries, RGBColor,
+};
 
 use super::{GREY, svg};
 use crate::report::ReportError;
@@ -35,22 +37,40 @@ pub(in crate::report) struct CurveChart {
 /// The chart as SVG; `None` if it has no point that can be shown.
 pub(in crate::report) fn curve_chart(chart: &CurveChart) -> Result<Option<String>, ReportError> {
     let scale = if chart.percent { 100.0 } else { 1.0 };
-    let curves: Vec<(&Curve, Vec<(f64, f64)>)> =
-        chart.curves.iter().map(|curve| (curve, thinned(&curve.points, scale))).collect();
+    let curves: Vec<(&Curve, Vec<(f64, f64)>)> = chart
+        .curves
+        .iter()
+        .map(|curve| (curve, thinned(&curve.points, scale)))
+        .collect();
     let all = || curves.iter().flat_map(|(_, points)| points);
     if all().next().is_none() {
         return Ok(None);
     }
-    let reference = chart.reference.filter(|value| value.is_finite()).map(|value| value * scale);
+    let reference = chart
+        .reference
+        .filter(|value| value.is_finite())
+        .map(|value| value * scale);
     let last = all().map(|point| point.0).fold(1.0, f64::max);
     let (low, high) = value_range(all().map(|point| point.1).chain(reference), chart.percent);
     let label = format!("{} by step", chart.value);
-    let value_name = if chart.percent { format!("{} in %", chart.value) } else { chart.value.to_owned() };
+    let value_name = if chart.percent {
+        format!("{} in %", chart.value)
+    } else {
+        chart.value.to_owned()
+    };
     let drawn = svg("curves", (500, 300), &label, |root| {
         let mut builder = ChartBuilder::on(root);
-        builder.margin(6).margin_right(18).x_label_area_size(40).y_label_area_size(52);
+        builder
+            .margin(6)
+            .margin_right(18)
+            .x_label_area_size(40)
+            .y_label_area_size(52);
         let mut axes = builder.build_cartesian_2d(0.0..last, low..high)?;
-        let digits = if chart.percent && high - low >= 5.0 { 0 } else { 2 };
+        let digits = if chart.percent && high - low >= 5.0 {
+            0
+        } else {
+            2
+        };
         axes.configure_mesh()
             .disable_x_mesh()
             .light_line_style(GREY.mix(0.0))
@@ -69,13 +89,17 @@ pub(in crate::report) fn curve_chart(chart: &CurveChart) -> Result<Option<String
             axes.draw_series(DashedLineSeries::new(line, 6, 4, GREY.stroke_width(2)))?;
         }
         for (curve, points) in curves.iter().filter(|(curve, _)| !curve.held_out) {
-            let style = curve.colour.mix(0.45).stroke_width(1);
+            let style = curve.colour.mix(0.6).stroke_width(1);
             axes.draw_series(LineSeries::new(points.iter().copied(), style))?;
         }
         for (curve, points) in curves.iter().filter(|(curve, _)| curve.held_out) {
             let style = curve.colour.stroke_width(2);
             axes.draw_series(LineSeries::new(points.iter().copied(), style))?;
-            axes.draw_series(points.iter().map(|&point| Circle::new(point, 3, curve.colour.filled())))?;
+            axes.draw_series(
+                points
+                    .iter()
+                    .map(|&point| Circle::new(point, 3, curve.colour.filled())),
+            )?;
         }
         Ok(())
     })?;
@@ -85,17 +109,26 @@ pub(in crate::report) fn curve_chart(chart: &CurveChart) -> Result<Option<String
 /// Finite points, scaled, and averaged in groups of equal size if there are too many.
 fn thinned(points: &[(u64, f64)], scale: f64) -> Vec<(f64, f64)> {
     let finite = points.iter().filter(|(_, value)| value.is_finite());
-    let finite: Vec<(f64, f64)> = finite.map(|&(step, value)| (step as f64, value * scale)).collect();
+    let finite: Vec<(f64, f64)> = finite
+        .map(|&(step, value)| (step as f64, value * scale))
+        .collect();
     let mean = |group: &[(f64, f64)]| {
-        let (step, value) = group.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        let (step, value) = group
+            .iter()
+            .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
         (step / group.len() as f64, value / group.len() as f64)
     };
-    finite.chunks(finite.len().div_ceil(MOST_POINTS).max(1)).map(mean).collect()
+    finite
+        .chunks(finite.len().div_ceil(MOST_POINTS).max(1))
+        .map(mean)
+        .collect()
 }
 
 /// Ends of the value axis, a little wider than the values; percent starts at 0.
 fn value_range(values: impl Iterator<Item = f64>, percent: bool) -> (f64, f64) {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+        (low.min(v), high.max(v))
+    });
     if percent {
         return (0.0, (high / 10.0 + 0.2).ceil().max(1.0) * 10.0);
     }
@@ -109,15 +142,31 @@ mod tests {
     use crate::report::plot::NAC;
 
     fn chart(points: Vec<(u64, f64)>) -> CurveChart {
-        let curve = Curve { colour: NAC, held_out: true, points };
-        CurveChart { value: "accuracy", percent: true, reference: Some(0.1), curves: vec![curve] }
+        let curve = Curve {
+            colour: NAC,
+            held_out: true,
+            points,
+        };
+        CurveChart {
+            value: "accuracy",
+            percent: true,
+            reference: Some(0.1),
+            curves: vec![curve],
+        }
     }
 
     #[test]
     fn a_chart_has_a_dot_for_each_held_out_point() {
-        let text = curve_chart(&chart(vec![(10, 0.2), (20, 0.3), (30, 0.35)])).unwrap().unwrap();
+        let text = curve_chart(&chart(vec![(10, 0.2), (20, 0.3), (30, 0.35)]))
+            .unwrap()
+            .unwrap();
         assert_eq!(text.matches("<circle").count(), 3);
-        for part in ["accuracy in %", "step", "#1F77B4", "aria-label=\"accuracy by step\""] {
+        for part in [
+            "accuracy in %",
+            "step",
+            "#1F77B4",
+            "aria-label=\"accuracy by step\"",
+        ] {
             assert!(text.contains(part), "{part}");
         }
     }
@@ -130,10 +179,17 @@ mod tests {
         assert!(!text.contains("NaN"));
         assert_eq!(curve_chart(&chart(vec![(1, f64::NAN)])).unwrap(), None);
         assert_eq!(curve_chart(&chart(Vec::new())).unwrap(), None);
-        let none = CurveChart { curves: Vec::new(), ..chart(Vec::new()) };
+        let none = CurveChart {
+            curves: Vec::new(),
+            ..chart(Vec::new())
+        };
         assert_eq!(curve_chart(&none).unwrap(), None);
         // One constant value, at step 0.
-        let flat = CurveChart { percent: false, reference: None, ..chart(vec![(0, 0.0)]) };
+        let flat = CurveChart {
+            percent: false,
+            reference: None,
+            ..chart(vec![(0, 0.0)])
+        };
         assert!(curve_chart(&flat).unwrap().is_some());
     }
 

@@ -31,14 +31,20 @@ pub(in crate::report) fn heat_map(graph: &Graph, name: &str) -> Result<String, R
     let side = (cells.len() * pixels) as i32;
     let bar_left = left + side + 18;
     let bar_height = (BAR_STEP * BAR_STEPS) as i32;
-    let size = ((bar_left + 70) as u32, (top + side.max(bar_height) + 28) as u32);
+    let size = (
+        (bar_left + 70) as u32,
+        (top + side.max(bar_height) + 28) as u32,
+    );
     let label = format!("link probabilities of {name}, from {low:.2} to {high:.2}");
     svg("heat", size, &label, |root| {
         for (row, line) in cells.iter().enumerate() {
             for (column, cell) in line.iter().enumerate() {
                 let (x, y) = (left + (column * pixels) as i32, top + (row * pixels) as i32);
                 let style = cell.map_or(GREY, colour).filled();
-                root.draw(&Rectangle::new([(x, y), (x + pixels as i32, y + pixels as i32)], style))?;
+                root.draw(&Rectangle::new(
+                    [(x, y), (x + pixels as i32, y + pixels as i32)],
+                    style,
+                ))?;
             }
         }
         for step in 0..BAR_STEPS {
@@ -51,13 +57,24 @@ pub(in crate::report) fn heat_map(graph: &Graph, name: &str) -> Result<String, R
         for tick in 0..=4_i32 {
             let y = top + bar_height * tick / 4;
             let p = high - (high - low) * f64::from(tick) / 4.0;
-            root.draw(&PathElement::new([(bar_left + 14, y), (bar_left + 19, y)], BLACK))?;
-            root.draw(&Text::new(format!("{p:.2}"), (bar_left + 23, y), font(HPos::Left, VPos::Center)))?;
+            root.draw(&PathElement::new(
+                [(bar_left + 14, y), (bar_left + 19, y)],
+                BLACK,
+            ))?;
+            root.draw(&Text::new(
+                format!("{p:.2}"),
+                (bar_left + 23, y),
+                font(HPos::Left, VPos::Center),
+            ))?;
         }
         let middle = left + side / 2;
-        root.draw(&Text::new("sender", (middle, top + side + 8), font(HPos::Center, VPos::Top)))?;
-        let sideways = font(HPos::Center, VPos::Bottom)
-            .transform(plotters::style::FontTransform::Rotate270);
+        root.draw(&Text::new(
+            "sender",
+            (middle, top + side + 8),
+            font(HPos::Center, VPos::Top),
+        ))?;
+        let sideways =
+            font(HPos::Center, VPos::Bottom).transform(plotters::style::FontTransform::Rotate270);
         root.draw(&Text::new("receiver", (left - 4, top + side / 2), sideways))?;
         Ok(())
     })
@@ -67,11 +84,21 @@ pub(in crate::report) fn heat_map(graph: &Graph, name: &str) -> Result<String, R
 fn cells(graph: &Graph, order: &[usize]) -> Vec<Vec<Option<f64>>> {
     let block = order.len().div_ceil(MOST_CELLS).max(1);
     let mean = |receivers: &[usize], senders: &[usize]| {
-        let pairs = receivers.iter().flat_map(|&i| senders.iter().map(move |&j| (i, j)));
-        let links: Vec<f64> = pairs.filter(|(i, j)| i != j).map(|(i, j)| graph.link(i, j)).collect();
+        let pairs = receivers
+            .iter()
+            .flat_map(|&i| senders.iter().map(move |&j| (i, j)));
+        let links: Vec<f64> = pairs
+            .filter(|(i, j)| i != j)
+            .map(|(i, j)| graph.link(i, j))
+            .collect();
         (!links.is_empty()).then(|| links.iter().sum::<f64>() / links.len() as f64)
     };
-    let line = |receivers: &[usize]| order.chunks(block).map(|senders| mean(receivers, senders)).collect();
+    let line = |receivers: &[usize]| {
+        order
+            .chunks(block)
+            .map(|senders| mean(receivers, senders))
+            .collect()
+    };
     order.chunks(block).map(line).collect()
 }
 
@@ -80,7 +107,11 @@ fn colour_range(graph: &Graph) -> (f64, f64) {
     let (low, high) = graph.range().unwrap_or((0.0, 1.0));
     let low = (low * 20.0 + 1e-4).floor() / 20.0;
     let high = (high * 20.0 - 1e-4).ceil() / 20.0;
-    if high - low < 0.05 { (low, low + 0.05) } else { (low, high) }
+    if high - low < 0.05 {
+        (low, low + 0.05)
+    } else {
+        (low, high)
+    }
 }
 
 #[cfg(test)]
@@ -90,15 +121,27 @@ mod tests {
 
     fn graph(modules: usize, p: f32) -> Graph {
         let mut link_probabilities = vec![p; modules * modules];
-        link_probabilities.iter_mut().step_by(modules + 1).for_each(|link| *link = 1.0);
-        Graph::new(&GraphSnapshot { name: "g".into(), modules, link_probabilities }).unwrap()
+        link_probabilities
+            .iter_mut()
+            .step_by(modules + 1)
+            .for_each(|link| *link = 1.0);
+        Graph::new(&GraphSnapshot {
+            name: "g".into(),
+            modules,
+            link_probabilities,
+        })
+        .unwrap()
     }
 
     #[test]
     fn there_is_a_cell_for_each_link() {
         for modules in [1, 2, 7, 80] {
             let text = heat_map(&graph(modules, 0.3), "g").unwrap();
-            assert_eq!(text.matches("<rect").count(), modules * modules + BAR_STEPS, "{modules}");
+            assert_eq!(
+                text.matches("<rect").count(),
+                modules * modules + BAR_STEPS,
+                "{modules}"
+            );
             // The self edges are grey.
             assert_eq!(text.matches("#8A8A8A").count(), modules);
         }
@@ -107,10 +150,17 @@ mod tests {
     #[test]
     fn colours_follow_the_values() {
         let links = vec![1.0, 0.2, 0.8, 1.0];
-        let snapshot = GraphSnapshot { name: "g".into(), modules: 2, link_probabilities: links };
+        let snapshot = GraphSnapshot {
+            name: "g".into(),
+            modules: 2,
+            link_probabilities: links,
+        };
         let text = heat_map(&Graph::new(&snapshot).unwrap(), "g").unwrap();
         // Ends of the map of colours at the ends of the bar; module 1 hears more, so it comes first.
-        let cells: Vec<&str> = text.match_indices("fill=\"#").map(|(at, _)| &text[at + 6..at + 13]).collect();
+        let cells: Vec<&str> = text
+            .match_indices("fill=\"#")
+            .map(|(at, _)| &text[at + 6..at + 13])
+            .collect();
         assert_eq!(cells[..4], ["#8A8A8A", "#FEE825", "#440154", "#8A8A8A"]);
         assert!(text.contains("0.20") && text.contains("0.80") && text.contains("0.50"));
     }

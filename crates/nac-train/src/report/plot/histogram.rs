@@ -8,16 +8,29 @@ use crate::report::ReportError;
 const BINS: usize = 16;
 
 /// The histogram of values that are finite; `None` if there are none.
-pub(in crate::report) fn histogram(values: &[f64], name: &str) -> Result<Option<String>, ReportError> {
-    let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-    let Some((low, high)) = ends(&finite) else { return Ok(None) };
+pub(in crate::report) fn histogram(
+    values: &[f64],
+    name: &str,
+) -> Result<Option<String>, ReportError> {
+    let finite: Vec<f64> = values
+        .iter()
+        .copied()
+        .filter(|value| value.is_finite())
+        .collect();
+    let Some((low, high)) = ends(&finite) else {
+        return Ok(None);
+    };
     let counts = counts(&finite, low, high);
     let most = counts.iter().copied().max().unwrap_or(0) as f64;
     let width = (high - low) / BINS as f64;
     let label = format!("number of modules of {name} by expected degree");
     let drawn = svg("degrees", (420, 356), &label, |root| {
         let mut builder = ChartBuilder::on(root);
-        builder.margin(6).margin_right(18).x_label_area_size(40).y_label_area_size(52);
+        builder
+            .margin(6)
+            .margin_right(18)
+            .x_label_area_size(40)
+            .y_label_area_size(52);
         let mut axes = builder.build_cartesian_2d(low..high, 0.0..most * 1.08)?;
         let digits = if high - low >= 5.0 { 0 } else { 2 };
         axes.configure_mesh()
@@ -33,12 +46,17 @@ pub(in crate::report) fn histogram(values: &[f64], name: &str) -> Result<Option<
             .label_style(("sans-serif", 15).into_font())
             .axis_desc_style(("sans-serif", 16).into_font())
             .draw()?;
-        let bars = counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(bin, &count)| {
-            let left = low + width * bin as f64;
-            let mut bar = Rectangle::new([(left, count as f64), (left + width, 0.0)], NAC.filled());
-            bar.set_margin(0, 0, 1, 1);
-            bar
-        });
+        let bars = counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(|(bin, &count)| {
+                let left = low + width * bin as f64;
+                let mut bar =
+                    Rectangle::new([(left, count as f64), (left + width, 0.0)], NAC.filled());
+                bar.set_margin(0, 0, 1, 1);
+                bar
+            });
         axes.draw_series(bars)?;
         Ok(())
     })?;
@@ -72,13 +90,16 @@ mod tests {
         let (low, high) = ends(&values).unwrap();
         let counts = counts(&values, low, high);
         assert_eq!(counts.iter().sum::<usize>(), 100);
-        assert!(counts.iter().all(|count| (5..=8).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (5..=8).contains(count)),
+            "{counts:?}"
+        );
     }
 
     #[test]
     fn equal_values_make_one_bar() {
         let text = histogram(&[3.0; 8], "g").unwrap().unwrap();
-        assert_eq!(text.matches(&format!("fill=\"#1F77B4\"")).count(), 1);
+        assert_eq!(text.matches("fill=\"#1F77B4\"").count(), 1);
         assert!(text.contains("expected degree") && text.contains("modules"));
         assert_eq!(histogram(&[], "g").unwrap(), None);
         assert_eq!(histogram(&[f64::NAN], "g").unwrap(), None);

@@ -46,7 +46,10 @@ fn svg(
     label: &str,
     draw: impl FnOnce(&Area<'_>) -> Drawn,
 ) -> Result<String, ReportError> {
-    let failed = |error: Box<dyn std::error::Error>| ReportError::Plot { picture, reason: error.to_string() };
+    let failed = |error: Box<dyn std::error::Error>| ReportError::Plot {
+        picture,
+        reason: error.to_string(),
+    };
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, (width, height)).into_drawing_area();
@@ -54,7 +57,10 @@ fn svg(
         root.present().map_err(|error| failed(error.into()))?;
     }
     let body = text.split_once('>').map_or("", |(_, body)| body);
-    let label = label.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let label = label
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('"', "&quot;");
     Ok(format!(
         "<svg class=\"{picture}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          role=\"img\" aria-label=\"{label}\">{body}"

@@ -1,0 +1,80 @@
+//! `nac data`: what data sets there are, where they are, and getting them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use nac_data::DataDirs;
+use nac_data::fetch::{self, Found, Got};
+use nac_train::run::DataProgress;
+
+/// Arguments of `nac data`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List data sets and where they are
+    List {
+        /// Folder with data sets; also NAC_DATA_DIR
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Download a data set, check and unpack it
+    Get {
+        /// Name of the data set
+        name: String,
+        /// Folder to put it in; also NAC_DATA_DIR [default: the user's cache folder]
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        /// Address to try before the published ones; may be repeated
+        #[arg(long, value_name = "URL")]
+        mirror: Vec<String>,
+    },
+}
+
+pub(crate) fn command(args: &Args) -> Result<()> {
+    match &args.command {
+        Command::List { data_dir } => list(&DataDirs::discover(data_dir.clone())?),
+        Command::Get {
+            name,
+            data_dir,
+            mirror,
+        } => {
+            let dirs = DataDirs::discover(data_dir.clone())?;
+            let place = match fetch::get(name, &dirs, mirror, &DataProgress::default())? {
+                Got::Found(folder) => format!("found in {}", folder.display()),
+                Got::Unpacked(folder) => format!("unpacked into {}", folder.display()),
+                Got::Downloaded(folder) => format!("downloaded into {}", folder.display()),
+                Got::Bundled => "part of this program".into(),
+                Got::Generated => "generated when it is first used".into(),
+            };
+            println!("{name}: {place}");
+        }
+    }
+    Ok(())
+}
+
+fn list(dirs: &DataDirs) {
+    for entry in fetch::list(dirs) {
+        let place = match entry.found {
+            Some(Found::Folder(path)) => path.display().to_string(),
+            Some(Found::Archive(path)) => format!("{}, not unpacked", path.display()),
+            Some(Found::Bundled) => "part of this program".into(),
+            Some(Found::Generated) => "generated when it is first used".into(),
+            None => {
+                let megabytes = (entry.bytes as f64 / 1e6).ceil();
+                format!(
+                    "not here; nac data get {} downloads {megabytes} MB",
+                    entry.name
+                )
+            }
+        };
+        println!(
+            "{:10} {}\n{:10} licence: {}\n{:10} {place}",
+            entry.name, entry.title, "", entry.licence, ""
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! From settings to data, model and loss.
+
+use std::sync::Arc;
+
+use nac_core::rng::Streams;
+use nac_data::split::Subset;
+use nac_data::{
+    DataDirs, Dataset, DatasetInfo, Progress, Transform, open_with_progress, transform,
+};
+use nac_modules::model::{self, Model, ModelKind, matched_latent_dim};
+use nac_modules::params::ParamStore;
+use tch::{Device, Kind};
+
+use crate::batch::input_spec;
+use crate::config::ValidConfig;
+use crate::error::{Result, TrainError};
+use crate::loss::{CrossEntropy, GraphPriorLoss, LossTerm};
+
+/// The parts of a run's data.
+#[derive(Clone)]
+pub struct Data {
+    /// Examples to learn from.
+    pub train: Arc<dyn Dataset>,
+    /// Examples to look at on the way.
+    pub validation: Arc<dyn Dataset>,
+    /// Examples for the end.
+    pub test: Arc<dyn Dataset>,
+    /// Random change of training examples.
+    pub transform: Option<Arc<dyn Transform>>,
+}
+
+impl std::fmt::Debug for Data {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Data")
+            .field("info", self.train.info())
+            .field("train", &self.train.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Data {
+    /// Opens the data set, and takes `training.validation_examples` from train (or that many of the data set's
+    /// own validation part).
+    ///
+    /// # Errors
+    /// The data set is unknown, absent, damaged, or too small for the validation split.
+    pub fn open(config: &ValidConfig, dirs: &DataDirs, progress: &dyn Progress) -> Result<Self> {
+        let splits = open_with_progress(&config.data, dirs, config.seed, progress)?;
+        let count = config.training.validation_examples;
+        if splits.validation.is_none() && count >= splits.train.len() {
+            let reason = format!(
+                "must leave some of the {} training examples",
+                splits.train.len()
+            );
+            return Err(TrainError::setting(
+                "training.validation_examples",
+                count,
+                reason,
+            ));
+        }
+        let seed = Streams::new(config.seed).derive("data/split");
+        let (train, validation) = splits.train_and_validation(count, seed)?;
+        let validation: Arc<dyn Dataset> = if validation.len() > count {
+            Arc::new(Subset::first(validation, count))
+        } else {
+            validation
+        };
+        let transform = transform::from_specs(&config.data.augment, train.info())?;
+        Ok(Self {
+            train,
+            validation,
+            test: splits.test,
+            transform,
+        })
+    }
+}
+
+/// Builds the model for a data set, with initial weights from the seed.
+///
+/// # Errors
+/// A setting is out of range, or there is no tokenizer for the data set's input.
+pub fn build_model(
+    config: &ValidConfig,
+    info: &DatasetInfo,
+    device: Device,
+) -> Result<Box<dyn Model>> {
+    let input = input_spec(info)?;
+    let mut model = config.model.clone();
+    if config.baseline.match_circuit && model.kind == ModelKind::PerceiverIo {
+        let circuit = model::ModelConfig {
+            kind: ModelKind::Nac,
+            ..model.clone()
+        };
+        let store = ParamStore::sizes_only(Device::Cpu, Kind::Float);
+        let parameters = model::build_model(store, &circuit, input, info.classes)?
+            .params()
+            .parameter_count();
+        model.perceiver_io.latent_dim =
+            matched_latent_dim(&model, input, info.classes, parameters)?;
+    }
+    let store = ParamStore::new(device, Kind::Float, config.seed);
+    Ok(model::build_model(store, &model, input, info.classes)?)
+}
+
+/// The loss terms of a run. A graph prior is for circuits; the baseline goes without.
+pub fn losses(config: &ValidConfig) -> Vec<Box<dyn LossTerm>> {
+    let mut losses: Vec<Box<dyn LossTerm>> =
+        vec![Box::new(CrossEntropy::new(config.loss.label_smoothing))];
+    if let (Some(prior), ModelKind::Nac) = (&config.loss.graph_prior, config.model.kind) {
+        losses.push(Box::new(GraphPriorLoss::new(
+            prior.prior.build(),
+            prior.weight,
+            prior.refresh_every,
+        )));
+    }
+    losses
+}
+
+/// Accuracy on `test` of always answering the most frequent class of `train` (the first, if there are several).
+///
+/// # Errors
+/// An example cannot be read.
+pub fn majority_accuracy(train: &dyn Dataset, test: &dyn Dataset) -> Result<f64> {
+    let mut counts = vec![0_usize; train.info().classes];
+    for index in 0..train.len() {
+        if let Some(count) = counts.get_mut(label(train, index)?) {
+            *count += 1;
+        }
+    }
+    let most = counts.iter().max().copied().unwrap_or(0);
+    let majority = counts.iter().position(|&count| count == most).unwrap_or(0);
+    let mut hits = 0;
+    for index in 0..test.len() {
+        hits += usize::from(label(test, index)? == majority);
+    }
+    Ok(hits as f64 / test.len().max(1) as f64)
+}
+
+fn label(dataset: &dyn Dataset, index: usize) -> Result<usize> {
+    Ok(match dataset.label(index) {
+        Some(label) => label,
+        None => dataset.get(index)?.label,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RunConfig;
+    use nac_data::testing::InMemory;
+
+    #[test]
+    fn the_matched_baseline_has_the_circuits_size() {
+        let mut config = RunConfig::default();
+        let circuit = &mut config.model.circuit;
+        (circuit.modules, circuit.state_dim, circuit.propagators) = (16, 48, 2);
+        (
+            config.model.perceiver_io.depth,
+            config.model.perceiver_io.latents,
+        ) = (2, 16);
+        config.baseline.match_circuit = true;
+        let info = InMemory::images(4, 1, 8, 8, 3).info_owned();
+        let count = |config: &RunConfig| {
+            build_model(&config.check().unwrap(), &info, Device::Cpu)
+                .unwrap()
+                .params()
+                .parameter_count()
+        };
+        let target = count(&config);
+        config.model.kind = ModelKind::PerceiverIo;
+        let found = count(&config);
+        assert!(
+            found.abs_diff(target) * 50 < target,
+            "{found} against {target}"
+        );
+    }
+
+    #[test]
+    fn the_majority_is_that_of_train() {
+        // Labels 0, 1, 2, 0, 1: class 0 is the first of the most frequent.
+        let train = InMemory::images(5, 1, 1, 1, 3);
+        let test = InMemory::images(4, 1, 1, 1, 3).without_cheap_labels();
+        assert_eq!(majority_accuracy(&train, &test).unwrap(), 0.5);
+    }
+
+    #[test]
+    fn a_graph_prior_is_for_circuits_only() {
+        let mut config = RunConfig::default();
+        config.loss.graph_prior = Some(crate::config::GraphPriorConfig::new(
+            nac_core::PriorConfig::from_name("complete").unwrap(),
+        ));
+        assert_eq!(losses(&config.check().unwrap()).len(), 2);
+        config.model.kind = ModelKind::PerceiverIo;
+        assert_eq!(losses(&config.check().unwrap()).len(), 1);
+    }
+}

@@ -1,0 +1,211 @@
+//! A whole run in a folder: settings → data → model → training → test → summary.
+//!
+//! | file | content |
+//! |---|---|
+//! | `config.toml` | the settings, defaults and overrides written out |
+//! | `revision` | git revision of the folder the program ran in, or `unknown` |
+//! | `metrics.jsonl` | one JSON object a line, see [`JsonLines`] |
+//! | `checkpoints/` | see [`FolderStore`] |
+//! | `summary.json` | [`RunSummary`], written last |
+
+mod build;
+mod data_progress;
+mod folder;
+mod options;
+mod revision;
+
+use std::path::Path;
+
+use nac_data::DataDirs;
+use nac_modules::device::open_device;
+use nac_modules::model::Model;
+use tch::{Device, Kind};
+
+pub use build::{Data, build_model, losses, majority_accuracy};
+pub use data_progress::DataProgress;
+pub use folder::RunFolder;
+pub use options::{RunOptions, Split};
+pub use revision::revision;
+
+use crate::checkpoint::FolderStore;
+use crate::config::{RunConfig, ValidConfig};
+use crate::error::{Result, TrainError};
+use crate::metrics::JsonLines;
+use crate::summary::{CurvePoint, GraphSnapshot, RunSummary};
+use crate::trainer::{Evaluation, Outcome, Trainer, TrainerOptions, evaluate};
+
+/// Trains, evaluates on test once with the last checkpoint as it lies on disk, and writes the summary.
+///
+/// With `options.resume`, goes on with the run in the folder (or starts, if there is none); if that run is
+/// finished, its summary is given back. Sets the number of libtorch's threads for the whole process.
+///
+/// # Errors
+/// A setting, the data or the folder cannot be used; training fails; [`TrainError::Interrupted`] if it was asked
+/// to stop, after everything is saved.
+pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
+    let config = config.check()?;
+    let folder = RunFolder::new(options.folder(&config.name));
+    if let Some(summary) = folder.inspect(&config, options.resume)? {
+        return Ok(summary);
+    }
+    let device = open_device(&config.device)?;
+    set_threads(config.threads);
+    let data = Data::open(
+        &config,
+        &options.data_dirs,
+        &DataProgress::new(options.progress),
+    )?;
+    let model = build_model(&config, data.train.info(), device)?;
+    let _lock = folder.create(&config)?;
+    let mut trainer = trainer(&config, &data, model, &folder, options)?;
+    if options.resume {
+        trainer.resume()?;
+    }
+    if trainer.train()? == Outcome::Interrupted {
+        let (step, folder) = (trainer.state().step, folder.path().to_owned());
+        return Err(TrainError::Interrupted {
+            step,
+            folder: Some(folder),
+        });
+    }
+    // Test sees what a user of the checkpoint gets, not what happens to be in memory.
+    trainer.reload()?;
+    let test = trainer.evaluate(&data.test)?;
+    trainer.record_evaluation("test", &test)?;
+    let summary = summarize(&config, &data, &trainer, &test, folder.revision()?)?;
+    folder.finish(&summary)?;
+    Ok(summary)
+}
+
+/// Evaluates the last checkpoint of the run in `folder` on a split.
+///
+/// # Errors
+/// The folder holds no run or no checkpoint, or the checkpoint does not fit its settings.
+pub fn evaluate_run(
+    folder: &Path,
+    split: Split,
+    data_dirs: &DataDirs,
+    device: &str,
+) -> Result<Evaluation> {
+    let folder = RunFolder::new(folder.to_owned());
+    let config = folder.config()?.check()?;
+    set_threads(config.threads);
+    let data = Data::open(&config, data_dirs, &DataProgress::default())?;
+    let mut model = build_model(&config, data.train.info(), open_device(device)?)?;
+    let checkpoints = folder.checkpoints();
+    let last = if checkpoints.is_dir() {
+        FolderStore::read_last(&checkpoints)?
+    } else {
+        None
+    };
+    let last = last.ok_or_else(|| TrainError::Checkpoint {
+        path: checkpoints.clone(),
+        reason: "there is no checkpoint yet".into(),
+        previous: None,
+    })?;
+    model.params_mut().import(&last.source, &last.model)?;
+    let dataset = match split {
+        Split::Validation => &data.validation,
+        Split::Test => &data.test,
+    };
+    let training = &config.training;
+    evaluate(
+        model.as_ref(),
+        dataset,
+        training.eval_batch_size,
+        training.workers,
+        config.seed,
+    )
+}
+
+fn trainer(
+    config: &ValidConfig,
+    data: &Data,
+    model: Box<dyn Model>,
+    folder: &RunFolder,
+    options: &RunOptions,
+) -> Result<Trainer> {
+    let mut trainer_options = TrainerOptions::from_config(config, data.train.len());
+    trainer_options.transform = data.transform.clone();
+    trainer_options.config_digest = folder::digest(config);
+    let store = FolderStore::open(&folder.checkpoints(), config.training.keep_checkpoints)?;
+    let label = if options.label.is_empty() {
+        config.name.clone()
+    } else {
+        options.label.clone()
+    };
+    Ok(
+        Trainer::new(model, losses(config), data.train.clone(), trainer_options)?
+            .with_validation(data.validation.clone())
+            .with_metrics(JsonLines::open(&folder.metrics())?)
+            .with_checkpoints(store)
+            .with_interrupt(options.interrupt.clone())
+            .with_progress(options.progress, label),
+    )
+}
+
+fn summarize(
+    config: &ValidConfig,
+    data: &Data,
+    trainer: &Trainer,
+    test: &Evaluation,
+    revision: String,
+) -> Result<RunSummary> {
+    let (model, state) = (trainer.model(), trainer.state());
+    Ok(RunSummary {
+        name: config.name.clone(),
+        dataset: data.train.info().name.clone(),
+        model: config.model.kind.to_string(),
+        seed: config.seed,
+        parameters: model.params().parameter_count(),
+        steps: state.step,
+        batch_size: config.training.batch_size,
+        train_examples: data.train.len(),
+        validation_examples: data.validation.len(),
+        test_examples: data.test.len(),
+        classes: data.train.info().classes,
+        majority_accuracy: majority_accuracy(data.train.as_ref(), data.test.as_ref())?,
+        train_curve: state.train_curve.clone(),
+        validation_curve: state.validation_curve.clone(),
+        test: CurvePoint {
+            step: state.step,
+            loss: test.loss,
+            accuracy: test.accuracy,
+        },
+        wall_seconds: trainer.wall_seconds(),
+        examples_per_second: trainer.examples_per_second(),
+        device: match model.params().device() {
+            Device::Cpu => "cpu".into(),
+            Device::Cuda(index) => format!("cuda:{index}"),
+            other => format!("{other:?}"),
+        },
+        threads: usize::try_from(tch::get_num_threads()).unwrap_or(0),
+        revision,
+        graphs: graphs(model)?,
+    })
+}
+
+fn graphs(model: &dyn Model) -> Result<Vec<GraphSnapshot>> {
+    tch::no_grad(|| {
+        let snapshot = |graph: nac_modules::attention::SignatureGraph<'_>| {
+            let links = graph
+                .link_probabilities()?
+                .f_to_device(Device::Cpu)?
+                .f_to_kind(Kind::Float)?;
+            let modules = usize::try_from(links.size()[0]).unwrap_or(0);
+            let link_probabilities = Vec::try_from(links.f_contiguous()?.f_view([-1_i64])?)?;
+            Ok(GraphSnapshot {
+                name: graph.name,
+                modules,
+                link_probabilities,
+            })
+        };
+        model.signature_graphs().into_iter().map(snapshot).collect()
+    })
+}
+
+fn set_threads(threads: usize) {
+    if let (1.., Ok(count)) = (threads, i32::try_from(threads)) {
+        tch::set_num_threads(count);
+    }
+}

@@ -1,0 +1,96 @@
+//! Saving a run, and going on with it.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::Trainer;
+use crate::checkpoint::Checkpoint;
+use crate::error::{Result, TrainError};
+use crate::metrics::Event;
+
+impl Trainer {
+    /// Goes on from the last checkpoint, if there is one; whether there was.
+    ///
+    /// # Errors
+    /// It cannot be read; it is from a run with another seed or other settings; or it does not fit the model
+    /// (all missing, unexpected and mis-shaped names are listed).
+    pub fn resume(&mut self) -> Result<bool> {
+        let Some(checkpoint) = self.checkpoints.last()? else {
+            return Ok(false);
+        };
+        self.restore(&checkpoint)?;
+        self.metrics.record(&Event {
+            kind: "resume",
+            step: self.state.step,
+            values: Vec::new(),
+        })?;
+        Ok(true)
+    }
+
+    /// Takes everything back from the last checkpoint as it is stored.
+    ///
+    /// # Errors
+    /// There is none, or as [`resume`](Self::resume).
+    pub fn reload(&mut self) -> Result<()> {
+        let none = || TrainError::State("there is no checkpoint to read back".into());
+        let checkpoint = self.checkpoints.last()?.ok_or_else(none)?;
+        self.restore(&checkpoint)
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let state = &checkpoint.state;
+        let (seed, digest) = (self.options.seed, &self.options.config_digest);
+        if state.seed != seed || state.config_digest != *digest {
+            let text = format!(
+                "{} is from a run with seed {} or other settings",
+                checkpoint.source, state.seed
+            );
+            return Err(TrainError::State(text));
+        }
+        self.model
+            .params_mut()
+            .import(&checkpoint.source, &checkpoint.model)?;
+        self.optimizer.import(&checkpoint.optimizer)?;
+        for term in &mut self.losses {
+            let prefix = format!("{}.", term.name());
+            let own = |(name, t): (&String, &tch::Tensor)| {
+                Some((name.strip_prefix(&prefix)?.to_owned(), t.copy()))
+            };
+            term.restore(&checkpoint.losses.iter().filter_map(own).collect())?;
+        }
+        self.state = state.clone();
+        self.earlier_seconds = state.wall_seconds;
+        self.started = Instant::now();
+        self.saved = Some(state.step);
+        Ok(())
+    }
+
+    /// Saves a checkpoint of the present step, unless this step is saved already.
+    ///
+    /// # Errors
+    /// It cannot be stored; earlier ones are still there.
+    pub fn save(&mut self) -> Result<()> {
+        if self.saved == Some(self.state.step) {
+            return Ok(());
+        }
+        self.state.wall_seconds = self.wall_seconds();
+        let mut losses = BTreeMap::new();
+        for term in &self.losses {
+            losses.extend(
+                term.state()
+                    .into_iter()
+                    .map(|(name, t)| (format!("{}.{name}", term.name()), t)),
+            );
+        }
+        let checkpoint = Checkpoint {
+            source: String::new(),
+            state: self.state.clone(),
+            model: self.model.params().export()?,
+            optimizer: self.optimizer.export()?,
+            losses,
+        };
+        self.checkpoints.save(&checkpoint)?;
+        self.saved = Some(self.state.step);
+        Ok(())
+    }
+}

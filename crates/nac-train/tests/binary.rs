@@ -1,0 +1,482 @@
+//! The program `nac` from the outside, on the bundled digits.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nac_train::summary::RunSummary;
+use predicates::prelude::*;
+
+const SETTINGS: &str = r#"
+name = "tiny"
+device = "cpu"
+threads = 1
+
+[data]
+name = "digits"
+
+[model.convnext]
+dims = [16]
+depths = [1]
+layer_scale = 0.1
+
+[model.circuit]
+modules = 8
+read_out_modules = 4
+state_dim = 16
+signature_dim = 8
+propagators = 2
+propagator.attention = { heads = 2, head_dim = 8 }
+
+[model.perceiver_io]
+depth = 2
+latents = 8
+
+[baseline]
+match_circuit = true
+
+[training]
+steps = 12
+batch_size = 16
+evaluate_every = 5
+checkpoint_every = 1
+keep_checkpoints = 3
+log_every = 2
+
+[optimizer]
+learning_rate = 3e-3
+warmup_steps = 3
+clip_norm = 1.0
+
+[loss]
+label_smoothing = 0.1
+graph_prior = { prior = { name = "scale-free" } }
+"#;
+
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("tiny.toml"), SETTINGS).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn nac(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("nac"));
+        command.current_dir(self.folder.path()).args(arguments);
+        command
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env_remove("NAC_DATA_DIR");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
+        assert_cmd::Command::from_std(self.nac(arguments)).assert()
+    }
+
+    fn summary(&self, run: &str) -> RunSummary {
+        let text = fs::read_to_string(self.path(run).join("summary.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The summary without what depends on the clock.
+    fn timeless(&self, run: &str) -> RunSummary {
+        RunSummary {
+            wall_seconds: 0.0,
+            examples_per_second: 0.0,
+            ..self.summary(run)
+        }
+    }
+
+    fn checkpoints(&self, run: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path(run).join("checkpoints")) else {
+            return Vec::new();
+        };
+        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.starts_with("step-")).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Tensors of the last checkpoint, without its metadata (which hold times).
+fn tensors(folder: &Path, name: &str) -> std::collections::BTreeMap<String, tch::Tensor> {
+    nac_modules::params::TensorFile::read(&folder.join("checkpoints").join(name))
+        .unwrap()
+        .tensors
+}
+
+#[test]
+fn train_then_eval_agree_and_a_second_run_is_the_same() {
+    let place = Place::new();
+    let train = |out: &str| {
+        place
+            .run(&["train", "--config", "tiny.toml", "--out", out])
+            .success()
+    };
+    train("a").stdout(predicate::str::contains("test        accuracy"));
+    let summary = place.summary("a");
+    assert_eq!(
+        (
+            summary.steps,
+            summary.test_examples,
+            summary.validation_examples
+        ),
+        (12, 360, 100)
+    );
+    assert_eq!(summary.train_examples, 1337);
+    assert!((0.08..0.13).contains(&summary.majority_accuracy));
+    assert_eq!(
+        summary
+            .validation_curve
+            .iter()
+            .map(|p| p.step)
+            .collect::<Vec<_>>(),
+        [5, 10, 12]
+    );
+    assert_eq!(summary.train_curve.len(), 6);
+    assert_eq!(
+        (
+            summary.graphs.len(),
+            summary.graphs[0].link_probabilities.len()
+        ),
+        (1, 64)
+    );
+    assert_eq!(place.checkpoints("a").len(), 3);
+
+    let expected = format!(
+        "test accuracy {:.6} loss {:.6} examples 360",
+        summary.test.accuracy, summary.test.loss
+    );
+    place
+        .run(&["eval", "--run", "a"])
+        .success()
+        .stdout(predicate::str::contains(expected));
+    let last = summary.validation_curve[2].accuracy;
+    let expected = format!("validation accuracy {last:.6}");
+    place
+        .run(&["eval", "--run", "a", "--split", "validation"])
+        .success()
+        .stdout(predicate::str::contains(expected));
+
+    let lines = fs::read_to_string(place.path("a/metrics.jsonl")).unwrap();
+    let events: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(events.iter().filter(|e| e["event"] == "train").count(), 6);
+    assert_eq!(events.last().unwrap()["event"], "test");
+    assert!(
+        fs::read_to_string(place.path("a/config.toml"))
+            .unwrap()
+            .contains("weight_decay = 0.05")
+    );
+    assert_eq!(
+        fs::read_to_string(place.path("a/revision")).unwrap(),
+        "unknown\n"
+    );
+
+    train("b");
+    assert_eq!(place.timeless("a"), place.timeless("b"));
+    let name = "step-00000012.safetensors";
+    assert_eq!(
+        tensors(&place.path("a"), name),
+        tensors(&place.path("b"), name)
+    );
+
+    // Resuming a finished run prints its summary and touches nothing; not resuming is refused.
+    let before = fs::read(place.path("a/metrics.jsonl")).unwrap();
+    place
+        .run(&["train", "--resume", "--out", "a"])
+        .success()
+        .stdout(predicate::str::contains("12 steps"));
+    place
+        .run(&["train", "--config", "tiny.toml", "--out", "a"])
+        .code(1)
+        .stderr(predicate::str::contains("holds a run").and(predicate::str::contains("--resume")));
+    place
+        .run(&[
+            "train",
+            "--config",
+            "tiny.toml",
+            "--out",
+            "a",
+            "--resume",
+            "--set",
+            "seed=4",
+        ])
+        .code(1)
+        .stderr(predicate::str::contains("these differ: seed (0 → 4)"));
+    assert_eq!(fs::read(place.path("a/metrics.jsonl")).unwrap(), before);
+}
+
+#[test]
+fn the_baseline_trains_from_the_same_file() {
+    let place = Place::new();
+    let set = [
+        "--set",
+        "model.kind=perceiver-io",
+        "--set",
+        "training.steps=2",
+        "--set",
+        "name=pio",
+    ];
+    place
+        .run(&[&["train", "--config", "tiny.toml"], &set[..]].concat())
+        .success();
+    let summary = place.summary("runs/pio");
+    assert_eq!(summary.model, "perceiver-io");
+    assert!(summary.graphs.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_resumes_to_the_same_weights() {
+    let place = Place::new();
+    let set = ["--set", "training.steps=80", "--config", "tiny.toml"];
+    place
+        .run(&[&["train", "--out", "whole"], &set[..]].concat())
+        .success();
+    let mut killed = place.nac(&[&["train", "--out", "killed"], &set[..]].concat());
+    let mut child = killed
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while place.checkpoints("killed").len() < 3 {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended before it could be killed"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap(); // SIGKILL
+    let _ = child.wait().unwrap();
+    assert!(!place.path("killed/summary.json").exists());
+    place
+        .run(&["train", "--resume", "--out", "killed"])
+        .success();
+    let name = "step-00000080.safetensors";
+    assert_eq!(
+        tensors(&place.path("whole"), name),
+        tensors(&place.path("killed"), name)
+    );
+    let (whole, killed) = (place.timeless("whole"), place.timeless("killed"));
+    assert_eq!(whole.test, killed.test);
+    assert_eq!(
+        (whole.train_curve, whole.validation_curve),
+        (killed.train_curve, killed.validation_curve)
+    );
+    let metrics = fs::read_to_string(place.path("killed/metrics.jsonl")).unwrap();
+    assert!(metrics.contains(r#"{"event":"resume""#));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_says_how_to_resume_and_exits_with_130() {
+    let place = Place::new();
+    let arguments = [
+        "train",
+        "--config",
+        "tiny.toml",
+        "--out",
+        "stopped",
+        "--set",
+        "training.steps=100000",
+    ];
+    let mut command = place.nac(&arguments);
+    let mut child = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while place.checkpoints("stopped").is_empty() {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended before it could be stopped"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    assert!(text.contains("everything is saved"), "{text}");
+    assert!(text.contains("nac train --resume --out stopped"), "{text}");
+    let saved = place.checkpoints("stopped");
+    let step = text
+        .split("interrupted after step ")
+        .nth(1)
+        .and_then(|t| t.split(';').next())
+        .unwrap();
+    let step: u64 = step.parse().unwrap();
+    assert_eq!(
+        saved.last().unwrap(),
+        &format!("step-{step:08}.safetensors")
+    );
+}
+
+#[test]
+fn bad_input_is_named_and_leaves_everything_as_it_was() {
+    let place = Place::new();
+    let fails = |arguments: &[&str], parts: &[&str]| {
+        let assert = place.run(arguments).code(predicate::in_iter([1, 2]));
+        let text = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        for part in parts {
+            assert!(text.contains(part), "{arguments:?}: {part} in {text}");
+        }
+    };
+    let settings = |text: &str| fs::write(place.path("bad.toml"), text).unwrap();
+    settings("seed = 1\n[training]\nbatchsize = 4\n");
+    fails(
+        &["train", "--config", "bad.toml"],
+        &["bad.toml:3:1: unknown field `batchsize`", "| batchsize = 4"],
+    );
+    settings("[training]\nbatch_size = \"four\"\n");
+    fails(
+        &["train", "--config", "bad.toml"],
+        &["bad.toml:2:14: invalid type: string \"four\""],
+    );
+    settings("[data]\nname = \"digitz\"\n");
+    fails(
+        &["train", "--config", "bad.toml"],
+        &["unknown data set `digitz`", "digits"],
+    );
+    settings("[data]\nname = \"cifar10\"\n");
+    fails(
+        &["train", "--config", "bad.toml"],
+        &["cifar10", "not found"],
+    );
+    settings("[model.circuit]\npropagators = 0\n");
+    fails(
+        &["train", "--config", "bad.toml"],
+        &["propagators", "at least 1"],
+    );
+    settings("[training]\nvalidation_examples = 2000\n");
+    fails(
+        &["train", "--config", "bad.toml"],
+        &["training.validation_examples = 2000", "1437"],
+    );
+    fails(
+        &["train", "--config", "none.toml"],
+        &["cannot read none.toml"],
+    );
+    fails(&["train"], &["give --config FILE"]);
+    fails(
+        &["train", "--resume", "--out", "none"],
+        &["no run to resume", "none/config.toml"],
+    );
+    fails(
+        &[
+            "train",
+            "--config",
+            "tiny.toml",
+            "--set",
+            "training.stepz=1",
+        ],
+        &["--set training.stepz=1: unknown field"],
+    );
+    fails(
+        &["train", "--config", "tiny.toml", "--device", "gpu"],
+        &["gpu", "use cpu, cuda"],
+    );
+    fails(
+        &["eval", "--run", "none"],
+        &["cannot read none/config.toml"],
+    );
+    fails(&["data", "get", "mnist"], &["unknown data set `mnist`"]);
+    assert!(!place.path("runs").exists(), "nothing was made");
+
+    fs::write(place.path("file"), "kept").unwrap();
+    fails(
+        &["train", "--config", "tiny.toml", "--out", "file/run"],
+        &["file/run", "Not a directory"],
+    );
+    fails(
+        &["train", "--config", "tiny.toml", "--out", "file"],
+        &["cannot read file", "Not a directory"],
+    );
+    assert_eq!(fs::read(place.path("file")).unwrap(), b"kept");
+}
+
+#[test]
+fn damaged_and_foreign_checkpoints_are_refused() {
+    let place = Place::new();
+    let set = [
+        "--config",
+        "tiny.toml",
+        "--out",
+        "run",
+        "--set",
+        "training.steps=3",
+    ];
+    place.run(&[&["train"], &set[..]].concat()).success();
+    fs::remove_file(place.path("run/summary.json")).unwrap();
+    let resume = || place.run(&["train", "--resume", "--out", "run"]);
+    let last = place.path("run/checkpoints/step-00000003.safetensors");
+    let whole = fs::read(&last).unwrap();
+    fs::write(&last, &whole[..whole.len() / 2]).unwrap();
+    let parts = || {
+        predicate::str::contains("step-00000003.safetensors: damaged")
+            .and(predicate::str::contains("The one before it is"))
+            .and(predicate::str::contains("step-00000002"))
+    };
+    resume().code(1).stderr(parts());
+    place.run(&["eval", "--run", "run"]).code(1).stderr(parts());
+    assert_eq!(
+        fs::read(&last).unwrap(),
+        &whole[..whole.len() / 2],
+        "left as it was"
+    );
+
+    // A checkpoint of a model of other sizes, with the digest of this run: names are listed together.
+    let path = place.path("run/config.toml");
+    fs::write(&last, &whole).unwrap();
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, config.replace("state_dim = 16", "state_dim = 24")).unwrap();
+    let parts = predicate::str::contains("wrong shape (")
+        .and(predicate::str::contains("codes_: expected [8, 24]"));
+    place.run(&["eval", "--run", "run"]).code(1).stderr(parts);
+    fs::write(&path, config).unwrap();
+
+    // With the damage undone the run ends as if nothing had been.
+    fs::write(&last, &whole).unwrap();
+    resume().success();
+    assert_eq!(place.summary("run").steps, 3);
+}
+
+#[test]
+fn settings_and_data_can_be_listed() {
+    let place = Place::new();
+    place
+        .run(&["config", "--defaults"])
+        .success()
+        .stdout(predicate::str::contains("[optimizer]"));
+    place
+        .run(&["config", "--config", "tiny.toml", "--set", "seed=5"])
+        .success()
+        .stdout(
+            predicate::str::contains("seed = 5")
+                .and(predicate::str::contains("weight_decay = 0.05")),
+        );
+    place.run(&["data", "list"]).success().stdout(
+        predicate::str::contains("nac data get cifar10").and(predicate::str::contains("digits")),
+    );
+    place
+        .run(&["data", "get", "digits"])
+        .success()
+        .stdout(predicate::str::contains("part of this program"));
+}
