@@ -9,7 +9,7 @@ use crate::data;
 use crate::progress::amount;
 use crate::setup::driver::{self, Driver};
 use crate::setup::layout::Kind;
-use crate::setup::sources::VERSION;
+use crate::setup::layout::VERSION;
 use crate::setup::{self, cache, layout, prerequisites, python};
 use crate::workspace::{Workspace, output};
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::sources::VERSION;
+/// The version that tch 0.24.0 and torch-sys 0.24.0 are made for.
+pub(crate) const VERSION: &str = "2.11.0";
 
 /// Whether libtorch can use a GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

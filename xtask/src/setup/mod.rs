@@ -27,8 +27,8 @@ use crate::cli::SetupOptions;
 use crate::progress::Console;
 use crate::workspace::{Workspace, output};
 use driver::Driver;
+use layout::VERSION;
 use layout::{Kind, Libtorch, Linked};
-use sources::VERSION;
 
 /// The command.
 pub(crate) fn run(workspace: &Workspace, options: &SetupOptions) -> Result<ExitCode> {

@@ -6,10 +6,7 @@
 
 use anyhow::{Result, bail};
 
-use super::layout::Kind;
-
-/// The version that tch 0.24.0 and torch-sys 0.24.0 are made for.
-pub(crate) const VERSION: &str = "2.11.0";
+use super::layout::{Kind, VERSION};
 
 /// Which files of a wheel are kept, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

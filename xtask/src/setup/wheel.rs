@@ -9,7 +9,8 @@ use nac_data::fetch::checksum;
 use nac_data::fetch::download::{self, Expected};
 use zip::ZipArchive;
 
-use super::sources::{VERSION, Wheel};
+use super::layout::VERSION;
+use super::sources::Wheel;
 use super::{index, python};
 
 /// The wheel in the folder `downloads`: there already, straight from the index, or through pip.
