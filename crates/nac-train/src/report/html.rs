@@ -58,7 +58,7 @@ pub(super) fn render(report: &Report) -> Result<String, ReportError> {
         facts: facts(report),
         experiments: experiments.collect::<Result<_, _>>()?,
     };
-    Ok(page.render()?)
+    Ok(page.render()? + "\n")
 }
 
 fn page_row(row: &Row) -> PageRow {
