@@ -40,6 +40,9 @@ pub(crate) enum Command {
     /// Run the main experiments and write the report, from nothing
     #[command(disable_help_flag = true)]
     ReproducePaper(Rest),
+    /// Compare our layers with a folder of recordings of the reference: `parity DIR [--json FILE] ...`
+    #[command(disable_help_flag = true)]
+    Parity(Rest),
     /// Run the `nac` program with any arguments, after `--` or directly
     #[command(disable_help_flag = true)]
     Nac(Rest),
@@ -144,6 +147,7 @@ Commands:
   train            Train a model: `train --config X.toml [--set key=value ...]`
   eval             Evaluate a checkpoint
   reproduce-paper  Run the main experiments and write the report, from nothing
+  parity           Compare our layers with a folder of recordings of the reference: `parity DIR [--json FILE] ...`
   nac              Run the `nac` program with any arguments, after `--` or directly
   bench            Run the benchmarks; a name picks those that contain it
   help             Print this message or the help of the given subcommand(s)
@@ -164,7 +168,10 @@ Options:
 
     fn rest(words: &[&str]) -> Vec<OsString> {
         match Cli::try_parse_from(words).unwrap().command {
-            Command::Train(rest) | Command::Nac(rest) | Command::ReproducePaper(rest) => rest.args,
+            Command::Train(rest)
+            | Command::Nac(rest)
+            | Command::ReproducePaper(rest)
+            | Command::Parity(rest) => rest.args,
             other => panic!("{other:?}"),
         }
     }
@@ -180,6 +187,10 @@ Options:
             ["data", "list"]
         );
         assert_eq!(rest(&["xtask", "reproduce-paper"]), [""; 0]);
+        assert_eq!(
+            rest(&["xtask", "parity", "d", "--json", "f"]),
+            ["d", "--json", "f"]
+        );
     }
 
     #[test]

@@ -42,6 +42,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Train(rest) => nac::run(&workspace, Some("train"), &rest.args),
         Command::Eval(rest) => nac::run(&workspace, Some("eval"), &rest.args),
         Command::ReproducePaper(rest) => nac::run(&workspace, Some("reproduce-paper"), &rest.args),
+        Command::Parity(rest) => nac::run(&workspace, Some("parity"), &rest.args),
         Command::Nac(rest) => nac::run(&workspace, None, &rest.args),
         Command::Bench(rest) => nac::bench(&workspace, &rest.args),
     }

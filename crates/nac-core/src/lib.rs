@@ -8,7 +8,8 @@
 //! 2. [`sampling`] — relaxed Bernoulli log samples for training; hard samples and thresholds,
 //!    streamed without a dense matrix;
 //! 3. [`sparse`] — the checked CSR graph that hard sampling gives;
-//! 4. [`graph`] — density, degrees, clustering, effective number of modules;
+//! 4. [`graph`] — density, degrees, clustering, effective number of modules; graph generators, and
+//!    presets, which start signatures close to a graph;
 //! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one.
 //!
 //! All randomness comes from the named streams of [`rng`], so a seed fixes every result, whatever
@@ -44,6 +45,7 @@ mod error;
 mod real;
 
 pub use error::CoreError;
+pub use graph::GraphGenerator;
 pub use kernel::{LinkKernel, cosine_distance, normalize_along_keys, normalize_signatures};
 pub use prior::{GraphPrior, PriorConfig};
 pub use real::Real;

@@ -38,7 +38,7 @@ impl Tokenizer for Patches {
     fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
         let image = inputs.get("image")?;
         let patches = image.f_im2col([4, 4], [1, 1], [0, 0], [4, 4])?; // [batch, 3·4·4, 64]
-        let tokens = self.project.forward(&patches.transpose(1, 2)); // [batch, 64, 48]
+        let tokens = self.project.forward(&patches.transpose(1, 2))?; // [batch, 64, 48]
         let tokens = tokens.f_add(&self.positions)?;
         ctx.record("tokens", &tokens);
         Tokens::new(tokens)

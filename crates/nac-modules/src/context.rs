@@ -16,6 +16,27 @@ pub trait Noise {
     /// # Errors
     /// The source cannot deliver this shape.
     fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor>;
+
+    /// Draws from the standard normal distribution. `name` as for [`uniform`](Self::uniform).
+    ///
+    /// # Errors
+    /// The source cannot deliver this shape.
+    fn normal(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor>;
+
+    /// Draws from the exponential distribution of rate 1: `−log(1 − u)` of uniform draws, never zero.
+    ///
+    /// # Errors
+    /// The source cannot deliver this shape.
+    fn exponential(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        kind: Kind,
+        device: Device,
+    ) -> Result<Tensor> {
+        let uniform = self.uniform(name, shape, kind, device)?;
+        Ok(-(-uniform).f_log1p()?.f_clamp_max(-1e-30)?)
+    }
 }
 
 /// Noise from named streams: a pure function of the streams' seed and the layer's name.
@@ -53,6 +74,19 @@ impl Noise for StreamNoise {
             .f_view(shape)?
             .f_to_kind(kind)?)
     }
+
+    fn normal(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+        if device != Device::Cpu {
+            tch::manual_seed((self.streams.derive(name) >> 1) as i64);
+            return Ok(Tensor::f_randn(shape, (kind, device))?);
+        }
+        let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
+        let mut values = vec![0.0_f64; count];
+        self.streams.stream(name).fill_normal_f64(&mut values);
+        Ok(Tensor::f_from_slice(&values)?
+            .f_view(shape)?
+            .f_to_kind(kind)?)
+    }
 }
 
 /// Noise replayed from recorded tensors, in call order. For tests and comparisons.
@@ -75,8 +109,8 @@ impl RecordedNoise {
     }
 }
 
-impl Noise for RecordedNoise {
-    fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+impl RecordedNoise {
+    fn next(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
         let found = self
             .draws
             .pop_front()
@@ -93,10 +127,32 @@ impl Noise for RecordedNoise {
     }
 }
 
+/// Whatever the distribution, the next recorded draw is it.
+impl Noise for RecordedNoise {
+    fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+        self.next(name, shape, kind, device)
+    }
+
+    fn normal(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
+        self.next(name, shape, kind, device)
+    }
+
+    fn exponential(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        kind: Kind,
+        device: Device,
+    ) -> Result<Tensor> {
+        self.next(name, shape, kind, device)
+    }
+}
+
 /// Mode, noise and named intermediates of one forward pass.
 pub struct ForwardContext<'a> {
     training: bool,
     noise: &'a mut dyn Noise,
+    calls: BTreeMap<String, u32>,
     intermediates: Option<BTreeMap<String, Tensor>>,
 }
 
@@ -114,6 +170,7 @@ impl<'a> ForwardContext<'a> {
         Self {
             training: true,
             noise,
+            calls: BTreeMap::new(),
             intermediates: None,
         }
     }
@@ -123,6 +180,7 @@ impl<'a> ForwardContext<'a> {
         Self {
             training: false,
             noise,
+            calls: BTreeMap::new(),
             intermediates: None,
         }
     }
@@ -141,6 +199,9 @@ impl<'a> ForwardContext<'a> {
 
     /// Uniform draws for the layer `name`. See [`Noise::uniform`].
     ///
+    /// A layer that asks again in the same pass (shared propagators do) gets draws of their own: its `n`-th
+    /// repetition asks the source for `name#n`.
+    ///
     /// # Errors
     /// The source cannot deliver this shape.
     pub fn uniform(
@@ -150,7 +211,51 @@ impl<'a> ForwardContext<'a> {
         kind: Kind,
         device: Device,
     ) -> Result<Tensor> {
-        self.noise.uniform(name, shape, kind, device)
+        let name = self.fresh(name);
+        self.noise.uniform(&name, shape, kind, device)
+    }
+
+    /// Standard normal draws for the layer `name`. See [`Noise::normal`].
+    ///
+    /// # Errors
+    /// The source cannot deliver this shape.
+    pub fn normal(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        kind: Kind,
+        device: Device,
+    ) -> Result<Tensor> {
+        let name = self.fresh(name);
+        self.noise.normal(&name, shape, kind, device)
+    }
+
+    /// Draws from the exponential distribution of rate 1 for the layer `name`. See [`Noise::exponential`].
+    ///
+    /// # Errors
+    /// The source cannot deliver this shape.
+    pub fn exponential(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        kind: Kind,
+        device: Device,
+    ) -> Result<Tensor> {
+        let name = self.fresh(name);
+        self.noise.exponential(&name, shape, kind, device)
+    }
+
+    fn fresh(&mut self, name: &str) -> String {
+        match self.calls.get_mut(name) {
+            Some(count) => {
+                *count += 1;
+                format!("{name}#{count}")
+            }
+            None => {
+                self.calls.insert(name.to_owned(), 0);
+                name.to_owned()
+            }
+        }
     }
 
     /// Offers an intermediate under a name; free unless somebody asked for intermediates.
@@ -180,6 +285,31 @@ mod tests {
         assert_eq!(draw(1, "a"), draw(1, "a"));
         assert_ne!(draw(1, "a"), draw(1, "b"));
         assert_ne!(draw(1, "a"), draw(2, "a"));
+    }
+
+    #[test]
+    fn a_layer_that_asks_twice_gets_other_draws() {
+        let mut noise = StreamNoise::new(Streams::new(1));
+        let alone = noise.uniform("a", &[3], Kind::Float, Device::Cpu).unwrap();
+        let mut ctx = ForwardContext::training(&mut noise);
+        let mut draw = || ctx.uniform("a", &[3], Kind::Float, Device::Cpu).unwrap();
+        assert_eq!(draw(), alone);
+        assert_ne!(draw(), alone);
+    }
+
+    #[test]
+    fn normal_and_exponential_draws_have_their_moments() {
+        let mut noise = StreamNoise::new(Streams::new(1));
+        let normal = noise
+            .normal("n", &[20_000], Kind::Double, Device::Cpu)
+            .unwrap();
+        let exponential = noise
+            .exponential("e", &[20_000], Kind::Double, Device::Cpu)
+            .unwrap();
+        let mean = |t: &Tensor| t.mean(None::<Kind>).double_value(&[]);
+        assert!(mean(&normal).abs() < 0.04 && (mean(&normal.square()) - 1.0).abs() < 0.06);
+        assert!((mean(&exponential) - 1.0).abs() < 0.04);
+        assert!(exponential.min().double_value(&[]) > 0.0);
     }
 
     #[test]

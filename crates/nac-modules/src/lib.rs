@@ -10,6 +10,7 @@
 //! - [`tokenizer`], [`generator`], [`circuit`], [`head`]: the boxes above; [`model`] joins them.
 //! - [`attention`], [`layer`]: what the boxes are made of.
 //! - [`baseline`]: Perceiver IO, the paper's control.
+//! - [`presets`]: models by name.
 //! - [`context`]: mode, noise and named intermediates of a forward pass.
 //!
 //! Modules are the paper's modules; `[batch, modules, dim]` is the usual shape of their states.
@@ -51,6 +52,8 @@ pub mod head;
 pub mod layer;
 pub mod model;
 pub mod params;
+pub mod presets;
+pub mod reference;
 mod shape;
 pub mod testing;
 pub mod tokenizer;

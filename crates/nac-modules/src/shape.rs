@@ -66,6 +66,20 @@ fn mismatch(op: &'static str, name: &str, found: &[i64], expected: &[Dim<'_>]) -
     }
 }
 
+/// Checks the last dimension, whatever comes before it.
+pub(crate) fn check_last(op: &'static str, name: &str, tensor: &Tensor, dim: i64) -> Result<()> {
+    let found = tensor.size();
+    if found.last() == Some(&dim) {
+        return Ok(());
+    }
+    Err(ModuleError::Shape {
+        op,
+        name: name.to_owned(),
+        expected: format!("[..., {dim}]"),
+        found,
+    })
+}
+
 /// Refuses a size of zero and converts to libtorch's index type.
 pub(crate) fn positive(name: &str, value: usize) -> Result<i64> {
     match i64::try_from(value) {

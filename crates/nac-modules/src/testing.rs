@@ -79,7 +79,7 @@ impl Model for LinearModel {
         let mut intermediates: BTreeMap<String, Tensor> = ctx.take_intermediates();
         intermediates.retain(|_, tensor| tensor.defined());
         Ok(ModelOutput {
-            logits: self.head.forward(&x),
+            logits: self.head.forward(&x)?,
             intermediates,
         })
     }

@@ -41,7 +41,9 @@ fn mod_fc() {
     let layer = ModFc::new(store.root(), 12, 10, 8, true, &ModFcConfig::default()).unwrap();
     recording.load(&mut store);
     let (x, context) = (recording.input("x"), recording.input("context"));
-    recording.square_loss("y", &layer.forward(&x, &context).unwrap());
+    let mut noise = quiet();
+    let mut ctx = ForwardContext::evaluation(&mut noise);
+    recording.square_loss("y", &layer.forward(&x, &context, &mut ctx).unwrap());
     recording.check_gradients("grad.", &[("x", &x), ("context", &context)], Some(&store));
 }
 
@@ -114,9 +116,8 @@ fn kernel_samples_links_from_recorded_uniforms() {
         recording.input("sender_signatures"),
     );
     let ours = kernel
-        .forward(&receivers, &senders, 2, &mut ctx)
-        .unwrap()
-        .squeeze_dim(1);
+        .log_links(&receivers, &senders, Some(2), &mut ctx)
+        .unwrap();
     recording.check("out.log_kernel", &ours);
     ours.square().sum(Kind::Float).backward();
     let inputs = [
@@ -245,7 +246,16 @@ fn read_out() {
         kernel,
         ..Default::default()
     };
-    let layer = ReadOut::new(store.root(), 20, 12, &config, &ModFcConfig::default(), 0.0).unwrap();
+    let layer = ReadOut::new(
+        store.root(),
+        20,
+        12,
+        7,
+        &config,
+        &ModFcConfig::default(),
+        0.0,
+    )
+    .unwrap();
     recording.load(&mut store);
     let modules = Modules::read(&recording);
     let mut noise = quiet();
@@ -374,7 +384,7 @@ fn positional_grid() {
     let mut store = store();
     let grid = PositionalGrid::new(store.root(), 5, 4, 6).unwrap();
     recording.load(&mut store);
-    recording.square_loss("grid", &grid.forward(2, 4, 6));
+    recording.square_loss("grid", &grid.forward(2, 4, 6).unwrap());
     recording.check_gradients("grad.", &[], Some(&store));
 }
 
@@ -382,12 +392,7 @@ fn positional_grid() {
 fn free_generator_starts_states_from_codes() {
     let recording = Recording::open("f_seeder_code_as_mean");
     let mut store = store();
-    let config = FreeGeneratorConfig {
-        modules: 6,
-        read_out_modules: 1,
-        state_dim: 8,
-        signature_dim: 5,
-    };
+    let config = FreeGeneratorConfig::new(6, 1, 8, 5);
     let generator = FreeGenerator::new(store.root(), &config).unwrap();
     let codes = recording.parameter("latents.codes_");
     let name = "mediator_latents.codes_";

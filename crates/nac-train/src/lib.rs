@@ -11,7 +11,9 @@
 //! - [`loss`], [`metrics`], [`checkpoint`]: the seams, one trait each; [`testing`] has their doubles;
 //! - [`optim`], [`batch`]: AdamW, learning rate, and the way from buffers to tensors;
 //! - [`summary`]: what a finished run says about itself; [`report`]: tables and pages of several;
-//! - [`reproduce`]: the main experiments, as `nac reproduce-paper` does them.
+//! - [`reproduce`]: the main experiments, as `nac reproduce-paper` does them;
+//! - [`parity`]: comparison with recordings of the reference implementation, as `nac parity` makes it;
+//! - [`weights`]: files of weights in and out, those of PyTorch too.
 //!
 //! A linear model on pictures in memory:
 //!
@@ -47,13 +49,16 @@ mod error;
 pub mod loss;
 pub mod metrics;
 pub mod optim;
+pub mod parity;
 pub mod report;
 pub mod reproduce;
 pub mod run;
+pub mod scheduled;
 mod storage;
 pub mod summary;
 pub mod testing;
 pub mod trainer;
+pub mod weights;
 
 pub use error::{Result, TrainError};
 
@@ -76,6 +81,8 @@ mod pages {
     struct QuickStart;
     #[doc = include_str!("../../../docs/src/model.md")]
     struct Model;
+    #[doc = include_str!("../../../docs/src/presets.md")]
+    struct Presets;
     #[doc = include_str!("../../../docs/src/data.md")]
     struct Data;
     #[doc = include_str!("../../../docs/src/extending.md")]

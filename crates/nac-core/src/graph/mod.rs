@@ -1,7 +1,15 @@
-//! Stage 4: what a sampled graph looks like.
+//! Stage 4: graphs as such — what a sampled one looks like, and given ones to start from.
+//!
+//! [`stats`] and [`paths`] measure a graph; [`generator`] makes random and regular ones; [`preset`]
+//! finds signatures whose links come close to a given graph.
 
+pub mod generator;
+pub mod paths;
+pub mod preset;
 pub mod stats;
 
+pub use generator::GraphGenerator;
+pub use paths::{hop_distances, is_connected};
 pub use stats::{
     clustering_coefficient, degree_histogram, density, effective_modules, mean_degree,
 };

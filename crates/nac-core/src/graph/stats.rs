@@ -103,7 +103,7 @@ pub fn effective_modules(usage: &[f64]) -> Result<f64, CoreError> {
 }
 
 /// Sorted neighbours of each module, directions and self edges dropped.
-fn undirected(graph: &Csr) -> Vec<Vec<usize>> {
+pub(super) fn undirected(graph: &Csr) -> Vec<Vec<usize>> {
     let turned = graph.transpose();
     let pairs = graph.rows().zip(turned.rows()).enumerate();
     pairs

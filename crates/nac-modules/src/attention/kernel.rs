@@ -1,59 +1,26 @@
-//! From signatures to links: distance, link probability, and what attention adds to its scores.
+//! From signatures to links: distance, link probability, and what attention does with them.
 //!
-//! `d_ij = 1 − cos(s_i, s_j)`, `P_ij = exp(−d_ij / ε)`. In training links are drawn from the relaxed
-//! Bernoulli distribution of `P`, anew for each example and layer, shared by the heads; in evaluation
-//! `log P` itself is used unless asked otherwise. Source: paper section on SKMDPA; reference
-//! `model/nc/kernels.py`. [`nac_core::kernel`] is the same on plain arrays.
+//! `d_ij = 1 − cos(s_i, s_j)`, `P_ij = exp(−d_ij / ε)`, zero beyond the truncation if there is one. In
+//! training links are drawn from the relaxed Bernoulli distribution of `P`, anew for each example and
+//! layer, shared by the heads; in evaluation `P` itself is used unless asked otherwise. Source: paper
+//! section on SKMDPA; reference `model/nc/kernels.py`. [`nac_core::kernel`] is the same on plain arrays.
+//!
+//! Where the reference fails, this differs: link probabilities are not above 1 (rounding takes the
+//! reference to 1 + 4e-7); sampled links outside the logarithm are the exponential of the sampled
+//! logarithms (the reference samples from `exp(P)`, so that every link is on); and a receiver all of
+//! whose links are cut has an empty row, which gives an empty message and not NaN. Such a row keeps its
+//! self link where receivers and senders are the same in number and self links are not eliminated.
 
-use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::kernel_config::{EvaluationLinks, KernelConfig, Truncation};
 use super::sample_log_links;
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::params::{Init, Scope};
-use crate::shape;
 
-/// What stands in for sampled links in evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EvaluationLinks {
-    /// The link probabilities themselves.
-    #[default]
-    NoSample,
-    /// Samples, as in training.
-    Sample,
-}
-
-/// Settings of a [`SignatureKernel`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct KernelConfig {
-    /// Bandwidth `ε` of the link probability. Default 1.
-    ///
-    /// Distances lie in `[0, 2]`, so no link is less likely than `exp(−2/ε)`: 0.135 at the default.
-    pub bandwidth: f64,
-    /// Whether `ε` is trained. Default false.
-    pub learnable_bandwidth: bool,
-    /// Whether links are sampled in training. Default true.
-    pub stochastic: bool,
-    /// Temperature `τ` of the relaxed samples. Default 0.5.
-    pub temperature: f64,
-    /// Links in evaluation. Default `no_sample`.
-    pub evaluation: EvaluationLinks,
-}
-
-impl Default for KernelConfig {
-    fn default() -> Self {
-        Self {
-            bandwidth: 1.0,
-            learnable_bandwidth: false,
-            stochastic: true,
-            temperature: 0.5,
-            evaluation: EvaluationLinks::NoSample,
-        }
-    }
-}
+/// Probability above which a thresholded link exists.
+const THRESHOLD: f64 = 0.5;
 
 /// Turns signatures into link probabilities. Buffer or parameter `bandwidth`, `[]`.
 #[derive(Debug)]
@@ -67,20 +34,9 @@ impl SignatureKernel {
     /// A kernel.
     ///
     /// # Errors
-    /// Bandwidth or temperature is not positive, or the name is taken.
+    /// A setting is out of range, or the name is taken.
     pub fn new(mut scope: Scope<'_>, config: &KernelConfig) -> Result<Self> {
-        for (name, value) in [
-            ("bandwidth", config.bandwidth),
-            ("temperature", config.temperature),
-        ] {
-            if !(value.is_finite() && value > 0.0) {
-                return Err(ModuleError::Setting {
-                    name: name.into(),
-                    value: value.to_string(),
-                    reason: "must be a positive number".into(),
-                });
-            }
-        }
+        config.check()?;
         let start = Init::Constant(config.bandwidth);
         let bandwidth = if config.learnable_bandwidth {
             scope.parameter("bandwidth", &[], start)?
@@ -94,7 +50,9 @@ impl SignatureKernel {
         })
     }
 
-    /// Cosine distance of each receiver to each sender.
+    /// Cosine distance of each receiver to each sender, infinite on an eliminated diagonal.
+    ///
+    /// Signatures of less than single precision are measured in single precision.
     ///
     /// # Shapes
     /// - receivers: `[receivers, dim]` or `[batch, receivers, dim]`
@@ -102,24 +60,18 @@ impl SignatureKernel {
     /// - output: `[receivers, senders]` or, if either is batched, `[batch, receivers, senders]`
     ///
     /// # Errors
-    /// The signatures have different dimensions or batches.
+    /// The signatures have different dimensions or batches, or the diagonal is to be eliminated and there
+    /// are not as many receivers as senders.
     pub fn distance(&self, receivers: &Tensor, senders: &Tensor) -> Result<Tensor> {
-        let (r, s) = (receivers.size(), senders.size());
-        let ranks_fit = (2..=3).contains(&r.len()) && (2..=3).contains(&s.len());
-        if !ranks_fit || r.last() != s.last() || (r.len() == 3 && s.len() == 3 && r[0] != s[0]) {
-            return Err(ModuleError::Shape {
-                op: "SignatureKernel",
-                name: "sender signatures".into(),
-                expected: format!(
-                    "[senders, dim] or [batch, senders, dim] to go with receivers {r:?}"
-                ),
-                found: s,
-            });
-        }
-        Ok(1.0 - unit(receivers).matmul(&unit(senders).transpose(-2, -1)))
+        let distance = self.plain_distance(receivers, senders)?;
+        Ok(if self.config.eliminate_diagonal {
+            distance.f_masked_fill(&diagonal(&distance), f64::INFINITY)?
+        } else {
+            distance
+        })
     }
 
-    /// Logarithm of the link probability, `−d / ε`.
+    /// Logarithm of the link probability, `−d / ε`; `−∞` where there is no link.
     ///
     /// # Shapes
     /// As [`distance`](Self::distance).
@@ -127,23 +79,56 @@ impl SignatureKernel {
     /// # Errors
     /// As [`distance`](Self::distance).
     pub fn log_link_probability(&self, receivers: &Tensor, senders: &Tensor) -> Result<Tensor> {
-        Ok(-self.distance(receivers, senders)? / &self.bandwidth)
+        let uncut = self.uncut(receivers, senders)?;
+        let cuts = [uncut.far, uncut.diagonal];
+        let none = f64::NEG_INFINITY;
+        Ok(cuts
+            .iter()
+            .flatten()
+            .fold(uncut.log_probability, |log, cut| log.masked_fill(cut, none)))
     }
 
-    /// What attention adds to its scores: log samples in training, log probabilities in evaluation.
+    /// Link probability in `[0, 1]`, 0 where there is no link.
+    ///
+    /// # Shapes
+    /// As [`distance`](Self::distance).
+    ///
+    /// # Errors
+    /// As [`distance`](Self::distance).
+    pub fn link_probability(&self, receivers: &Tensor, senders: &Tensor) -> Result<Tensor> {
+        let uncut = self.uncut(receivers, senders)?;
+        let mut probability = straight_through(&uncut.log_probability.exp(), |p| p.clamp_max(1.0));
+        if let Some(far) = uncut.far {
+            let cut = |p: &Tensor| p.masked_fill(&far, 0.0);
+            let masked = self.config.truncation_implementation == Truncation::Masked;
+            probability = if masked && self.config.straight_through {
+                straight_through(&probability, cut)
+            } else {
+                cut(&probability)
+            };
+        }
+        Ok(match uncut.diagonal {
+            Some(diagonal) => probability.masked_fill(&diagonal, 0.0),
+            None => probability,
+        })
+    }
+
+    /// Logarithms of links: sampled in training, log probabilities in evaluation unless configured
+    /// otherwise. What attention adds to its scores.
     ///
     /// # Shapes
     /// - receivers: `[receivers, dim]` or `[batch, receivers, dim]`
     /// - senders: `[senders, dim]` or `[batch, senders, dim]`
-    /// - output: `[batch or 1, 1, receivers, senders]`, to be broadcast over heads
+    /// - output: `[batch, receivers, senders]` if sampled for a `batch` or if signatures are batched,
+    ///   else `[receivers, senders]`
     ///
     /// # Errors
     /// The shapes do not fit, or the source of noise fails.
-    pub fn forward(
+    pub fn log_links(
         &self,
         receivers: &Tensor,
         senders: &Tensor,
-        batch: i64,
+        batch: Option<i64>,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
         let log_probability = self.log_link_probability(receivers, senders)?;
@@ -151,73 +136,323 @@ impl SignatureKernel {
             &format!("{}.log_link_probability", self.name),
             &log_probability,
         );
-        let sampled = self.config.stochastic
-            && (ctx.is_training() || self.config.evaluation == EvaluationLinks::Sample);
-        let log_links = if sampled {
-            let size = log_probability.size();
-            let draws = [batch, size[size.len() - 2], size[size.len() - 1]];
-            let uniform = ctx.uniform(
-                &self.name,
-                &draws,
-                log_probability.kind(),
-                log_probability.device(),
-            )?;
-            sample_log_links(&log_probability, &uniform, self.config.temperature)
-        } else {
-            log_probability
-        };
-        Ok(if log_links.dim() == 2 {
-            log_links.unsqueeze(0).unsqueeze(0)
-        } else {
-            log_links.unsqueeze(1)
-        })
+        match self.mode(ctx) {
+            EvaluationLinks::NoSample => Ok(log_probability),
+            EvaluationLinks::Sample => self.sample(&log_probability, batch, ctx),
+            EvaluationLinks::Threshold => {
+                let on = log_probability.gt(THRESHOLD.ln());
+                Ok(log_probability
+                    .zeros_like()
+                    .masked_fill(&on.logical_not(), f64::NEG_INFINITY))
+            }
+        }
+    }
+
+    /// Links in `[0, 1]`: the exponential of [`log_links`](Self::log_links), with the gradient that
+    /// `truncation_implementation` asks for. What attention multiplies its weights by.
+    ///
+    /// # Shapes
+    /// As [`log_links`](Self::log_links).
+    ///
+    /// # Errors
+    /// The shapes do not fit, or the source of noise fails.
+    pub fn links(
+        &self,
+        receivers: &Tensor,
+        senders: &Tensor,
+        batch: Option<i64>,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        let log_links = self.log_links(receivers, senders, batch, ctx)?;
+        self.links_of(&log_links, receivers, senders, ctx)
+    }
+
+    /// The links whose logarithms [`log_links`](Self::log_links) gave in the same pass.
+    pub(super) fn links_of(
+        &self,
+        log_links: &Tensor,
+        receivers: &Tensor,
+        senders: &Tensor,
+        ctx: &ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        match self.mode(ctx) {
+            EvaluationLinks::NoSample => self.link_probability(receivers, senders),
+            EvaluationLinks::Sample | EvaluationLinks::Threshold => Ok(log_links.exp()),
+        }
     }
 
     /// Settings of this kernel.
     pub fn config(&self) -> &KernelConfig {
         &self.config
     }
+
+    /// What happens to probabilities in this pass.
+    fn mode(&self, ctx: &ForwardContext<'_>) -> EvaluationLinks {
+        match (self.config.stochastic, ctx.is_training()) {
+            (false, _) => EvaluationLinks::NoSample,
+            (true, true) => EvaluationLinks::Sample,
+            (true, false) => self.config.evaluation,
+        }
+    }
+
+    fn sample(
+        &self,
+        log_probability: &Tensor,
+        batch: Option<i64>,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        let mut size = log_probability.size();
+        if let (2, Some(batch)) = (size.len(), batch) {
+            size.insert(0, batch);
+        }
+        let (kind, device) = (log_probability.kind(), log_probability.device());
+        let uniform = ctx.uniform(&self.name, &size, kind, device)?;
+        Ok(sample_log_links(
+            log_probability,
+            &uniform,
+            self.config.temperature,
+        ))
+    }
+
+    fn uncut(&self, receivers: &Tensor, senders: &Tensor) -> Result<Uncut> {
+        let distance = self.plain_distance(receivers, senders)?;
+        let size = distance.size();
+        let square = size[size.len() - 2] == size[size.len() - 1];
+        let eliminate = self.config.eliminate_diagonal;
+        let far = self.config.truncation.map(|limit| {
+            let far = distance.gt(limit);
+            if square && !eliminate {
+                let kept = diagonal(&distance).logical_and(&far.all_dim(-1, true));
+                far.logical_and(&kept.logical_not())
+            } else {
+                far
+            }
+        });
+        let diagonal = eliminate.then(|| diagonal(&distance));
+        let bandwidth = self.bandwidth.to_kind(distance.kind());
+        Ok(Uncut {
+            log_probability: -distance / bandwidth,
+            far,
+            diagonal,
+        })
+    }
+
+    fn plain_distance(&self, receivers: &Tensor, senders: &Tensor) -> Result<Tensor> {
+        let (r, s) = (receivers.size(), senders.size());
+        let ranks_fit = (2..=3).contains(&r.len()) && (2..=3).contains(&s.len());
+        let refuse = |expected: String| {
+            Err(ModuleError::Shape {
+                op: "SignatureKernel",
+                name: "sender signatures".into(),
+                expected,
+                found: senders.size(),
+            })
+        };
+        if !ranks_fit || r.last() != s.last() || (r.len() == 3 && s.len() == 3 && r[0] != s[0]) {
+            return refuse(format!(
+                "[senders, dim] or [batch, senders, dim] to go with receivers {r:?}"
+            ));
+        }
+        if self.config.eliminate_diagonal && r[r.len() - 2] != s[s.len() - 2] {
+            return refuse(format!(
+                "as many senders as receivers {r:?}, to eliminate the diagonal"
+            ));
+        }
+        Ok(1.0 - unit(receivers).matmul(&unit(senders).transpose(-2, -1)))
+    }
 }
 
-/// Rows scaled to length one; a zero row stays zero.
+/// Log link probabilities, and what is to be cut from them.
+struct Uncut {
+    /// `−d / ε`.
+    log_probability: Tensor,
+    /// True beyond the truncation.
+    far: Option<Tensor>,
+    /// True on a diagonal to be eliminated, `[receivers, senders]`.
+    diagonal: Option<Tensor>,
+}
+
+/// Divides links by their sum over senders. A row without links stays so.
+///
+/// # Shapes
+/// - links: `[..., receivers, senders]`
+/// - output: as links
+pub fn normalize_links(links: &Tensor) -> Tensor {
+    let sum = links.sum_dim_intlist([-1].as_slice(), true, None::<Kind>);
+    let empty = sum.eq(0.0);
+    links / sum.masked_fill(&empty, 1.0)
+}
+
+/// As [`normalize_links`] for logarithms of links.
+///
+/// # Shapes
+/// - log_links: `[..., receivers, senders]`
+/// - output: as log_links
+pub fn normalize_log_links(log_links: &Tensor) -> Tensor {
+    let empty = log_links.isneginf().all_dim(-1, true);
+    let filled = log_links.masked_fill(&empty, 0.0);
+    (log_links - filled.logsumexp([-1].as_slice(), true))
+        .masked_fill(&log_links.isneginf(), f64::NEG_INFINITY)
+}
+
+/// The value of `change(x)` with the gradient of `x`.
+fn straight_through(x: &Tensor, change: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    x + tch::no_grad(|| change(x) - x)
+}
+
+/// True where receiver and sender have the same place, `[receivers, senders]`.
+fn diagonal(distance: &Tensor) -> Tensor {
+    let size = distance.size();
+    let [rows, columns] = [size[size.len() - 2], size[size.len() - 1]];
+    let places = |count| Tensor::arange(count, (Kind::Int64, distance.device()));
+    places(rows)
+        .unsqueeze(1)
+        .eq_tensor(&places(columns).unsqueeze(0))
+}
+
+/// Rows scaled to length one, in at least single precision; a zero row stays zero.
 fn unit(signatures: &Tensor) -> Tensor {
-    let norm = signatures
+    let signatures = match signatures.kind() {
+        Kind::Half | Kind::BFloat16 => signatures.to_kind(Kind::Float),
+        _ => signatures.shallow_clone(),
+    };
+    let squares = signatures
         .square()
-        .sum_dim_intlist([-1].as_slice(), true, None::<Kind>)
-        .sqrt();
-    signatures / norm.clamp_min(1e-12)
+        .sum_dim_intlist([-1].as_slice(), true, None::<Kind>);
+    signatures / squares.clamp_min(1e-24).sqrt()
 }
 
-/// A set of modules connected through a kernel: what a graph prior regularises and a plot shows.
-#[derive(Debug)]
-pub struct SignatureGraph<'a> {
-    /// Name of the set of modules.
-    pub name: String,
-    /// The kernel its links come from.
-    pub kernel: &'a SignatureKernel,
-    /// Signatures, `[modules, dim]`, attached to the model's parameters.
-    pub signatures: Tensor,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::StreamNoise;
+    use crate::params::ParamStore;
+    use nac_core::rng::Streams;
+    use tch::Device;
 
-impl SignatureGraph<'_> {
-    /// Link probabilities between all modules, differentiable, not above 1.
-    ///
-    /// # Shapes
-    /// - output: `[modules, modules]`
-    ///
-    /// # Errors
-    /// The signatures are not `[modules, dim]`.
-    pub fn link_probabilities(&self) -> Result<Tensor> {
-        shape::check(
-            "SignatureGraph",
-            "signatures",
-            &self.signatures,
-            &[("modules", None), ("dim", None)],
-        )?;
-        Ok(self
-            .kernel
-            .log_link_probability(&self.signatures, &self.signatures)?
-            .exp()
-            .clamp_max(1.0))
+    const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
+
+    fn kernel(config: KernelConfig) -> SignatureKernel {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Double, 0);
+        SignatureKernel::new(store.root(), &config).unwrap()
+    }
+
+    fn rows(rows: &[[f64; 2]]) -> Tensor {
+        Tensor::from_slice(&rows.concat()).view([-1, 2])
+    }
+
+    fn links(kernel: &SignatureKernel, receivers: &Tensor, senders: &Tensor) -> Vec<f64> {
+        let mut noise = StreamNoise::new(Streams::new(0));
+        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let links = kernel.links(receivers, senders, Some(2), &mut ctx).unwrap();
+        assert_eq!(links.kind(), Kind::Double);
+        Vec::try_from(links.flatten(0, -1)).unwrap()
+    }
+
+    #[test]
+    fn probabilities_are_not_above_one_in_any_precision() {
+        let kernel = kernel(KernelConfig::default());
+        for kind in [Kind::BFloat16, Kind::Float, Kind::Double] {
+            let signatures = Tensor::randn([40, 16], DOUBLE).to_kind(kind);
+            let p = kernel.link_probability(&signatures, &signatures).unwrap();
+            assert!(p.max().double_value(&[]) <= 1.0);
+            let diagonal = p.diagonal(0, 0, 1);
+            assert!((diagonal - 1.0).abs().max().double_value(&[]) < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_row_without_links_stays_empty_or_keeps_its_self_link() {
+        let config = KernelConfig {
+            truncation: Some(0.5),
+            stochastic: false,
+            ..Default::default()
+        };
+        let truncated = kernel(config.clone());
+        // A zero signature is at distance 1 from everything, itself too.
+        let zero = rows(&[[0.0, 0.0], [1.0, 0.0]]);
+        let square = links(&truncated, &zero, &zero);
+        assert_eq!(square[1..], [0.0, 0.0, 1.0]);
+        assert!((square[0] - (-1.0_f64).exp()).abs() < 1e-12);
+        let three = rows(&[[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]);
+        let one = rows(&[[-1.0, -1.0]]);
+        let wide = truncated
+            .log_link_probability(&one, &three.narrow(0, 1, 2))
+            .unwrap();
+        for normalised in [
+            normalize_log_links(&wide).exp(),
+            normalize_links(&wide.exp()),
+        ] {
+            assert_eq!(
+                Vec::<f64>::try_from(normalised.view([2])).unwrap(),
+                [0.0, 0.0]
+            );
+        }
+        let eliminating = kernel(KernelConfig {
+            eliminate_diagonal: true,
+            ..config
+        });
+        assert_eq!(links(&eliminating, &zero, &zero), [0.0; 4]);
+        let error = eliminating.distance(&one, &three).unwrap_err().to_string();
+        assert!(error.contains("diagonal"), "{error}");
+    }
+
+    #[test]
+    fn thresholded_links_are_zero_or_one_and_have_no_gradient() {
+        let threshold = kernel(KernelConfig {
+            evaluation: EvaluationLinks::Threshold,
+            ..Default::default()
+        });
+        let one = rows(&[[1.0, 0.0]]).set_requires_grad(true);
+        let senders = rows(&[[1.0, 0.1], [0.0, 1.0], [-1.0, 0.0]]);
+        assert_eq!(links(&threshold, &one, &senders), [1.0, 0.0, 0.0]);
+        assert_eq!(
+            links(&threshold, &one, &senders.narrow(0, 1, 2)),
+            [0.0, 0.0]
+        );
+    }
+
+    #[test]
+    fn only_masked_truncation_with_straight_through_reaches_cut_links() {
+        let gradient = |truncation_implementation, straight_through| {
+            let kernel = kernel(KernelConfig {
+                truncation: Some(0.5),
+                truncation_implementation,
+                straight_through,
+                ..Default::default()
+            });
+            let far = rows(&[[0.1, 1.0]]).set_requires_grad(true);
+            let p = kernel
+                .link_probability(&far, &rows(&[[1.0, 0.0], [1.0, 0.1]]))
+                .unwrap();
+            assert_eq!(p.detach().abs().max().double_value(&[]), 0.0);
+            p.sum(Kind::Double).backward();
+            far.grad().abs().max().double_value(&[])
+        };
+        assert!(gradient(Truncation::Masked, true) > 0.1);
+        assert_eq!(gradient(Truncation::Masked, false), 0.0);
+        assert_eq!(gradient(Truncation::Direct, true), 0.0);
+    }
+
+    #[test]
+    fn either_side_may_have_signatures_per_example() {
+        let kernel = kernel(KernelConfig::default());
+        let (r, s) = (Tensor::randn([4, 3], DOUBLE), Tensor::randn([5, 3], DOUBLE));
+        let plain = kernel.link_probability(&r, &s).unwrap();
+        let repeat = |x: &Tensor| x.unsqueeze(0).repeat([2, 1, 1]);
+        for (r, s) in [
+            (repeat(&r), s.copy()),
+            (r.copy(), repeat(&s)),
+            (repeat(&r), repeat(&s)),
+        ] {
+            let batched = kernel.link_probability(&r, &s).unwrap();
+            assert_eq!(batched.size(), [2, 4, 5]);
+            assert!(batched.allclose(&repeat(&plain), 1e-12, 1e-12, false));
+        }
+        assert!(
+            kernel
+                .distance(&repeat(&r), &s.unsqueeze(0).repeat([3, 1, 1]))
+                .is_err()
+        );
     }
 }

@@ -3,13 +3,17 @@
 
 mod heads;
 mod kernel;
+mod kernel_config;
 mod plain;
 mod read_in;
 mod sampling;
+mod signature_graph;
 mod skmdpa;
 
-pub use kernel::{EvaluationLinks, KernelConfig, SignatureGraph, SignatureKernel};
+pub use kernel::{SignatureKernel, normalize_links, normalize_log_links};
+pub use kernel_config::{EvaluationLinks, KernelConfig, Truncation};
 pub use plain::PlainAttention;
 pub use read_in::{ReadInAttention, ReadInAttentionConfig};
 pub use sampling::sample_log_links;
+pub use signature_graph::SignatureGraph;
 pub use skmdpa::{Skmdpa, SkmdpaConfig};

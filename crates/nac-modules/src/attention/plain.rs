@@ -83,7 +83,7 @@ impl PlainAttention {
             ("context_dim", Some(dim)),
         ];
         shape::check("PlainAttention", "context", context.values(), &expected)?;
-        self.attend(x, &norm_context.forward(context.values()), context.mask())
+        self.attend(x, &norm_context.forward(context.values())?, context.mask())
     }
 
     /// Attention of the queries to themselves.
@@ -96,7 +96,7 @@ impl PlainAttention {
     /// The shape does not fit.
     pub fn forward_self(&self, x: &Tensor) -> Result<Tensor> {
         self.check(x)?;
-        self.attend(x, &self.norm.forward(x), None)
+        self.attend(x, &self.norm.forward(x)?, None)
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {
@@ -109,14 +109,14 @@ impl PlainAttention {
     }
 
     fn attend(&self, x: &Tensor, context: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let query = heads::split(&self.to_q.forward(&self.norm.forward(x)), self.heads);
-        let key_value = self.to_kv.forward(context).chunk(2, -1);
+        let query = heads::split(&self.to_q.forward(&self.norm.forward(x)?)?, self.heads);
+        let key_value = self.to_kv.forward(context)?.chunk(2, -1);
         let key = heads::split(&key_value[0], self.heads);
         let value = heads::split(&key_value[1], self.heads);
         let mask = mask.map(|mask| mask.unsqueeze(1).unsqueeze(1));
         let read = Tensor::f_scaled_dot_product_attention(
             &query, &key, &value, mask, 0.0, false, None, false,
         )?;
-        Ok(self.to_out.forward(&heads::merge(&read)))
+        self.to_out.forward(&heads::merge(&read))
     }
 }

@@ -5,7 +5,9 @@
 //! `score(u, v) = q_u · K_u x_v = ((W_kᵀ q_u) ⊙ s_u) · x_v + q_u · b_k`, where the last term shifts a whole
 //! row and drops out of the softmax, and
 //! `Σ_v a_uv V_u x_v = W_v (s'_u ⊙ Σ_v a_uv x_v) + b_v`, since the weights of a row sum to one.
-//! Cost falls by the head width, memory by the number of modules.
+//! Cost falls by the head width, memory by the number of modules. Plain projectors fold the same way with
+//! `s_u = 1`; a weight-demodulated one has a factor `t_u` on its outputs as well, which goes to `q_u ⊙ t_u`
+//! and to the result before `b_v`.
 //! Source: reference `attention.py`, `ReadInAttention`.
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use super::heads;
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{DropPath, LayerNorm, ModFc, ModFcConfig};
+use crate::layer::{DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, ProjectionKind};
 use crate::params::Scope;
 use crate::shape;
 use crate::tokens::Tokens;
@@ -32,6 +34,12 @@ pub struct ReadInAttentionConfig {
     pub residual: bool,
     /// Whether query, key and value projections have a bias. Default false.
     pub qkv_bias: bool,
+    /// Initial value of the learned scale of the branch; without it there is no such scale. Default none.
+    pub layer_scale: Option<f64>,
+    /// Whether all modules share one plain key and value projection. Default false.
+    pub share_key_value_projectors: bool,
+    /// Settings of the projections; without them, those of the circuit. Default none.
+    pub mod_fc: Option<ModFcConfig>,
 }
 
 impl Default for ReadInAttentionConfig {
@@ -41,6 +49,9 @@ impl Default for ReadInAttentionConfig {
             head_dim: 64,
             residual: true,
             qkv_bias: false,
+            layer_scale: None,
+            share_key_value_projectors: false,
+            mod_fc: None,
         }
     }
 }
@@ -48,15 +59,16 @@ impl Default for ReadInAttentionConfig {
 /// Attention of modules to input tokens.
 ///
 /// Parameters: `sender_layernorm`, `receiver_layernorm`, `query_compiler`, `key_compiler`, `value_compiler`,
-/// `exit_layer`.
+/// `exit_layer`, `layer_scale` (if any).
 #[derive(Debug)]
 pub struct ReadInAttention {
     sender_norm: LayerNorm,
     receiver_norm: LayerNorm,
-    query: ModFc,
-    key: ModFc,
-    value: ModFc,
-    exit: ModFc,
+    query: Projection,
+    key: Projection,
+    value: Projection,
+    exit: Projection,
+    layer_scale: LayerScale,
     token_dim: i64,
     heads: i64,
     head_dim: i64,
@@ -79,13 +91,24 @@ impl ReadInAttention {
         drop_path: DropPath,
     ) -> Result<Self> {
         let inner = config.heads * config.head_dim;
-        let mut projection = |name: &str, in_dim, out_dim, bias| {
-            ModFc::new(scope.sub(name), in_dim, out_dim, code_dim, bias, mod_fc)
+        let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
+        let shared = ModFcConfig {
+            kind: ProjectionKind::Fc,
+            ..mod_fc.clone()
         };
-        let query = projection("query_compiler", state_dim, inner, config.qkv_bias)?;
-        let key = projection("key_compiler", token_dim, inner, config.qkv_bias)?;
-        let value = projection("value_compiler", token_dim, inner, config.qkv_bias)?;
-        let exit = projection("exit_layer", inner, state_dim, true)?;
+        let key_value = if config.share_key_value_projectors {
+            &shared
+        } else {
+            mod_fc
+        };
+        let mut projection = |name: &str, in_dim, out_dim, bias, mod_fc| {
+            Projection::new(scope.sub(name), in_dim, out_dim, code_dim, bias, mod_fc)
+        };
+        let bias = config.qkv_bias;
+        let query = projection("query_compiler", state_dim, inner, bias, mod_fc)?;
+        let key = projection("key_compiler", token_dim, inner, bias, key_value)?;
+        let value = projection("value_compiler", token_dim, inner, bias, key_value)?;
+        let exit = projection("exit_layer", inner, state_dim, true, mod_fc)?;
         Ok(Self {
             sender_norm: LayerNorm::new(scope.sub("sender_layernorm"), token_dim)?,
             receiver_norm: LayerNorm::new(scope.sub("receiver_layernorm"), state_dim)?,
@@ -93,6 +116,7 @@ impl ReadInAttention {
             key,
             value,
             exit,
+            layer_scale: LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
             token_dim: shape::positive("token_dim", token_dim)?,
             heads: shape::positive("heads", config.heads)?,
             head_dim: shape::positive("head_dim", config.head_dim)?,
@@ -125,25 +149,33 @@ impl ReadInAttention {
         ];
         shape::check("ReadInAttention", "tokens", tokens.values(), &expected)?;
 
-        let x = self.sender_norm.forward(tokens.values()).unsqueeze(1); // [batch, 1, tokens, token_dim]
-        let listening = self.receiver_norm.forward(modules.states);
-        let query = heads::split(&self.query.forward(&listening, modules.codes)?, self.heads);
+        let x = self.sender_norm.forward(tokens.values())?.unsqueeze(1); // [batch, 1, tokens, token_dim]
+        let listening = self.receiver_norm.forward(modules.states)?;
+        let codes = modules.codes;
+        let query = self.query.forward(&listening, codes, ctx)?;
+        let query = heads::split(&query, self.heads);
 
+        let scale = self.key.input_scale(codes, ctx)?;
+        let query = self.times_per_head(query, self.key.output_scale(scale.as_ref()));
         let folded = query.matmul(&self.per_head(&self.key)); // W_kᵀ q: [batch, heads, modules, token_dim]
-        let folded = folded * per_module_scale(&self.key, modules.codes);
+        let folded = times_per_module(folded, scale);
         let scores = folded.matmul(&x.transpose(-2, -1)) / (self.head_dim as f64).sqrt();
         let weights = tokens.mask_scores(scores).softmax(-1, None::<Kind>); // [batch, heads, modules, tokens]
         ctx.record("read_in.attention", &weights);
 
-        let read = weights.matmul(&x) * per_module_scale(&self.value, modules.codes);
-        let message = heads::merge(&read.matmul(&self.per_head(&self.value).transpose(-2, -1)));
+        let scale = self.value.input_scale(codes, ctx)?;
+        let output_scale = self.value.output_scale(scale.as_ref());
+        let read = times_per_module(weights.matmul(&x), scale);
+        let read = read.matmul(&self.per_head(&self.value).transpose(-2, -1));
+        let message = heads::merge(&self.times_per_head(read, output_scale));
         let message = match self.value.bias() {
             Some(bias) => message + bias,
             None => message,
         };
+        let update = self.exit.forward(&message, codes, ctx)?;
         let update = self
             .drop_path
-            .forward(self.exit.forward(&message, modules.codes)?, ctx)?;
+            .forward(self.layer_scale.forward(update)?, ctx)?;
         Ok(if self.residual {
             modules.states + update
         } else {
@@ -152,20 +184,30 @@ impl ReadInAttention {
     }
 
     /// Weight of a projector by head, `[heads, head_dim, token_dim]`.
-    fn per_head(&self, projector: &ModFc) -> Tensor {
+    fn per_head(&self, projector: &Projection) -> Tensor {
         projector
             .weight()
             .view([self.heads, self.head_dim, self.token_dim])
     }
+
+    /// `x`, `[batch, heads, modules, head_dim]`, times a factor on the outputs of each module, if there is one.
+    fn times_per_head(&self, x: Tensor, factor: Option<Tensor>) -> Tensor {
+        let Some(factor) = factor else { return x };
+        let factor = if factor.dim() == 2 {
+            factor.unsqueeze(0)
+        } else {
+            factor
+        };
+        x * heads::split(&factor, self.heads)
+    }
 }
 
-/// Scale of a projector with a dimension for heads, `[1 or batch, 1, modules, token_dim]`.
-fn per_module_scale(projector: &ModFc, codes: &Tensor) -> Tensor {
-    let scale = projector.scale(codes);
-    if scale.dim() == 2 {
-        scale.unsqueeze(0).unsqueeze(0)
-    } else {
-        scale.unsqueeze(1)
+/// `x`, `[batch, heads, modules, token_dim]`, times a factor on the inputs of each module, if there is one.
+fn times_per_module(x: Tensor, factor: Option<Tensor>) -> Tensor {
+    match factor {
+        None => x,
+        Some(factor) if factor.dim() == 2 => x * factor.unsqueeze(0).unsqueeze(0),
+        Some(factor) => x * factor.unsqueeze(1),
     }
 }
 
@@ -186,15 +228,21 @@ mod tests {
         codes: &Tensor,
         tokens: &Tensor,
     ) -> Tensor {
-        let x = layer.sender_norm.forward(tokens).unsqueeze(2); // [batch, tokens, 1, dim]
-        let project = |projector: &ModFc| {
-            let scaled = &x * projector.scale(codes); // [batch, tokens, modules, dim]
-            scaled.linear(projector.weight(), projector.bias())
+        let mut noise = StreamNoise::new(Streams::new(0));
+        let ctx = &mut ForwardContext::evaluation(&mut noise);
+        let x = layer.sender_norm.forward(tokens).unwrap(); // [batch, tokens, dim]
+        let modules = states.size()[1];
+        let mut project = |projector: &Projection| {
+            let per_token = (0..x.size()[1]).map(|token| {
+                let repeated = x.narrow(1, token, 1).repeat([1, modules, 1]);
+                projector.forward(&repeated, codes, ctx).unwrap()
+            });
+            Tensor::stack(&per_token.collect::<Vec<_>>(), 1) // [batch, tokens, modules, inner]
         };
         let (keys, values) = (project(&layer.key), project(&layer.value));
         let query = layer
             .query
-            .forward(&layer.receiver_norm.forward(states), codes)
+            .forward(&layer.receiver_norm.forward(states).unwrap(), codes, ctx)
             .unwrap();
         let mut heads = Vec::new();
         for head in 0..layer.heads {
@@ -211,52 +259,71 @@ mod tests {
                 None,
             ));
         }
-        states + layer.exit.forward(&Tensor::cat(&heads, -1), codes).unwrap()
+        let update = layer
+            .exit
+            .forward(&Tensor::cat(&heads, -1), codes, ctx)
+            .unwrap();
+        let update = layer.layer_scale.forward(update).unwrap();
+        if layer.residual {
+            states + update
+        } else {
+            update
+        }
     }
 
     #[test]
-    fn folding_equals_the_definition_with_biases_and_several_heads() {
-        let mut store = ParamStore::new(Device::Cpu, Kind::Double, 2);
-        let config = ReadInAttentionConfig {
-            heads: 3,
-            head_dim: 4,
-            residual: true,
-            qkv_bias: true,
-        };
-        let drop_path = DropPath::new("d", 0.0).unwrap();
-        let mod_fc = ModFcConfig {
-            scale_gain: 0.7,
-            ..Default::default()
-        };
-        let layer =
-            ReadInAttention::new(store.root(), 10, 8, 6, &config, &mod_fc, drop_path).unwrap();
-        tch::no_grad(|| {
-            for projector in [&layer.query, &layer.key, &layer.value] {
-                let _ = projector.bias().unwrap().shallow_clone().normal_(0.0, 1.0);
+    fn folding_equals_the_definition_for_every_projection() {
+        let kinds = [
+            ProjectionKind::ModFc,
+            ProjectionKind::Fc,
+            ProjectionKind::WModFc,
+        ];
+        for (case, kind) in kinds.into_iter().enumerate() {
+            for (heads, shared, per_example) in [(3, false, true), (1, true, false)] {
+                let mut store = ParamStore::new(Device::Cpu, Kind::Double, 2);
+                let config = ReadInAttentionConfig {
+                    heads,
+                    head_dim: 4,
+                    residual: case != 1,
+                    qkv_bias: true,
+                    layer_scale: (case > 0).then_some(0.3),
+                    share_key_value_projectors: shared,
+                    mod_fc: Some(ModFcConfig {
+                        kind,
+                        scale_gain: 0.7,
+                        ..Default::default()
+                    }),
+                };
+                let drop_path = DropPath::new("d", 0.0).unwrap();
+                let mod_fc = ModFcConfig::default();
+                let layer =
+                    ReadInAttention::new(store.root(), 10, 8, 6, &config, &mod_fc, drop_path)
+                        .unwrap();
+                tch::no_grad(|| {
+                    for (name, entry) in store.iter() {
+                        if name.ends_with("bias") {
+                            let _ = entry.tensor.shallow_clone().normal_(0.0, 1.0);
+                        }
+                    }
+                });
+                let states = Tensor::randn([2, 5, 8], DOUBLE);
+                let shape: &[i64] = if per_example { &[2, 5, 6] } else { &[5, 6] };
+                let codes = Tensor::randn(shape, DOUBLE);
+                let tokens = Tensor::randn([2, 7, 10], DOUBLE);
+                let mut noise = StreamNoise::new(Streams::new(0));
+                let mut ctx = ForwardContext::evaluation(&mut noise);
+                let modules = ModuleStates {
+                    states: &states,
+                    signatures: &codes,
+                    codes: &codes,
+                };
+                let input = Tokens::new(tokens.shallow_clone()).unwrap();
+                let folded = layer.forward(&modules, &input, &mut ctx).unwrap();
+                let error = folded - reference(&layer, &states, &codes, &tokens);
+                let error = error.abs().max().double_value(&[]);
+                assert!(error < 1e-12, "{config:?}: worst error {error}");
             }
-        });
-        let states = Tensor::randn([2, 5, 8], DOUBLE);
-        let codes = Tensor::randn([5, 6], DOUBLE);
-        let tokens = Tensor::randn([2, 7, 10], DOUBLE);
-        let mut noise = StreamNoise::new(Streams::new(0));
-        let mut ctx = ForwardContext::evaluation(&mut noise);
-        let modules = ModuleStates {
-            states: &states,
-            signatures: &codes,
-            codes: &codes,
-        };
-        let folded = layer
-            .forward(
-                &modules,
-                &Tokens::new(tokens.shallow_clone()).unwrap(),
-                &mut ctx,
-            )
-            .unwrap();
-        let error = (folded - reference(&layer, &states, &codes, &tokens))
-            .abs()
-            .max()
-            .double_value(&[]);
-        assert!(error < 1e-12, "worst error {error}");
+        }
     }
 
     #[test]

@@ -17,18 +17,17 @@ const TINY: f64 = 1.175_494_350_822_287_5e-38;
 /// # Shapes
 /// - log_probability: `[receivers, senders]` or `[batch, receivers, senders]`
 /// - uniform: `[batch, receivers, senders]`, in `[0, 1)`
-/// - output: as uniform
+/// - output: as uniform, in at least single precision
 pub fn sample_log_links(log_probability: &Tensor, uniform: &Tensor, temperature: f64) -> Tensor {
-    let raw = log_probability.exp();
+    let kind = match log_probability.kind() {
+        Kind::Half | Kind::BFloat16 => Kind::Float,
+        kind => kind,
+    };
+    let raw = log_probability.to_kind(kind).exp();
     let probability = &raw + (raw.clamp(0.0, 1.0) - &raw).detach();
     let probability = probability.clamp(EPSILON, 1.0 - EPSILON);
-    let uniform = uniform.clamp(EPSILON, 1.0 - EPSILON);
+    let uniform = uniform.to_kind(kind).clamp(EPSILON, 1.0 - EPSILON);
     let noise = uniform.log() - (-&uniform).log1p();
     let logits = (noise + (probability.log() - (-&probability).log1p())) / temperature;
-    let smallest = if logits.kind() == Kind::Half {
-        6.2e-5
-    } else {
-        TINY
-    };
-    logits.sigmoid().clamp(smallest, 1.0 - EPSILON).log()
+    logits.sigmoid().clamp(TINY, 1.0 - EPSILON).log()
 }

@@ -4,16 +4,18 @@
 //! the exit projection are [`ModFc`] layers, so each module attends in its own way.
 //! Source: paper section on SKMDPA; reference `attention.py`, `KernelModulatedLatentAttention`.
 //! The reference also normalises the kernel over senders; that shifts each row of scores by a constant,
-//! drops out of the softmax, and is left out here.
+//! drops out of the softmax, and is left out here. Links may also, or instead, multiply the attention
+//! weights after the softmax, where normalising them does matter. A receiver without any link gets an
+//! empty message.
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::{KernelConfig, SignatureKernel, heads};
+use super::{KernelConfig, SignatureKernel, heads, normalize_links};
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
-use crate::error::Result;
-use crate::layer::{DropPath, LayerNorm, ModFc, ModFcConfig};
+use crate::error::{ModuleError, Result};
+use crate::layer::{DropPath, LayerNorm, LayerScale, ModFcConfig, Projection};
 use crate::params::Scope;
 use crate::shape;
 
@@ -31,8 +33,18 @@ pub struct SkmdpaConfig {
     pub residual: bool,
     /// Whether query, key and value projections have a bias. Default false.
     pub qkv_bias: bool,
+    /// Initial value of the learned scale of the branch; without it there is no such scale. Default none.
+    pub layer_scale: Option<f64>,
+    /// Whether log links are added to the scores. Default true.
+    pub mask_attn_scores_with_affinities: bool,
+    /// Whether attention weights are multiplied by links after the softmax. Default false.
+    pub scale_attention_by_affinities_after_softmax: bool,
+    /// Whether those links are first divided by their sum over senders. Default true.
+    pub normalize_kernel_along_keys: bool,
     /// From signatures to links.
     pub kernel: KernelConfig,
+    /// Settings of the projections; without them, those of the circuit. Default none.
+    pub mod_fc: Option<ModFcConfig>,
 }
 
 impl Default for SkmdpaConfig {
@@ -43,7 +55,12 @@ impl Default for SkmdpaConfig {
             share_layernorm: true,
             residual: true,
             qkv_bias: false,
+            layer_scale: None,
+            mask_attn_scores_with_affinities: true,
+            scale_attention_by_affinities_after_softmax: false,
+            normalize_kernel_along_keys: true,
             kernel: KernelConfig::default(),
+            mod_fc: None,
         }
     }
 }
@@ -51,18 +68,23 @@ impl Default for SkmdpaConfig {
 /// Attention of receivers to senders along sampled links.
 ///
 /// Parameters: `receiver_layernorm`, `sender_layernorm` (unless shared), `query_compiler`, `key_compiler`,
-/// `value_compiler`, `exit_layer`, `kernel`.
+/// `value_compiler`, `exit_layer`, `layer_scale` (if any), `kernel`.
 #[derive(Debug)]
 pub struct Skmdpa {
     receiver_norm: LayerNorm,
     sender_norm: Option<LayerNorm>,
-    query: ModFc,
-    key: ModFc,
-    value: ModFc,
-    exit: ModFc,
+    query: Projection,
+    key: Projection,
+    value: Projection,
+    exit: Projection,
+    layer_scale: LayerScale,
     kernel: SignatureKernel,
     heads: i64,
+    head_dim: i64,
     residual: bool,
+    mask: bool,
+    scale: bool,
+    normalize: bool,
     drop_path: DropPath,
 }
 
@@ -81,8 +103,9 @@ impl Skmdpa {
     ) -> Result<Self> {
         let heads = shape::positive("heads", config.heads)?;
         let inner = config.heads * config.head_dim;
+        let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
         let mut projection = |name: &str, in_dim, out_dim, bias| {
-            ModFc::new(scope.sub(name), in_dim, out_dim, code_dim, bias, mod_fc)
+            Projection::new(scope.sub(name), in_dim, out_dim, code_dim, bias, mod_fc)
         };
         let query = projection("query_compiler", state_dim, inner, config.qkv_bias)?;
         let key = projection("key_compiler", state_dim, inner, config.qkv_bias)?;
@@ -98,9 +121,14 @@ impl Skmdpa {
             key,
             value,
             exit,
+            layer_scale: LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
             kernel: SignatureKernel::new(scope.sub("kernel"), &config.kernel)?,
             heads,
+            head_dim: shape::positive("head_dim", config.head_dim)?,
             residual: config.residual,
+            mask: config.mask_attn_scores_with_affinities,
+            scale: config.scale_attention_by_affinities_after_softmax,
+            normalize: config.normalize_kernel_along_keys,
             drop_path,
         })
     }
@@ -122,37 +150,28 @@ impl Skmdpa {
     ) -> Result<Tensor> {
         receivers.check("Skmdpa")?;
         senders.check("Skmdpa")?;
-        let batch = receivers.states.size()[0];
-        let listening = self.receiver_norm.forward(receivers.states);
+        let listening = self.receiver_norm.forward(receivers.states)?;
         let sending = self
             .sender_norm
             .as_ref()
             .unwrap_or(&self.receiver_norm)
-            .forward(senders.states);
-        let query = heads::split(
-            &self.query.forward(&listening, receivers.codes)?,
-            self.heads,
-        );
-        let key = heads::split(&self.key.forward(&sending, senders.codes)?, self.heads);
-        let value = heads::split(&self.value.forward(&sending, senders.codes)?, self.heads);
-        let log_links =
-            self.kernel
-                .forward(receivers.signatures, senders.signatures, batch, ctx)?;
-        let message = Tensor::f_scaled_dot_product_attention(
-            &query,
-            &key,
-            &value,
-            Some(&log_links),
-            0.0,
-            false,
-            None,
-            false,
-        )?;
-        let update = self.drop_path.forward(
-            self.exit
-                .forward(&heads::merge(&message), receivers.codes)?,
+            .forward(senders.states)?;
+        let mut project = |projection: &Projection, states: &Tensor, codes: &Tensor| {
+            let projected = projection.forward(states, codes, ctx)?;
+            Ok::<_, ModuleError>(heads::split(&projected, self.heads))
+        };
+        let query = project(&self.query, &listening, receivers.codes)?;
+        let key = project(&self.key, &sending, senders.codes)?;
+        let value = project(&self.value, &sending, senders.codes)?;
+        let message = heads::merge(&self.attend(
+            (&query, &key, &value),
+            (receivers.signatures, senders.signatures),
             ctx,
-        )?;
+        )?);
+        let update = self.exit.forward(&message, receivers.codes, ctx)?;
+        let update = self
+            .drop_path
+            .forward(self.layer_scale.forward(update)?, ctx)?;
         Ok(if self.residual {
             receivers.states + update
         } else {
@@ -160,8 +179,255 @@ impl Skmdpa {
         })
     }
 
+    /// What each receiver hears, `[batch, heads, receivers, head_dim]`.
+    fn attend(
+        &self,
+        (query, key, value): (&Tensor, &Tensor, &Tensor),
+        (receivers, senders): (&Tensor, &Tensor),
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        let fused = |mask: Option<&Tensor>| {
+            Tensor::f_scaled_dot_product_attention(query, key, value, mask, 0.0, false, None, false)
+        };
+        if !self.mask && !self.scale {
+            return Ok(fused(None)?);
+        }
+        let batch = query.size()[0];
+        let log_links = self
+            .kernel
+            .log_links(receivers, senders, Some(batch), ctx)?;
+        let (mask, heard) = if self.kernel.config().may_cut() {
+            let empty = log_links.isneginf().all_dim(-1, true);
+            let mask = log_links.masked_fill(&empty, 0.0);
+            let heard = empty.logical_not().to_kind(query.kind());
+            (mask, Some(per_head(&heard)))
+        } else {
+            (log_links.shallow_clone(), None)
+        };
+        let mask = self.mask.then(|| per_head(&mask.to_kind(query.kind())));
+        let message = if self.scale {
+            let links = self
+                .kernel
+                .links_of(&log_links, receivers, senders, ctx)?
+                .to_kind(query.kind());
+            let links = if self.normalize {
+                normalize_links(&links)
+            } else {
+                links
+            };
+            let scores = query.matmul(&key.transpose(-2, -1)) / (self.head_dim as f64).sqrt();
+            let scores = match &mask {
+                Some(mask) => scores + mask,
+                None => scores,
+            };
+            (scores.softmax(-1, None::<Kind>) * per_head(&links)).matmul(value)
+        } else {
+            fused(mask.as_ref())?
+        };
+        Ok(match heard {
+            Some(heard) => message * heard,
+            None => message,
+        })
+    }
+
     /// The kernel that links modules.
     pub fn kernel(&self) -> &SignatureKernel {
         &self.kernel
+    }
+}
+
+/// With a dimension for heads: `[batch or 1, 1, receivers, ...]`.
+fn per_head(x: &Tensor) -> Tensor {
+    if x.dim() == 2 {
+        x.unsqueeze(0).unsqueeze(0)
+    } else {
+        x.unsqueeze(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attention::{EvaluationLinks, Truncation, normalize_log_links};
+    use crate::context::StreamNoise;
+    use crate::layer::ProjectionKind;
+    use crate::params::ParamStore;
+    use nac_core::rng::Streams;
+    use tch::Device;
+
+    const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
+
+    fn layer(config: &SkmdpaConfig) -> Skmdpa {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Double, 3);
+        let drop_path = DropPath::new("d", 0.0).unwrap();
+        let mod_fc = ModFcConfig::default();
+        Skmdpa::new(store.root(), 8, 6, config, &mod_fc, drop_path).unwrap()
+    }
+
+    fn config() -> SkmdpaConfig {
+        SkmdpaConfig {
+            heads: 2,
+            head_dim: 4,
+            qkv_bias: true,
+            ..Default::default()
+        }
+    }
+
+    /// The definition, head by head and receiver by receiver.
+    fn reference(layer: &Skmdpa, to: &ModuleStates<'_>, from: &ModuleStates<'_>) -> Tensor {
+        let mut noise = StreamNoise::new(Streams::new(0));
+        let ctx = &mut ForwardContext::evaluation(&mut noise);
+        let listening = layer.receiver_norm.forward(to.states).unwrap();
+        let norm = layer.sender_norm.as_ref().unwrap_or(&layer.receiver_norm);
+        let sending = norm.forward(from.states).unwrap();
+        let query = layer.query.forward(&listening, to.codes, ctx).unwrap();
+        let key = layer.key.forward(&sending, from.codes, ctx).unwrap();
+        let value = layer.value.forward(&sending, from.codes, ctx).unwrap();
+        let kernel = layer.kernel();
+        let log = kernel
+            .log_links(to.signatures, from.signatures, None, ctx)
+            .unwrap();
+        let links = normalize_log_links(&log).exp();
+        let per_receiver = (0..query.size()[1]).map(|u| {
+            let per_head = (0..layer.heads).map(|head| {
+                let part = |t: &Tensor| t.narrow(-1, head * layer.head_dim, layer.head_dim);
+                let scores = (part(&key) * part(&query).narrow(1, u, 1)).sum_dim_intlist(
+                    [-1].as_slice(),
+                    false,
+                    None,
+                ) / (layer.head_dim as f64).sqrt(); // [batch, senders]
+                let scores = if layer.mask {
+                    scores + log.select(0, u)
+                } else {
+                    scores
+                };
+                let exponent = scores.exp();
+                let sum = exponent.sum_dim_intlist([-1].as_slice(), true, None::<Kind>);
+                let weights = exponent / sum;
+                let weights = if layer.scale {
+                    weights * links.select(0, u)
+                } else {
+                    weights
+                };
+                weights.unsqueeze(1).matmul(&part(&value)).squeeze_dim(1)
+            });
+            Tensor::cat(&per_head.collect::<Vec<_>>(), -1)
+        });
+        let message = Tensor::stack(&per_receiver.collect::<Vec<_>>(), 1);
+        to.states + layer.exit.forward(&message, to.codes, ctx).unwrap()
+    }
+
+    /// States, signatures and codes of `count` modules.
+    fn modules(count: i64) -> [Tensor; 3] {
+        [
+            Tensor::randn([2, count, 8], DOUBLE),
+            Tensor::randn([count, 5], DOUBLE),
+            Tensor::randn([count, 6], DOUBLE),
+        ]
+    }
+
+    fn view([states, signatures, codes]: &[Tensor; 3]) -> ModuleStates<'_> {
+        ModuleStates {
+            states,
+            signatures,
+            codes,
+        }
+    }
+
+    fn run(layer: &Skmdpa, to: &ModuleStates<'_>, from: &ModuleStates<'_>) -> Tensor {
+        let mut noise = StreamNoise::new(Streams::new(0));
+        let mut ctx = ForwardContext::evaluation(&mut noise);
+        layer.forward(to, from, &mut ctx).unwrap()
+    }
+
+    #[test]
+    fn every_use_of_the_links_equals_the_definition() {
+        let truncated = KernelConfig {
+            truncation: Some(1.3),
+            truncation_implementation: Truncation::Masked,
+            ..Default::default()
+        };
+        for (mask, scale, kernel) in [
+            (true, false, KernelConfig::default()),
+            (true, false, truncated.clone()),
+            (false, true, truncated.clone()),
+            (true, true, truncated),
+            (false, false, KernelConfig::default()),
+        ] {
+            let layer = layer(&SkmdpaConfig {
+                mask_attn_scores_with_affinities: mask,
+                scale_attention_by_affinities_after_softmax: scale,
+                kernel,
+                ..config()
+            });
+            let modules = modules(7);
+            let (ours, theirs) = (
+                run(&layer, &view(&modules), &view(&modules)),
+                reference(&layer, &view(&modules), &view(&modules)),
+            );
+            let error = (ours - theirs).abs().max().double_value(&[]);
+            assert!(error < 1e-10, "mask {mask}, scale {scale}: {error:e}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_without_links_hears_nothing_and_nothing_is_nan() {
+        let kernels = [
+            KernelConfig {
+                truncation: Some(0.1),
+                ..Default::default()
+            },
+            KernelConfig {
+                evaluation: EvaluationLinks::Threshold,
+                ..Default::default()
+            },
+        ];
+        for (kernel, scale) in kernels
+            .into_iter()
+            .flat_map(|k| [(k.clone(), false), (k, true)])
+        {
+            let layer = layer(&SkmdpaConfig {
+                scale_attention_by_affinities_after_softmax: scale,
+                kernel,
+                ..config()
+            });
+            let (mut to, mut from) = (modules(3), modules(4));
+            let _ = from[1].fill_(1.0);
+            let _ = to[1].fill_(1.0).narrow(0, 1, 1).fill_(-1.0); // the second is far from all senders
+            let to = to.map(|t| t.set_requires_grad(true));
+            let y = run(&layer, &view(&to), &view(&from));
+            let unheard = {
+                let mut noise = StreamNoise::new(Streams::new(0));
+                let ctx = &mut ForwardContext::evaluation(&mut noise);
+                let silence = Tensor::zeros([2, 3, 8], DOUBLE);
+                &to[0] + layer.exit.forward(&silence, &to[2], ctx).unwrap()
+            };
+            let difference = (&y - unheard).abs();
+            assert!(difference.select(1, 1).max().double_value(&[]) < 1e-12);
+            assert!(difference.select(1, 0).max().double_value(&[]) > 1e-3);
+            y.square().sum(Kind::Double).backward();
+            for gradient in to.iter().map(Tensor::grad).filter(Tensor::defined) {
+                assert!(gradient.sum(Kind::Double).double_value(&[]).is_finite());
+            }
+            assert!(to[0].grad().defined() && to[2].grad().defined());
+        }
+    }
+
+    #[test]
+    fn without_links_signatures_have_no_gradient() {
+        let layer = layer(&SkmdpaConfig {
+            mask_attn_scores_with_affinities: false,
+            mod_fc: Some(ModFcConfig {
+                kind: ProjectionKind::Fc,
+                ..Default::default()
+            }),
+            ..config()
+        });
+        let modules = modules(4).map(|t| t.set_requires_grad(true));
+        run(&layer, &view(&modules), &view(&modules))
+            .sum(Kind::Double)
+            .backward();
+        assert!(modules[0].grad().defined());
+        assert!(!modules[1].grad().defined());
     }
 }

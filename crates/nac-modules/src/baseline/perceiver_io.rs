@@ -1,8 +1,8 @@
 //! Perceiver IO: latents read the input once, talk among themselves, and one query reads the answer.
 //!
 //! Source: Perceiver IO (arXiv 2107.14795) as the reference uses it for its baseline: cross-attention and
-//! feed-forward, `depth` layers of self-attention and feed-forward with their own weights, decoder
-//! cross-attention without residual, decoder feed-forward, linear head on one learned query.
+//! feed-forward, `depth` layers of self-attention and feed-forward with their own or tied weights, decoder
+//! cross-attention without residual, perhaps a decoder feed-forward, linear head on one learned query.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -33,10 +33,17 @@ pub struct PerceiverIoConfig {
     pub cross_heads: usize,
     /// Heads of the self-attentions. Default 8.
     pub latent_heads: usize,
-    /// Features per head. Default 64.
+    /// Features per head of the self-attentions. Default 64.
     pub head_dim: usize,
+    /// Features per head of the cross-attentions; as `head_dim` if not set. Default not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_head_dim: Option<usize>,
     /// Hidden width of feed-forward blocks as a multiple of `latent_dim`. Default 4.
     pub ffn_multiplier: usize,
+    /// Whether all self-attention layers are one, saved under every layer's name. Default false.
+    pub weight_tie_layers: bool,
+    /// Whether the decoder has a feed-forward block. Default true.
+    pub decoder_ffn: bool,
 }
 
 impl Default for PerceiverIoConfig {
@@ -49,7 +56,10 @@ impl Default for PerceiverIoConfig {
             cross_heads: 1,
             latent_heads: 8,
             head_dim: 64,
+            cross_head_dim: None,
             ffn_multiplier: 4,
+            weight_tie_layers: false,
+            decoder_ffn: true,
         }
     }
 }
@@ -70,8 +80,8 @@ impl ResidualFeedForward {
         })
     }
 
-    fn run(&self, x: &Tensor) -> Tensor {
-        x + self.inner.forward(&self.norm.forward(x))
+    fn run(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(x + self.inner.forward(&self.norm.forward(x)?)?)
     }
 }
 
@@ -83,7 +93,7 @@ pub struct PerceiverIo {
     query: Tensor,
     read: (PlainAttention, ResidualFeedForward),
     layers: Vec<(PlainAttention, ResidualFeedForward)>,
-    decode: (PlainAttention, ResidualFeedForward),
+    decode: (PlainAttention, Option<ResidualFeedForward>),
     to_logits: Linear,
 }
 
@@ -114,9 +124,10 @@ impl PerceiverIo {
             ..
         } = *config;
         let multiplier = config.ffn_multiplier;
-        if multiplier == 0 || head_dim == 0 {
+        let cross_head_dim = config.cross_head_dim.unwrap_or(head_dim);
+        if multiplier == 0 || head_dim == 0 || cross_head_dim == 0 {
             return Err(ModuleError::Setting {
-                name: "perceiver_io.ffn_multiplier or head_dim".into(),
+                name: "perceiver_io.ffn_multiplier, head_dim or cross_head_dim".into(),
                 value: "0".into(),
                 reason: "must be at least 1".into(),
             });
@@ -142,12 +153,15 @@ impl PerceiverIo {
                 dim,
                 Some(token_dim),
                 cross_heads,
-                head_dim,
+                cross_head_dim,
             )?,
             ResidualFeedForward::new(root.sub("cross_attend_blocks.1"), dim, multiplier)?,
         );
         let layers = (0..config.depth)
             .map(|layer| {
+                if layer > 0 && config.weight_tie_layers {
+                    root.alias(format!("layers.{layer}"), "layers.0");
+                }
                 let mut scope = root.sub(format!("layers.{layer}"));
                 let attention =
                     PlainAttention::new(scope.sub(0), dim, None, latent_heads, head_dim)?;
@@ -163,9 +177,12 @@ impl PerceiverIo {
                 query_dim,
                 Some(dim),
                 cross_heads,
-                head_dim,
+                cross_head_dim,
             )?,
-            ResidualFeedForward::new(root.sub("decoder_ff"), query_dim, multiplier)?,
+            config
+                .decoder_ffn
+                .then(|| ResidualFeedForward::new(root.sub("decoder_ff"), query_dim, multiplier))
+                .transpose()?,
         );
         let to_logits = Linear::new(root.sub("to_logits"), query_dim, classes, true)?;
         Ok(Self {
@@ -187,9 +204,9 @@ impl Model for PerceiverIo {
         let batch = tokens.values().size()[0];
         let mut x = self.latents.unsqueeze(0).expand([batch, -1, -1], false);
         x = self.read.0.forward_context(&x, &tokens)? + x;
-        x = self.read.1.run(&x);
+        x = self.read.1.run(&x)?;
         for (layer, (attention, feed_forward)) in self.layers.iter().enumerate() {
-            x = feed_forward.run(&(attention.forward_self(&x)? + x));
+            x = feed_forward.run(&(attention.forward_self(&x)? + x))?;
             ctx.record(&format!("layer.{layer}.states"), &x);
         }
         let query = self.query.unsqueeze(0).expand([batch, -1, -1], false);
@@ -197,10 +214,11 @@ impl Model for PerceiverIo {
             .decode
             .0
             .forward_context(&query, &crate::tokens::Tokens::new(x)?)?;
-        let logits = self
-            .to_logits
-            .forward(&self.decode.1.run(&answer))
-            .squeeze_dim(1);
+        let answer = match &self.decode.1 {
+            Some(feed_forward) => feed_forward.run(&answer)?,
+            None => answer,
+        };
+        let logits = self.to_logits.forward(&answer)?.squeeze_dim(1);
         Ok(ModelOutput {
             logits,
             intermediates: ctx.take_intermediates(),

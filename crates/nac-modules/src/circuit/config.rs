@@ -3,22 +3,76 @@
 use serde::{Deserialize, Serialize};
 
 use super::{PropagatorConfig, ReadInConfig, ReadOutConfig};
-use crate::generator::FreeGeneratorConfig;
+use crate::error::{ModuleError, Result};
+use crate::generator::{FreeGeneratorConfig, LatentsConfig, SeederConfig};
+use crate::head::{HeadConfig, HeadKind};
 use crate::layer::ModFcConfig;
 
-/// Sizes and settings of a circuit in the paper's final configuration: read-in modules become the
-/// processors, processors talk through unshared propagators, read-out modules gather the result.
+/// Who talks to whom, and what propagators share.
 ///
-/// Defaults are the released ImageNet configuration ("CHONKER").
+/// Defaults are the paper's final configuration: read-in modules become the processors, processors talk among
+/// themselves through unshared propagators, read-out modules listen to processors only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WiringConfig {
+    /// Whether processors take over the states of the read-in modules; if not they have initial states of
+    /// their own. Default true. Reference: `use_input_states_as_mediator_states`.
+    pub read_in_states_become_processors: bool,
+    /// Whether there are read-in modules beside the processors; if not the processors read, with their own
+    /// signatures and codes. Default true. Reference: `disable_input_latents`.
+    pub separate_read_in_modules: bool,
+    /// Whether processors hear the read-in modules in every propagator. Default false.
+    /// Reference: not `disable_input_mediator_communication`.
+    pub read_in_sends_to_processors: bool,
+    /// Whether read-out modules hear the read-in modules. Default false.
+    /// Reference: `enable_input_output_communication`.
+    pub read_in_sends_to_read_out: bool,
+    /// Whether all propagators are one. Default false. Reference: `share_propagator_weights`.
+    pub share_propagators: bool,
+    /// Whether all propagators have one feed-forward block. Default false.
+    /// Reference: `share_ffn_between_propagators`.
+    pub share_propagator_ffn: bool,
+    /// Whether processors have a code for each propagator. Default false.
+    /// Reference: not `share_codes_between_iterations`.
+    pub codes_per_propagator: bool,
+    /// Accepts a circuit in which nothing leads from the read-in to the logits. Default false.
+    /// One of the reference's configurations is such a circuit; it is useful for comparisons only.
+    pub allow_disconnected: bool,
+}
+
+impl Default for WiringConfig {
+    fn default() -> Self {
+        Self {
+            read_in_states_become_processors: true,
+            separate_read_in_modules: true,
+            read_in_sends_to_processors: false,
+            read_in_sends_to_read_out: false,
+            share_propagators: false,
+            share_propagator_ffn: false,
+            codes_per_propagator: false,
+            allow_disconnected: false,
+        }
+    }
+}
+
+/// Sizes and settings of a circuit.
+///
+/// Defaults are the released ImageNet configuration ("CHONKER") of the paper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CircuitConfig {
-    /// Read-in modules, which become the processors. Default 640.
+    /// Processors. Default 640.
     pub modules: usize,
+    /// Read-in modules; as many as processors if not set. Default not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_in_modules: Option<usize>,
     /// Read-out modules. Default 64.
     pub read_out_modules: usize,
-    /// Dimension of states and codes. Default 384.
+    /// Dimension of states. Default 384.
     pub state_dim: usize,
+    /// Dimension of codes; that of states if not set. Default not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_dim: Option<usize>,
     /// Dimension of signatures. Default 64.
     pub signature_dim: usize,
     /// Propagators, each with its own weights. Default 8.
@@ -31,35 +85,130 @@ pub struct CircuitConfig {
     pub read_in: ReadInConfig,
     /// Settings of every propagator.
     pub propagator: PropagatorConfig,
+    /// Settings of each propagator in order, instead of `propagator`; as many as there are propagators, or
+    /// none. Default none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub propagator_layers: Vec<PropagatorConfig>,
     /// Settings of the read-out.
     pub read_out: ReadOutConfig,
+    /// Who talks to whom.
+    pub wiring: WiringConfig,
+    /// Initial states.
+    pub seeder: SeederConfig,
+    /// Signatures and codes of read-in modules.
+    pub read_in_latents: LatentsConfig,
+    /// Signatures and codes of processors.
+    pub processor_latents: LatentsConfig,
+    /// Signatures and codes of read-out modules.
+    pub read_out_latents: LatentsConfig,
+    /// From the states of the read-out modules to logits.
+    pub head: HeadConfig,
 }
 
 impl Default for CircuitConfig {
     fn default() -> Self {
         Self {
             modules: 640,
+            read_in_modules: None,
             read_out_modules: 64,
             state_dim: 384,
+            code_dim: None,
             signature_dim: 64,
             propagators: 8,
             drop_path: 0.0,
             mod_fc: ModFcConfig::default(),
             read_in: ReadInConfig::default(),
             propagator: PropagatorConfig::default(),
+            propagator_layers: Vec::new(),
             read_out: ReadOutConfig::default(),
+            wiring: WiringConfig::default(),
+            seeder: SeederConfig::default(),
+            read_in_latents: LatentsConfig::default(),
+            processor_latents: LatentsConfig::default(),
+            read_out_latents: LatentsConfig::default(),
+            head: HeadConfig::default(),
         }
     }
 }
 
 impl CircuitConfig {
-    /// Sizes of the free generator that goes with the circuit.
+    /// Settings of the free generator that goes with the circuit.
     pub fn generator(&self) -> FreeGeneratorConfig {
+        let wiring = &self.wiring;
         FreeGeneratorConfig {
             modules: self.modules,
+            read_in_modules: wiring
+                .separate_read_in_modules
+                .then(|| self.read_in_modules.unwrap_or(self.modules)),
             read_out_modules: self.read_out_modules,
             state_dim: self.state_dim,
+            code_dim: self.code_dim,
             signature_dim: self.signature_dim,
+            code_layers: wiring.codes_per_propagator.then_some(self.propagators),
+            read_in_states_become_processors: wiring.read_in_states_become_processors,
+            seeder: self.seeder.clone(),
+            read_in: self.read_in_latents.clone(),
+            processors: self.processor_latents.clone(),
+            read_out: self.read_out_latents.clone(),
         }
+    }
+
+    /// Dimension of codes.
+    pub fn code_dim(&self) -> usize {
+        self.code_dim.unwrap_or(self.state_dim)
+    }
+
+    /// Settings of the propagator at `layer`.
+    pub fn propagator_at(&self, layer: usize) -> &PropagatorConfig {
+        self.propagator_layers
+            .get(layer)
+            .unwrap_or(&self.propagator)
+    }
+
+    /// Refuses combinations that make no sense.
+    ///
+    /// # Errors
+    /// The first such combination, by the name of a setting.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |name: &str, value: String, reason: &str| {
+            Err(ModuleError::Setting {
+                name: format!("circuit.{name}"),
+                value,
+                reason: reason.into(),
+            })
+        };
+        let layers = self.propagator_layers.len();
+        if self.propagators == 0 {
+            return refuse("propagators", "0".into(), "must be at least 1");
+        }
+        if layers != 0 && layers != self.propagators {
+            let reason = "must have one entry for each propagator, or none";
+            return refuse("propagator_layers", format!("{layers} entries"), reason);
+        }
+        let wiring = &self.wiring;
+        let read_in = self.read_in_modules.unwrap_or(self.modules);
+        if wiring.read_in_states_become_processors && read_in != self.modules {
+            let reason = "must equal `modules`, since their states become the processors'";
+            return refuse("read_in_modules", read_in.to_string(), reason);
+        }
+        let sends = wiring.read_in_sends_to_processors || wiring.read_in_sends_to_read_out;
+        if !wiring.separate_read_in_modules && (sends || !wiring.read_in_states_become_processors) {
+            let reason = "without read-in modules of their own, processors must take over the states \
+                that were read, and there is nobody else to send";
+            return refuse("wiring.separate_read_in_modules", "false".into(), reason);
+        }
+        if !wiring.read_in_states_become_processors && !sends && !wiring.allow_disconnected {
+            let reason = "the input would not reach the logits: processors must take over the states of \
+                the read-in, or processors or read-out modules must hear it (or set \
+                `wiring.allow_disconnected`)";
+            let name = "wiring.read_in_states_become_processors";
+            return refuse(name, "false".into(), reason);
+        }
+        if self.head.kind == HeadKind::FirstSlot && !self.read_out.use_head {
+            let reason =
+                "needs `read_out.use_head`, which makes outputs of as many features as classes";
+            return refuse("head.kind", "first_slot".into(), reason);
+        }
+        Ok(())
     }
 }

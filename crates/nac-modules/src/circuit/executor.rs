@@ -2,48 +2,66 @@
 
 use tch::Tensor;
 
-use super::{CircuitConfig, ModuleStates, Propagator, ReadIn, ReadOut};
+use super::{CircuitConfig, ModuleStates, Propagator, ReadIn, ReadOut, WiringConfig};
 use crate::attention::SignatureKernel;
 use crate::context::ForwardContext;
-use crate::error::Result;
-use crate::generator::Circuit;
+use crate::error::{ModuleError, Result};
+use crate::generator::{Circuit, ModuleSet};
 use crate::params::Scope;
 use crate::tokens::Tokens;
 
 /// Read-in, propagators and read-out. Parameters under `read_in`, `propagators.<layer>`, `read_out`.
+///
+/// Shared propagators, or their shared feed-forward blocks, are saved under every layer's name.
 #[derive(Debug)]
 pub struct CircuitExecutor {
     read_in: ReadIn,
     propagators: Vec<Propagator>,
     read_out: ReadOut,
+    wiring: WiringConfig,
 }
 
 impl CircuitExecutor {
-    /// An executor for tokens of `token_dim`.
+    /// An executor for tokens of `token_dim`. `output_dim` matters if the read-out has a head.
     ///
     /// # Errors
     /// A setting is out of range or a name is taken.
-    pub fn new(mut scope: Scope<'_>, token_dim: usize, config: &CircuitConfig) -> Result<Self> {
-        let (dim, mod_fc, drop) = (config.state_dim, &config.mod_fc, config.drop_path);
+    pub fn new(
+        mut scope: Scope<'_>,
+        token_dim: usize,
+        output_dim: usize,
+        config: &CircuitConfig,
+    ) -> Result<Self> {
+        config.check()?;
+        let (dim, code_dim) = (config.state_dim, config.code_dim());
+        let (mod_fc, drop) = (&config.mod_fc, config.drop_path);
         let read_in = ReadIn::new(
             scope.sub("read_in"),
             token_dim,
             dim,
-            dim,
+            code_dim,
             &config.read_in,
             mod_fc,
             drop,
         )?;
+        let wiring = config.wiring.clone();
         let propagators = (0..config.propagators)
             .map(|layer| {
-                let scope = scope.sub(format!("propagators.{layer}"));
-                Propagator::new(scope, dim, dim, &config.propagator, mod_fc, drop)
+                let path = format!("propagators.{layer}");
+                if layer > 0 && wiring.share_propagators {
+                    scope.alias(&path, "propagators.0");
+                } else if layer > 0 && wiring.share_propagator_ffn {
+                    scope.alias(format!("{path}.ffn"), "propagators.0.ffn");
+                }
+                let settings = config.propagator_at(layer);
+                Propagator::new(scope.sub(&path), dim, code_dim, settings, mod_fc, drop)
             })
             .collect::<Result<_>>()?;
         let read_out = ReadOut::new(
             scope.sub("read_out"),
             dim,
-            dim,
+            code_dim,
+            output_dim,
             &config.read_out,
             mod_fc,
             drop,
@@ -52,19 +70,21 @@ impl CircuitExecutor {
             read_in,
             propagators,
             read_out,
+            wiring,
         })
     }
 
-    /// Final states of the read-out modules.
+    /// What the read-out modules give: their states, or outputs if the read-out has a head.
     ///
-    /// Records `read_in.states`, `propagator.<layer>.states` and `read_out.states`.
+    /// Records `read_in.states`, `propagator.<layer>.states`, `processor.states` (after the last propagator)
+    /// and `read_out.states`.
     ///
     /// # Shapes
     /// - tokens: `[batch, tokens, token_dim]`
-    /// - output: `[batch, read_out, state]`
+    /// - output: `[batch, read_out, state]`, or with a head `[batch, read_out, output]`
     ///
     /// # Errors
-    /// The shapes do not fit.
+    /// The shapes do not fit, or the source of noise fails.
     pub fn forward(
         &self,
         tokens: &Tokens,
@@ -72,40 +92,314 @@ impl CircuitExecutor {
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
         let batch = tokens.values().size()[0];
+        let (reader, processors) = (&circuit.read_in, &circuit.processors);
         let reading = ModuleStates {
-            states: &circuit.read_in.batched_states(batch),
-            signatures: &circuit.read_in.signatures,
-            codes: &circuit.read_in.codes,
+            states: &reader.batched_states(batch),
+            signatures: &reader.signatures,
+            codes: &reader.codes,
         };
-        let mut states = self.read_in.forward(&reading, tokens, ctx)?;
-        ctx.record("read_in.states", &states);
-        let (signatures, codes) = (&circuit.processors.signatures, &circuit.processors.codes);
+        let read = self.read_in.forward(&reading, tokens, ctx)?;
+        ctx.record("read_in.states", &read);
+        let mut states = if self.wiring.read_in_states_become_processors {
+            read.shallow_clone()
+        } else {
+            processors.batched_states(batch)
+        };
         for (layer, propagator) in self.propagators.iter().enumerate() {
-            let modules = ModuleStates {
+            let receivers = ModuleStates {
                 states: &states,
-                signatures,
-                codes,
+                signatures: &processors.signatures,
+                codes: processors.codes_at(layer),
             };
-            states = propagator.forward(&modules, &modules, ctx)?;
+            let next = if self.wiring.read_in_sends_to_processors {
+                let senders = Senders::new(reader, &read, &receivers)?;
+                propagator.forward(&receivers, &senders.view(), ctx)?
+            } else {
+                propagator.forward(&receivers, &receivers, ctx)?
+            };
+            states = next;
             ctx.record(&format!("propagator.{layer}.states"), &states);
         }
+        ctx.record("processor.states", &states);
         let gathering = ModuleStates {
             states: &circuit.read_out.batched_states(batch),
             signatures: &circuit.read_out.signatures,
             codes: &circuit.read_out.codes,
         };
-        let processors = ModuleStates {
+        let speaking = ModuleStates {
             states: &states,
-            signatures,
-            codes,
+            signatures: &processors.signatures,
+            codes: processors.last_codes(),
         };
-        let result = self.read_out.forward(&gathering, &processors, ctx)?;
+        let result = if self.wiring.read_in_sends_to_read_out {
+            let senders = Senders::new(reader, &read, &speaking)?;
+            self.read_out.forward(&gathering, &senders.view(), ctx)?
+        } else {
+            self.read_out.forward(&gathering, &speaking, ctx)?
+        };
         ctx.record("read_out.states", &result);
         Ok(result)
     }
 
-    /// Kernels of the propagators in order.
+    /// Dimension of what the read-out gives.
+    pub fn output_dim(&self) -> usize {
+        self.read_out.output_dim()
+    }
+
+    /// Kernels of the propagators in order; one if all propagators are one.
     pub fn kernels(&self) -> impl Iterator<Item = &SignatureKernel> {
-        self.propagators.iter().map(Propagator::kernel)
+        let count = if self.wiring.share_propagators {
+            1
+        } else {
+            self.propagators.len()
+        };
+        self.propagators.iter().take(count).map(Propagator::kernel)
+    }
+
+    /// Kernel between processors and read-out modules.
+    pub fn read_out_kernel(&self) -> &SignatureKernel {
+        self.read_out.kernel()
+    }
+}
+
+/// Read-in modules and processors together, in this order.
+struct Senders {
+    states: Tensor,
+    signatures: Tensor,
+    codes: Tensor,
+}
+
+impl Senders {
+    fn new(reader: &ModuleSet, read: &Tensor, processors: &ModuleStates<'_>) -> Result<Self> {
+        Ok(Self {
+            states: Tensor::f_cat(&[read, processors.states], 1)?,
+            signatures: join("signatures", &reader.signatures, processors.signatures)?,
+            codes: join("codes", &reader.codes, processors.codes)?,
+        })
+    }
+
+    fn view(&self) -> ModuleStates<'_> {
+        ModuleStates {
+            states: &self.states,
+            signatures: &self.signatures,
+            codes: &self.codes,
+        }
+    }
+}
+
+/// Rows of `first`, then rows of `second`; where one of the two is per example, both are.
+///
+/// # Shapes
+/// - first, second: `[modules, dim]` or `[batch, modules, dim]`
+fn join(name: &str, first: &Tensor, second: &Tensor) -> Result<Tensor> {
+    let (f, s) = (first.size(), second.size());
+    let ranks_fit = (2..=3).contains(&f.len()) && (2..=3).contains(&s.len());
+    let batches_fit = f.len() != s.len() || f.len() == 2 || f[0] == s[0];
+    if !(ranks_fit && batches_fit && f.last() == s.last()) {
+        return Err(ModuleError::Shape {
+            op: "CircuitExecutor",
+            name: format!("processor {name}"),
+            expected: format!("to go with those of the read-in, {f:?}"),
+            found: s,
+        });
+    }
+    let batched = |t: &Tensor, batch: i64| t.unsqueeze(0).expand([batch, -1, -1], false);
+    Ok(match (f.len(), s.len()) {
+        (2, 3) => Tensor::f_cat(&[&batched(first, s[0]), second], 1)?,
+        (3, 2) => Tensor::f_cat(&[first, &batched(second, f[0])], 1)?,
+        _ => Tensor::f_cat(&[first, second], -2)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::{Noise, StreamNoise};
+    use crate::generator::{CircuitGenerator, FreeGenerator, SeederConfig, StateMean};
+    use crate::model::Inputs;
+    use crate::params::ParamStore;
+    use nac_core::rng::Streams;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn senders_of_both_ranks_join() {
+        let ones = |size: &[i64]| Tensor::ones(size, (Kind::Float, Device::Cpu));
+        let size = |a: &[i64], b: &[i64]| join("codes", &ones(a), &ones(b)).map(|t| t.size());
+        assert_eq!(size(&[2, 5], &[3, 5]).unwrap(), [5, 5]);
+        assert_eq!(size(&[4, 2, 5], &[3, 5]).unwrap(), [4, 5, 5]);
+        assert_eq!(size(&[2, 5], &[4, 3, 5]).unwrap(), [4, 5, 5]);
+        assert!(size(&[2, 5], &[3, 6]).is_err());
+        assert!(size(&[4, 2, 5], &[3, 3, 5]).is_err());
+    }
+
+    fn small() -> CircuitConfig {
+        let mut config = CircuitConfig {
+            modules: 6,
+            read_out_modules: 2,
+            state_dim: 8,
+            signature_dim: 3,
+            propagators: 3,
+            ..Default::default()
+        };
+        config.read_in.attention.head_dim = 4;
+        config.propagator.attention.heads = 2;
+        config.propagator.attention.head_dim = 4;
+        config.read_out.head_dim = 4;
+        config
+    }
+
+    /// Read-out and processor states of a circuit on fixed tokens, after `change` to its parameters.
+    fn run(
+        config: &CircuitConfig,
+        training: bool,
+        change: impl Fn(&ParamStore),
+    ) -> (ParamStore, Tensor, Tensor) {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Double, 1);
+        let generator = FreeGenerator::new(store.root(), &config.generator()).unwrap();
+        let executor = CircuitExecutor::new(store.root(), 5, 4, config).unwrap();
+        tch::no_grad(|| change(&store));
+        let tokens = Tensor::linspace(-1.0, 1.0, 2 * 7 * 5, (Kind::Double, Device::Cpu));
+        let tokens = (tokens * 9.0).sin().view([2, 7, 5]);
+        let mut noise = StreamNoise::new(Streams::new(3));
+        let ctx = if training {
+            ForwardContext::training(&mut noise)
+        } else {
+            ForwardContext::evaluation(&mut noise)
+        };
+        let mut ctx = ctx.with_intermediates();
+        let inputs = Inputs::new().with("tokens", tokens.shallow_clone());
+        let circuit = generator.generate(&inputs, &mut ctx).unwrap();
+        let tokens = Tokens::new(tokens).unwrap();
+        let result = executor.forward(&tokens, &circuit, &mut ctx).unwrap();
+        let processors = ctx.take_intermediates().remove("processor.states").unwrap();
+        (store, result, processors)
+    }
+
+    #[test]
+    fn permuting_modules_permutes_their_states_and_nothing_else() {
+        let order = Tensor::from_slice(&[3_i64, 0, 5, 1, 4, 2]);
+        let permute = |store: &ParamStore| {
+            for set in ["input_latents", "mediator_latents"] {
+                for what in ["codes_", "signatures_"] {
+                    let tensor = store.get(&format!("{set}.{what}")).unwrap();
+                    let permuted = tensor.index_select(0, &order);
+                    tensor.shallow_clone().copy_(&permuted);
+                }
+            }
+        };
+        let (_, result, states) = run(&small(), false, |_| ());
+        let (_, permuted_result, permuted_states) = run(&small(), false, permute);
+        assert!(result.allclose(&permuted_result, 1e-12, 1e-12, false));
+        let expected = states.index_select(1, &order);
+        assert!(expected.allclose(&permuted_states, 1e-12, 1e-12, false));
+        assert!(!states.allclose(&permuted_states, 1e-3, 1e-3, false));
+    }
+
+    #[test]
+    fn every_wiring_trains_what_it_uses() {
+        let own_states =
+            |wiring: &mut WiringConfig| wiring.read_in_states_become_processors = false;
+        let wirings: [&dyn Fn(&mut CircuitConfig); 6] = [
+            &|_| (),
+            &|c| {
+                own_states(&mut c.wiring);
+                c.wiring.read_in_sends_to_processors = true;
+                c.read_in_modules = Some(4);
+            },
+            &|c| {
+                own_states(&mut c.wiring);
+                c.wiring.read_in_sends_to_read_out = true;
+                c.wiring.codes_per_propagator = true;
+            },
+            &|c| c.wiring.separate_read_in_modules = false,
+            &|c| c.wiring.share_propagators = true,
+            &|c| {
+                c.wiring.share_propagator_ffn = true;
+                c.code_dim = Some(5);
+                c.seeder = SeederConfig {
+                    mean: StateMean::Projection,
+                    state_noise: true,
+                    ..Default::default()
+                };
+            },
+        ];
+        let mut counts = Vec::new();
+        for change in wirings {
+            let mut config = small();
+            change(&mut config);
+            let (store, result, _) = run(&config, true, |_| ());
+            result.square().sum(Kind::Double).backward();
+            for (name, tensor) in store.parameters() {
+                let unused = name == "input_latents.signatures_"
+                    && !config.wiring.read_in_sends_to_processors
+                    && !config.wiring.read_in_sends_to_read_out;
+                assert_eq!(tensor.grad().defined(), !unused, "{name}");
+            }
+            let saved = store.export().unwrap();
+            assert!(saved.contains_key("propagators.2.ffn.layernorm.weight"));
+            counts.push(store.parameter_count());
+        }
+        assert!(counts[4] < counts[0], "one propagator instead of three");
+    }
+
+    /// Remembers who asked for draws.
+    struct Asked(Vec<String>, StreamNoise);
+
+    impl Noise for Asked {
+        fn uniform(&mut self, name: &str, shape: &[i64], kind: Kind, to: Device) -> Result<Tensor> {
+            self.0.push(name.to_owned());
+            self.1.uniform(name, shape, kind, to)
+        }
+
+        fn normal(&mut self, name: &str, shape: &[i64], kind: Kind, to: Device) -> Result<Tensor> {
+            self.0.push(name.to_owned());
+            self.1.normal(name, shape, kind, to)
+        }
+    }
+
+    #[test]
+    fn shared_propagators_draw_links_of_their_own() {
+        let mut config = small();
+        config.wiring.share_propagators = true;
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 1);
+        let generator = FreeGenerator::new(store.root(), &config.generator()).unwrap();
+        let executor = CircuitExecutor::new(store.root(), 5, 4, &config).unwrap();
+        assert_eq!(executor.kernels().count(), 1);
+        let tokens = Tensor::ones([2, 7, 5], (Kind::Float, Device::Cpu));
+        let mut noise = Asked(Vec::new(), StreamNoise::new(Streams::new(3)));
+        let mut ctx = ForwardContext::training(&mut noise);
+        let inputs = Inputs::new().with("tokens", tokens.shallow_clone());
+        let circuit = generator.generate(&inputs, &mut ctx).unwrap();
+        let tokens = Tokens::new(tokens).unwrap();
+        let _ = executor.forward(&tokens, &circuit, &mut ctx).unwrap();
+        let different: std::collections::BTreeSet<&String> = noise.0.iter().collect();
+        assert_eq!((noise.0.len(), different.len()), (4, 4), "{:?}", noise.0);
+    }
+
+    #[test]
+    fn impossible_wirings_are_refused() {
+        let refused = |change: &dyn Fn(&mut CircuitConfig), word: &str| {
+            let mut config = small();
+            change(&mut config);
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refused(&|c| c.propagators = 0, "circuit.propagators");
+        refused(&|c| c.read_in_modules = Some(5), "circuit.read_in_modules");
+        let two = |c: &mut CircuitConfig| c.propagator_layers = vec![Default::default(); 2];
+        refused(&two, "circuit.propagator_layers");
+        let cut = |c: &mut CircuitConfig| c.wiring.read_in_states_become_processors = false;
+        refused(&cut, "would not reach the logits");
+        let nobody = |c: &mut CircuitConfig| {
+            c.wiring.separate_read_in_modules = false;
+            c.wiring.read_in_sends_to_read_out = true;
+        };
+        refused(&nobody, "separate_read_in_modules");
+        let first = |c: &mut CircuitConfig| c.head.kind = crate::head::HeadKind::FirstSlot;
+        refused(&first, "read_out.use_head");
+        let mut config = small();
+        cut(&mut config);
+        config.wiring.allow_disconnected = true;
+        config.check().unwrap();
     }
 }

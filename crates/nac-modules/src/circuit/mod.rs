@@ -1,5 +1,6 @@
 //! The circuit executor: read-in, propagators, read-out.
 
+mod code_noise;
 mod config;
 mod executor;
 mod propagator;
@@ -7,9 +8,9 @@ mod read_in;
 mod read_out;
 mod states;
 
-pub use config::CircuitConfig;
+pub use config::{CircuitConfig, WiringConfig};
 pub use executor::CircuitExecutor;
 pub use propagator::{Propagator, PropagatorConfig};
-pub use read_in::{ReadIn, ReadInConfig};
+pub use read_in::{ReadIn, ReadInConfig, ReadInKind};
 pub use read_out::{ReadOut, ReadOutConfig};
 pub use states::ModuleStates;

@@ -1,11 +1,14 @@
 //! Propagator: modules talk along sampled links, then compute (SKMDPA, then ModFFN).
 //!
+//! In training codes may be disturbed, `c + U(−a|c|, a|c|)`, with draws of their own for receivers and
+//! senders; no gradient goes through the disturbance. A code of zero stays zero (the reference fails).
 //! Source: reference `block.py`, class `Propagator`.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::ModuleStates;
+use super::code_noise::CodeNoise;
 use crate::attention::{SignatureKernel, Skmdpa, SkmdpaConfig};
 use crate::context::ForwardContext;
 use crate::error::Result;
@@ -20,6 +23,10 @@ pub struct PropagatorConfig {
     pub attention: SkmdpaConfig,
     /// Feed-forward block.
     pub ffn: ModFfnConfig,
+    /// Probability of dropping a residual branch in training; without it, that of the circuit. Default none.
+    pub drop_path: Option<f64>,
+    /// Noise on codes in training, as a share `a` of each entry: `c + U(−a|c|, a|c|)`. Default 0.
+    pub code_noise: f64,
 }
 
 /// SKMDPA and a ModFFN. Parameters under `latent_attention` and `ffn`.
@@ -27,6 +34,8 @@ pub struct PropagatorConfig {
 pub struct Propagator {
     attention: Skmdpa,
     ffn: ModFfn,
+    receiver_noise: CodeNoise,
+    sender_noise: CodeNoise,
 }
 
 impl Propagator {
@@ -43,6 +52,10 @@ impl Propagator {
         drop_path: f64,
     ) -> Result<Self> {
         let path = scope.path().to_owned();
+        let noise =
+            |who: &str| CodeNoise::new(format!("{path}.{who}_code_noise"), config.code_noise);
+        let (receiver_noise, sender_noise) = (noise("receiver")?, noise("sender")?);
+        let drop_path = config.drop_path.unwrap_or(drop_path);
         let drop = |part: &str| DropPath::new(format!("{path}.{part}.drop_path"), drop_path);
         let (for_attention, for_ffn) = (drop("latent_attention")?, drop("ffn")?);
         let attention = scope.sub("latent_attention");
@@ -62,7 +75,12 @@ impl Propagator {
             mod_fc,
             for_ffn,
         )?;
-        Ok(Self { attention, ffn })
+        Ok(Self {
+            attention,
+            ffn,
+            receiver_noise,
+            sender_noise,
+        })
     }
 
     /// New states of the receivers. In a propagation step receivers and senders are the same modules.
@@ -80,8 +98,18 @@ impl Propagator {
         senders: &ModuleStates<'_>,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let states = self.attention.forward(receivers, senders, ctx)?;
-        self.ffn.forward(&states, receivers.codes, ctx)
+        let receiver_codes = self.receiver_noise.forward(receivers.codes, ctx)?;
+        let sender_codes = self.sender_noise.forward(senders.codes, ctx)?;
+        let receivers = ModuleStates {
+            codes: &receiver_codes,
+            ..*receivers
+        };
+        let senders = ModuleStates {
+            codes: &sender_codes,
+            ..*senders
+        };
+        let states = self.attention.forward(&receivers, &senders, ctx)?;
+        self.ffn.forward(&states, &receiver_codes, ctx)
     }
 
     /// The kernel that links modules.

@@ -1,33 +1,62 @@
 //! Read-in: modules read the tokens, then think about what they read (attention, then ModFFN).
 //!
-//! Source: reference `block.py`, class `AttentiveReadIn`.
+//! Instead of attending, modules may take one token each through a projection; states are then ignored.
+//! Source: reference `block.py`, classes `AttentiveReadIn` and `ProjectionReadIn`.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::ModuleStates;
+use super::code_noise::CodeNoise;
 use crate::attention::{ReadInAttention, ReadInAttentionConfig};
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{DropPath, ModFcConfig, ModFfn, ModFfnConfig};
+use crate::layer::{DropPath, ModFcConfig, ModFfn, ModFfnConfig, Projection};
 use crate::params::Scope;
+use crate::shape;
 use crate::tokens::Tokens;
+
+/// How the read-in takes tokens up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadInKind {
+    /// Each module attends to all tokens.
+    #[default]
+    Attention,
+    /// Module `i` takes token `i` through a projection; there must be as many tokens as modules.
+    Projection,
+}
 
 /// Settings of the read-in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReadInConfig {
-    /// Attention to the tokens.
+    /// How tokens are taken up: `attention` or `projection`. Default `attention`.
+    pub kind: ReadInKind,
+    /// Attention to the tokens; of it, `projection` uses `mod_fc` alone.
     pub attention: ReadInAttentionConfig,
     /// Feed-forward block.
     pub ffn: ModFfnConfig,
+    /// Probability of dropping a residual branch in training; without it, that of the circuit. Default none.
+    pub drop_path: Option<f64>,
+    /// Noise on codes in training, as a share `a` of each entry: `c + U(−a|c|, a|c|)`. Default 0.
+    pub code_noise: f64,
 }
 
-/// Read-in attention and a ModFFN. Parameters under `read_in_attention` and `ffn`.
+/// How tokens get to modules.
+#[derive(Debug)]
+enum Uptake {
+    Attention(Box<ReadInAttention>),
+    Projection(Projection),
+}
+
+/// Read-in attention (or projection) and a ModFFN. Parameters under `read_in_attention` or
+/// `read_in_projection`, and `ffn`.
 #[derive(Debug)]
 pub struct ReadIn {
-    attention: ReadInAttention,
+    uptake: Uptake,
     ffn: ModFfn,
+    code_noise: CodeNoise,
 }
 
 impl ReadIn {
@@ -45,15 +74,26 @@ impl ReadIn {
         drop_path: f64,
     ) -> Result<Self> {
         let path = scope.path().to_owned();
-        let attention = ReadInAttention::new(
-            scope.sub("read_in_attention"),
-            token_dim,
-            state_dim,
-            code_dim,
-            &config.attention,
-            mod_fc,
-            DropPath::new(format!("{path}.read_in_attention.drop_path"), drop_path)?,
-        )?;
+        let drop_path = config.drop_path.unwrap_or(drop_path);
+        let uptake = match config.kind {
+            ReadInKind::Attention => Uptake::Attention(Box::new(ReadInAttention::new(
+                scope.sub("read_in_attention"),
+                token_dim,
+                state_dim,
+                code_dim,
+                &config.attention,
+                mod_fc,
+                DropPath::new(format!("{path}.read_in_attention.drop_path"), drop_path)?,
+            )?)),
+            ReadInKind::Projection => Uptake::Projection(Projection::new(
+                scope.sub("read_in_projection"),
+                token_dim,
+                state_dim,
+                code_dim,
+                true,
+                config.attention.mod_fc.as_ref().unwrap_or(mod_fc),
+            )?),
+        };
         let drop_path = DropPath::new(format!("{path}.ffn.drop_path"), drop_path)?;
         let ffn = ModFfn::new(
             scope.sub("ffn"),
@@ -63,7 +103,12 @@ impl ReadIn {
             mod_fc,
             drop_path,
         )?;
-        Ok(Self { attention, ffn })
+        let name = format!("{path}.receiver_code_noise");
+        Ok(Self {
+            uptake,
+            ffn,
+            code_noise: CodeNoise::new(name, config.code_noise)?,
+        })
     }
 
     /// States of the modules after reading.
@@ -81,7 +126,27 @@ impl ReadIn {
         tokens: &Tokens,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let states = self.attention.forward(modules, tokens, ctx)?;
-        self.ffn.forward(&states, modules.codes, ctx)
+        let codes = self.code_noise.forward(modules.codes, ctx)?;
+        let states = match &self.uptake {
+            Uptake::Attention(attention) => {
+                let modules = ModuleStates {
+                    codes: &codes,
+                    ..*modules
+                };
+                attention.forward(&modules, tokens, ctx)?
+            }
+            Uptake::Projection(projection) => {
+                modules.check("ReadIn")?;
+                let size = modules.states.size();
+                let expected = [
+                    ("batch", Some(size[0])),
+                    ("tokens = modules", Some(size[1])),
+                    ("token_dim", None),
+                ];
+                shape::check("ReadIn", "tokens", tokens.values(), &expected)?;
+                projection.forward(tokens.values(), &codes, ctx)?
+            }
+        };
+        self.ffn.forward(&states, &codes, ctx)
     }
 }

@@ -1,106 +1,181 @@
 //! Circuit generator with free parameters.
 //!
-//! Codes and signatures start from a standard normal distribution; the initial state of a module is its
-//! code (`use_code_as_mean_state` of the reference). Source: reference `model/nc/latents.py`, `seeding.py`.
+//! Codes and signatures are parameters; initial states come from the codes (see [`super::Seeder`]) or are
+//! parameters too. Source: reference `model/nc/latents.py`, `seeding.py`.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Circuit, CircuitGenerator, ModuleSet};
+use super::{
+    Circuit, CircuitGenerator, LatentSizes, Latents, LatentsConfig, ModuleSet, Seeder,
+    SeederConfig, StateMean,
+};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::model::Inputs;
-use crate::params::{Init, Scope};
-use crate::shape;
+use crate::params::Scope;
 
-/// Sizes of a free generator.
+/// Settings of a free generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FreeGeneratorConfig {
-    /// Read-in modules, and as many processor modules.
+    /// Processor modules.
     pub modules: usize,
+    /// Read-in modules of their own; `None` if the processors read.
+    #[serde(default)]
+    pub read_in_modules: Option<usize>,
     /// Read-out modules.
     pub read_out_modules: usize,
-    /// Dimension of states and of codes.
+    /// Dimension of states.
     pub state_dim: usize,
+    /// Dimension of codes; `None` if it is that of states.
+    #[serde(default)]
+    pub code_dim: Option<usize>,
     /// Dimension of signatures.
     pub signature_dim: usize,
+    /// Number of codes of each processor, one per propagator; `None` for one code for all.
+    #[serde(default)]
+    pub code_layers: Option<usize>,
+    /// Whether processors take the states of the read-in over, so that they need no initial states.
+    pub read_in_states_become_processors: bool,
+    /// Initial states.
+    #[serde(default)]
+    pub seeder: SeederConfig,
+    /// Read-in modules.
+    #[serde(default)]
+    pub read_in: LatentsConfig,
+    /// Processor modules.
+    #[serde(default)]
+    pub processors: LatentsConfig,
+    /// Read-out modules.
+    #[serde(default)]
+    pub read_out: LatentsConfig,
+}
+
+impl FreeGeneratorConfig {
+    /// The final configuration with these sizes: as many read-in modules as processors.
+    pub fn new(
+        modules: usize,
+        read_out_modules: usize,
+        state_dim: usize,
+        signature_dim: usize,
+    ) -> Self {
+        Self {
+            modules,
+            read_in_modules: Some(modules),
+            read_out_modules,
+            state_dim,
+            code_dim: None,
+            signature_dim,
+            code_layers: None,
+            read_in_states_become_processors: true,
+            seeder: SeederConfig::default(),
+            read_in: LatentsConfig::default(),
+            processors: LatentsConfig::default(),
+            read_out: LatentsConfig::default(),
+        }
+    }
 }
 
 /// Signatures and codes as parameters.
 ///
-/// Parameters: `codes_` and `signatures_` under `input_latents`, `mediator_latents` and `output_latents`
-/// (the reference's names for read-in, processor and read-out modules). Signatures of the read-in modules
-/// exist for the sake of the names; nothing depends on them.
+/// Parameters below `input_latents`, `mediator_latents` and `output_latents` (the reference's names for
+/// read-in, processor and read-out modules; see [`Latents`]) and below `latent_seeder` (see [`Seeder`]).
+/// In the final configuration nothing depends on the signatures of the read-in modules; they exist for the
+/// sake of the names.
 #[derive(Debug)]
 pub struct FreeGenerator {
-    read_in: Latents,
+    read_in: Option<Latents>,
     processors: Latents,
     read_out: Latents,
-}
-
-#[derive(Debug)]
-struct Latents {
-    codes: Tensor,
-    signatures: Tensor,
-}
-
-impl Latents {
-    fn new(mut scope: Scope<'_>, modules: i64, code_dim: i64, signature_dim: i64) -> Result<Self> {
-        let start = Init::Normal { std: 1.0 };
-        let codes = scope.parameter("codes_", &[modules, code_dim], start)?;
-        let signatures = scope.parameter("signatures_", &[modules, signature_dim], start)?;
-        Ok(Self { codes, signatures })
-    }
-
-    fn module_set(&self) -> ModuleSet {
-        ModuleSet {
-            signatures: self.signatures.shallow_clone(),
-            codes: self.codes.shallow_clone(),
-            states: self.codes.shallow_clone(),
-        }
-    }
+    seeder: Seeder,
+    seed_processors: bool,
 }
 
 impl FreeGenerator {
     /// A generator.
     ///
     /// # Errors
-    /// A size is zero or a name is taken.
+    /// A setting is out of range or a name is taken.
     pub fn new(mut scope: Scope<'_>, config: &FreeGeneratorConfig) -> Result<Self> {
-        let modules = shape::positive("modules", config.modules)?;
-        let read_out = shape::positive("read_out_modules", config.read_out_modules)?;
-        let code_dim = shape::positive("state_dim", config.state_dim)?;
-        let signature_dim = shape::positive("signature_dim", config.signature_dim)?;
+        let code_dim = config.code_dim.unwrap_or(config.state_dim);
+        let sizes = |modules, code_layers| LatentSizes {
+            modules,
+            signature_dim: config.signature_dim,
+            code_dim,
+            code_layers,
+            state_dim: (config.seeder.mean == StateMean::Learned).then_some(config.state_dim),
+        };
+        let read_in = config
+            .read_in_modules
+            .map(|count| {
+                let scope = scope.sub("input_latents");
+                Latents::new(scope, sizes(count, None), &config.read_in)
+            })
+            .transpose()?;
+        let processors = Latents::new(
+            scope.sub("mediator_latents"),
+            sizes(config.modules, config.code_layers),
+            &config.processors,
+        )?;
+        let read_out = Latents::new(
+            scope.sub("output_latents"),
+            sizes(config.read_out_modules, None),
+            &config.read_out,
+        )?;
+        let seeder = Seeder::new(
+            scope.sub("latent_seeder"),
+            config.state_dim,
+            code_dim,
+            &config.seeder,
+        )?;
         Ok(Self {
-            read_in: Latents::new(scope.sub("input_latents"), modules, code_dim, signature_dim)?,
-            processors: Latents::new(
-                scope.sub("mediator_latents"),
-                modules,
-                code_dim,
-                signature_dim,
-            )?,
-            read_out: Latents::new(
-                scope.sub("output_latents"),
-                read_out,
-                code_dim,
-                signature_dim,
-            )?,
+            read_in,
+            processors,
+            read_out,
+            seeder,
+            seed_processors: !config.read_in_states_become_processors,
         })
     }
 
     /// Signatures of the processor modules, `[modules, signature]`.
     pub fn processor_signatures(&self) -> &Tensor {
-        &self.processors.signatures
+        self.processors.signatures()
+    }
+
+    fn module_set(
+        &self,
+        latents: &Latents,
+        seeded: bool,
+        batch: i64,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<ModuleSet> {
+        let codes = latents.first_codes();
+        let states = match latents.initial_states() {
+            Some(states) => states.shallow_clone(),
+            None if seeded => self.seeder.forward(&codes, batch, ctx)?,
+            None => codes.shallow_clone(),
+        };
+        Ok(ModuleSet {
+            signatures: latents.signatures().shallow_clone(),
+            codes,
+            layer_codes: latents.layer_codes(),
+            states,
+        })
     }
 }
 
 impl CircuitGenerator for FreeGenerator {
-    fn generate(&self, _inputs: &Inputs, _ctx: &mut ForwardContext<'_>) -> Result<Circuit> {
+    /// Draws noise for read-in, processor and read-out modules, in this order.
+    fn generate(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Circuit> {
+        let batch = inputs.batch_size();
+        let reading = self.read_in.as_ref().unwrap_or(&self.processors);
+        let read_in = self.module_set(reading, true, batch, ctx)?;
+        let processors = self.module_set(&self.processors, self.seed_processors, batch, ctx)?;
         Ok(Circuit {
-            read_in: self.read_in.module_set(),
-            processors: self.processors.module_set(),
-            read_out: self.read_out.module_set(),
+            read_in,
+            processors,
+            read_out: self.module_set(&self.read_out, true, batch, ctx)?,
         })
     }
 }

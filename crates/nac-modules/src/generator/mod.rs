@@ -5,10 +5,14 @@
 //! from an input and returns one set per example.
 
 mod free;
+mod latents;
+mod seeder;
 
 use tch::Tensor;
 
 pub use free::{FreeGenerator, FreeGeneratorConfig};
+pub use latents::{LatentSizes, Latents, LatentsConfig, SignatureStart};
+pub use seeder::{Seeder, SeederConfig, StateMean};
 
 use crate::context::ForwardContext;
 use crate::error::Result;
@@ -23,11 +27,23 @@ pub struct ModuleSet {
     pub signatures: Tensor,
     /// Codes, `[modules, code]`.
     pub codes: Tensor,
-    /// Initial states, `[modules, state]`.
+    /// Codes of each propagator, as `codes`, if they differ; empty if `codes` serve all.
+    pub layer_codes: Vec<Tensor>,
+    /// Initial states, `[modules, state]`. Not used for processors that take over the states of the read-in.
     pub states: Tensor,
 }
 
 impl ModuleSet {
+    /// Codes in propagator `layer`.
+    pub fn codes_at(&self, layer: usize) -> &Tensor {
+        self.layer_codes.get(layer).unwrap_or(&self.codes)
+    }
+
+    /// Codes after the last propagator.
+    pub fn last_codes(&self) -> &Tensor {
+        self.layer_codes.last().unwrap_or(&self.codes)
+    }
+
     /// Initial states for a batch.
     ///
     /// # Shapes
@@ -44,9 +60,9 @@ impl ModuleSet {
 /// The configuration of a circuit: all its modules.
 #[derive(Debug)]
 pub struct Circuit {
-    /// Modules that read the input; their states become the processors'.
+    /// Modules that read the input; in the final configuration their states become the processors'.
     pub read_in: ModuleSet,
-    /// Modules that talk to each other in the propagators. As many as `read_in`.
+    /// Modules that talk to each other in the propagators. As many as `read_in` if they take its states over.
     pub processors: ModuleSet,
     /// Modules that gather the result.
     pub read_out: ModuleSet,

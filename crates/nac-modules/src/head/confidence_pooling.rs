@@ -1,12 +1,16 @@
 //! Confidence-weighted pooling of the read-out modules.
 //!
 //! Each module scores its own confidence; a softmax over modules weighs their *states*, and the linear
-//! head comes after the sum. Source: reference `tokenizers.py`, class `OutputLatentPooling` ("vanilla").
+//! head comes after the sum. Source: reference `tokenizers.py`, class `OutputLatentPooling`.
+//!
+//! With a Gumbel softmax the confidences get noise `−log e` of exponential draws `e` before they are divided
+//! by the temperature. The reference draws it in evaluation too; here that needs `noise_in_evaluation`.
 
 use tch::{Kind, Tensor};
 
+use super::{HeadConfig, PoolingSoftmax};
 use crate::context::ForwardContext;
-use crate::error::Result;
+use crate::error::{ModuleError, Result};
 use crate::layer::Linear;
 use crate::params::Scope;
 use crate::shape;
@@ -19,18 +23,42 @@ pub struct ConfidencePooling {
     confidence_scorer: Linear,
     to_logits: Linear,
     state_dim: i64,
+    config: HeadConfig,
+    name: String,
 }
 
 impl ConfidencePooling {
-    /// A head for `classes` classes.
+    /// A head for `classes` classes with a plain softmax.
     ///
     /// # Errors
     /// A size is zero or a name is taken.
-    pub fn new(mut scope: Scope<'_>, state_dim: usize, classes: usize) -> Result<Self> {
+    pub fn new(scope: Scope<'_>, state_dim: usize, classes: usize) -> Result<Self> {
+        Self::with_config(scope, state_dim, classes, &HeadConfig::default())
+    }
+
+    /// A head for `classes` classes. The `kind` of the settings does not matter here.
+    ///
+    /// # Errors
+    /// A size is zero, the temperature is not positive or a name is taken.
+    pub fn with_config(
+        mut scope: Scope<'_>,
+        state_dim: usize,
+        classes: usize,
+        config: &HeadConfig,
+    ) -> Result<Self> {
+        if !(config.temperature.is_finite() && config.temperature > 0.0) {
+            return Err(ModuleError::Setting {
+                name: "head.temperature".into(),
+                value: config.temperature.to_string(),
+                reason: "must be a positive number".into(),
+            });
+        }
         Ok(Self {
             confidence_scorer: Linear::new(scope.sub("confidence_scorer"), state_dim, 1, true)?,
             to_logits: Linear::new(scope.sub("to_logits"), state_dim, classes, true)?,
             state_dim: shape::positive("state_dim", state_dim)?,
+            config: config.clone(),
+            name: scope.path().to_owned(),
         })
     }
 
@@ -41,7 +69,7 @@ impl ConfidencePooling {
     /// - output: `[batch, classes]`
     ///
     /// # Errors
-    /// The shape does not fit.
+    /// The shape does not fit, or the source of noise fails.
     pub fn forward(&self, states: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
         let expected = [
             ("batch", None),
@@ -49,12 +77,86 @@ impl ConfidencePooling {
             ("state", Some(self.state_dim)),
         ];
         shape::check("ConfidencePooling", "states", states, &expected)?;
-        let confidence = self
-            .confidence_scorer
-            .forward(states)
-            .softmax(1, None::<Kind>);
-        ctx.record("head.confidence", &confidence.squeeze_dim(-1));
-        let pooled = (confidence * states).sum_dim_intlist([1].as_slice(), false, None::<Kind>);
-        Ok(self.to_logits.forward(&pooled))
+        let scores = self.confidence_scorer.forward(states)?.squeeze_dim(-1);
+        let confidence = self.weights(&scores, ctx)?;
+        ctx.record("head.confidence", &confidence);
+        let weighted = confidence.unsqueeze(-1) * states;
+        let pooled = weighted.sum_dim_intlist([1].as_slice(), false, None::<Kind>);
+        self.to_logits.forward(&pooled)
+    }
+
+    /// Weights of the modules from their scores, both `[batch, modules]`.
+    fn weights(&self, scores: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
+        let softmax = self.config.softmax;
+        let noisy = softmax != PoolingSoftmax::Vanilla
+            && (ctx.is_training() || self.config.noise_in_evaluation);
+        let scores = if noisy {
+            let name = format!("{}.confidence", self.name);
+            let draws = ctx.exponential(&name, &scores.size(), scores.kind(), scores.device())?;
+            scores - draws.log()
+        } else {
+            scores.shallow_clone()
+        };
+        let soft = (scores / self.config.temperature).softmax(1, None::<Kind>);
+        if softmax != PoolingSoftmax::GumbelHard {
+            return Ok(soft);
+        }
+        let winner = soft.argmax(1, true);
+        let hard = soft.zeros_like().scatter_value(1, &winner, 1.0);
+        Ok(hard - soft.detach() + soft)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::StreamNoise;
+    use crate::params::ParamStore;
+    use nac_core::rng::Streams;
+    use tch::Device;
+
+    fn confidence(softmax: PoolingSoftmax, noise_in_evaluation: bool, seed: u64) -> Tensor {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 2);
+        let config = HeadConfig {
+            softmax,
+            noise_in_evaluation,
+            ..Default::default()
+        };
+        let head = ConfidencePooling::with_config(store.root(), 4, 3, &config).unwrap();
+        let states = Tensor::arange(40, (Kind::Float, Device::Cpu)).view([2, 5, 4]) / 40.0;
+        let mut noise = StreamNoise::new(Streams::new(seed));
+        let mut ctx = ForwardContext::evaluation(&mut noise).with_intermediates();
+        let _ = head.forward(&states, &mut ctx).unwrap();
+        ctx.take_intermediates().remove("head.confidence").unwrap()
+    }
+
+    #[test]
+    fn evaluation_is_without_noise_unless_asked() {
+        let gumbel = PoolingSoftmax::Gumbel;
+        assert_eq!(confidence(gumbel, false, 1), confidence(gumbel, false, 2));
+        assert_ne!(confidence(gumbel, true, 1), confidence(gumbel, true, 2));
+        let vanilla = confidence(PoolingSoftmax::Vanilla, true, 1);
+        assert_eq!(confidence(gumbel, false, 1), vanilla);
+    }
+
+    #[test]
+    fn hard_weights_choose_one_module() {
+        let hard = confidence(PoolingSoftmax::GumbelHard, true, 1);
+        let winners = hard
+            .gt(0.5)
+            .sum_dim_intlist([1].as_slice(), false, Kind::Float);
+        assert_eq!(winners, Tensor::from_slice(&[1.0_f32, 1.0]));
+        assert!((hard.sum(Kind::Float).double_value(&[]) - 2.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn temperature_must_be_positive() {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 2);
+        let config = HeadConfig {
+            temperature: 0.0,
+            ..Default::default()
+        };
+        let error = ConfidencePooling::with_config(store.root(), 4, 3, &config).unwrap_err();
+        assert!(error.to_string().contains("head.temperature"), "{error}");
     }
 }

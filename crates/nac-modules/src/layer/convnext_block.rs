@@ -42,9 +42,14 @@ impl LayerNorm2d {
     /// # Shapes
     /// - x: `[batch, channels, height, width]`
     /// - output: as x
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        self.forward_channels_last(&x.permute([0, 2, 3, 1]))
-            .permute([0, 3, 1, 2])
+    ///
+    /// # Errors
+    /// The shape does not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let channels_last = x.f_permute([0, 2, 3, 1])?;
+        Ok(self
+            .forward_channels_last(&channels_last)?
+            .f_permute([0, 3, 1, 2])?)
     }
 
     /// Normalises maps whose channels are last.
@@ -52,14 +57,18 @@ impl LayerNorm2d {
     /// # Shapes
     /// - x: `[batch, height, width, channels]`
     /// - output: as x
-    pub fn forward_channels_last(&self, x: &Tensor) -> Tensor {
-        x.layer_norm(
+    ///
+    /// # Errors
+    /// The last dimension of `x` is not the channels.
+    pub fn forward_channels_last(&self, x: &Tensor) -> Result<Tensor> {
+        shape::check_last("LayerNorm2d", "x", x, self.channels)?;
+        Ok(x.f_layer_norm(
             [self.channels],
             Some(&self.weight),
             Some(&self.bias),
             EPSILON,
             false,
-        )
+        )?)
     }
 }
 
@@ -112,17 +121,18 @@ impl ConvNextBlock {
     /// - output: as x
     ///
     /// # Errors
-    /// The source of noise fails.
+    /// The shape does not fit, or the source of noise fails.
     pub fn forward(&self, x: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
+        let channels = ("channels", Some(self.channels));
+        let expected = [("batch", None), channels, ("height", None), ("width", None)];
+        shape::check("ConvNextBlock", "x", x, &expected)?;
         let (weight, bias) = &self.depthwise;
         let local = x.conv2d(weight, Some(bias), [1, 1], [3, 3], [1, 1], self.channels);
         let local = self
             .norm
-            .forward_channels_last(&local.permute([0, 2, 3, 1]));
-        let local = self
-            .contract
-            .forward(&self.expand.forward(&local).gelu("none"))
-            * &self.gamma;
+            .forward_channels_last(&local.permute([0, 2, 3, 1]))?;
+        let hidden = self.expand.forward(&local)?.gelu("none");
+        let local = self.contract.forward(&hidden)? * &self.gamma;
         Ok(x + self.drop_path.forward(local.permute([0, 3, 1, 2]), ctx)?)
     }
 }

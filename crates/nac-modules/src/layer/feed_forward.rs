@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::Linear;
-use crate::error::Result;
+use crate::error::{ModuleError, Result};
 use crate::params::Scope;
 
 /// Activation between the two projections of a feed-forward block.
@@ -31,12 +31,24 @@ impl Activation {
     /// # Shapes
     /// - x: `[..., hidden · width_factor]`
     /// - output: `[..., hidden]`
-    pub fn forward(self, x: &Tensor) -> Tensor {
+    ///
+    /// # Errors
+    /// GEGLU cannot split the last dimension in two halves.
+    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
         match self {
-            Self::Gelu => x.gelu("none"),
+            Self::Gelu => Ok(x.f_gelu("none")?),
             Self::Geglu => {
-                let halves = x.chunk(2, -1);
-                &halves[0] * halves[1].gelu("none")
+                let width = x.size().last().copied().unwrap_or(0);
+                if width == 0 || width % 2 != 0 {
+                    return Err(ModuleError::Shape {
+                        op: "GEGLU",
+                        name: "x".into(),
+                        expected: "[..., an even number]".into(),
+                        found: x.size(),
+                    });
+                }
+                let halves = x.f_chunk(2, -1)?;
+                Ok(&halves[0] * halves[1].f_gelu("none")?)
             }
         }
     }
@@ -71,8 +83,11 @@ impl FeedForward {
     /// # Shapes
     /// - x: `[..., dim]`
     /// - output: as x
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        self.contract
-            .forward(&Activation::Geglu.forward(&self.expand.forward(x)))
+    ///
+    /// # Errors
+    /// The last dimension of `x` is another.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let hidden = Activation::Geglu.forward(&self.expand.forward(x)?)?;
+        self.contract.forward(&hidden)
     }
 }

@@ -40,12 +40,56 @@ impl Linear {
     /// # Shapes
     /// - x: `[..., in]`
     /// - output: `[..., out]`
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, self.bias.as_ref())
+    ///
+    /// # Errors
+    /// The last dimension of `x` is another.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        shape::check_last("Linear", "x", x, self.weight.size()[1])?;
+        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
     }
 
     /// The weight, `[out, in]`.
     pub fn weight(&self) -> &Tensor {
         &self.weight
+    }
+
+    /// The bias, `[out]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::{Activation, ConvNextBlock, DropPath, FeedForward, LayerNorm, LayerScale};
+    use crate::params::ParamStore;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn a_wrong_shape_is_an_error_in_every_plain_layer() {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 1);
+        let mut root = store.root();
+        let linear = Linear::new(root.sub("a"), 4, 3, true).unwrap();
+        let norm = LayerNorm::new(root.sub("b"), 4).unwrap();
+        let feed_forward = FeedForward::new(root.sub("c"), 4, 2).unwrap();
+        let scale = LayerScale::new(&mut root.sub("d"), 4, Some(0.1)).unwrap();
+        let drop_path = DropPath::new("e", 0.0).unwrap();
+        let block = ConvNextBlock::new(root.sub("e"), 4, 1.0, drop_path).unwrap();
+        let wrong = Tensor::zeros([2, 5], (Kind::Float, Device::Cpu));
+        let mut noise = crate::context::StreamNoise::new(nac_core::Streams::new(0));
+        let mut ctx = crate::context::ForwardContext::evaluation(&mut noise);
+        let errors = [
+            linear.forward(&wrong),
+            norm.forward(&wrong),
+            feed_forward.forward(&wrong),
+            scale.forward(wrong.shallow_clone()),
+            Activation::Geglu.forward(&wrong),
+            block.forward(&wrong, &mut ctx),
+        ];
+        for error in errors {
+            let text = error.unwrap_err().to_string();
+            assert!(text.contains("found [2, 5]"), "{text}");
+        }
     }
 }

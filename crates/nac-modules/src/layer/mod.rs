@@ -3,17 +3,23 @@
 mod convnext_block;
 mod drop_path;
 mod feed_forward;
+mod layer_scale;
 mod linear;
 mod mod_fc;
 mod mod_ffn;
 mod norm;
 mod positional_grid;
+mod projection;
+mod wmod_fc;
 
 pub use convnext_block::{ConvNextBlock, LayerNorm2d};
 pub use drop_path::DropPath;
 pub use feed_forward::{Activation, FeedForward};
+pub use layer_scale::LayerScale;
 pub use linear::Linear;
-pub use mod_fc::{ModFc, ModFcConfig};
+pub use mod_fc::ModFc;
 pub use mod_ffn::{ModFfn, ModFfnConfig};
 pub use norm::LayerNorm;
 pub use positional_grid::PositionalGrid;
+pub use projection::{ModFcConfig, Projection, ProjectionKind, ScaleNormalization};
+pub use wmod_fc::WModFc;

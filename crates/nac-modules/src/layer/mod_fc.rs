@@ -3,37 +3,20 @@
 //! `y = W (x ⊙ (1 + α · LN(W_c c))) + b`: all modules share `W`, and the code `c` of a module decides
 //! which input features it listens to. `α` is one learned scalar per layer, 0.1 at the start;
 //! with `α = 0` the layer is a plain linear layer. The layer norm has no gain or bias and epsilon 1e-5.
-//! Source: paper section on ModFC; reference `utils.py`, class `ModFC`.
+//! Source: paper section on ModFC; reference `utils.py`, class `ModFC`. [`super::Projection`] chooses
+//! between this layer, a plain one and the weight-demodulated one.
 
-use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::norm::normalise_last;
+use super::{ModFcConfig, ScaleNormalization};
+use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::params::{Init, Scope};
 use crate::shape;
 
-/// Settings of a ModFC layer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ModFcConfig {
-    /// Initial gain `α` on the normalised code projection. Default 0.1.
-    pub scale_gain: f64,
-    /// Whether `α` is trained. Default true.
-    pub learnable_scale_gain: bool,
-    /// Whether one is added to the scale, so that `α = 0` means no modulation. Default true.
-    pub add_one_to_scale: bool,
-}
-
-impl Default for ModFcConfig {
-    fn default() -> Self {
-        Self {
-            scale_gain: 0.1,
-            learnable_scale_gain: true,
-            add_one_to_scale: true,
-        }
-    }
-}
+/// Smallest length that L2 normalisation divides by, as PyTorch's `normalize`.
+const L2_EPSILON: f64 = 1e-12;
 
 /// A linear layer whose input features are scaled by each module's code.
 ///
@@ -45,14 +28,17 @@ pub struct ModFc {
     bias: Option<Tensor>,
     code_projection: Tensor,
     gain: Tensor,
+    normalization: ScaleNormalization,
     add_one: bool,
+    dropout: f64,
+    name: String,
 }
 
 impl ModFc {
     /// A layer from `in_dim` to `out_dim` features, modulated by codes of `code_dim`.
     ///
     /// # Errors
-    /// A size is zero or a name is taken.
+    /// A size is zero, a setting is out of range or a name is taken.
     pub fn new(
         mut scope: Scope<'_>,
         in_dim: usize,
@@ -61,51 +47,59 @@ impl ModFc {
         bias: bool,
         config: &ModFcConfig,
     ) -> Result<Self> {
+        config.check()?;
         let inputs = shape::positive("in_dim", in_dim)?;
         let outputs = shape::positive("out_dim", out_dim)?;
         let codes = shape::positive("code_dim", code_dim)?;
-        let weight = scope.parameter(
-            "native_weight",
-            &[outputs, inputs],
-            Init::KaimingUniform { gain: 1.0 },
-        )?;
+        let start = Init::KaimingUniform {
+            gain: config.weight_init_gain,
+        };
+        let weight = scope.parameter("native_weight", &[outputs, inputs], start)?;
         let bias = bias
             .then(|| scope.parameter("native_bias", &[outputs], Init::Zeros))
             .transpose()?;
         let gain = if config.learnable_scale_gain {
             scope.parameter("scale_gain", &[], Init::Constant(config.scale_gain))?
         } else {
-            Tensor::f_full(
-                [0_i64; 0].as_slice(),
-                config.scale_gain,
-                (scope.kind(), scope.device()),
-            )?
+            let options = (scope.kind(), scope.device());
+            Tensor::f_full([0_i64; 0].as_slice(), config.scale_gain, options)?
         };
-        let code_projection = scope.sub("scale").parameter(
-            "weight",
-            &[inputs, codes],
-            Init::KaimingUniform { gain: 1.0 },
-        )?;
+        let start = Init::KaimingUniform { gain: 1.0 };
+        let code_projection = scope
+            .sub("scale")
+            .parameter("weight", &[inputs, codes], start)?;
         Ok(Self {
             weight,
             bias,
             code_projection,
             gain,
+            normalization: config.scale_normalization,
             add_one: config.add_one_to_scale,
+            dropout: config.scale_dropout,
+            name: format!("{}.scale_dropout", scope.path()),
         })
     }
 
     /// The factor on each input feature of each module, `1 + α · LN(W_c c)`.
     ///
-    /// Does not depend on the input: with shared codes it is computed once for a whole batch.
+    /// Does not depend on the input: with shared codes it is computed once for a whole batch. In training
+    /// `scale_dropout` leaves out entries of `α · LN(W_c c)` and scales the others up to keep the mean.
     ///
     /// # Shapes
     /// - codes: `[modules, code]` or `[batch, modules, code]`
     /// - output: `[modules, in]` or `[batch, modules, in]`
-    pub fn scale(&self, codes: &Tensor) -> Tensor {
-        let scale =
-            normalise_last(&codes.linear(&self.code_projection, None::<&Tensor>)) * &self.gain;
-        if self.add_one { scale + 1.0 } else { scale }
+    ///
+    /// # Errors
+    /// The source of noise fails.
+    pub fn scale(&self, codes: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
+        let raw = codes.linear(&self.code_projection, None::<&Tensor>);
+        let mut scale = normalise(&raw, self.normalization) * &self.gain;
+        if self.dropout > 0.0 && ctx.is_training() {
+            let keep = 1.0 - self.dropout;
+            let uniform = ctx.uniform(&self.name, &scale.size(), scale.kind(), scale.device())?;
+            scale = scale * (uniform + keep).floor() / keep;
+        }
+        Ok(if self.add_one { scale + 1.0 } else { scale })
     }
 
     /// Applies the layer.
@@ -116,25 +110,16 @@ impl ModFc {
     /// - output: `[batch, modules, out]`
     ///
     /// # Errors
-    /// The shapes do not fit.
-    pub fn forward(&self, x: &Tensor, codes: &Tensor) -> Result<Tensor> {
-        let in_dim = self.weight.size()[1];
-        shape::check(
-            "ModFC",
-            "x",
-            x,
-            &[("batch", None), ("modules", None), ("in", Some(in_dim))],
-        )?;
+    /// The shapes do not fit, or the source of noise fails.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        codes: &Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
         let code_dim = self.code_projection.size()[1];
-        shape::check_per_module(
-            "ModFC",
-            "codes",
-            codes,
-            x.size()[0],
-            x.size()[1],
-            Some(code_dim),
-        )?;
-        Ok((x * self.scale(codes)).linear(&self.weight, self.bias.as_ref()))
+        super::projection::check("ModFC", x, codes, self.weight.size()[1], Some(code_dim))?;
+        Ok((x * self.scale(codes, ctx)?).linear(&self.weight, self.bias.as_ref()))
     }
 
     /// The shared weight `W`, `[out, in]`.
@@ -148,11 +133,29 @@ impl ModFc {
     }
 }
 
+/// What the projected code goes through before the gain.
+fn normalise(raw: &Tensor, normalization: ScaleNormalization) -> Tensor {
+    match normalization {
+        ScaleNormalization::Ln => normalise_last(raw),
+        ScaleNormalization::L2 => {
+            let squares = raw
+                .square()
+                .sum_dim_intlist([-1].as_slice(), true, None::<Kind>);
+            raw / squares.clamp_min(L2_EPSILON * L2_EPSILON).sqrt()
+        }
+        ScaleNormalization::None => raw.shallow_clone(),
+        ScaleNormalization::Sigmoid => raw.sigmoid(),
+        ScaleNormalization::Tanh => raw.tanh(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::{RecordedNoise, StreamNoise};
     use crate::params::ParamStore;
-    use tch::{Device, Kind};
+    use nac_core::rng::Streams;
+    use tch::Device;
 
     const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
@@ -161,20 +164,24 @@ mod tests {
         ModFc::new(store.root(), 6, 4, 3, true, config).unwrap()
     }
 
+    fn run(layer: &ModFc, x: &Tensor, codes: &Tensor) -> Result<Tensor> {
+        let mut noise = StreamNoise::new(Streams::new(0));
+        layer.forward(x, codes, &mut ForwardContext::evaluation(&mut noise))
+    }
+
     #[test]
     fn zero_gain_is_a_plain_linear_layer() {
-        let layer = layer(&ModFcConfig {
-            scale_gain: 0.0,
-            ..Default::default()
-        });
-        let (x, codes) = (Tensor::randn([2, 5, 6], CPU), Tensor::randn([5, 3], CPU));
-        let plain = x.linear(&layer.weight, layer.bias.as_ref());
-        assert!(
-            layer
-                .forward(&x, &codes)
-                .unwrap()
-                .allclose(&plain, 1e-6, 1e-6, false)
-        );
+        for scale_normalization in ScaleNormalization::ALL {
+            let layer = layer(&ModFcConfig {
+                scale_gain: 0.0,
+                scale_normalization,
+                ..Default::default()
+            });
+            let (x, codes) = (Tensor::randn([2, 5, 6], CPU), Tensor::randn([5, 3], CPU));
+            let plain = x.linear(&layer.weight, layer.bias.as_ref());
+            let modulated = run(&layer, &x, &codes).unwrap();
+            assert!(modulated.allclose(&plain, 1e-6, 1e-6, false));
+        }
     }
 
     #[test]
@@ -183,28 +190,49 @@ mod tests {
         let (x, codes) = (Tensor::randn([2, 5, 6], CPU), Tensor::randn([5, 3], CPU));
         let repeated = codes.unsqueeze(0).repeat([2, 1, 1]);
         let (a, b) = (
-            layer.forward(&x, &codes).unwrap(),
-            layer.forward(&x, &repeated).unwrap(),
+            run(&layer, &x, &codes).unwrap(),
+            run(&layer, &x, &repeated).unwrap(),
         );
         assert!(a.allclose(&b, 1e-6, 1e-6, false));
+    }
+
+    #[test]
+    fn dropout_removes_modulation_in_training_only() {
+        let config = ModFcConfig {
+            scale_dropout: 0.5,
+            ..Default::default()
+        };
+        let (dropping, plain) = (layer(&config), layer(&ModFcConfig::default()));
+        let codes = Tensor::randn([5, 3], CPU);
+        let draws = || RecordedNoise::new([Tensor::linspace(0.0, 0.99, 30, CPU).view([5, 6])]);
+        let mut noise = draws();
+        let dropped = dropping
+            .scale(&codes, &mut ForwardContext::training(&mut noise))
+            .unwrap();
+        let full = plain
+            .scale(&codes, &mut ForwardContext::training(&mut noise))
+            .unwrap();
+        let kept = Tensor::linspace(0.0, 0.99, 30, CPU).view([5, 6]).ge(0.5);
+        let expected = (full.shallow_clone() - 1.0) * 2.0 * kept + 1.0;
+        assert!(dropped.allclose(&expected, 1e-6, 1e-6, false));
+        let mut noise = draws();
+        let evaluated = dropping
+            .scale(&codes, &mut ForwardContext::evaluation(&mut noise))
+            .unwrap();
+        assert_eq!((evaluated, noise.remaining()), (full, 1));
     }
 
     #[test]
     fn wrong_shapes_are_errors_with_names() {
         let layer = layer(&ModFcConfig::default());
         let (x, codes) = (Tensor::randn([2, 5, 7], CPU), Tensor::randn([5, 3], CPU));
-        let error = layer.forward(&x, &codes).unwrap_err().to_string();
+        let error = run(&layer, &x, &codes).unwrap_err().to_string();
         assert!(
             error.contains("ModFC: `x`") && error.contains("in=6"),
             "{error}"
         );
         let (x, codes) = (Tensor::randn([2, 5, 6], CPU), Tensor::randn([4, 3], CPU));
-        assert!(
-            layer
-                .forward(&x, &codes)
-                .unwrap_err()
-                .to_string()
-                .contains("`codes`")
-        );
+        let error = run(&layer, &x, &codes).unwrap_err().to_string();
+        assert!(error.contains("`codes`"), "{error}");
     }
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{Activation, DropPath, LayerNorm, ModFc, ModFcConfig};
+use super::{Activation, DropPath, LayerNorm, LayerScale, ModFcConfig, Projection};
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::params::Scope;
@@ -16,8 +16,14 @@ use crate::params::Scope;
 pub struct ModFfnConfig {
     /// Hidden width as a multiple of the state dimension, rounded half to even. Default 4.
     pub capacity_factor: f64,
-    /// Activation. Default GEGLU.
+    /// Activation: `geglu` or `gelu`. Default `geglu`.
     pub activation: Activation,
+    /// Initial value of the learned scale of the branch; without it there is no such scale. Default none.
+    pub layer_scale: Option<f64>,
+    /// Whether the states are added to the result. Default true.
+    pub residual: bool,
+    /// Settings of the two projections; without them, those of the circuit. Default none.
+    pub mod_fc: Option<ModFcConfig>,
 }
 
 impl Default for ModFfnConfig {
@@ -25,6 +31,9 @@ impl Default for ModFfnConfig {
         Self {
             capacity_factor: 4.0,
             activation: Activation::Geglu,
+            layer_scale: None,
+            residual: true,
+            mod_fc: None,
         }
     }
 }
@@ -48,13 +57,15 @@ impl ModFfnConfig {
     }
 }
 
-/// Feed-forward block of a module. Parameters under `layernorm`, `ffn.0`, `ffn.2`.
+/// Feed-forward block of a module. Parameters under `layernorm`, `ffn.0`, `ffn.2`, `layer_scale`.
 #[derive(Debug)]
 pub struct ModFfn {
     norm: LayerNorm,
-    expand: ModFc,
-    contract: ModFc,
+    expand: Projection,
+    contract: Projection,
     activation: Activation,
+    layer_scale: LayerScale,
+    residual: bool,
     drop_path: DropPath,
 }
 
@@ -73,30 +84,25 @@ impl ModFfn {
     ) -> Result<Self> {
         let hidden = config.hidden_dim(state_dim)?;
         let wide = hidden * config.activation.width_factor();
+        let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
+        let mut projection = |place: usize, in_dim, out_dim| {
+            let scope = scope.sub(format!("ffn.{place}"));
+            Projection::new(scope, in_dim, out_dim, code_dim, true, mod_fc)
+        };
+        let expand = projection(0, state_dim, wide)?;
+        let contract = projection(2, hidden, state_dim)?;
         Ok(Self {
             norm: LayerNorm::new(scope.sub("layernorm"), state_dim)?,
-            expand: ModFc::new(
-                scope.sub("ffn").sub(0),
-                state_dim,
-                wide,
-                code_dim,
-                true,
-                mod_fc,
-            )?,
-            contract: ModFc::new(
-                scope.sub("ffn").sub(2),
-                hidden,
-                state_dim,
-                code_dim,
-                true,
-                mod_fc,
-            )?,
+            expand,
+            contract,
             activation: config.activation,
+            layer_scale: LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
+            residual: config.residual,
             drop_path,
         })
     }
 
-    /// Applies the block with its residual.
+    /// Applies the block.
     ///
     /// # Shapes
     /// - states: `[batch, modules, state]`
@@ -111,11 +117,19 @@ impl ModFfn {
         codes: &Tensor,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let hidden = self.expand.forward(&self.norm.forward(states), codes)?;
+        let hidden = self
+            .expand
+            .forward(&self.norm.forward(states)?, codes, ctx)?;
+        let hidden = self.activation.forward(&hidden)?;
         let branch = self
-            .contract
-            .forward(&self.activation.forward(&hidden), codes)?;
-        Ok(states + self.drop_path.forward(branch, ctx)?)
+            .layer_scale
+            .forward(self.contract.forward(&hidden, codes, ctx)?)?;
+        let branch = self.drop_path.forward(branch, ctx)?;
+        Ok(if self.residual {
+            states + branch
+        } else {
+            branch
+        })
     }
 }
 

@@ -34,14 +34,18 @@ impl LayerNorm {
     /// # Shapes
     /// - x: `[..., dim]`
     /// - output: as x
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm(
+    ///
+    /// # Errors
+    /// The last dimension of `x` is another.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        shape::check_last("LayerNorm", "x", x, self.dim)?;
+        Ok(x.f_layer_norm(
             [self.dim],
             Some(&self.weight),
             Some(&self.bias),
             EPSILON,
             false,
-        )
+        )?)
     }
 }
 

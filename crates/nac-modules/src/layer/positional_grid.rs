@@ -35,14 +35,17 @@ impl PositionalGrid {
     ///
     /// # Shapes
     /// - output: `[batch, dim, height, width]`
-    pub fn forward(&self, batch: i64, height: i64, width: i64) -> Tensor {
+    ///
+    /// # Errors
+    /// A size is not positive.
+    pub fn forward(&self, batch: i64, height: i64, width: i64) -> Result<Tensor> {
         let grid = self.grid.unsqueeze(0);
         let size = self.grid.size();
         let grid = if (size[1], size[2]) == (height, width) {
             grid
         } else {
-            grid.upsample_bilinear2d([height, width], false, None, None)
+            grid.f_upsample_bilinear2d([height, width], false, None, None)?
         };
-        grid.expand([batch, -1, -1, -1], false)
+        Ok(grid.f_expand([batch, -1, -1, -1], false)?)
     }
 }

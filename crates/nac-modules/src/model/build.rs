@@ -1,10 +1,10 @@
 //! From settings to a model.
 
-use super::{Model, ModelConfig, ModelKind, NeuralCircuit};
+use super::{ImageTokenizer, Model, ModelConfig, ModelKind, NeuralCircuit};
 use crate::baseline::PerceiverIo;
 use crate::error::Result;
 use crate::params::{ParamStore, Scope};
-use crate::tokenizer::{ConvNextTokenizer, EmbeddingTokenizer, Tokenizer};
+use crate::tokenizer::{ConvNextTokenizer, EmbeddingTokenizer, PixelTokenizer, Tokenizer};
 
 /// What a model reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,11 @@ pub fn build_model(
 ) -> Result<Box<dyn Model>> {
     let tokenizer = |scope: Scope<'_>| -> Result<Box<dyn Tokenizer>> {
         Ok(match input {
+            InputSpec::Image { channels, .. }
+                if config.image_tokenizer == ImageTokenizer::Pixels =>
+            {
+                Box::new(PixelTokenizer::new(channels)?)
+            }
             InputSpec::Image {
                 channels,
                 height,

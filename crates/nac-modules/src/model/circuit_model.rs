@@ -6,9 +6,9 @@ use super::{Inputs, Model, ModelOutput};
 use crate::attention::SignatureGraph;
 use crate::circuit::{CircuitConfig, CircuitExecutor};
 use crate::context::ForwardContext;
-use crate::error::{ModuleError, Result};
+use crate::error::Result;
 use crate::generator::{CircuitGenerator, FreeGenerator};
-use crate::head::ConfidencePooling;
+use crate::head::{ConfidencePooling, FirstSlot, HeadKind};
 use crate::params::{ParamStore, Scope};
 use crate::tokenizer::Tokenizer;
 
@@ -21,7 +21,13 @@ pub struct NeuralCircuit {
     generator: Box<dyn CircuitGenerator>,
     free_signatures: Option<Tensor>,
     executor: CircuitExecutor,
-    head: ConfidencePooling,
+    head: Head,
+}
+
+#[derive(Debug)]
+enum Head {
+    Pooling(ConfidencePooling),
+    First(FirstSlot),
 }
 
 impl std::fmt::Debug for NeuralCircuit {
@@ -65,18 +71,24 @@ impl NeuralCircuit {
         tokenizer: impl FnOnce(Scope<'_>) -> Result<Box<dyn Tokenizer>>,
         generator: Box<dyn CircuitGenerator>,
     ) -> Result<Self> {
-        if config.propagators == 0 {
-            return Err(ModuleError::Setting {
-                name: "circuit.propagators".into(),
-                value: "0".into(),
-                reason: "must be at least 1".into(),
-            });
-        }
+        config.check()?;
         let mut root = store.root();
         let tokenizer = tokenizer(root.sub("input_tokenizer"))?;
-        let executor =
-            CircuitExecutor::new(root.sub("latent_graphs.0"), tokenizer.token_dim(), config)?;
-        let head = ConfidencePooling::new(root.sub("output_tokenizer"), config.state_dim, classes)?;
+        let executor = CircuitExecutor::new(
+            root.sub("latent_graphs.0"),
+            tokenizer.token_dim(),
+            classes,
+            config,
+        )?;
+        let head = match config.head.kind {
+            HeadKind::ConfidencePooling => Head::Pooling(ConfidencePooling::with_config(
+                root.sub("output_tokenizer"),
+                executor.output_dim(),
+                classes,
+                &config.head,
+            )?),
+            HeadKind::FirstSlot => Head::First(FirstSlot),
+        };
         Ok(Self {
             store,
             tokenizer,
@@ -93,7 +105,10 @@ impl Model for NeuralCircuit {
         let tokens = self.tokenizer.tokenize(inputs, ctx)?;
         let circuit = self.generator.generate(inputs, ctx)?;
         let states = self.executor.forward(&tokens, &circuit, ctx)?;
-        let logits = self.head.forward(&states, ctx)?;
+        let logits = match &self.head {
+            Head::Pooling(head) => head.forward(&states, ctx)?,
+            Head::First(head) => head.forward(&states)?,
+        };
         Ok(ModelOutput {
             logits,
             intermediates: ctx.take_intermediates(),
@@ -108,7 +123,7 @@ impl Model for NeuralCircuit {
         &mut self.store
     }
 
-    /// One graph per distinct kernel: propagators with the same fixed bandwidth share theirs.
+    /// One graph per distinct kernel: propagators that are one, or whose bandwidth is fixed, share theirs.
     fn signature_graphs(&self) -> Vec<SignatureGraph<'_>> {
         let Some(signatures) = &self.free_signatures else {
             return Vec::new();

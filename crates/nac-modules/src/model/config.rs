@@ -26,13 +26,26 @@ impl std::fmt::Display for ModelKind {
     }
 }
 
+/// How images become tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageTokenizer {
+    /// The first stages of a ConvNeXt.
+    #[default]
+    Convnext,
+    /// Each pixel is a token.
+    Pixels,
+}
+
 /// Settings of the model. Only the tables that its kind and its input need are used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelConfig {
     /// Which model. Default `nac`.
     pub kind: ModelKind,
-    /// Tokenizer of image inputs.
+    /// How images become tokens: `convnext` or `pixels`. Default `convnext`.
+    pub image_tokenizer: ImageTokenizer,
+    /// Tokenizer of image inputs, for `convnext`.
     pub convnext: ConvNextConfig,
     /// Tokenizer of sequence inputs.
     pub embedding: EmbeddingConfig,

@@ -11,7 +11,7 @@ use tch::Tensor;
 
 pub use build::{InputSpec, build_model};
 pub use circuit_model::NeuralCircuit;
-pub use config::{ModelConfig, ModelKind};
+pub use config::{ImageTokenizer, ModelConfig, ModelKind};
 pub use size::matched_latent_dim;
 
 use crate::attention::SignatureGraph;

@@ -101,28 +101,32 @@ impl TensorFile {
 }
 
 impl ParamStore {
-    /// Copies of all tensors, on the CPU, by name.
+    /// Copies of all tensors, on the CPU, by name; shared tensors under each of their names.
     ///
     /// # Errors
     /// libtorch fails to copy.
     pub fn export(&self) -> Result<BTreeMap<String, Tensor>> {
+        let copy = |tensor: &Tensor| -> Result<Tensor> {
+            Ok(tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.copy())
+        };
         tch::no_grad(|| {
-            self.iter()
-                .map(|(name, entry)| {
-                    let copy = entry
-                        .tensor
-                        .f_detach()?
-                        .f_to_device(tch::Device::Cpu)?
-                        .copy();
-                    Ok((name.to_owned(), copy))
-                })
-                .collect()
+            let mut tensors = BTreeMap::new();
+            for (name, entry) in self.iter() {
+                tensors.insert(name.to_owned(), copy(&entry.tensor)?);
+            }
+            for (alias, name) in self.aliases() {
+                if let Some(tensor) = self.get(name) {
+                    tensors.insert(alias.to_owned(), copy(tensor)?);
+                }
+            }
+            Ok(tensors)
         })
     }
 
     /// Overwrites every tensor of the store with the one of the same name.
     ///
-    /// Nothing is changed unless all names and shapes fit.
+    /// Nothing is changed unless all names and shapes fit. Second names of shared tensors may be missing;
+    /// where they are present they must hold the same values.
     ///
     /// # Errors
     /// [`ModuleError::Weights`] with all missing, unexpected and mis-shaped names together.
@@ -135,10 +139,10 @@ impl ParamStore {
             .collect();
         let unexpected: Vec<String> = tensors
             .keys()
-            .filter(|name| !self.entries.contains_key(*name))
+            .filter(|name| !self.entries.contains_key(*name) && !self.aliases.contains_key(*name))
             .cloned()
             .collect();
-        let misshaped: Vec<String> = self
+        let mut misshaped: Vec<String> = self
             .entries
             .iter()
             .filter_map(|(name, entry)| {
@@ -147,6 +151,10 @@ impl ParamStore {
                     .then(|| format!("{name}: expected {expected:?}, found {found:?}"))
             })
             .collect();
+        misshaped.extend(self.aliases.iter().filter_map(|(alias, name)| {
+            let (second, first) = (tensors.get(alias)?, tensors.get(name)?);
+            (second != first).then(|| format!("{alias}: must equal {name}, they are one tensor"))
+        }));
         if !(missing.is_empty() && unexpected.is_empty() && misshaped.is_empty()) {
             return Err(ModuleError::Weights {
                 source_name: source_name.to_owned(),

@@ -45,6 +45,8 @@ pub struct ParamStore {
     kind: Kind,
     streams: Option<Streams>,
     entries: BTreeMap<String, Entry>,
+    aliases: BTreeMap<String, String>,
+    aliased_trees: Vec<(String, String)>,
 }
 
 impl ParamStore {
@@ -55,6 +57,8 @@ impl ParamStore {
             kind,
             streams: Some(Streams::new(seed).child("init")),
             entries: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            aliased_trees: Vec::new(),
         }
     }
 
@@ -65,6 +69,8 @@ impl ParamStore {
             kind,
             streams: None,
             entries: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            aliased_trees: Vec::new(),
         }
     }
 
@@ -97,9 +103,49 @@ impl ParamStore {
             .map(|(name, entry)| (name, &entry.tensor))
     }
 
-    /// The tensor called `name`, if there is one.
+    /// The tensor called `name`, if there is one. Second names of shared tensors count.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
+        let name = self.aliases.get(name).map_or(name, String::as_str);
         self.entries.get(name).map(|entry| &entry.tensor)
+    }
+
+    /// Second names of shared tensors, each with the name it stands for.
+    ///
+    /// A saved model has its shared tensors under every name, as PyTorch saves them; here they are one entry.
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.aliases
+            .iter()
+            .map(|(alias, name)| (alias.as_str(), name.as_str()))
+    }
+
+    /// Makes layers built below `alias` from now on use the tensors below `target`.
+    fn alias_tree(&mut self, alias: &str, target: &str) {
+        let tree = (format!("{alias}."), format!("{target}."));
+        self.aliased_trees.push(tree);
+    }
+
+    /// The tensor that `name` shares, if it lies below an alias.
+    fn shared(&mut self, name: &str, shape: &[i64]) -> Result<Option<Tensor>> {
+        let target = self.aliased_trees.iter().find_map(|(alias, target)| {
+            Some(format!("{target}{}", name.strip_prefix(alias.as_str())?))
+        });
+        let Some(target) = target else {
+            return Ok(None);
+        };
+        let found = self.entries.get(&target).map(|entry| &entry.tensor);
+        match found {
+            Some(tensor) if tensor.size() == shape => {
+                let shared = tensor.shallow_clone();
+                self.aliases.insert(name.to_owned(), target);
+                Ok(Some(shared))
+            }
+            other => Err(ModuleError::Shape {
+                op: "shared parameter",
+                name: name.to_owned(),
+                expected: format!("{shape:?}, that of `{target}`"),
+                found: other.map(Tensor::size).unwrap_or_default(),
+            }),
+        }
     }
 
     /// Number of trained scalars.
@@ -108,8 +154,11 @@ impl ParamStore {
     }
 
     fn insert(&mut self, name: String, shape: &[i64], init: Init, role: Role) -> Result<Tensor> {
-        if self.entries.contains_key(&name) {
+        if self.entries.contains_key(&name) || self.aliases.contains_key(&name) {
             return Err(ModuleError::DuplicateParameter { name });
+        }
+        if let Some(shared) = self.shared(&name, shape)? {
+            return Ok(shared);
         }
         let tensor = match &self.streams {
             Some(streams) => {
@@ -167,6 +216,28 @@ mod tests {
         assert_eq!(ab.get("a"), ba.get("a"));
         assert_ne!(ab.get("a"), ab.get("b"));
         assert_ne!(ab.get("a"), other.get("a"));
+    }
+
+    #[test]
+    fn shared_tensors_have_every_name_in_a_saved_model() {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 1);
+        let start = Init::Normal { std: 1.0 };
+        let _ = store.root().sub("l.0").parameter("w", &[2], start).unwrap();
+        store.root().sub("l").alias(1, 0);
+        let _ = store.root().sub("l.1").parameter("w", &[2], start).unwrap();
+        assert_eq!(store.get("l.1.w"), store.get("l.0.w"));
+        assert_eq!(store.parameter_count(), 2);
+        let mut saved = store.export().unwrap();
+        assert_eq!(saved.keys().collect::<Vec<_>>(), ["l.0.w", "l.1.w"]);
+        store.import("x", &saved).unwrap();
+        let other = saved["l.0.w"].copy() + 1.0;
+        saved.insert("l.1.w".into(), other);
+        let error = store.import("x", &saved).unwrap_err().to_string();
+        assert!(error.contains("l.1.w: must equal l.0.w"), "{error}");
+        let mut second = store.root();
+        let mut second = second.sub("l.1");
+        assert!(second.parameter("w", &[2], start).is_err(), "taken");
+        assert!(second.parameter("v", &[2], start).is_err(), "not there");
     }
 
     #[test]

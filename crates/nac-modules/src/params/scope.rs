@@ -41,6 +41,36 @@ impl<'a> Scope<'a> {
             .insert(self.join(name), shape, init, Role::Buffer)
     }
 
+    /// Makes layers built below the sub-scope `alias` from now on share the tensors below `target`.
+    ///
+    /// For layers that are used several times: a saved model has shared tensors under every name, as PyTorch
+    /// saves them, and they are trained and counted once.
+    pub fn alias(&mut self, alias: impl std::fmt::Display, target: impl std::fmt::Display) {
+        let (alias, target) = (
+            self.join(&alias.to_string()),
+            self.join(&target.to_string()),
+        );
+        self.store.alias_tree(&alias, &target);
+    }
+
+    /// A parameter if `trained`, else a buffer: same name and initial values either way.
+    ///
+    /// # Errors
+    /// The name is taken, or `init` does not suit `shape`.
+    pub fn tensor(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        init: Init,
+        trained: bool,
+    ) -> Result<Tensor> {
+        if trained {
+            self.parameter(name, shape, init)
+        } else {
+            self.buffer(name, shape, init)
+        }
+    }
+
     /// Dotted path of this scope; also the name of a layer's stream of noise.
     pub fn path(&self) -> &str {
         &self.prefix

@@ -1,4 +1,4 @@
-//! Image tokenizer: the first stages of a ConvNeXt, then a learned positional grid beside the features.
+//! Image tokenizer: the first stages of a ConvNeXt, then perhaps a learned positional grid beside the features.
 //!
 //! Source: ConvNeXt (arXiv 2201.03545), reference `tokenizers.py`, class `ConvNeXtImageTokenizer`. The released
 //! ImageNet configuration is two stages of depths 1 and 0 and widths 96 and 192, a stem of stride 4, and a
@@ -26,8 +26,11 @@ pub struct ConvNextConfig {
     pub dims: Vec<usize>,
     /// Side and stride of the stem's patches in pixels; each further stage halves the map. Default 4.
     pub stem_patch: usize,
-    /// Dimension of the positional grid. Default 64.
+    /// Dimension of the positional grid; 0 for none. Default 64.
     pub grid_dim: usize,
+    /// Height and width of the positional grid in cells; as many as tokens if not set. Default not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid_size: Option<[usize; 2]>,
     /// Initial scale of each block's residual branch. Default 1e-6; short trainings want more.
     pub layer_scale: f64,
 }
@@ -39,6 +42,7 @@ impl Default for ConvNextConfig {
             dims: vec![96, 192],
             stem_patch: 4,
             grid_dim: 64,
+            grid_size: None,
             layer_scale: 1e-6,
         }
     }
@@ -50,7 +54,7 @@ impl Default for ConvNextConfig {
 #[derive(Debug)]
 pub struct ConvNextTokenizer {
     stages: Vec<Stage>,
-    grid: PositionalGrid,
+    grid: Option<PositionalGrid>,
     channels: i64,
     stride: i64,
     token_dim: usize,
@@ -112,14 +116,14 @@ impl Stage {
 
     fn run(&self, x: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
         let x = if self.norm_first {
-            self.norm.forward(x)
+            self.norm.forward(x)?
         } else {
             x.shallow_clone()
         };
         let stride = [self.patch, self.patch];
         let mut x = x.conv2d(&self.weight, Some(&self.bias), stride, [0, 0], [1, 1], 1);
         if !self.norm_first {
-            x = self.norm.forward(&x);
+            x = self.norm.forward(&x)?;
         }
         for block in &self.blocks {
             x = block.forward(&x, ctx)?;
@@ -174,12 +178,15 @@ impl ConvNextTokenizer {
             )?);
             in_dim = dim;
         }
-        let grid = PositionalGrid::new(
-            scope.sub("positional_grid"),
-            config.grid_dim,
-            height / stride,
-            width / stride,
-        )?;
+        let [rows, columns] = config
+            .grid_size
+            .unwrap_or([height / stride, width / stride]);
+        let grid = (config.grid_dim > 0)
+            .then(|| {
+                let scope = scope.sub("positional_grid");
+                PositionalGrid::new(scope, config.grid_dim, rows, columns)
+            })
+            .transpose()?;
         Ok(Self {
             stages,
             grid,
@@ -217,9 +224,11 @@ impl Tokenizer for ConvNextTokenizer {
         for stage in &self.stages {
             x = stage.run(&x, ctx)?;
         }
-        let size = x.size();
-        let grid = self.grid.forward(size[0], size[2], size[3]);
-        let tokens = Tensor::cat(&[x, grid], 1).flatten(2, 3).transpose(1, 2);
+        if let Some(grid) = &self.grid {
+            let size = x.size();
+            x = Tensor::f_cat(&[&x, &grid.forward(size[0], size[2], size[3])?], 1)?;
+        }
+        let tokens = x.flatten(2, 3).transpose(1, 2);
         ctx.record("tokens", &tokens);
         Tokens::new(tokens)
     }

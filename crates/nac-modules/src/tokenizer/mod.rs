@@ -2,9 +2,11 @@
 
 mod convnext;
 mod embedding;
+mod pixels;
 
 pub use convnext::{ConvNextConfig, ConvNextTokenizer};
 pub use embedding::{EmbeddingConfig, EmbeddingTokenizer};
+pub use pixels::PixelTokenizer;
 
 use crate::context::ForwardContext;
 use crate::error::Result;

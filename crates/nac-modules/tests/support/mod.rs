@@ -1,4 +1,5 @@
 //! Reading recordings of the reference implementation and comparing with them.
+#![allow(dead_code)] // each test program uses its part
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -49,6 +50,47 @@ impl Recording {
             writeln!(file.unwrap(), "{line}").unwrap();
         }
         None
+    }
+
+    /// Every recording of the full set whose name starts with one of `prefixes`, in the order of names.
+    pub(crate) fn open_family(prefixes: &[&str]) -> Option<Vec<Self>> {
+        Self::open_from_full_set("a_fc_bias")?;
+        let folder = PathBuf::from(std::env::var_os("NAC_GOLDENS_DIR")?);
+        Some(Self::read_family(&folder, prefixes))
+    }
+
+    /// As [`Self::open_family`], of the recordings that lie beside the tests.
+    pub(crate) fn open_bundled(prefixes: &[&str]) -> Vec<Self> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+        Self::read_family(&folder, prefixes)
+    }
+
+    fn read_family(folder: &Path, prefixes: &[&str]) -> Vec<Self> {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .filter_map(|entry| {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                Some(name.strip_suffix(".safetensors")?.to_owned())
+            })
+            .filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)))
+            .collect();
+        names.sort();
+        names.iter().map(|name| Self::read(folder, name)).collect()
+    }
+
+    /// Name of the recording.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Facts beside the tensors, such as `config` and `mode`.
+    pub(crate) fn facts(&self) -> &serde_json::Value {
+        &self.facts
+    }
+
+    /// All tensors by name.
+    pub(crate) fn tensors(&self) -> &BTreeMap<String, Tensor> {
+        &self.tensors
     }
 
     fn read(folder: &Path, name: &str) -> Self {
@@ -107,22 +149,46 @@ impl Recording {
             "{}: shape of {name}",
             self.name
         );
-        let largest = recorded.abs().max().double_value(&[]);
-        let noise = self.facts["f32_vs_f64"][name]["max_abs_err"]
-            .as_f64()
-            .unwrap_or(0.0);
-        let floor = if recorded.numel() == 1 {
-            FLOOR_OF_SCALAR
-        } else {
-            FLOOR
-        };
-        let allowed = NOISE_FACTOR * noise + floor * largest + 1e-12;
-        let error = (ours - recorded).abs().max().double_value(&[]);
+        let (error, allowed) = (self.error(name, ours), self.allowed(name));
         assert!(
             error <= allowed,
             "{}: {name} differs by {error:e}, allowed {allowed:e}",
             self.name
         );
+    }
+
+    /// Largest difference between ours and the recorded tensor; infinite if other entries are finite.
+    pub(crate) fn error(&self, name: &str, ours: &Tensor) -> f64 {
+        let recorded = self.tensors[name].to_kind(ours.kind());
+        let finite = recorded.isfinite();
+        let same = ours.eq_tensor(&recorded).logical_or(&finite);
+        if ours.size() != recorded.size() || !bool::try_from(same.all()).unwrap() {
+            return f64::INFINITY;
+        }
+        let difference =
+            (ours - recorded).where_self(&finite, &Tensor::from(0.0).to_kind(ours.kind()));
+        let error = difference.abs().max().double_value(&[]);
+        if error.is_nan() { f64::INFINITY } else { error }
+    }
+
+    /// Largest finite entry of a recorded tensor.
+    pub(crate) fn largest(&self, name: &str) -> f64 {
+        let recorded = &self.tensors[name];
+        let finite = recorded.where_self(&recorded.isfinite(), &Tensor::from(0.0_f32));
+        finite.abs().max().double_value(&[])
+    }
+
+    /// By how much a tensor may differ.
+    pub(crate) fn allowed(&self, name: &str) -> f64 {
+        let noise = self.facts["f32_vs_f64"][name]["max_abs_err"]
+            .as_f64()
+            .unwrap_or(0.0);
+        let floor = if self.tensors[name].numel() == 1 {
+            FLOOR_OF_SCALAR
+        } else {
+            FLOOR
+        };
+        NOISE_FACTOR * noise + floor * self.largest(name) + 1e-12
     }
 
     /// Checks every recorded gradient of inputs and parameters below `prefix` (`grad.` for one loss).

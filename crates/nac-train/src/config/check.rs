@@ -3,8 +3,6 @@
 
 use std::ops::Deref;
 
-use nac_modules::model::ModelKind;
-
 use super::RunConfig;
 use crate::error::{Result, TrainError};
 
@@ -36,41 +34,8 @@ impl RunConfig {
         )?;
         self.check_training()?;
         self.check_optimizer()?;
-        let smoothing = self.loss.label_smoothing;
-        require(
-            "loss.label_smoothing",
-            smoothing,
-            (0.0..1.0).contains(&smoothing),
-            "must lie in [0, 1)",
-        )?;
-        if let Some(prior) = &self.loss.graph_prior {
-            let weight = prior.weight;
-            let fits = weight.is_finite() && weight >= 0.0;
-            require(
-                "loss.graph_prior.weight",
-                weight,
-                fits,
-                "must not be negative",
-            )?;
-            let every = prior.refresh_every;
-            require(
-                "loss.graph_prior.refresh_every",
-                every,
-                every > 0,
-                "must be at least 1",
-            )?;
-            let modules = self.model.circuit.modules;
-            if let (ModelKind::Nac, Err(error)) =
-                (self.model.kind, prior.prior.link_probabilities(modules))
-            {
-                let value = format!("{} for {modules} modules", prior.prior.build().name());
-                return Err(TrainError::setting(
-                    "loss.graph_prior.prior",
-                    value,
-                    error.to_string(),
-                ));
-            }
-        }
+        self.check_presets()?;
+        self.check_loss()?;
         Ok(ValidConfig(self.clone()))
     }
 
@@ -164,7 +129,7 @@ fn check_name(name: &str) -> Result<()> {
     )
 }
 
-fn require(name: &str, value: impl ToString, fits: bool, reason: &str) -> Result<()> {
+pub(super) fn require(name: &str, value: impl ToString, fits: bool, reason: &str) -> Result<()> {
     if fits {
         Ok(())
     } else {
@@ -175,13 +140,17 @@ fn require(name: &str, value: impl ToString, fits: bool, reason: &str) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::GraphPriorConfig;
+    use crate::config::{GraphPriorConfig, SignatureDistributionConfig, SignatureRepulsionConfig};
+
+    fn scale_free() -> GraphPriorConfig {
+        GraphPriorConfig::new(nac_core::PriorConfig::from_name("scale-free").unwrap())
+    }
 
     #[test]
     fn settings_out_of_range_are_named() {
         RunConfig::default().check().unwrap();
         type Change = fn(&mut RunConfig);
-        let cases: [(&str, Change); 14] = [
+        let cases: [(&str, Change); 23] = [
             ("seed", |c| c.seed = u64::MAX),
             ("loss.graph_prior.prior", |c| {
                 let prior = nac_core::PriorConfig::from_name("planted-partition").unwrap();
@@ -208,6 +177,58 @@ mod tests {
             ("optimizer.warmup_from", |c| c.optimizer.warmup_from = -1.0),
             ("optimizer.clip_norm", |c| c.optimizer.clip_norm = Some(0.0)),
             ("loss.label_smoothing", |c| c.loss.label_smoothing = 1.0),
+            ("loss.graph_prior.weight", |c| {
+                c.loss.graph_prior = Some(GraphPriorConfig {
+                    weight: (-0.1).into(),
+                    ..scale_free()
+                })
+            }),
+            ("loss.graph_prior.refresh_every", |c| {
+                c.loss.graph_prior = Some(GraphPriorConfig {
+                    refresh_every: 0,
+                    ..scale_free()
+                })
+            }),
+            ("loss.graph_prior.clip", |c| {
+                c.loss.graph_prior = Some(GraphPriorConfig {
+                    clip: Some(-1.0),
+                    ..scale_free()
+                })
+            }),
+            ("loss.graph_prior.multiplicative_matching_noise", |c| {
+                c.loss.graph_prior = Some(GraphPriorConfig {
+                    multiplicative_matching_noise: Some(f64::NAN),
+                    ..scale_free()
+                })
+            }),
+            ("loss.signature_repulsion.latents", |c| {
+                c.model.circuit.wiring.separate_read_in_modules = false;
+                c.loss.signature_repulsion = Some(Default::default())
+            }),
+            ("loss.signature_repulsion.hinge", |c| {
+                c.loss.signature_repulsion = Some(SignatureRepulsionConfig {
+                    hinge: 0.0,
+                    ..Default::default()
+                })
+            }),
+            ("loss.signature_repulsion.truncation", |c| {
+                c.loss.signature_repulsion = Some(SignatureRepulsionConfig {
+                    truncation: Some(2.1),
+                    ..Default::default()
+                })
+            }),
+            ("loss.signature_distribution.components", |c| {
+                c.loss.signature_distribution = Some(SignatureDistributionConfig {
+                    components: 0,
+                    ..Default::default()
+                })
+            }),
+            ("loss.signature_distribution.weight", |c| {
+                c.loss.signature_distribution = Some(SignatureDistributionConfig {
+                    weight: f64::INFINITY.into(),
+                    ..Default::default()
+                })
+            }),
         ];
         for (name, change) in cases {
             let mut config = RunConfig::default();

@@ -4,9 +4,11 @@
 //! [`DEFAULTS`] is the commented file that `nac config --defaults` prints.
 
 mod check;
+mod check_loss;
 mod load;
 mod loss;
 mod optimizer;
+mod signature_presets;
 mod training;
 
 use nac_data::DataConfig;
@@ -15,8 +17,11 @@ use serde::{Deserialize, Serialize};
 
 pub use check::ValidConfig;
 pub use load::{Override, differences, from_toml, load, to_toml};
-pub use loss::{GraphPriorConfig, LossConfig};
+pub use loss::{
+    GraphPriorConfig, LossConfig, SignatureDistributionConfig, SignatureRepulsionConfig,
+};
 pub use optimizer::OptimizerConfig;
+pub use signature_presets::SignaturePresets;
 pub use training::TrainingConfig;
 
 /// All settings with their defaults and what they mean, as a TOML file.
@@ -38,6 +43,9 @@ pub struct RunConfig {
     pub data: DataConfig,
     /// Which model.
     pub model: ModelConfig,
+    /// Graphs that initial signatures are fitted to.
+    #[serde(skip_serializing_if = "SignaturePresets::is_empty")]
+    pub signature_presets: SignaturePresets,
     /// How the baseline compares with the circuit.
     pub baseline: BaselineConfig,
     /// How long, in what batches.
@@ -57,6 +65,7 @@ impl Default for RunConfig {
             threads: 0,
             data: DataConfig::default(),
             model: ModelConfig::default(),
+            signature_presets: SignaturePresets::default(),
             baseline: BaselineConfig::default(),
             training: TrainingConfig::default(),
             optimizer: OptimizerConfig::default(),

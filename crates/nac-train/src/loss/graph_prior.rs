@@ -1,29 +1,43 @@
 //! Graph-prior regulariser: draws the circuit's link probabilities towards a prior's.
 //!
-//! With `P` the link probabilities between the processor modules and `G` the prior's: modules are matched with
-//! the prior's nodes by the assignment `π` of least cost `Σ_t mean_k (G[t,k] − P[π(t),k])²` (without gradient),
-//! and the term is `mean_{t,k} (P[π(t),π(k)] − G[t,k])²`. Source: reference `objectives/regularization.py:211`.
-//! Several graphs with kernels of their own give a sum.
+//! With `P` the link probabilities between the modules and `G` the prior's: modules are matched with the
+//! prior's places by the assignment `π` of least cost `Σ_t mean_k (G[t,k] − P[π(t),k])²` (without gradient, see
+//! [`match_modules`]), and the term is the [`PriorDistance`] of `P[π(t),π(k)]` from `G[t,k]`, by default
+//! `mean_{t,k} (P[π(t),π(k)] − G[t,k])²`. Source: reference `objectives/regularization.py:211`.
+//! `P` is never sampled. Several graphs with kernels of their own (propagators with learned bandwidths) give a
+//! sum, propagators that share a kernel count once.
+
+mod distance;
+mod matching;
 
 use std::collections::BTreeMap;
 
-use nac_core::GraphPrior;
-use ordered_float::OrderedFloat;
-use pathfinding::kuhn_munkres::kuhn_munkres_min;
-use pathfinding::matrix::Matrix;
-use tch::{Device, Kind, Tensor};
+use nac_core::{GraphPrior, Streams};
+use nac_modules::attention::SignatureGraph;
+use tch::Tensor;
 
+pub use distance::{PriorDistance, PriorLoss};
+pub use matching::{Matching, match_modules};
+
+use super::latents::{Latents, signatures};
 use super::{LossContext, LossTerm};
 use crate::error::{Result, TrainError};
+use crate::scheduled::ScheduledValue;
+use matching::is_permutation;
 
 const NAME: &str = "graph_prior";
 
-/// Mean squared distance of the matched link probabilities from a prior's.
+/// Distance of the matched link probabilities from a prior's.
 #[derive(Debug)]
 pub struct GraphPriorLoss {
     prior: Box<dyn GraphPrior>,
-    weight: f64,
+    weight: ScheduledValue,
+    progress: f64,
     refresh_every: u64,
+    distance: PriorDistance,
+    latents: Latents,
+    noise: Option<(f64, Streams)>,
+    fixed: Option<Tensor>,
     graphs: BTreeMap<String, Target>,
 }
 
@@ -32,17 +46,64 @@ pub struct GraphPriorLoss {
 struct Target {
     graphon: Tensor,
     matching: Tensor,
+    cost: Option<f64>,
 }
 
 impl GraphPriorLoss {
-    /// A term with `weight`, matched anew every `refresh_every` steps (at least 1).
-    pub fn new(prior: Box<dyn GraphPrior>, weight: f64, refresh_every: u64) -> Self {
+    /// A term with `weight`, matched anew every `refresh_every` steps (at least 1). It takes processor modules,
+    /// the mean squared error, and no noise.
+    pub fn new(
+        prior: Box<dyn GraphPrior>,
+        weight: impl Into<ScheduledValue>,
+        refresh_every: u64,
+    ) -> Self {
         Self {
             prior,
-            weight,
+            weight: weight.into(),
+            progress: 0.0,
             refresh_every: refresh_every.max(1),
+            distance: PriorDistance::default(),
+            latents: Latents::MEDIATOR,
+            noise: None,
+            fixed: None,
             graphs: BTreeMap::new(),
         }
+    }
+
+    /// The same term with another distance from the prior.
+    #[must_use]
+    pub fn with_distance(self, distance: PriorDistance) -> Self {
+        Self { distance, ..self }
+    }
+
+    /// The same term on other sets of modules, in the order read-in, processor, read-out.
+    #[must_use]
+    pub fn with_latents(self, latents: Latents) -> Self {
+        Self { latents, ..self }
+    }
+
+    /// The same term, matched by links that are multiplied by `1 + scale · n` with `n` standard normal, drawn
+    /// anew for each matching from the stream of graph and step.
+    #[must_use]
+    pub fn with_matching_noise(self, scale: f64, streams: Streams) -> Self {
+        let noise = Some((scale, streams));
+        Self { noise, ..self }
+    }
+
+    /// The same term with a given matching, `[modules]`, of every graph instead of the best: module
+    /// `assignment[t]` takes place `t`. For comparisons with another program's matching.
+    #[must_use]
+    pub fn with_assignment(self, assignment: Tensor) -> Self {
+        let fixed = Some(assignment);
+        Self { fixed, ..self }
+    }
+
+    /// Costs of the matchings in use by graph, as far as they were computed (not given or restored).
+    pub fn matching_costs(&self) -> BTreeMap<&str, f64> {
+        let graphs = self.graphs.iter();
+        graphs
+            .filter_map(|(name, target)| Some((name.as_str(), target.cost?)))
+            .collect()
     }
 
     fn graphon(&self, modules: usize) -> Result<Tensor> {
@@ -60,32 +121,57 @@ impl GraphPriorLoss {
 
     fn term(&mut self, name: &str, links: &Tensor, step: u64) -> Result<Tensor> {
         let modules = usize::try_from(links.size()[0]).unwrap_or(0);
-        let known = self
-            .graphs
-            .get(name)
-            .map(|t| (t.graphon.shallow_clone(), t.matching.shallow_clone()));
-        let (graphon, matching) = match known {
-            Some((graphon, matching)) if !step.is_multiple_of(self.refresh_every) => {
-                (graphon, matching)
-            }
-            Some((graphon, _)) => {
-                let matching = match_modules(&graphon, links)?;
-                (graphon, matching)
-            }
-            None => {
-                let graphon = self.graphon(modules)?;
-                let matching = match_modules(&graphon, links)?;
-                (graphon, matching)
+        let known = self.graphs.remove(name);
+        let known = known.filter(|target| target.graphon.size()[0] == links.size()[0]);
+        let target = match known {
+            Some(target) if !step.is_multiple_of(self.refresh_every) => target,
+            known => {
+                let graphon = known.map_or_else(|| self.graphon(modules), |t| Ok(t.graphon))?;
+                let (matching, cost) = self.matched(name, &graphon, links, step)?;
+                Target {
+                    graphon,
+                    matching,
+                    cost,
+                }
             }
         };
-        let index = matching.f_to_device(links.device())?;
-        let permuted = links.f_index_select(0, &index)?.f_index_select(1, &index)?;
-        let target = graphon
-            .f_to_device(links.device())?
-            .f_to_kind(links.kind())?;
-        self.graphs
-            .insert(name.to_owned(), Target { graphon, matching });
-        Ok(permuted.f_sub(&target)?.f_square()?.f_mean(None::<Kind>)?)
+        let value = self
+            .distance
+            .value(links, &target.graphon, &target.matching);
+        self.graphs.insert(name.to_owned(), target);
+        value
+    }
+
+    fn matched(
+        &self,
+        name: &str,
+        graphon: &Tensor,
+        links: &Tensor,
+        step: u64,
+    ) -> Result<(Tensor, Option<f64>)> {
+        if let Some(fixed) = &self.fixed {
+            let size = fixed.size();
+            if size != [links.size()[0]] || !is_permutation(fixed) {
+                let reason = format!(
+                    "the given assignment {size:?} is not a permutation of {} modules",
+                    links.size()[0]
+                );
+                return Err(failed(reason));
+            }
+            return Ok((fixed.copy(), None));
+        }
+        let noise = match self.noise {
+            Some((scale, streams)) => {
+                let mut values = vec![0.0; links.numel()];
+                let mut stream = streams.child(NAME).stream(&format!("{name}/{step}"));
+                stream.fill_normal_f64(&mut values);
+                values.iter_mut().for_each(|value| *value *= scale);
+                Some(Tensor::f_from_slice(&values)?.f_view(links.size().as_slice())?)
+            }
+            None => None,
+        };
+        let found = match_modules(graphon, links, noise.as_ref())?;
+        Ok((found.assignment, Some(found.cost)))
     }
 }
 
@@ -95,13 +181,27 @@ impl LossTerm for GraphPriorLoss {
     }
 
     fn weight(&self) -> f64 {
-        self.weight
+        self.weight.at(self.progress)
+    }
+
+    fn set_progress(&mut self, progress: f64) {
+        self.progress = progress;
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
         let mut sum: Option<Tensor> = None;
         for graph in context.model.signature_graphs() {
-            let term = self.term(&graph.name, &graph.link_probabilities()?, context.step)?;
+            let graph = if self.latents == Latents::MEDIATOR {
+                graph
+            } else {
+                let signatures = signatures(context.model, self.latents, NAME)?;
+                SignatureGraph {
+                    signatures,
+                    ..graph
+                }
+            };
+            let links = graph.link_probabilities()?;
+            let term = self.term(&graph.name, &links, context.step)?;
             sum = Some(match sum {
                 Some(sum) => sum.f_add(&term)?,
                 None => term,
@@ -131,6 +231,7 @@ impl LossTerm for GraphPriorLoss {
             let target = Target {
                 graphon: self.graphon(modules)?,
                 matching: matching.copy(),
+                cost: None,
             };
             self.graphs.insert(name.clone(), target);
         }
@@ -138,47 +239,11 @@ impl LossTerm for GraphPriorLoss {
     }
 }
 
-fn is_permutation(matching: &Tensor) -> bool {
-    let mut seen: Vec<i64> = Vec::try_from(matching.to_kind(Kind::Int64)).unwrap_or_default();
-    seen.sort_unstable();
-    seen.iter().enumerate().all(|(i, &value)| value == i as i64)
-}
-
 fn failed(reason: String) -> TrainError {
     TrainError::Loss {
         name: NAME.into(),
         reason,
     }
-}
-
-/// Module for each node of the graphon, `[modules]`, by the Hungarian method.
-fn match_modules(graphon: &Tensor, links: &Tensor) -> Result<Tensor> {
-    let links = links
-        .f_detach()?
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Double)?;
-    // mean_k (G[t,k] − P[i,k])², multiplied out.
-    let squares = |x: &Tensor| {
-        x.f_square()
-            .and_then(|x| x.f_mean_dim(Some([1_i64].as_slice()), true, None::<Kind>))
-    };
-    let n = graphon.size()[0];
-    let cross = graphon
-        .f_matmul(&links.f_transpose(0, 1)?)?
-        .f_mul_scalar(-2.0 / n as f64)?;
-    let cost = squares(graphon)?
-        .f_add(&squares(&links)?.f_transpose(0, 1)?)?
-        .f_add(&cross)?;
-    let values = Vec::<f64>::try_from(cost.f_contiguous()?.f_view([-1_i64])?)?;
-    if values.iter().any(|value| !value.is_finite()) {
-        return Err(failed("link probabilities are not numbers".into()));
-    }
-    let size = usize::try_from(n).unwrap_or(0);
-    let matrix = Matrix::from_vec(size, size, values.into_iter().map(OrderedFloat).collect())
-        .map_err(|error| failed(error.to_string()))?;
-    let (_, assignment) = kuhn_munkres_min(&matrix);
-    let assignment: Vec<i64> = assignment.into_iter().map(|module| module as i64).collect();
-    Ok(Tensor::f_from_slice(&assignment)?)
 }
 
 #[cfg(test)]

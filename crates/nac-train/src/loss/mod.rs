@@ -2,6 +2,11 @@
 
 mod cross_entropy;
 mod graph_prior;
+mod latents;
+mod mixture;
+mod reduction;
+mod signature_distribution;
+mod signature_repulsion;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +14,12 @@ use nac_modules::model::Model;
 use tch::Tensor;
 
 pub use cross_entropy::CrossEntropy;
-pub use graph_prior::GraphPriorLoss;
+pub use graph_prior::{GraphPriorLoss, Matching, PriorDistance, PriorLoss, match_modules};
+pub use latents::{Latents, signatures};
+pub use mixture::{Mixture, MixtureError};
+pub use reduction::Reduction;
+pub use signature_distribution::{SignatureDistribution, mixture_nll};
+pub use signature_repulsion::{SignatureRepulsion, repulsion};
 
 use crate::error::Result;
 
@@ -41,6 +51,12 @@ pub trait LossTerm {
     /// Factor of the term in the sum. Default 1.
     fn weight(&self) -> f64 {
         1.0
+    }
+
+    /// Says how much of the run is done, from 0 to 1, before each [`compute`](Self::compute) of a run, for
+    /// weights that change. Default: ignored.
+    fn set_progress(&mut self, progress: f64) {
+        let _ = progress;
     }
 
     /// Value of the term, before the weight.

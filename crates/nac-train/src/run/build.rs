@@ -14,7 +14,10 @@ use tch::{Device, Kind};
 use crate::batch::input_spec;
 use crate::config::ValidConfig;
 use crate::error::{Result, TrainError};
-use crate::loss::{CrossEntropy, GraphPriorLoss, LossTerm};
+use crate::loss::{
+    CrossEntropy, GraphPriorLoss, LossTerm, PriorDistance, SignatureDistribution,
+    SignatureRepulsion,
+};
 
 /// The parts of a run's data.
 #[derive(Clone)]
@@ -102,15 +105,42 @@ pub fn build_model(
     Ok(model::build_model(store, &model, input, info.classes)?)
 }
 
-/// The loss terms of a run. A graph prior is for circuits; the baseline goes without.
+/// The loss terms of a run. Terms on signatures are for circuits; the baseline goes without.
 pub fn losses(config: &ValidConfig) -> Vec<Box<dyn LossTerm>> {
+    let settings = &config.loss;
     let mut losses: Vec<Box<dyn LossTerm>> =
-        vec![Box::new(CrossEntropy::new(config.loss.label_smoothing))];
-    if let (Some(prior), ModelKind::Nac) = (&config.loss.graph_prior, config.model.kind) {
-        losses.push(Box::new(GraphPriorLoss::new(
-            prior.prior.build(),
-            prior.weight,
-            prior.refresh_every,
+        vec![Box::new(CrossEntropy::new(settings.label_smoothing))];
+    if config.model.kind != ModelKind::Nac {
+        return losses;
+    }
+    if let Some(prior) = &settings.graph_prior {
+        let distance = PriorDistance {
+            loss_type: prior.loss_type,
+            clip: prior.clip,
+        };
+        let mut term = GraphPriorLoss::new(prior.prior.build(), prior.weight, prior.refresh_every)
+            .with_distance(distance)
+            .with_latents(prior.latents);
+        if let Some(scale) = prior.multiplicative_matching_noise {
+            term = term.with_matching_noise(scale, Streams::new(config.seed).child("loss"));
+        }
+        losses.push(Box::new(term));
+    }
+    if let Some(term) = &settings.signature_repulsion {
+        losses.push(Box::new(SignatureRepulsion::new(
+            term.weight,
+            term.hinge,
+            term.truncation,
+            term.reduction,
+            term.latents,
+        )));
+    }
+    if let Some(term) = &settings.signature_distribution {
+        losses.push(Box::new(SignatureDistribution::new(
+            term.weight,
+            term.components,
+            term.reduction,
+            term.latents,
         )));
     }
     losses
@@ -184,12 +214,14 @@ mod tests {
     }
 
     #[test]
-    fn a_graph_prior_is_for_circuits_only() {
+    fn terms_on_signatures_are_for_circuits_only() {
         let mut config = RunConfig::default();
         config.loss.graph_prior = Some(crate::config::GraphPriorConfig::new(
             nac_core::PriorConfig::from_name("complete").unwrap(),
         ));
-        assert_eq!(losses(&config.check().unwrap()).len(), 2);
+        config.loss.signature_repulsion = Some(Default::default());
+        config.loss.signature_distribution = Some(Default::default());
+        assert_eq!(losses(&config.check().unwrap()).len(), 4);
         config.model.kind = ModelKind::PerceiverIo;
         assert_eq!(losses(&config.check().unwrap()).len(), 1);
     }

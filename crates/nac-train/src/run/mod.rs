@@ -12,6 +12,7 @@ mod build;
 mod data_progress;
 mod folder;
 mod options;
+mod preset;
 mod revision;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use build::{Data, build_model, losses, majority_accuracy};
 pub use data_progress::DataProgress;
 pub use folder::RunFolder;
 pub use options::{RunOptions, Split};
+pub use preset::preset_signatures;
 pub use revision::revision;
 
 use crate::checkpoint::FolderStore;
@@ -55,7 +57,8 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
         &options.data_dirs,
         &DataProgress::new(options.progress),
     )?;
-    let model = build_model(&config, data.train.info(), device)?;
+    let mut model = build_model(&config, data.train.info(), device)?;
+    preset_signatures(&config, model.as_mut())?;
     let _lock = folder.create(&config)?;
     let mut trainer = trainer(&config, &data, model, &folder, options)?;
     if options.resume {

@@ -42,7 +42,9 @@ impl Trainer {
         let mut names = Vec::with_capacity(self.losses.len());
         let mut numbers = vec![count_correct(&logits, &labels)?];
         let mut sum: Option<Tensor> = None;
+        let progress = step as f64 / self.options.steps.max(1) as f64;
         for term in &mut self.losses {
+            term.set_progress(progress);
             let value = term.compute(&context)?;
             if value.dim() != 0 {
                 let reason = format!("expected one number, found shape {:?}", value.size());

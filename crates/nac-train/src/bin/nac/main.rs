@@ -3,8 +3,11 @@
 mod config;
 mod data;
 mod eval;
+mod parity;
+mod presets;
 mod reproduce;
 mod train;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -30,6 +33,12 @@ enum Command {
     ReproducePaper(reproduce::Args),
     /// List data sets, or get one
     Data(data::Args),
+    /// Compare our layers with a folder of recordings of the reference implementation
+    Parity(parity::Args),
+    /// Look into files of weights, convert them, check them against a model
+    Weights(weights::Args),
+    /// List models that have a name, or print the settings of one
+    Presets(presets::Args),
     /// Print all settings with their defaults, or check those of a file
     Config(config::Args),
 }
@@ -38,8 +47,11 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Train(args) => train::command(&args).map(|()| ExitCode::SUCCESS),
         Command::ReproducePaper(args) => reproduce::command(args),
+        Command::Parity(args) => parity::command(args),
         Command::Eval(args) => eval::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Data(args) => data::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Weights(args) => weights::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Presets(args) => presets::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Config(args) => config::command(&args).map(|()| ExitCode::SUCCESS),
     };
     match result {

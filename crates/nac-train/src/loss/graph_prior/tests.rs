@@ -8,6 +8,7 @@ use nac_modules::testing::LinearModel;
 use ndarray::Array2;
 
 use super::*;
+use tch::{Device, Kind};
 
 fn circuit(modules: usize) -> Box<dyn Model> {
     let mut config = ModelConfig::default();
@@ -203,4 +204,58 @@ fn a_model_without_links_is_an_error() {
         error.contains("graph_prior") && error.contains("no graph"),
         "{error}"
     );
+}
+
+#[test]
+fn a_given_assignment_is_used_and_checked() {
+    let model = circuit(6);
+    let prior = || PriorConfig::from_name("scale-free").unwrap().build();
+    let mut best = GraphPriorLoss::new(prior(), 0.1, 1);
+    let least = value(&mut best, model.as_ref(), 0).unwrap();
+    let matching = best.state()["propagator.0"].copy();
+    assert!(best.matching_costs()["propagator.0"] > 0.0);
+    let mut given = GraphPriorLoss::new(prior(), 0.1, 1).with_assignment(matching.copy());
+    assert_eq!(value(&mut given, model.as_ref(), 0).unwrap(), least);
+    assert!(given.matching_costs().is_empty());
+    let other = matching.flip([0]);
+    let mut given = GraphPriorLoss::new(prior(), 0.1, 1).with_assignment(other);
+    assert_ne!(value(&mut given, model.as_ref(), 0).unwrap(), least);
+    for bad in [&[0_i64, 1, 2][..], &[0, 0, 1, 2, 3, 4]] {
+        let mut given =
+            GraphPriorLoss::new(prior(), 0.1, 1).with_assignment(Tensor::from_slice(bad));
+        let error = value(&mut given, model.as_ref(), 0).unwrap_err();
+        assert!(error.to_string().contains("not a permutation"), "{error}");
+    }
+}
+
+#[test]
+fn matching_noise_is_fixed_by_seed_and_step() {
+    let model = circuit(12);
+    let matched = |seed, step| {
+        let prior = PriorConfig::from_name("scale-free").unwrap().build();
+        let mut loss =
+            GraphPriorLoss::new(prior, 0.1, 1).with_matching_noise(5.0, Streams::new(seed));
+        let _ = value(&mut loss, model.as_ref(), step).unwrap();
+        loss.state()["propagator.0"].copy()
+    };
+    assert_eq!(matched(0, 3), matched(0, 3));
+    assert_ne!(matched(0, 3), matched(0, 4));
+    assert_ne!(matched(0, 3), matched(1, 3));
+}
+
+#[test]
+fn all_sets_of_modules_can_be_drawn_together() {
+    let model = circuit(6);
+    let prior = PriorConfig::from_name("scale-free").unwrap().build();
+    let mut loss = GraphPriorLoss::new(prior, 0.1, 1).with_latents(Latents::ALL);
+    let term = value(&mut loss, model.as_ref(), 0).unwrap();
+    // 6 read-in, 6 processor and 2 read-out modules.
+    assert_eq!(loss.state()["propagator.0"].size(), [14]);
+    let names: Vec<&str> = model.params().parameters().map(|(name, _)| name).collect();
+    let tensors: Vec<&Tensor> = model.params().parameters().map(|(_, t)| t).collect();
+    let gradients = Tensor::f_run_backward(&[&term], &tensors, false, false).unwrap();
+    let moved = names.iter().zip(&gradients).filter(|(_, g)| g.defined());
+    let moved: Vec<&str> = moved.map(|(name, _)| *name).collect();
+    assert_eq!(moved.len(), 3, "{moved:?}");
+    assert!(moved.iter().all(|name| name.ends_with("signatures_")));
 }

@@ -1,0 +1,36 @@
+//! Graphs without randomness.
+
+use super::edges::Edges;
+use crate::prior::cluster_of;
+
+/// Every pair.
+pub(super) fn complete(n: usize) -> Edges {
+    let mut edges = Edges::none(n);
+    for i in 0..n {
+        for j in 0..i {
+            edges.add(i, j);
+        }
+    }
+    edges
+}
+
+/// Complete clusters; the second module of each is linked with the first one of the next, round the ring.
+pub(super) fn ring_of_cliques(n: usize, cliques: usize) -> Edges {
+    let mut edges = Edges::none(n);
+    let mut first_of: Vec<usize> = Vec::with_capacity(cliques);
+    for i in 0..n {
+        let clique = cluster_of(i, n, cliques);
+        if clique == first_of.len() {
+            first_of.push(i);
+        }
+        for j in first_of[clique]..i {
+            edges.add(i, j);
+        }
+    }
+    for (clique, &first) in first_of.iter().enumerate() {
+        let next = first_of[(clique + 1) % cliques];
+        let end = first_of.get(clique + 1).copied().unwrap_or(n);
+        edges.add((first + 1).min(end - 1), next);
+    }
+    edges
+}

@@ -1,0 +1,230 @@
+//! Initial states of modules from their codes.
+//!
+//! The mean is the code itself (final configuration) or `W_μ · LN(c) + b`; state noise adds
+//! `exp(½ (W_σ · LN(c) + b)) · n` with `n` standard normal for each example. Code noise, in training,
+//! first adds `U(−a|c|, a|c|)` to each entry of the code; no gradient goes through the noise.
+//! Source: reference `model/nc/seeding.py`, class `LatentSeeder`.
+//!
+//! The reference draws state noise in evaluation too, so that two evaluations of one input differ. Here that
+//! needs `noise_in_evaluation`; and code noise leaves a zero code alone, where the reference fails.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::context::ForwardContext;
+use crate::error::{ModuleError, Result};
+use crate::layer::{LayerNorm, Linear};
+use crate::params::Scope;
+use crate::shape;
+
+/// Where the mean of the initial states comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateMean {
+    /// The code is the state; both have the same dimension.
+    #[default]
+    Code,
+    /// A linear layer on the normalised code.
+    Projection,
+    /// States are parameters of their own (`initial_states_`), without noise.
+    Learned,
+}
+
+/// Settings of the initial states.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SeederConfig {
+    /// Mean of the initial states: `code`, `projection` or `learned`. Default `code`.
+    /// Reference: `use_code_as_mean_state`, and `learned` if not `use_latent_seeder`.
+    pub mean: StateMean,
+    /// Whether noise of a learned scale is added in training; needs `mean = "projection"`. Default false.
+    /// Reference: `use_state_noise`.
+    pub state_noise: bool,
+    /// Whether state noise is added in evaluation too, as the reference does. Default false.
+    pub noise_in_evaluation: bool,
+    /// Noise on codes in training, as a share `a` of each entry. Default 0.
+    /// Reference: `code_noise_scale` of the seeder; that of the circuit if `use_code_noise_in_latent_seeder`.
+    pub code_noise: f64,
+}
+
+impl SeederConfig {
+    fn check(&self, state_dim: usize, code_dim: usize) -> Result<()> {
+        let refuse = |name: &str, value: String, reason: &str| {
+            Err(ModuleError::Setting {
+                name: format!("seeder.{name}"),
+                value,
+                reason: reason.into(),
+            })
+        };
+        if self.mean == StateMean::Code && state_dim != code_dim {
+            let reason = "needs codes and states of the same dimension";
+            return refuse("mean", "code".into(), reason);
+        }
+        if self.state_noise && self.mean != StateMean::Projection {
+            return refuse("state_noise", "true".into(), "needs mean = \"projection\"");
+        }
+        if !(self.code_noise.is_finite() && self.code_noise >= 0.0) {
+            let reason = "must be a finite number of at least 0";
+            return refuse("code_noise", self.code_noise.to_string(), reason);
+        }
+        Ok(())
+    }
+}
+
+/// Makes initial states. Parameters `layernorm`, `code_to_state_mu` and, with state noise,
+/// `code_to_state_logvar`; none if the code is the state.
+#[derive(Debug)]
+pub struct Seeder {
+    projection: Option<Projection>,
+    config: SeederConfig,
+    name: String,
+}
+
+#[derive(Debug)]
+struct Projection {
+    norm: LayerNorm,
+    mean: Linear,
+    log_variance: Option<Linear>,
+}
+
+impl Seeder {
+    /// A seeder for states of `state_dim` from codes of `code_dim`.
+    ///
+    /// # Errors
+    /// A setting is out of range or a name is taken.
+    pub fn new(
+        mut scope: Scope<'_>,
+        state_dim: usize,
+        code_dim: usize,
+        config: &SeederConfig,
+    ) -> Result<Self> {
+        config.check(state_dim, code_dim)?;
+        let projection = match config.mean {
+            StateMean::Projection => {
+                let mut linear =
+                    |name: &str| Linear::new(scope.sub(name), code_dim, state_dim, true);
+                let mean = linear("code_to_state_mu")?;
+                let log_variance = config
+                    .state_noise
+                    .then(|| linear("code_to_state_logvar"))
+                    .transpose()?;
+                Some(Projection {
+                    norm: LayerNorm::new(scope.sub("layernorm"), code_dim)?,
+                    mean,
+                    log_variance,
+                })
+            }
+            StateMean::Code | StateMean::Learned => None,
+        };
+        Ok(Self {
+            projection,
+            config: config.clone(),
+            name: scope.path().to_owned(),
+        })
+    }
+
+    /// Initial states of modules with these codes.
+    ///
+    /// # Shapes
+    /// - codes: `[modules, code]`
+    /// - output: `[modules, state]`, or `[batch, modules, state]` with state noise
+    ///
+    /// # Errors
+    /// The shape does not fit, or the source of noise fails.
+    pub fn forward(
+        &self,
+        codes: &Tensor,
+        batch: i64,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        shape::check(
+            "Seeder",
+            "codes",
+            codes,
+            &[("modules", None), ("code", None)],
+        )?;
+        let mut codes = codes.shallow_clone();
+        if self.config.code_noise > 0.0 && ctx.is_training() {
+            let name = format!("{}.code_noise", self.name);
+            let uniform = ctx.uniform(&name, &codes.size(), codes.kind(), codes.device())?;
+            let spread = codes.detach().abs() * self.config.code_noise;
+            codes = &codes + (uniform * 2.0 - 1.0) * spread;
+        }
+        let Some(projection) = &self.projection else {
+            return Ok(codes);
+        };
+        let normal = projection.norm.forward(&codes)?;
+        let mean = projection.mean.forward(&normal)?;
+        match &projection.log_variance {
+            Some(log_variance) if ctx.is_training() || self.config.noise_in_evaluation => {
+                let size = mean.size();
+                let size = [batch, size[0], size[1]];
+                let name = format!("{}.state_noise", self.name);
+                let noise = ctx.normal(&name, &size, mean.kind(), mean.device())?;
+                let deviation = (log_variance.forward(&normal)? * 0.5).exp();
+                Ok(mean + deviation * noise)
+            }
+            _ => Ok(mean),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::StreamNoise;
+    use crate::params::ParamStore;
+    use nac_core::rng::Streams;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn evaluation_is_without_noise_unless_asked() {
+        let run = |noise_in_evaluation, seed| {
+            let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
+            let config = SeederConfig {
+                mean: StateMean::Projection,
+                state_noise: true,
+                noise_in_evaluation,
+                code_noise: 0.3,
+            };
+            let seeder = Seeder::new(store.root(), 4, 5, &config).unwrap();
+            let codes = Tensor::ones([3, 5], (Kind::Float, Device::Cpu));
+            let mut noise = StreamNoise::new(Streams::new(seed));
+            let mut ctx = ForwardContext::evaluation(&mut noise);
+            seeder.forward(&codes, 2, &mut ctx).unwrap()
+        };
+        assert_eq!(run(false, 1), run(false, 2));
+        assert_eq!(run(false, 1).size(), [3, 4]);
+        assert_ne!(run(true, 1), run(true, 2));
+    }
+
+    #[test]
+    fn a_zero_code_survives_code_noise() {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
+        let config = SeederConfig {
+            code_noise: 0.5,
+            ..Default::default()
+        };
+        let seeder = Seeder::new(store.root(), 5, 5, &config).unwrap();
+        let codes = Tensor::zeros([3, 5], (Kind::Float, Device::Cpu));
+        let mut noise = StreamNoise::new(Streams::new(1));
+        let mut ctx = ForwardContext::training(&mut noise);
+        assert_eq!(seeder.forward(&codes, 2, &mut ctx).unwrap(), codes);
+    }
+
+    #[test]
+    fn impossible_settings_are_refused() {
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
+        let mut refused = |config: SeederConfig, word: &str| {
+            let error = Seeder::new(store.root(), 4, 5, &config).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        };
+        refused(SeederConfig::default(), "seeder.mean");
+        let config = SeederConfig {
+            mean: StateMean::Learned,
+            state_noise: true,
+            ..Default::default()
+        };
+        refused(config, "seeder.state_noise");
+    }
+}

@@ -1,0 +1,55 @@
+//! Settings of a head.
+
+use serde::{Deserialize, Serialize};
+
+/// Which head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadKind {
+    /// [`ConfidencePooling`](super::ConfidencePooling) over all read-out modules.
+    #[default]
+    ConfidencePooling,
+    /// [`FirstSlot`](super::FirstSlot): the output of the first read-out module is the logits. The
+    /// read-out then needs a head of its own (`read_out.use_head`).
+    FirstSlot,
+}
+
+/// How confidences become weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolingSoftmax {
+    /// Softmax.
+    #[default]
+    Vanilla,
+    /// Softmax of confidences with Gumbel noise.
+    Gumbel,
+    /// One module, the winner with Gumbel noise; gradients are those of `gumbel`.
+    GumbelHard,
+}
+
+/// Settings of the head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeadConfig {
+    /// Which head: `confidence_pooling` or `first_slot`. Default `confidence_pooling`.
+    /// Reference: `output_tokenizer_type`, `OutputLatentPooling` or `FirstSlotAsLogits`.
+    pub kind: HeadKind,
+    /// How confidences become weights: `vanilla`, `gumbel` or `gumbel-hard`. Default `vanilla`.
+    /// Reference: `softmax_type`.
+    pub softmax: PoolingSoftmax,
+    /// Temperature of that softmax. Default 1. Reference: `softmax_temperature`.
+    pub temperature: f64,
+    /// Whether Gumbel noise is drawn in evaluation too, as the reference does. Default false.
+    pub noise_in_evaluation: bool,
+}
+
+impl Default for HeadConfig {
+    fn default() -> Self {
+        Self {
+            kind: HeadKind::ConfidencePooling,
+            softmax: PoolingSoftmax::Vanilla,
+            temperature: 1.0,
+            noise_in_evaluation: false,
+        }
+    }
+}

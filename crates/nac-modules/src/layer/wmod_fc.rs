@@ -1,0 +1,100 @@
+//! Weight-demodulated fully-connected layer (WModFC), an alternative to ModFC.
+//!
+//! `s = 1 + W_c c + b_c` scales the input features; each output is divided by the length of its scaled row of
+//! weights, `y_o = (Σ_i W_oi s_i x_i) / sqrt(Σ_i (W_oi s_i)² + ε) + b_o`.
+//! Source: reference `utils.py`, class `WModFC`, after StyleGAN2 (arXiv 1912.04958).
+
+use tch::Tensor;
+
+use super::{Linear, ModFcConfig};
+use crate::error::Result;
+use crate::params::{Init, Scope};
+use crate::shape;
+
+/// Keeps the length of an all-zero row from dividing by zero.
+const EPSILON: f64 = 1e-6;
+
+/// A linear layer with code-dependent, length-normalised weights.
+///
+/// Parameters: `weight` `[out, in]`, `bias` `[out]`, `modulation.weight` `[in, code]`, `modulation.bias` `[in]`.
+#[derive(Debug)]
+pub struct WModFc {
+    weight: Tensor,
+    bias: Option<Tensor>,
+    modulation: Linear,
+}
+
+impl WModFc {
+    /// A layer from `in_dim` to `out_dim` features, modulated by codes of `code_dim`.
+    ///
+    /// # Errors
+    /// A size is zero, a setting is out of range or a name is taken.
+    pub fn new(
+        mut scope: Scope<'_>,
+        in_dim: usize,
+        out_dim: usize,
+        code_dim: usize,
+        bias: bool,
+        config: &ModFcConfig,
+    ) -> Result<Self> {
+        config.check()?;
+        let inputs = shape::positive("in_dim", in_dim)?;
+        let outputs = shape::positive("out_dim", out_dim)?;
+        let start = Init::KaimingUniform {
+            gain: config.weight_init_gain,
+        };
+        let weight = scope.parameter("weight", &[outputs, inputs], start)?;
+        let bias = bias
+            .then(|| scope.parameter("bias", &[outputs], Init::Zeros))
+            .transpose()?;
+        let modulation = Linear::new(scope.sub("modulation"), code_dim, in_dim, true)?;
+        Ok(Self {
+            weight,
+            bias,
+            modulation,
+        })
+    }
+
+    /// Factor on the input features, `[modules, in]` or `[batch, modules, in]`.
+    pub(super) fn style(&self, codes: &Tensor) -> Result<Tensor> {
+        Ok(self.modulation.forward(codes)? + 1.0)
+    }
+
+    /// Factor on the outputs that goes with a style, `[modules, out]` or `[batch, modules, out]`.
+    pub(super) fn demodulation(&self, style: &Tensor) -> Tensor {
+        let squares = style
+            .square()
+            .linear(&self.weight.square(), None::<&Tensor>);
+        (squares + EPSILON).rsqrt()
+    }
+
+    /// Applies the layer.
+    ///
+    /// # Shapes
+    /// - x: `[batch, modules, in]`
+    /// - codes: `[modules, code]` (shared) or `[batch, modules, code]` (per example)
+    /// - output: `[batch, modules, out]`
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn forward(&self, x: &Tensor, codes: &Tensor) -> Result<Tensor> {
+        let code_dim = self.modulation.weight().size()[1];
+        super::projection::check("WModFC", x, codes, self.weight.size()[1], Some(code_dim))?;
+        let style = self.style(codes)?;
+        let y = (x * &style).linear(&self.weight, None::<&Tensor>) * self.demodulation(&style);
+        Ok(match &self.bias {
+            Some(bias) => y + bias,
+            None => y,
+        })
+    }
+
+    /// The shared weight, `[out, in]`.
+    pub(super) fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `[out]`.
+    pub(super) fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+}

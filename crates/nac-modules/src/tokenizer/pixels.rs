@@ -1,0 +1,72 @@
+//! Image tokenizer that takes each pixel as it is: reference `PerceiverIO` with `from_bchw`.
+
+use super::Tokenizer;
+use crate::context::ForwardContext;
+use crate::error::Result;
+use crate::model::Inputs;
+use crate::shape;
+use crate::tokens::Tokens;
+
+/// One token per pixel, its channels as features, rows from the top. No parameters.
+///
+/// Reads the input `image`, `[batch, channels, height, width]`.
+#[derive(Debug)]
+pub struct PixelTokenizer {
+    channels: usize,
+    size: i64,
+}
+
+impl PixelTokenizer {
+    /// A tokenizer for images of `channels`.
+    ///
+    /// # Errors
+    /// There are no channels.
+    pub fn new(channels: usize) -> Result<Self> {
+        Ok(Self {
+            channels,
+            size: shape::positive("channels", channels)?,
+        })
+    }
+}
+
+impl Tokenizer for PixelTokenizer {
+    fn token_dim(&self) -> usize {
+        self.channels
+    }
+
+    fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
+        let image = inputs.get("image")?;
+        let expected = [
+            ("batch", None),
+            ("channels", Some(self.size)),
+            ("height", None),
+            ("width", None),
+        ];
+        shape::check("PixelTokenizer", "image", image, &expected)?;
+        let tokens = image.flatten(2, 3).transpose(1, 2);
+        ctx.record("tokens", &tokens);
+        Tokens::new(tokens)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::StreamNoise;
+    use nac_core::rng::Streams;
+    use tch::{Device, Kind, Tensor};
+
+    #[test]
+    fn pixels_are_tokens_row_by_row() {
+        let image = Tensor::arange(12, (Kind::Float, Device::Cpu)).view([1, 2, 2, 3]);
+        let tokenizer = PixelTokenizer::new(2).unwrap();
+        let mut noise = StreamNoise::new(Streams::new(0));
+        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let inputs = Inputs::new().with("image", image);
+        let tokens = tokenizer.tokenize(&inputs, &mut ctx).unwrap();
+        assert_eq!(tokens.values().size(), [1, 6, 2]);
+        let fourth = Vec::<f32>::try_from(tokens.values().get(0).get(3)).unwrap();
+        assert_eq!(fourth, [3.0, 9.0]);
+        assert!(PixelTokenizer::new(0).is_err());
+    }
+}

@@ -1,0 +1,321 @@
+//! What every runner needs: the recording's tensors in the wanted numbers, its noise, and a place for comparisons.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nac_core::rng::Streams;
+use nac_modules::context::{ForwardContext, RecordedNoise};
+use nac_modules::model::Inputs;
+use nac_modules::params::ParamStore;
+use tch::{Device, Kind, Tensor};
+
+use super::super::Options;
+use super::super::compare::{Comparison, compare, largest_finite};
+use super::super::recording::{Mode, Recording};
+use super::super::tolerance::allowed;
+use super::stop::{Run, Stop};
+
+/// One case while it runs.
+pub(super) struct Case<'r> {
+    recording: &'r Recording,
+    device: Device,
+    kind: Kind,
+    largest_gradient: f64,
+    comparisons: Vec<Comparison>,
+    seen: BTreeSet<String>,
+    noise: RecordedNoise,
+}
+
+impl<'r> Case<'r> {
+    /// What has no class is a graph or a term of the loss; these are in `float32` at least, as in mixed precision.
+    pub(super) fn new(recording: &'r Recording, options: &Options) -> Run<Self> {
+        let kind = match options.kind {
+            Kind::BFloat16 if !recording.config().contains_key("cls") => Kind::Float,
+            kind => kind,
+        };
+        let mut largest_gradient = 0.0_f64;
+        for (_, tensor) in recording.below("grad.") {
+            largest_gradient = largest_gradient.max(largest_finite(tensor)?);
+        }
+        let mut case = Self {
+            recording,
+            device: options.device,
+            kind,
+            largest_gradient,
+            comparisons: Vec::new(),
+            seen: BTreeSet::new(),
+            noise: RecordedNoise::default(),
+        };
+        case.replay(|_| true)?;
+        Ok(case)
+    }
+
+    pub(super) fn recording(&self) -> &'r Recording {
+        self.recording
+    }
+
+    /// An empty store for the layer to be built; values are loaded, so none are drawn.
+    pub(super) fn store(&self) -> ParamStore {
+        ParamStore::sizes_only(self.device, self.kind)
+    }
+
+    pub(super) fn device(&self) -> Device {
+        self.device
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// A recorded tensor by its full name, in the wanted numbers if it is of floating point.
+    pub(super) fn tensor(&self, name: &str) -> Run<Tensor> {
+        match self.recording.tensors.get(name) {
+            Some(tensor) => self.convert(tensor),
+            None => Err(Stop::Broken(format!("the recording has no `{name}`"))),
+        }
+    }
+
+    fn convert(&self, tensor: &Tensor) -> Run<Tensor> {
+        let copy = if matches!(tensor.kind(), Kind::Float | Kind::Double) {
+            tensor.f_to_kind(self.kind)?
+        } else {
+            tensor.shallow_clone()
+        };
+        Ok(copy.f_to_device(self.device)?.copy())
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.recording.tensors.contains_key(name)
+    }
+
+    /// The input `in.<name>`; one of floating point takes a gradient.
+    pub(super) fn input(&self, name: &str) -> Run<Tensor> {
+        let tensor = self.tensor(&format!("in.{name}"))?;
+        Ok(if tensor.is_floating_point() {
+            tensor.set_requires_grad(true)
+        } else {
+            tensor
+        })
+    }
+
+    /// All inputs by name.
+    pub(super) fn inputs(&self) -> Run<BTreeMap<String, Tensor>> {
+        let names = self.recording.below("in.");
+        names
+            .map(|(name, _)| Ok((name.to_owned(), self.input(name)?)))
+            .collect()
+    }
+
+    /// The input `name` among [`inputs`](Self::inputs).
+    pub(super) fn of<'t>(
+        &self,
+        inputs: &'t BTreeMap<String, Tensor>,
+        name: &str,
+    ) -> Run<&'t Tensor> {
+        inputs
+            .get(name)
+            .ok_or_else(|| Stop::Broken(format!("the recording has no `in.{name}`")))
+    }
+
+    /// The size of dimension `dim` of the input `name`.
+    pub(super) fn input_size(&self, name: &str, dim: usize) -> Run<usize> {
+        let tensor = self.recording.tensors.get(&format!("in.{name}"));
+        let size = tensor.and_then(|t| t.size().get(dim).copied());
+        size.and_then(|size| usize::try_from(size).ok())
+            .ok_or_else(|| Stop::Broken(format!("`in.{name}` has no dimension {dim}")))
+    }
+
+    /// An error unless the recorded tensor `name`, if there is one, is `[modules, modules]`.
+    pub(super) fn expect_square(&self, name: &str, modules: usize) -> Run<()> {
+        let size = self.recording.tensors.get(name).map(Tensor::size);
+        match size {
+            Some(size) if size != [modules as i64; 2] => {
+                let text = format!("`{name}` has shape {size:?}, for {modules} modules");
+                Err(Stop::Broken(text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Overwrites all parameters; every recorded one must exist and the other way round.
+    pub(super) fn load(&self, store: &mut ParamStore) -> Run<()> {
+        let mut tensors = BTreeMap::new();
+        for (name, tensor) in self.recording.below("param.") {
+            tensors.insert(name.to_owned(), self.convert(tensor)?);
+        }
+        Ok(store.import(&self.recording.name, &tensors)?)
+    }
+
+    /// Makes the draws ready that `wanted` picks by name, in call order.
+    pub(super) fn replay(&mut self, wanted: impl Fn(&str) -> bool) -> Run<()> {
+        let names = self.recording.facts.noise_in_call_order.iter();
+        let draws = names
+            .filter(|name| wanted(name))
+            .map(|name| self.tensor(name))
+            .collect::<Run<Vec<_>>>()?;
+        self.noise = RecordedNoise::new(draws);
+        Ok(())
+    }
+
+    /// A forward pass in the recorded mode with the noise that is ready.
+    pub(super) fn pass(&mut self) -> ForwardContext<'_> {
+        match self.recording.facts.mode {
+            Mode::Train => ForwardContext::training(&mut self.noise),
+            Mode::Eval => ForwardContext::evaluation(&mut self.noise),
+        }
+    }
+
+    /// An error unless every recorded draw was used.
+    pub(super) fn noise_is_used(&self) -> Run<()> {
+        match self.noise.remaining() {
+            0 => Ok(()),
+            left => Err(Stop::Different(format!(
+                "{left} recorded draws were not asked for"
+            ))),
+        }
+    }
+
+    /// Compares one tensor by its full name.
+    pub(super) fn check(&mut self, name: &str, ours: &Tensor) -> Run<()> {
+        self.check_with_room(name, ours, 0.0)
+    }
+
+    /// Compares one tensor with more room, for a reason said where it is called.
+    pub(super) fn check_with_room(&mut self, name: &str, ours: &Tensor, room: f64) -> Run<()> {
+        let Some(recorded) = self.recording.tensors.get(name) else {
+            return Err(Stop::Broken(format!("the recording has no `{name}`")));
+        };
+        let largest = largest_finite(recorded)?;
+        let mut allowed = allowed(
+            self.recording,
+            name,
+            self.kind,
+            largest,
+            self.largest_gradient,
+        );
+        allowed.error += room;
+        self.comparisons
+            .push(compare(name, ours, recorded, allowed)?);
+        self.seen.insert(name.to_owned());
+        Ok(())
+    }
+
+    /// The recorded noise floor of a tensor.
+    pub(super) fn floor(&self, name: &str) -> f64 {
+        let floor = self.recording.facts.f32_vs_f64.get(name);
+        floor.map_or(0.0, |floor| floor.max_abs_err)
+    }
+
+    /// Adds a comparison that was made elsewhere.
+    pub(super) fn add(&mut self, comparison: Comparison) {
+        self.seen.insert(comparison.tensor.clone());
+        self.comparisons.push(comparison);
+    }
+
+    /// Compares one tensor if it is recorded.
+    pub(super) fn check_if_recorded(&mut self, name: &str, ours: &Tensor) -> Run<()> {
+        if self.has(name) {
+            self.check(name, ours)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Compares every recorded gradient below `prefix` (`grad.`, or `grad.<output>.`) with those that `loss` gives.
+    pub(super) fn check_gradients(
+        &mut self,
+        prefix: &str,
+        loss: &Tensor,
+        inputs: &BTreeMap<String, Tensor>,
+        store: Option<&ParamStore>,
+    ) -> Run<()> {
+        if loss.requires_grad() {
+            loss.f_backward()?;
+        }
+        let recording = self.recording;
+        let facts = &recording.facts;
+        for (rest, recorded) in recording.below(prefix) {
+            let tensor = if let Some(name) = rest.strip_prefix("in.") {
+                inputs.get(name)
+            } else if let Some(name) = rest.strip_prefix("param.") {
+                let name = facts.param_aliases.get(name).map_or(name, String::as_str);
+                store.and_then(|store| store.get(name))
+            } else {
+                continue;
+            };
+            let Some(tensor) = tensor else {
+                return Err(Stop::Different(format!("there is nothing called `{rest}`")));
+            };
+            // Without a path to the loss the gradient is zero.
+            let gradient = match tensor.grad() {
+                gradient if gradient.defined() => gradient,
+                _ => recorded.f_zeros_like()?,
+            };
+            self.check(&format!("{prefix}{rest}"), &gradient)?;
+        }
+        for name in &facts.params_without_grad {
+            let gradient = store.and_then(|s| s.get(name)).map(Tensor::grad);
+            if let Some(gradient) = gradient.filter(Tensor::defined)
+                && largest_finite(&gradient)? > 0.0
+            {
+                return Err(Stop::Different(format!(
+                    "`{name}` has a gradient, recorded without"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares outputs and the sum of squares of their finite entries, then the gradients of this loss.
+    pub(super) fn check_squares(
+        &mut self,
+        outputs: &[(&str, &Tensor)],
+        inputs: &BTreeMap<String, Tensor>,
+        store: Option<&ParamStore>,
+    ) -> Run<()> {
+        let mut loss = Tensor::f_zeros([0_i64; 0].as_slice(), (self.kind, self.device))?;
+        for (name, output) in outputs {
+            self.check(&format!("out.{name}"), output)?;
+            loss = loss.f_add(&squares(output)?)?;
+        }
+        self.check_if_recorded("out.loss", &loss)?;
+        self.check_gradients("grad.", &loss, inputs, store)
+    }
+
+    /// Ends the case: every recorded output and gradient must have been compared.
+    pub(super) fn finish(self) -> Vec<Comparison> {
+        let mut comparisons = self.comparisons;
+        for name in self.recording.tensors.keys() {
+            let wanted = name.starts_with("out.") || name.starts_with("grad.");
+            if wanted && !self.seen.contains(name) {
+                comparisons.push(Comparison::failed(
+                    name,
+                    "recorded, but not compared".into(),
+                ));
+            }
+        }
+        comparisons
+    }
+}
+
+/// Sum of the squares of all finite entries.
+pub(super) fn squares(output: &Tensor) -> Run<Tensor> {
+    let finite = output.f_isfinite()?;
+    Ok(output
+        .f_masked_select(&finite)?
+        .f_square()?
+        .f_sum(output.kind())?)
+}
+
+/// Inputs of a model from named tensors.
+pub(super) fn model_inputs(tensors: &BTreeMap<String, Tensor>) -> Inputs {
+    tensors
+        .iter()
+        .fold(Inputs::new(), |inputs, (name, tensor)| {
+            inputs.with(name, tensor.shallow_clone())
+        })
+}
+
+/// Streams for what a recording does not pin.
+pub(super) fn streams() -> Streams {
+    Streams::new(0)
+}

@@ -1,0 +1,105 @@
+//! Comparison with recordings of the reference implementation, as `nac parity` makes it.
+//!
+//! ```text
+//! folder ──► recording ──► case: build from the config, load, run with the recorded noise ──► report ──► table, JSON
+//!                                         compare ◄── tolerance
+//! ```
+//!
+//! A recording is a pair of files: the tensors and the facts. The layer or model is built from the reference's own
+//! configuration in the facts, and from nothing else; a recording nobody has seen before runs like a known one.
+//! [`tolerance`] says which error passes, and why.
+
+mod case;
+mod compare;
+mod error;
+mod json;
+mod recording;
+mod report;
+mod table;
+pub mod tolerance;
+
+use std::path::Path;
+use std::time::Instant;
+
+use tch::{Device, Kind};
+
+pub use compare::{Comparison, Direction, compare, largest_finite};
+pub use error::{ParityError, Result};
+pub use json::to_json;
+pub use recording::{Facts, Mode, NoiseFloor, Recording, names};
+pub use report::{CaseReport, Report, Status};
+pub use table::{plain_table, terminal_table};
+
+/// How recordings are run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where.
+    pub device: Device,
+    /// In which numbers: `Float`, `Double` or `BFloat16`. Parameters and inputs are converted.
+    pub kind: Kind,
+    /// Run only recordings whose name contains this.
+    pub only: Option<String>,
+    /// Stop after the first case that fails.
+    pub fail_fast: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            device: Device::Cpu,
+            kind: Kind::Float,
+            only: None,
+            fail_fast: false,
+        }
+    }
+}
+
+/// Runs every recording of `folder`; `seen` is told each case as it ends.
+///
+/// # Errors
+/// The folder cannot be read or holds no recordings, or `only` leaves none. What is wrong with one recording is the
+/// [`Status::Error`] of its case, and the others still run.
+pub fn run_folder(
+    folder: &Path,
+    options: &Options,
+    seen: &mut dyn FnMut(&CaseReport),
+) -> Result<Report> {
+    let start = Instant::now();
+    if !matches!(options.kind, Kind::Float | Kind::Double | Kind::BFloat16) {
+        return Err(ParityError::Setting {
+            name: "kind",
+            value: format!("{:?}", options.kind),
+            reason: "use float, double or bfloat16",
+        });
+    }
+    let mut names = names(folder)?;
+    if let Some(part) = &options.only {
+        names.retain(|name| name.contains(part.as_str()));
+        if names.is_empty() {
+            return Err(ParityError::Setting {
+                name: "only",
+                value: part.clone(),
+                reason: "no recording's name contains this",
+            });
+        }
+    }
+    let mut cases = Vec::with_capacity(names.len());
+    for name in names {
+        let report = match Recording::read(folder, &name) {
+            Ok(recording) => case::run(&recording, options),
+            Err(error) => CaseReport::broken(&name, error.to_string()),
+        };
+        seen(&report);
+        let stop = options.fail_fast && report.status.is_failure();
+        cases.push(report);
+        if stop {
+            break;
+        }
+    }
+    Ok(Report {
+        device: format!("{:?}", options.device),
+        kind: format!("{:?}", options.kind),
+        seconds: start.elapsed().as_secs_f64(),
+        cases,
+    })
+}
