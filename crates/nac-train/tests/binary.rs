@@ -480,3 +480,17 @@ fn settings_and_data_can_be_listed() {
         .success()
         .stdout(predicate::str::contains("part of this program"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_listing_whose_reader_has_gone_ends_quietly() {
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("nac"))
+        .args(["config", "--defaults"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

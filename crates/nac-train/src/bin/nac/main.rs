@@ -44,7 +44,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    // A listing cut off by `| head` ends quietly. A run must outlive whoever read its progress.
+    if !matches!(command, Command::Train(_) | Command::ReproducePaper(_)) {
+        sigpipe::reset();
+    }
+    let result = match command {
         Command::Train(args) => train::command(&args).map(|()| ExitCode::SUCCESS),
         Command::ReproducePaper(args) => reproduce::command(args),
         Command::Parity(args) => parity::command(args),
