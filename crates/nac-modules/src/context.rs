@@ -107,9 +107,7 @@ impl RecordedNoise {
     pub fn remaining(&self) -> usize {
         self.draws.len()
     }
-}
 
-impl RecordedNoise {
     fn next(&mut self, name: &str, shape: &[i64], kind: Kind, device: Device) -> Result<Tensor> {
         let found = self
             .draws

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use nac_modules::Tokens;
 use nac_modules::attention::{ReadInAttention, Skmdpa};
 use nac_modules::circuit::{
     ModuleStates, Propagator, PropagatorConfig, ReadIn, ReadInConfig, ReadOut, ReadOutConfig,
 };
+use nac_modules::context::ForwardContext;
 use nac_modules::layer::{DropPath, ModFcConfig};
+use nac_modules::params::ParamStore;
 use nac_modules::reference::{ImportedAttention, ImportedBlock, ImportedReadInAttention};
+use nac_modules::{Result, Tokens};
 use tch::Tensor;
 
 use super::context::Case;
@@ -27,12 +29,9 @@ pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> Ru
         &ModFcConfig::default(),
         DropPath::new("drop_path", imported.drop_path)?,
     )?;
-    case.load(&mut store)?;
-    let inputs = case.inputs()?;
-    let (receivers, senders) = (modules(&inputs, "receiver")?, modules(&inputs, "sender")?);
-    let y = layer.forward(&receivers, &senders, &mut case.pass())?;
-    case.noise_is_used()?;
-    case.check_squares(&[("y", &y)], &inputs, Some(&store))
+    between_modules(case, store, |receivers, senders, ctx| {
+        layer.forward(receivers, senders, ctx)
+    })
 }
 
 pub(super) fn propagator(
@@ -43,12 +42,9 @@ pub(super) fn propagator(
     let (dim, codes) = (imported.state_dim, imported.code_dim);
     let mod_fc = ModFcConfig::default();
     let layer = Propagator::new(store.root(), dim, codes, &imported.config, &mod_fc, NO_DROP)?;
-    case.load(&mut store)?;
-    let inputs = case.inputs()?;
-    let (receivers, senders) = (modules(&inputs, "receiver")?, modules(&inputs, "sender")?);
-    let y = layer.forward(&receivers, &senders, &mut case.pass())?;
-    case.noise_is_used()?;
-    case.check_squares(&[("y", &y)], &inputs, Some(&store))
+    between_modules(case, store, |receivers, senders, ctx| {
+        layer.forward(receivers, senders, ctx)
+    })
 }
 
 pub(super) fn read_out(case: &mut Case<'_>, imported: &ImportedBlock<ReadOutConfig>) -> Run<()> {
@@ -62,12 +58,9 @@ pub(super) fn read_out(case: &mut Case<'_>, imported: &ImportedBlock<ReadOutConf
         &ModFcConfig::default(),
         NO_DROP,
     )?;
-    case.load(&mut store)?;
-    let inputs = case.inputs()?;
-    let (receivers, senders) = (modules(&inputs, "receiver")?, modules(&inputs, "sender")?);
-    let y = layer.forward(&receivers, &senders, &mut case.pass())?;
-    case.noise_is_used()?;
-    case.check_squares(&[("y", &y)], &inputs, Some(&store))
+    between_modules(case, store, |receivers, senders, ctx| {
+        layer.forward(receivers, senders, ctx)
+    })
 }
 
 pub(super) fn read_in_attention(
@@ -84,12 +77,9 @@ pub(super) fn read_in_attention(
         &ModFcConfig::default(),
         DropPath::new("drop_path", imported.drop_path)?,
     )?;
-    case.load(&mut store)?;
-    let inputs = case.inputs()?;
-    let tokens = Tokens::new(case.of(&inputs, "sender_states")?.shallow_clone())?;
-    let y = layer.forward(&modules(&inputs, "receiver")?, &tokens, &mut case.pass())?;
-    case.noise_is_used()?;
-    case.check_squares(&[("y", &y)], &inputs, Some(&store))
+    from_tokens(case, store, |receivers, tokens, ctx| {
+        layer.forward(receivers, tokens, ctx)
+    })
 }
 
 pub(super) fn read_in(case: &mut Case<'_>, imported: &ImportedBlock<ReadInConfig>) -> Run<()> {
@@ -103,10 +93,39 @@ pub(super) fn read_in(case: &mut Case<'_>, imported: &ImportedBlock<ReadInConfig
         &ModFcConfig::default(),
         NO_DROP,
     )?;
+    from_tokens(case, store, |receivers, tokens, ctx| {
+        layer.forward(receivers, tokens, ctx)
+    })
+}
+
+/// Loads and runs a layer from senders to receivers, and compares what it gives.
+fn between_modules(
+    case: &mut Case<'_>,
+    mut store: ParamStore,
+    forward: impl FnOnce(
+        &ModuleStates<'_>,
+        &ModuleStates<'_>,
+        &mut ForwardContext<'_>,
+    ) -> Result<Tensor>,
+) -> Run<()> {
+    case.load(&mut store)?;
+    let inputs = case.inputs()?;
+    let (receivers, senders) = (modules(&inputs, "receiver")?, modules(&inputs, "sender")?);
+    let y = forward(&receivers, &senders, &mut case.pass())?;
+    case.noise_is_used()?;
+    case.check_squares(&[("y", &y)], &inputs, Some(&store))
+}
+
+/// Loads and runs a layer that reads tokens, and compares what it gives.
+fn from_tokens(
+    case: &mut Case<'_>,
+    mut store: ParamStore,
+    forward: impl FnOnce(&ModuleStates<'_>, &Tokens, &mut ForwardContext<'_>) -> Result<Tensor>,
+) -> Run<()> {
     case.load(&mut store)?;
     let inputs = case.inputs()?;
     let tokens = Tokens::new(case.of(&inputs, "sender_states")?.shallow_clone())?;
-    let y = layer.forward(&modules(&inputs, "receiver")?, &tokens, &mut case.pass())?;
+    let y = forward(&modules(&inputs, "receiver")?, &tokens, &mut case.pass())?;
     case.noise_is_used()?;
     case.check_squares(&[("y", &y)], &inputs, Some(&store))
 }
