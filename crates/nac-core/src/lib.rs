@@ -34,6 +34,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod engine;
 pub mod graph;
 pub mod kernel;
 pub mod prior;
