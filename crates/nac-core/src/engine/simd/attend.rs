@@ -17,6 +17,9 @@ pub(crate) const CHUNK: usize = 4;
 /// Below every score, but finite: a maximum over nothing that can be subtracted.
 const LOWEST: f32 = -1e30;
 
+/// Score of a sender that nobody hears, as in training: nothing, unless there is nobody else.
+const UNHEARD: f32 = -1e9;
+
 /// Keys and values of one head for some senders, and how each receiver of the block is linked to them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Senders<'a> {
@@ -168,7 +171,7 @@ fn weigh<S: Simd, const VECTORS: usize>(
     let before = *highest;
     let bias = senders.bias.map(|bias| &bias[first..first + count]);
     let mask = senders.mask.map(|mask| &mask[first..first + count]);
-    let none = simd.splat_f32s(f32::NEG_INFINITY);
+    let unheard = simd.splat_f32s(UNHEARD);
     for (i, row) in scores[..count].iter_mut().enumerate() {
         let row = S::as_mut_simd_f32s(&mut row.0).0;
         if let Some(bias) = bias {
@@ -178,7 +181,7 @@ fn weigh<S: Simd, const VECTORS: usize>(
             }
         }
         if mask.is_some_and(|mask| !mask[i]) {
-            row.fill(none);
+            row.fill(unheard);
         }
         for j in 0..VECTORS {
             highest[j] = simd.max_f32s(highest[j], row[j]);

@@ -7,7 +7,7 @@ pub(crate) const WIDTH: usize = 32;
 pub(crate) const GROUP: usize = 8;
 
 /// One feature of [`WIDTH`] items.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 pub(crate) struct Row(pub(crate) [f32; WIDTH]);
 
@@ -23,7 +23,7 @@ impl AsRef<[f32]> for Row {
 }
 
 /// Two neighbouring features of [`WIDTH`] items as bfloat16: the first in the low half of each number.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 pub(crate) struct PairRow(pub(crate) [u32; WIDTH]);
 
