@@ -1,5 +1,7 @@
 //! The error type of this crate: every variant names the operation and what was wrong with it.
 
+use crate::config::ConfigError;
+
 /// What can go wrong in this crate.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -52,6 +54,9 @@ pub enum CoreError {
         /// What is wrong, with the place.
         reason: String,
     },
+    /// Settings, or a file of them, cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }
 
 impl CoreError {

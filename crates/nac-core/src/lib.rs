@@ -12,6 +12,10 @@
 //!    presets, which start signatures close to a graph;
 //! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one.
 //!
+//! Beside this way, [`config`] holds the settings of whole models, the files they stand in and the models that
+//! have names: all that is needed to build a model, apart from its weights. The layers themselves are in
+//! nac-modules.
+//!
 //! All randomness comes from the named streams of [`rng`], so a seed fixes every result, whatever
 //! the number of threads. Rows are receivers, columns are senders. The math is generic over
 //! [`Real`], that is `f32` and `f64`. Nothing here needs libtorch.
@@ -34,6 +38,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod config;
 pub mod graph;
 pub mod kernel;
 pub mod prior;
@@ -44,6 +49,7 @@ pub mod sparse;
 mod error;
 mod real;
 
+pub use config::ConfigError;
 pub use error::CoreError;
 pub use graph::GraphGenerator;
 pub use kernel::{LinkKernel, cosine_distance, normalize_along_keys, normalize_signatures};

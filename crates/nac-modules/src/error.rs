@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use nac_core::{ConfigError, CoreError};
+
 /// Error of every fallible function of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
@@ -63,7 +65,10 @@ pub enum ModuleError {
     },
     /// Kernel math refused its input.
     #[error(transparent)]
-    Core(#[from] nac_core::CoreError),
+    Core(CoreError),
+    /// A file of settings cannot be used.
+    #[error(transparent)]
+    Config(ConfigError),
     /// libtorch reported an error.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
@@ -75,6 +80,32 @@ pub enum ModuleError {
         /// Why, and what to do.
         reason: String,
     },
+}
+
+impl From<ConfigError> for ModuleError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Setting {
+                name,
+                value,
+                reason,
+            } => Self::Setting {
+                name,
+                value,
+                reason,
+            },
+            other => Self::Config(other),
+        }
+    }
+}
+
+impl From<CoreError> for ModuleError {
+    fn from(error: CoreError) -> Self {
+        match error {
+            CoreError::Config(error) => error.into(),
+            other => Self::Core(other),
+        }
+    }
 }
 
 /// Result of this crate.
@@ -106,6 +137,23 @@ fn describe_mismatch(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refused_settings_are_settings_here_too() {
+        let refused = ConfigError::Setting {
+            name: "circuit.propagators".into(),
+            value: "0".into(),
+            reason: "must be at least 1".into(),
+        };
+        let text = refused.to_string();
+        for error in [
+            ModuleError::from(refused.clone()),
+            CoreError::from(refused).into(),
+        ] {
+            assert!(matches!(error, ModuleError::Setting { .. }), "{error}");
+            assert_eq!(error.to_string(), text);
+        }
+    }
 
     #[test]
     fn weight_mismatch_lists_all_three_kinds() {

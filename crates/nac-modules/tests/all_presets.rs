@@ -6,7 +6,7 @@ use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{InputSpec, Inputs, Model};
 use nac_modules::params::{ParamStore, TensorFile};
-use nac_modules::presets::{Preset, names};
+use nac_modules::presets::{BuildModel, Preset, names};
 use tch::{Device, Kind, Tensor};
 
 const SEED: u64 = 42;

@@ -13,8 +13,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::kernel_config::{EvaluationLinks, KernelConfig, Truncation};
-use super::sample_log_links;
+use super::{EvaluationLinks, KernelConfig, Truncation, sample_log_links};
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::params::{Init, Scope};

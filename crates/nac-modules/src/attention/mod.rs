@@ -3,7 +3,6 @@
 
 mod heads;
 mod kernel;
-mod kernel_config;
 mod plain;
 mod read_in;
 mod sampling;
@@ -11,9 +10,11 @@ mod signature_graph;
 mod skmdpa;
 
 pub use kernel::{SignatureKernel, normalize_links, normalize_log_links};
-pub use kernel_config::{EvaluationLinks, KernelConfig, Truncation};
+pub use nac_core::config::{
+    EvaluationLinks, KernelConfig, ReadInAttentionConfig, SkmdpaConfig, Truncation,
+};
 pub use plain::PlainAttention;
-pub use read_in::{ReadInAttention, ReadInAttentionConfig};
+pub use read_in::ReadInAttention;
 pub use sampling::sample_log_links;
 pub use signature_graph::SignatureGraph;
-pub use skmdpa::{Skmdpa, SkmdpaConfig};
+pub use skmdpa::Skmdpa;

@@ -10,10 +10,9 @@
 //! and to the result before `b_v`.
 //! Source: reference `attention.py`, `ReadInAttention`.
 
-use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::heads;
+use super::{ReadInAttentionConfig, heads};
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
@@ -21,40 +20,6 @@ use crate::layer::{DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, Pro
 use crate::params::Scope;
 use crate::shape;
 use crate::tokens::Tokens;
-
-/// Settings of read-in attention.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ReadInAttentionConfig {
-    /// Number of heads. Default 1.
-    pub heads: usize,
-    /// Features per head. Default 64.
-    pub head_dim: usize,
-    /// Whether the module's state is added to the result. Default true.
-    pub residual: bool,
-    /// Whether query, key and value projections have a bias. Default false.
-    pub qkv_bias: bool,
-    /// Initial value of the learned scale of the branch; without it there is no such scale. Default none.
-    pub layer_scale: Option<f64>,
-    /// Whether all modules share one plain key and value projection. Default false.
-    pub share_key_value_projectors: bool,
-    /// Settings of the projections; without them, those of the circuit. Default none.
-    pub mod_fc: Option<ModFcConfig>,
-}
-
-impl Default for ReadInAttentionConfig {
-    fn default() -> Self {
-        Self {
-            heads: 1,
-            head_dim: 64,
-            residual: true,
-            qkv_bias: false,
-            layer_scale: None,
-            share_key_value_projectors: false,
-            mod_fc: None,
-        }
-    }
-}
 
 /// Attention of modules to input tokens.
 ///

@@ -8,62 +8,15 @@
 //! weights after the softmax, where normalising them does matter. A receiver without any link gets an
 //! empty message.
 
-use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::{KernelConfig, SignatureKernel, heads, normalize_links};
+use super::{SignatureKernel, SkmdpaConfig, heads, normalize_links};
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::layer::{DropPath, LayerNorm, LayerScale, ModFcConfig, Projection};
 use crate::params::Scope;
 use crate::shape;
-
-/// Settings of SKMDPA.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SkmdpaConfig {
-    /// Number of heads. Default 8.
-    pub heads: usize,
-    /// Features per head. Default 64.
-    pub head_dim: usize,
-    /// Whether senders use the receivers' layer norm (true for propagators). Default true.
-    pub share_layernorm: bool,
-    /// Whether the receiver's state is added to the result (false for read-out). Default true.
-    pub residual: bool,
-    /// Whether query, key and value projections have a bias. Default false.
-    pub qkv_bias: bool,
-    /// Initial value of the learned scale of the branch; without it there is no such scale. Default none.
-    pub layer_scale: Option<f64>,
-    /// Whether log links are added to the scores. Default true.
-    pub mask_attn_scores_with_affinities: bool,
-    /// Whether attention weights are multiplied by links after the softmax. Default false.
-    pub scale_attention_by_affinities_after_softmax: bool,
-    /// Whether those links are first divided by their sum over senders. Default true.
-    pub normalize_kernel_along_keys: bool,
-    /// From signatures to links.
-    pub kernel: KernelConfig,
-    /// Settings of the projections; without them, those of the circuit. Default none.
-    pub mod_fc: Option<ModFcConfig>,
-}
-
-impl Default for SkmdpaConfig {
-    fn default() -> Self {
-        Self {
-            heads: 8,
-            head_dim: 64,
-            share_layernorm: true,
-            residual: true,
-            qkv_bias: false,
-            layer_scale: None,
-            mask_attn_scores_with_affinities: true,
-            scale_attention_by_affinities_after_softmax: false,
-            normalize_kernel_along_keys: true,
-            kernel: KernelConfig::default(),
-            mod_fc: None,
-        }
-    }
-}
 
 /// Attention of receivers to senders along sampled links.
 ///
@@ -248,7 +201,7 @@ fn per_head(x: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attention::{EvaluationLinks, Truncation, normalize_log_links};
+    use crate::attention::{EvaluationLinks, KernelConfig, Truncation, normalize_log_links};
     use crate::context::StreamNoise;
     use crate::layer::ProjectionKind;
     use crate::params::ParamStore;

@@ -2,4 +2,5 @@
 
 mod perceiver_io;
 
-pub use perceiver_io::{PerceiverIo, PerceiverIoConfig};
+pub use nac_core::config::PerceiverIoConfig;
+pub use perceiver_io::PerceiverIo;

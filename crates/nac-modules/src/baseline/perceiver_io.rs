@@ -4,65 +4,17 @@
 //! feed-forward, `depth` layers of self-attention and feed-forward with their own or tied weights, decoder
 //! cross-attention without residual, perhaps a decoder feed-forward, linear head on one learned query.
 
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::PerceiverIoConfig;
 use crate::attention::PlainAttention;
 use crate::context::ForwardContext;
-use crate::error::{ModuleError, Result};
+use crate::error::Result;
 use crate::layer::{FeedForward, LayerNorm, Linear};
 use crate::model::{Inputs, Model, ModelOutput};
 use crate::params::{Init, ParamStore, Scope};
 use crate::shape;
 use crate::tokenizer::Tokenizer;
-
-/// Sizes of a Perceiver IO. Defaults are the reference's ImageNet baseline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PerceiverIoConfig {
-    /// Self-attention layers. Default 8.
-    pub depth: usize,
-    /// Latents. Default 640.
-    pub latents: usize,
-    /// Dimension of latents. Default 384.
-    pub latent_dim: usize,
-    /// Dimension of the query that reads the answer. Default: as the latents.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub query_dim: Option<usize>,
-    /// Heads of the two cross-attentions. Default 1.
-    pub cross_heads: usize,
-    /// Heads of the self-attentions. Default 8.
-    pub latent_heads: usize,
-    /// Features per head of the self-attentions. Default 64.
-    pub head_dim: usize,
-    /// Features per head of the cross-attentions; as `head_dim` if not set. Default not set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cross_head_dim: Option<usize>,
-    /// Hidden width of feed-forward blocks as a multiple of `latent_dim`. Default 4.
-    pub ffn_multiplier: usize,
-    /// Whether all self-attention layers are one, saved under every layer's name. Default false.
-    pub weight_tie_layers: bool,
-    /// Whether the decoder has a feed-forward block. Default true.
-    pub decoder_ffn: bool,
-}
-
-impl Default for PerceiverIoConfig {
-    fn default() -> Self {
-        Self {
-            depth: 8,
-            latents: 640,
-            latent_dim: 384,
-            query_dim: None,
-            cross_heads: 1,
-            latent_heads: 8,
-            head_dim: 64,
-            cross_head_dim: None,
-            ffn_multiplier: 4,
-            weight_tie_layers: false,
-            decoder_ffn: true,
-        }
-    }
-}
 
 /// Layer norm, feed-forward, residual. Parameters under `norm` and `fn`.
 #[derive(Debug)]
@@ -123,15 +75,8 @@ impl PerceiverIo {
             head_dim,
             ..
         } = *config;
-        let multiplier = config.ffn_multiplier;
-        let cross_head_dim = config.cross_head_dim.unwrap_or(head_dim);
-        if multiplier == 0 || head_dim == 0 || cross_head_dim == 0 {
-            return Err(ModuleError::Setting {
-                name: "perceiver_io.ffn_multiplier, head_dim or cross_head_dim".into(),
-                value: "0".into(),
-                reason: "must be at least 1".into(),
-            });
-        }
+        config.check()?;
+        let (multiplier, cross_head_dim) = (config.ffn_multiplier, config.cross_head_dim());
         let mut root = store.root();
         let tokenizer = tokenizer(root.sub("tokenizer"))?;
         let (count, size) = (
@@ -140,7 +85,7 @@ impl PerceiverIo {
         );
         let start = Init::Normal { std: 1.0 };
         let latents = root.parameter("latents", &[count, size], start)?;
-        let query_dim = config.query_dim.unwrap_or(dim);
+        let query_dim = config.query_dim();
         let query = root.parameter(
             "classification_query",
             &[1, shape::positive("query_dim", query_dim)?],

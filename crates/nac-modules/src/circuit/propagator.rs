@@ -4,30 +4,15 @@
 //! senders; no gradient goes through the disturbance. A code of zero stays zero (the reference fails).
 //! Source: reference `block.py`, class `Propagator`.
 
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::ModuleStates;
 use super::code_noise::CodeNoise;
-use crate::attention::{SignatureKernel, Skmdpa, SkmdpaConfig};
+use super::{ModuleStates, PropagatorConfig};
+use crate::attention::{SignatureKernel, Skmdpa};
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{DropPath, ModFcConfig, ModFfn, ModFfnConfig};
+use crate::layer::{DropPath, ModFcConfig, ModFfn};
 use crate::params::Scope;
-
-/// Settings of a propagator.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PropagatorConfig {
-    /// Attention between modules.
-    pub attention: SkmdpaConfig,
-    /// Feed-forward block.
-    pub ffn: ModFfnConfig,
-    /// Probability of dropping a residual branch in training; without it, that of the circuit. Default none.
-    pub drop_path: Option<f64>,
-    /// Noise on codes in training, as a share `a` of each entry: `c + U(−a|c|, a|c|)`. Default 0.
-    pub code_noise: f64,
-}
 
 /// SKMDPA and a ModFFN. Parameters under `latent_attention` and `ffn`.
 #[derive(Debug)]

@@ -3,45 +3,17 @@
 //! Instead of attending, modules may take one token each through a projection; states are then ignored.
 //! Source: reference `block.py`, classes `AttentiveReadIn` and `ProjectionReadIn`.
 
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::ModuleStates;
 use super::code_noise::CodeNoise;
-use crate::attention::{ReadInAttention, ReadInAttentionConfig};
+use super::{ModuleStates, ReadInConfig, ReadInKind};
+use crate::attention::ReadInAttention;
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{DropPath, ModFcConfig, ModFfn, ModFfnConfig, Projection};
+use crate::layer::{DropPath, ModFcConfig, ModFfn, Projection};
 use crate::params::Scope;
 use crate::shape;
 use crate::tokens::Tokens;
-
-/// How the read-in takes tokens up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReadInKind {
-    /// Each module attends to all tokens.
-    #[default]
-    Attention,
-    /// Module `i` takes token `i` through a projection; there must be as many tokens as modules.
-    Projection,
-}
-
-/// Settings of the read-in.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ReadInConfig {
-    /// How tokens are taken up: `attention` or `projection`. Default `attention`.
-    pub kind: ReadInKind,
-    /// Attention to the tokens; of it, `projection` uses `mod_fc` alone.
-    pub attention: ReadInAttentionConfig,
-    /// Feed-forward block.
-    pub ffn: ModFfnConfig,
-    /// Probability of dropping a residual branch in training; without it, that of the circuit. Default none.
-    pub drop_path: Option<f64>,
-    /// Noise on codes in training, as a share `a` of each entry: `c + U(−a|c|, a|c|)`. Default 0.
-    pub code_noise: f64,
-}
 
 /// How tokens get to modules.
 #[derive(Debug)]

@@ -10,9 +10,12 @@ mod seeder;
 
 use tch::Tensor;
 
-pub use free::{FreeGenerator, FreeGeneratorConfig};
-pub use latents::{LatentSizes, Latents, LatentsConfig, SignatureStart};
-pub use seeder::{Seeder, SeederConfig, StateMean};
+pub use free::FreeGenerator;
+pub use latents::{LatentSizes, Latents};
+pub use nac_core::config::{
+    FreeGeneratorConfig, LatentsConfig, SeederConfig, SignatureStart, StateMean,
+};
+pub use seeder::Seeder;
 
 use crate::context::ForwardContext;
 use crate::error::Result;

@@ -8,68 +8,14 @@
 //! The reference draws state noise in evaluation too, so that two evaluations of one input differ. Here that
 //! needs `noise_in_evaluation`; and code noise leaves a zero code alone, where the reference fails.
 
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use super::{SeederConfig, StateMean};
 use crate::context::ForwardContext;
-use crate::error::{ModuleError, Result};
+use crate::error::Result;
 use crate::layer::{LayerNorm, Linear};
 use crate::params::Scope;
 use crate::shape;
-
-/// Where the mean of the initial states comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StateMean {
-    /// The code is the state; both have the same dimension.
-    #[default]
-    Code,
-    /// A linear layer on the normalised code.
-    Projection,
-    /// States are parameters of their own (`initial_states_`), without noise.
-    Learned,
-}
-
-/// Settings of the initial states.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SeederConfig {
-    /// Mean of the initial states: `code`, `projection` or `learned`. Default `code`.
-    /// Reference: `use_code_as_mean_state`, and `learned` if not `use_latent_seeder`.
-    pub mean: StateMean,
-    /// Whether noise of a learned scale is added in training; needs `mean = "projection"`. Default false.
-    /// Reference: `use_state_noise`.
-    pub state_noise: bool,
-    /// Whether state noise is added in evaluation too, as the reference does. Default false.
-    pub noise_in_evaluation: bool,
-    /// Noise on codes in training, as a share `a` of each entry. Default 0.
-    /// Reference: `code_noise_scale` of the seeder; that of the circuit if `use_code_noise_in_latent_seeder`.
-    pub code_noise: f64,
-}
-
-impl SeederConfig {
-    fn check(&self, state_dim: usize, code_dim: usize) -> Result<()> {
-        let refuse = |name: &str, value: String, reason: &str| {
-            Err(ModuleError::Setting {
-                name: format!("seeder.{name}"),
-                value,
-                reason: reason.into(),
-            })
-        };
-        if self.mean == StateMean::Code && state_dim != code_dim {
-            let reason = "needs codes and states of the same dimension";
-            return refuse("mean", "code".into(), reason);
-        }
-        if self.state_noise && self.mean != StateMean::Projection {
-            return refuse("state_noise", "true".into(), "needs mean = \"projection\"");
-        }
-        if !(self.code_noise.is_finite() && self.code_noise >= 0.0) {
-            let reason = "must be a finite number of at least 0";
-            return refuse("code_noise", self.code_noise.to_string(), reason);
-        }
-        Ok(())
-    }
-}
 
 /// Makes initial states. Parameters `layernorm`, `code_to_state_mu` and, with state noise,
 /// `code_to_state_logvar`; none if the code is the state.

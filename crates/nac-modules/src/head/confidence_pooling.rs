@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 
 use super::{HeadConfig, PoolingSoftmax};
 use crate::context::ForwardContext;
-use crate::error::{ModuleError, Result};
+use crate::error::Result;
 use crate::layer::Linear;
 use crate::params::Scope;
 use crate::shape;
@@ -46,13 +46,7 @@ impl ConfidencePooling {
         classes: usize,
         config: &HeadConfig,
     ) -> Result<Self> {
-        if !(config.temperature.is_finite() && config.temperature > 0.0) {
-            return Err(ModuleError::Setting {
-                name: "head.temperature".into(),
-                value: config.temperature.to_string(),
-                reason: "must be a positive number".into(),
-            });
-        }
+        config.check()?;
         Ok(Self {
             confidence_scorer: Linear::new(scope.sub("confidence_scorer"), state_dim, 1, true)?,
             to_logits: Linear::new(scope.sub("to_logits"), state_dim, classes, true)?,

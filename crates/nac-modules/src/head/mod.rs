@@ -1,9 +1,8 @@
 //! Heads: from states of read-out modules to logits.
 
 mod confidence_pooling;
-mod config;
 mod first_slot;
 
 pub use confidence_pooling::ConfidencePooling;
-pub use config::{HeadConfig, HeadKind, PoolingSoftmax};
 pub use first_slot::FirstSlot;
+pub use nac_core::config::{HeadConfig, HeadKind, PoolingSoftmax};

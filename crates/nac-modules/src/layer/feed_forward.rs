@@ -1,55 +1,34 @@
 //! Activations of feed-forward layers and the plain feed-forward block of the Perceiver IO baseline.
 
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::Linear;
+use super::{Activation, Linear};
 use crate::error::{ModuleError, Result};
 use crate::params::Scope;
 
-/// Activation between the two projections of a feed-forward block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Activation {
-    /// Exact (erf) GELU.
-    Gelu,
-    /// First half times GELU of the second half; the first projection is twice as wide.
-    Geglu,
-}
-
-impl Activation {
-    /// How many times wider than the hidden layer the first projection must be.
-    pub fn width_factor(self) -> usize {
-        match self {
-            Self::Gelu => 1,
-            Self::Geglu => 2,
-        }
-    }
-
-    /// Applies the activation to the last dimension.
-    ///
-    /// # Shapes
-    /// - x: `[..., hidden · width_factor]`
-    /// - output: `[..., hidden]`
-    ///
-    /// # Errors
-    /// GEGLU cannot split the last dimension in two halves.
-    pub fn forward(self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Gelu => Ok(x.f_gelu("none")?),
-            Self::Geglu => {
-                let width = x.size().last().copied().unwrap_or(0);
-                if width == 0 || width % 2 != 0 {
-                    return Err(ModuleError::Shape {
-                        op: "GEGLU",
-                        name: "x".into(),
-                        expected: "[..., an even number]".into(),
-                        found: x.size(),
-                    });
-                }
-                let halves = x.f_chunk(2, -1)?;
-                Ok(&halves[0] * halves[1].f_gelu("none")?)
+/// Applies an activation to the last dimension.
+///
+/// # Shapes
+/// - x: `[..., hidden · width_factor]`
+/// - output: `[..., hidden]`
+///
+/// # Errors
+/// GEGLU cannot split the last dimension in two halves.
+pub fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
+    match activation {
+        Activation::Gelu => Ok(x.f_gelu("none")?),
+        Activation::Geglu => {
+            let width = x.size().last().copied().unwrap_or(0);
+            if width == 0 || width % 2 != 0 {
+                return Err(ModuleError::Shape {
+                    op: "GEGLU",
+                    name: "x".into(),
+                    expected: "[..., an even number]".into(),
+                    found: x.size(),
+                });
             }
+            let halves = x.f_chunk(2, -1)?;
+            Ok(&halves[0] * halves[1].f_gelu("none")?)
         }
     }
 }
@@ -87,7 +66,7 @@ impl FeedForward {
     /// # Errors
     /// The last dimension of `x` is another.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let hidden = Activation::Geglu.forward(&self.expand.forward(x)?)?;
+        let hidden = activate(Activation::Geglu, &self.expand.forward(x)?)?;
         self.contract.forward(&hidden)
     }
 }

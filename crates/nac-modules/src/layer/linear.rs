@@ -62,7 +62,9 @@ impl Linear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::{Activation, ConvNextBlock, DropPath, FeedForward, LayerNorm, LayerScale};
+    use crate::layer::{
+        Activation, ConvNextBlock, DropPath, FeedForward, LayerNorm, LayerScale, activate,
+    };
     use crate::params::ParamStore;
     use tch::{Device, Kind};
 
@@ -84,7 +86,7 @@ mod tests {
             norm.forward(&wrong),
             feed_forward.forward(&wrong),
             scale.forward(wrong.shallow_clone()),
-            Activation::Geglu.forward(&wrong),
+            activate(Activation::Geglu, &wrong),
             block.forward(&wrong, &mut ctx),
         ];
         for error in errors {

@@ -14,12 +14,15 @@ mod wmod_fc;
 
 pub use convnext_block::{ConvNextBlock, LayerNorm2d};
 pub use drop_path::DropPath;
-pub use feed_forward::{Activation, FeedForward};
+pub use feed_forward::{FeedForward, activate};
 pub use layer_scale::LayerScale;
 pub use linear::Linear;
 pub use mod_fc::ModFc;
-pub use mod_ffn::{ModFfn, ModFfnConfig};
+pub use mod_ffn::ModFfn;
+pub use nac_core::config::{
+    Activation, ModFcConfig, ModFfnConfig, ProjectionKind, ScaleNormalization,
+};
 pub use norm::LayerNorm;
 pub use positional_grid::PositionalGrid;
-pub use projection::{ModFcConfig, Projection, ProjectionKind, ScaleNormalization};
+pub use projection::Projection;
 pub use wmod_fc::WModFc;

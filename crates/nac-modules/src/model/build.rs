@@ -1,33 +1,13 @@
 //! From settings to a model.
 
-use super::{ImageTokenizer, Model, ModelConfig, ModelKind, NeuralCircuit};
+use nac_core::config::Preset;
+use tch::{Device, Kind};
+
+use super::{ImageTokenizer, InputSpec, Model, ModelConfig, ModelFile, ModelKind, NeuralCircuit};
 use crate::baseline::PerceiverIo;
 use crate::error::Result;
 use crate::params::{ParamStore, Scope};
 use crate::tokenizer::{ConvNextTokenizer, EmbeddingTokenizer, PixelTokenizer, Tokenizer};
-
-/// What a model reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputSpec {
-    /// Input `image`, `[batch, channels, height, width]`.
-    Image {
-        /// Channels.
-        channels: usize,
-        /// Height in pixels.
-        height: usize,
-        /// Width in pixels.
-        width: usize,
-    },
-    /// Input `tokens`, `[batch, length]`.
-    Tokens {
-        /// Number of symbols, padding included.
-        vocabulary: usize,
-        /// Longest sequence.
-        max_len: usize,
-        /// Symbol that means padding.
-        pad: i64,
-    },
-}
 
 /// Builds the model that `config` describes, with its parameters in `store`.
 ///
@@ -84,4 +64,52 @@ pub fn build_model(
             tokenizer,
         )?),
     })
+}
+
+/// What describes a whole model, apart from its weights: a [`Preset`] or a [`ModelFile`].
+pub trait BuildModel {
+    /// Builds the model, with its parameters in `store`.
+    ///
+    /// # Errors
+    /// A setting is out of range, or `store` already has parameters of such names.
+    fn build(&self, store: ParamStore) -> Result<Box<dyn Model>>;
+
+    /// Number of trained scalars.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    fn parameter_count(&self) -> Result<usize> {
+        let model = self.build(ParamStore::sizes_only(Device::Cpu, Kind::Float))?;
+        Ok(model.params().parameter_count())
+    }
+}
+
+impl BuildModel for Preset {
+    fn build(&self, store: ParamStore) -> Result<Box<dyn Model>> {
+        build_model(store, &self.model, self.input, self.classes)
+    }
+}
+
+impl BuildModel for ModelFile {
+    fn build(&self, store: ParamStore) -> Result<Box<dyn Model>> {
+        build_model(store, &self.model, self.input, self.classes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_builds_the_model_of_its_preset() {
+        let preset = Preset::get("cpu-digits").unwrap();
+        let file = ModelFile::from_toml(preset.text).unwrap();
+        let count = file.parameter_count().unwrap();
+        assert_eq!(count, preset.parameter_count().unwrap());
+        assert_eq!(count, 451_359);
+        let mut refused = file;
+        refused.model.circuit.propagators = 0;
+        let error = refused.parameter_count().unwrap_err().to_string();
+        assert!(error.contains("circuit.propagators"), "{error}");
+    }
 }

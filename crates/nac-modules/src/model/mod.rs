@@ -2,16 +2,15 @@
 
 mod build;
 mod circuit_model;
-mod config;
 mod size;
 
 use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-pub use build::{InputSpec, build_model};
+pub use build::{BuildModel, build_model};
 pub use circuit_model::NeuralCircuit;
-pub use config::{ImageTokenizer, ModelConfig, ModelKind};
+pub use nac_core::config::{ImageTokenizer, InputSpec, ModelConfig, ModelFile, ModelKind};
 pub use size::matched_latent_dim;
 
 use crate::attention::SignatureGraph;

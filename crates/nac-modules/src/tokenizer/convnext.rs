@@ -4,10 +4,9 @@
 //! ImageNet configuration is two stages of depths 1 and 0 and widths 96 and 192, a stem of stride 4, and a
 //! 64-dimensional grid: an image of 64×64 gives 8×8 tokens of 256 features.
 
-use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::Tokenizer;
+use super::{ConvNextConfig, Tokenizer};
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::layer::{ConvNextBlock, DropPath, LayerNorm2d, PositionalGrid};
@@ -15,38 +14,6 @@ use crate::model::Inputs;
 use crate::params::{Init, Scope};
 use crate::shape;
 use crate::tokens::Tokens;
-
-/// Settings of the image tokenizer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ConvNextConfig {
-    /// Blocks per stage. Default `[1, 0]`.
-    pub depths: Vec<usize>,
-    /// Width of each stage. Default `[96, 192]`.
-    pub dims: Vec<usize>,
-    /// Side and stride of the stem's patches in pixels; each further stage halves the map. Default 4.
-    pub stem_patch: usize,
-    /// Dimension of the positional grid; 0 for none. Default 64.
-    pub grid_dim: usize,
-    /// Height and width of the positional grid in cells; as many as tokens if not set. Default not set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grid_size: Option<[usize; 2]>,
-    /// Initial scale of each block's residual branch. Default 1e-6; short trainings want more.
-    pub layer_scale: f64,
-}
-
-impl Default for ConvNextConfig {
-    fn default() -> Self {
-        Self {
-            depths: vec![1, 0],
-            dims: vec![96, 192],
-            stem_patch: 4,
-            grid_dim: 64,
-            grid_size: None,
-            layer_scale: 1e-6,
-        }
-    }
-}
 
 /// ConvNeXt stages and a positional grid. Parameters under `backbone` and `positional_grid`.
 ///
@@ -144,26 +111,7 @@ impl ConvNextTokenizer {
         width: usize,
         config: &ConvNextConfig,
     ) -> Result<Self> {
-        if config.dims.is_empty() || config.dims.len() != config.depths.len() {
-            return Err(ModuleError::Setting {
-                name: "tokenizer.convnext.depths".into(),
-                value: format!("{:?}", config.depths),
-                reason: format!(
-                    "must have one entry for each of the widths {:?}",
-                    config.dims
-                ),
-            });
-        }
-        let stride = config.stem_patch << (config.dims.len() - 1);
-        if config.stem_patch == 0 || height < stride || width < stride {
-            return Err(ModuleError::Setting {
-                name: "tokenizer.convnext.stem_patch".into(),
-                value: config.stem_patch.to_string(),
-                reason: format!(
-                    "one token covers {stride} pixels, more than an image of {height}x{width} has"
-                ),
-            });
-        }
+        let stride = config.stride(height, width)?;
         let mut backbone = scope.sub("backbone");
         let mut in_dim = channels;
         let mut stages = Vec::with_capacity(config.dims.len());

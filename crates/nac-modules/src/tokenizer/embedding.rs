@@ -1,34 +1,14 @@
 //! Sequence tokenizer: a learned vector per symbol beside a learned vector per position.
 
-use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::Tokenizer;
+use super::{EmbeddingConfig, Tokenizer};
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::model::Inputs;
 use crate::params::{Init, Scope};
 use crate::shape;
 use crate::tokens::Tokens;
-
-/// Settings of the sequence tokenizer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EmbeddingConfig {
-    /// Features per symbol. Default 192.
-    pub dim: usize,
-    /// Features per position. Default 64.
-    pub position_dim: usize,
-}
-
-impl Default for EmbeddingConfig {
-    fn default() -> Self {
-        Self {
-            dim: 192,
-            position_dim: 64,
-        }
-    }
-}
 
 /// Symbol and position embeddings. Parameters `embedding.weight`, `[vocabulary, dim]`, and `positions`,
 /// `[max_len, position_dim]`.

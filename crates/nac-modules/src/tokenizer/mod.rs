@@ -4,8 +4,9 @@ mod convnext;
 mod embedding;
 mod pixels;
 
-pub use convnext::{ConvNextConfig, ConvNextTokenizer};
-pub use embedding::{EmbeddingConfig, EmbeddingTokenizer};
+pub use convnext::ConvNextTokenizer;
+pub use embedding::EmbeddingTokenizer;
+pub use nac_core::config::{ConvNextConfig, EmbeddingConfig};
 pub use pixels::PixelTokenizer;
 
 use crate::context::ForwardContext;

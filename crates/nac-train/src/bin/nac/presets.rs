@@ -4,7 +4,7 @@ use anyhow::Result;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use nac_modules::model::InputSpec;
-use nac_modules::presets::{Preset, names};
+use nac_modules::presets::{BuildModel, Preset, names};
 
 /// Arguments of `nac presets`.
 #[derive(Debug, clap::Args)]

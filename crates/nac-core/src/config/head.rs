@@ -1,16 +1,18 @@
-//! Settings of a head.
+//! Settings of the head.
 
 use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
 
 /// Which head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadKind {
-    /// [`ConfidencePooling`](super::ConfidencePooling) over all read-out modules.
+    /// Confidence-weighted pooling over all read-out modules.
     #[default]
     ConfidencePooling,
-    /// [`FirstSlot`](super::FirstSlot): the output of the first read-out module is the logits. The
-    /// read-out then needs a head of its own (`read_out.use_head`).
+    /// The output of the first read-out module is the logits. The read-out then needs a head of its own
+    /// (`read_out.use_head`).
     FirstSlot,
 }
 
@@ -51,5 +53,40 @@ impl Default for HeadConfig {
             temperature: 1.0,
             noise_in_evaluation: false,
         }
+    }
+}
+
+impl HeadConfig {
+    /// Refuses a temperature that makes no sense.
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`] if it is not a positive number.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.temperature.is_finite() && self.temperature > 0.0 {
+            return Ok(());
+        }
+        Err(ConfigError::Setting {
+            name: "head.temperature".into(),
+            value: self.temperature.to_string(),
+            reason: "must be a positive number".into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temperature_must_be_positive() {
+        for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let config = HeadConfig {
+                temperature,
+                ..Default::default()
+            };
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains("head.temperature"), "{error}");
+        }
+        HeadConfig::default().check().unwrap();
     }
 }

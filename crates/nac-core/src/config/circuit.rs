@@ -2,58 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PropagatorConfig, ReadInConfig, ReadOutConfig};
-use crate::error::{ModuleError, Result};
-use crate::generator::{FreeGeneratorConfig, LatentsConfig, SeederConfig};
-use crate::head::{HeadConfig, HeadKind};
-use crate::layer::ModFcConfig;
-
-/// Who talks to whom, and what propagators share.
-///
-/// Defaults are the paper's final configuration: read-in modules become the processors, processors talk among
-/// themselves through unshared propagators, read-out modules listen to processors only.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WiringConfig {
-    /// Whether processors take over the states of the read-in modules; if not they have initial states of
-    /// their own. Default true. Reference: `use_input_states_as_mediator_states`.
-    pub read_in_states_become_processors: bool,
-    /// Whether there are read-in modules beside the processors; if not the processors read, with their own
-    /// signatures and codes. Default true. Reference: `disable_input_latents`.
-    pub separate_read_in_modules: bool,
-    /// Whether processors hear the read-in modules in every propagator. Default false.
-    /// Reference: not `disable_input_mediator_communication`.
-    pub read_in_sends_to_processors: bool,
-    /// Whether read-out modules hear the read-in modules. Default false.
-    /// Reference: `enable_input_output_communication`.
-    pub read_in_sends_to_read_out: bool,
-    /// Whether all propagators are one. Default false. Reference: `share_propagator_weights`.
-    pub share_propagators: bool,
-    /// Whether all propagators have one feed-forward block. Default false.
-    /// Reference: `share_ffn_between_propagators`.
-    pub share_propagator_ffn: bool,
-    /// Whether processors have a code for each propagator. Default false.
-    /// Reference: not `share_codes_between_iterations`.
-    pub codes_per_propagator: bool,
-    /// Accepts a circuit in which nothing leads from the read-in to the logits. Default false.
-    /// One of the reference's configurations is such a circuit; it is useful for comparisons only.
-    pub allow_disconnected: bool,
-}
-
-impl Default for WiringConfig {
-    fn default() -> Self {
-        Self {
-            read_in_states_become_processors: true,
-            separate_read_in_modules: true,
-            read_in_sends_to_processors: false,
-            read_in_sends_to_read_out: false,
-            share_propagators: false,
-            share_propagator_ffn: false,
-            codes_per_propagator: false,
-            allow_disconnected: false,
-        }
-    }
-}
+use super::{
+    ConfigError, FreeGeneratorConfig, HeadConfig, HeadKind, LatentsConfig, ModFcConfig,
+    PropagatorConfig, ReadInConfig, ReadOutConfig, SeederConfig, WiringConfig,
+};
 
 /// Sizes and settings of a circuit.
 ///
@@ -168,10 +120,10 @@ impl CircuitConfig {
     /// Refuses combinations that make no sense.
     ///
     /// # Errors
-    /// The first such combination, by the name of a setting.
-    pub fn check(&self) -> Result<()> {
+    /// [`ConfigError::Setting`] with the first such combination, by the name of a setting.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |name: &str, value: String, reason: &str| {
-            Err(ModuleError::Setting {
+            Err(ConfigError::Setting {
                 name: format!("circuit.{name}"),
                 value,
                 reason: reason.into(),
@@ -210,5 +162,37 @@ impl CircuitConfig {
             return refuse("head.kind", "first_slot".into(), reason);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_wirings_are_refused() {
+        let refused = |change: &dyn Fn(&mut CircuitConfig), word: &str| {
+            let mut config = CircuitConfig::default();
+            change(&mut config);
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refused(&|c| c.propagators = 0, "circuit.propagators");
+        refused(&|c| c.read_in_modules = Some(5), "circuit.read_in_modules");
+        let two = |c: &mut CircuitConfig| c.propagator_layers = vec![Default::default(); 2];
+        refused(&two, "circuit.propagator_layers");
+        let cut = |c: &mut CircuitConfig| c.wiring.read_in_states_become_processors = false;
+        refused(&cut, "would not reach the logits");
+        let nobody = |c: &mut CircuitConfig| {
+            c.wiring.separate_read_in_modules = false;
+            c.wiring.read_in_sends_to_read_out = true;
+        };
+        refused(&nobody, "separate_read_in_modules");
+        let first = |c: &mut CircuitConfig| c.head.kind = HeadKind::FirstSlot;
+        refused(&first, "read_out.use_head");
+        let mut config = CircuitConfig::default();
+        cut(&mut config);
+        config.wiring.allow_disconnected = true;
+        config.check().unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ModuleError, Result};
+use super::ConfigError;
 
 /// What stands in for sampled links in evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub enum Truncation {
     Masked,
 }
 
-/// Settings of a [`SignatureKernel`](super::SignatureKernel).
+/// Settings of a kernel from signatures to links, `P = exp(−d/ε)` (see [`crate::kernel`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KernelConfig {
@@ -75,9 +75,12 @@ impl Default for KernelConfig {
 
 impl KernelConfig {
     /// Refuses values that make no sense.
-    pub(super) fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`] with the first such value.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |name: &str, value: f64, reason: &str| {
-            Err(ModuleError::Setting {
+            Err(ConfigError::Setting {
                 name: name.into(),
                 value: value.to_string(),
                 reason: reason.into(),
@@ -100,7 +103,7 @@ impl KernelConfig {
     }
 
     /// Whether a receiver may be left without any link.
-    pub(super) fn may_cut(&self) -> bool {
+    pub fn may_cut(&self) -> bool {
         self.truncation.is_some() || self.eliminate_diagonal || self.thresholds()
     }
 
