@@ -8,7 +8,7 @@ use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{Inputs, Model};
 use nac_modules::params::ParamStore;
-use nac_modules::presets::Preset;
+use nac_modules::presets::{BuildModel, Preset};
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
