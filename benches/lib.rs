@@ -2,6 +2,12 @@
 //!
 //! `cargo bench -p nac-benches` runs all; `cargo bench -p nac-benches -- read_in` those whose name contains a word.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod count;
+pub mod measure;
+pub mod naive;
+
 use nac_core::rng::Streams;
 use nac_modules::Result;
 use nac_modules::context::{ForwardContext, StreamNoise};

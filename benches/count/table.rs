@@ -1,0 +1,50 @@
+//! The stages as a Markdown table.
+
+use std::fmt::Write;
+
+use super::{Count, Work};
+
+/// A table of both ways of computing, in billions of operations, millions of special functions and megabytes.
+pub fn table(reference: &Count, folded: &Count) -> String {
+    let mut text = String::from(
+        "| stage | reference GFLOP | needed GFLOP | exp and erf, M | activations MB | weights MB |\n\
+         |---|---:|---:|---:|---:|---:|\n",
+    );
+    for (theirs, ours) in reference.stages.iter().zip(&folded.stages) {
+        let needed = if ours.per_image == Work::default() {
+            "once".to_owned()
+        } else {
+            giga(ours.per_image.flops)
+        };
+        let all = ours.per_image + ours.per_call;
+        let theirs = theirs.per_image + theirs.per_call;
+        row(&mut text, ours.name, &giga(theirs.flops), &needed, all);
+    }
+    let total = folded.per_image() + folded.per_call();
+    let (theirs, ours) = (giga(reference.forward(1)), giga(folded.forward(1)));
+    row(&mut text, "**one image**", &theirs, &ours, total);
+    let (theirs, ours) = (reference.per_call().flops, folded.per_call().flops);
+    let _ = writeln!(
+        text,
+        "\nOf these, {} GFLOP of the reference do not depend on the image; after folding, {} GFLOP are computed once \
+         for a model.",
+        giga(theirs),
+        giga(ours),
+    );
+    text
+}
+
+fn row(text: &mut String, name: &str, theirs: &str, ours: &str, work: Work) {
+    let mega = |number: u64| format!("{:.1}", number as f64 / 1e6);
+    let _ = writeln!(
+        text,
+        "| {name} | {theirs} | {ours} | {} | {} | {} |",
+        mega(work.special),
+        mega(work.bytes),
+        mega(work.weight_bytes),
+    );
+}
+
+fn giga(number: u64) -> String {
+    format!("{:.3}", number as f64 / 1e9)
+}

@@ -1,0 +1,126 @@
+//! Counts against numbers worked out by hand.
+
+use nac_modules::presets::Preset;
+
+use super::{Algorithm, Count, table};
+
+fn count(name: &str, algorithm: Algorithm) -> Count {
+    let preset = Preset::get(name).unwrap();
+    Count::new(&preset.model, preset.input, preset.classes, algorithm).unwrap()
+}
+
+fn stage(count: &Count, name: &str) -> u64 {
+    let found = count.stages.iter().find(|stage| stage.name == name);
+    let stage = found.unwrap_or_else(|| panic!("no stage {name}"));
+    stage.per_image.flops + stage.per_call.flops
+}
+
+/// 640 modules with states and codes of 384, 784 tokens of 256, heads of 64, 8 propagators of 8 heads, hidden 1536.
+#[test]
+fn chonker_by_hand() {
+    let reference = count("imagenet-chonker", Algorithm::Reference);
+    // 56·56 places: stem 3·4·4 → 96, depthwise 7·7, 96 → 384 → 96; 28·28 places: 96·2·2 → 192.
+    let stem = 2 * 3136 * (48 * 96 + 49 * 96 + 2 * 96 * 384) + 2 * 784 * 384 * 192;
+    assert_eq!(stage(&reference, "tokenizer"), stem);
+    // Keys and values of every token and module, scores and sums, query and exit.
+    let pairs = 2 * (2 * 784 * 640 * 256 * 64) + 2 * (2 * 640 * 784 * 64);
+    let rest = 2 * (2 * 640 * 384 * 64);
+    assert_eq!(stage(&reference, "read-in attention"), pairs + rest);
+    let ffn = 2 * 640 * 384 * 3072 + 2 * 640 * 1536 * 384;
+    assert_eq!(stage(&reference, "read-in ffn"), ffn);
+    assert_eq!(stage(&reference, "propagators ffn"), 8 * ffn);
+    let qkv = 8 * 3 * 2 * 640 * 384 * 512;
+    assert_eq!(stage(&reference, "propagators qkv"), qkv);
+    assert_eq!(stage(&reference, "propagators exit"), qkv / 3);
+    let attention = 8 * 2 * 2 * 640 * 640 * 512;
+    assert_eq!(stage(&reference, "propagators attention"), attention);
+    // A modulated layer of n inputs: 640 codes of 384 → n. Inputs of a propagator's layers, of the read-in's and of the
+    // read-out's (the last with 64 modules, but for key and value).
+    let inputs = 8 * (3 * 384 + 512 + 384 + 1536) + (384 + 2 * 256 + 64 + 384 + 1536) + 2 * 384;
+    let modulation = 2 * 384 * (640 * inputs + 64 * (384 + 64 + 384 + 1536));
+    assert_eq!(stage(&reference, "modulation"), modulation);
+    let links = 8 * 2 * 640 * 640 * 64 + 2 * 64 * 640 * 64;
+    assert_eq!(stage(&reference, "links"), links);
+    let head = 2 * 64 * 384 + 2 * 64 * 384 + 2 * 384 * 1000;
+    assert_eq!(stage(&reference, "head"), head);
+}
+
+fn giga(number: u64) -> f64 {
+    (number as f64 / 1e8).round() / 10.0
+}
+
+/// Totals measured on the authors' code: 85.6 for one image, 16.4 of them independent of it.
+#[test]
+fn chonker_in_total() {
+    let reference = count("imagenet-chonker", Algorithm::Reference);
+    assert_eq!(giga(reference.forward(1)), 85.6);
+    assert_eq!(giga(reference.per_image().flops), 69.2);
+    assert_eq!(giga(reference.per_call().flops), 16.4);
+    let folded = count("imagenet-chonker", Algorithm::Folded);
+    assert_eq!(giga(folded.forward(1)), 36.7);
+    // Folding: scores and sums over tokens of 256 instead of keys and values of 64 for each pair.
+    let pairs = 2 * (2 * 784 * 640 * 256 * 64) + 2 * (2 * 640 * 784 * 64);
+    let tokens = 2 * (2 * 640 * 784 * 256) + 2 * 640 * 64 * 256;
+    let queries = 2 * 640 * 384 * 64 + 2 * 64 * 384 * 64;
+    assert_eq!(
+        folded.per_image().flops,
+        reference.per_image().flops - pairs + tokens - queries
+    );
+    assert_eq!(folded.forward(8), 8 * folded.forward(1));
+    assert!(folded.training_step(2) < reference.training_step(2));
+}
+
+/// 320 latents of 384, 64 tokens of 256, 8 layers of 6 heads.
+#[test]
+fn perceiver_io_by_hand() {
+    let reference = count("tiny-imagenet-perceiver-io", Algorithm::Reference);
+    let ffn = 2 * 320 * 384 * 3072 + 2 * 320 * 1536 * 384;
+    assert_eq!(stage(&reference, "layers ffn"), 8 * ffn);
+    let qkv = 8 * 2 * 320 * 384 * 3 * 384;
+    assert_eq!(stage(&reference, "layers qkv"), qkv);
+    let read = 2 * 64 * 256 * 128 + 2 * 2 * 320 * 64 * 64 + 2 * (2 * 320 * 384 * 64) + ffn;
+    assert_eq!(stage(&reference, "read"), read);
+    assert_eq!(giga(reference.forward(1)), 14.6);
+}
+
+/// Weights that products read are those of the model, but for biases, norms, codes and signatures.
+#[test]
+fn weights_are_nearly_all_parameters() {
+    use nac_modules::presets::BuildModel;
+    for name in ["imagenet-chonker", "tiny-imagenet-perceiver-io"] {
+        let count = count(name, Algorithm::Reference);
+        let weights = (count.per_image() + count.per_call()).weight_bytes / 4;
+        let parameters = Preset::get(name).unwrap().parameter_count().unwrap() as u64;
+        assert!(weights < parameters, "{name}");
+        assert!(
+            weights as f64 > 0.95 * parameters as f64,
+            "{name}: {weights}"
+        );
+    }
+}
+
+#[test]
+fn the_table_has_a_row_for_each_stage() {
+    let name = "imagenet-chonker";
+    let (theirs, ours) = (
+        count(name, Algorithm::Reference),
+        count(name, Algorithm::Folded),
+    );
+    let text = table(&theirs, &ours);
+    assert_eq!(
+        text.lines().filter(|l| l.starts_with("| ")).count(),
+        2 + ours.stages.len()
+    );
+    assert!(
+        text.contains("| **one image** | 85.593 | 36.655 |"),
+        "{text}"
+    );
+    assert!(text.contains("| modulation | 16.002 | once |"), "{text}");
+}
+
+#[test]
+fn other_models_are_refused() {
+    let preset = Preset::get("cpu-listops").unwrap();
+    let count = Count::new(&preset.model, preset.input, 10, Algorithm::Folded);
+    assert!(count.unwrap_err().to_string().contains("input"));
+}

@@ -1,0 +1,35 @@
+//! The ConvNeXt tokenizer.
+
+use nac_modules::tokenizer::ConvNextConfig;
+
+use super::Stage;
+use super::product::{Work, convolution, linear, special};
+
+/// Work for an image, with the number of tokens and their dimension.
+pub(super) fn stage(
+    config: &ConvNextConfig,
+    (channels, height, width): (usize, usize, usize),
+) -> (Stage, usize, usize) {
+    let (mut rows, mut columns) = (height, width);
+    let mut inputs = channels;
+    let mut work = Work::default();
+    for (index, (&dim, &depth)) in config.dims.iter().zip(&config.depths).enumerate() {
+        let patch = if index == 0 { config.stem_patch } else { 2 };
+        let read = inputs * rows * columns;
+        (rows, columns) = (rows / patch, columns / patch);
+        let places = rows * columns;
+        work = work + convolution(places, patch, (inputs, dim), read);
+        let block = convolution(places, 7, (1, dim), places * dim)
+            + linear(places, dim, 4 * dim)
+            + special(places * 4 * dim)
+            + linear(places, 4 * dim, dim);
+        work = work + block * depth;
+        inputs = dim;
+    }
+    let token_dim = inputs + config.grid_dim;
+    (
+        Stage::of_images("tokenizer", work),
+        rows * columns,
+        token_dim,
+    )
+}

@@ -1,0 +1,164 @@
+//! The engines that can run a model, behind one trait.
+//!
+//! To add one: a name in [`EngineKind`], a type that is an [`Engine`], an arm in [`open`].
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use nac_core::rng::Streams;
+use nac_modules::context::{ForwardContext, StreamNoise};
+use nac_modules::model::{Inputs, Model};
+use nac_modules::params::ParamStore;
+use nac_modules::presets::{BuildModel, Preset};
+use serde::Serialize;
+use tch::{Device, Kind, Tensor};
+
+use crate::naive::Naive;
+
+/// Who runs the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// The transcription of the authors' code.
+    Naive,
+    /// Our layers on libtorch.
+    Torch,
+}
+
+/// What is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pass {
+    /// Logits in evaluation mode.
+    Forward,
+    /// Logits in training mode, cross-entropy, gradients of all parameters.
+    Train,
+}
+
+/// Precision of the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weights {
+    /// float32.
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// 8-bit integers.
+    Int8,
+}
+
+/// Images with labels.
+#[derive(Debug)]
+pub struct Batch {
+    /// `[batch, channels, height, width]`
+    pub image: Tensor,
+    /// `[batch]`
+    pub labels: Tensor,
+}
+
+/// Runs a model on batches.
+pub trait Engine {
+    /// Logits in evaluation mode, `[batch, classes]`.
+    ///
+    /// # Errors
+    /// The batch does not fit the model.
+    fn forward(&mut self, batch: &Batch) -> Result<Tensor>;
+
+    /// Logits in training mode, after the gradients of their cross-entropy were computed and set to zero.
+    ///
+    /// # Errors
+    /// The batch does not fit the model, or this engine cannot train.
+    fn train(&mut self, batch: &Batch) -> Result<Tensor>;
+}
+
+/// The engine of this kind with a preset's model. Links of every pass are sampled from the same streams.
+///
+/// # Errors
+/// The engine does not know this model or these weights.
+pub fn open(
+    kind: EngineKind,
+    preset: &Preset,
+    device: Device,
+    weights: Weights,
+    change: impl FnOnce(&mut ParamStore) -> Result<()>,
+) -> Result<Box<dyn Engine>> {
+    let precision = match weights {
+        Weights::F32 => Kind::Float,
+        Weights::Bf16 => Kind::BFloat16,
+        Weights::Int8 => bail!("no engine here runs on 8-bit weights"),
+    };
+    let mut model = preset.build(ParamStore::new(device, precision, 0))?;
+    change(model.params_mut())?;
+    Ok(match kind {
+        EngineKind::Torch => Box::new(TorchEngine { model }),
+        EngineKind::Naive => Box::new(NaiveEngine {
+            naive: Naive::new(model.params(), &preset.model)?,
+            parameters: parameters(model.as_ref()),
+        }),
+    })
+}
+
+fn parameters(model: &dyn Model) -> Vec<Tensor> {
+    let tensors = model.params().parameters();
+    tensors.map(|(_, tensor)| tensor.shallow_clone()).collect()
+}
+
+fn noise() -> StreamNoise {
+    StreamNoise::new(Streams::new(0))
+}
+
+/// Cross-entropy and backward pass; sets the gradients to zero as the trainer does, so their memory stays.
+fn backward(logits: &Tensor, batch: &Batch, parameters: &[Tensor]) -> Result<()> {
+    let logits = logits.f_to_kind(Kind::Float)?;
+    logits
+        .f_cross_entropy_loss::<Tensor>(&batch.labels, None, tch::Reduction::Mean, -100, 0.0)?
+        .f_backward()?;
+    for parameter in parameters {
+        parameter.shallow_clone().zero_grad();
+    }
+    Ok(())
+}
+
+struct TorchEngine {
+    model: Box<dyn Model>,
+}
+
+impl TorchEngine {
+    fn logits(&self, batch: &Batch, mut ctx: ForwardContext<'_>) -> Result<Tensor> {
+        let inputs = Inputs::new().with("image", batch.image.shallow_clone());
+        Ok(self.model.forward(&inputs, &mut ctx)?.logits)
+    }
+}
+
+impl Engine for TorchEngine {
+    fn forward(&mut self, batch: &Batch) -> Result<Tensor> {
+        let mut noise = noise();
+        tch::no_grad(|| self.logits(batch, ForwardContext::evaluation(&mut noise)))
+    }
+
+    fn train(&mut self, batch: &Batch) -> Result<Tensor> {
+        let mut noise = noise();
+        let logits = self.logits(batch, ForwardContext::training(&mut noise))?;
+        backward(&logits, batch, &parameters(self.model.as_ref()))?;
+        Ok(logits.detach())
+    }
+}
+
+struct NaiveEngine {
+    naive: Naive,
+    parameters: Vec<Tensor>,
+}
+
+impl Engine for NaiveEngine {
+    fn forward(&mut self, batch: &Batch) -> Result<Tensor> {
+        let naive = &self.naive;
+        Ok(tch::no_grad(|| {
+            naive.forward(&batch.image, false, &mut noise())
+        })?)
+    }
+
+    fn train(&mut self, batch: &Batch) -> Result<Tensor> {
+        let logits = self.naive.forward(&batch.image, true, &mut noise())?;
+        backward(&logits, batch, &self.parameters)?;
+        Ok(logits.detach())
+    }
+}
