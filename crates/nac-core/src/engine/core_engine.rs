@@ -1,6 +1,5 @@
 //! The engine: a loaded model, its threads, and buffers that callers take turns with.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +17,7 @@ use super::perceiver_io::perceiver_io;
 use super::simd::{Row, WIDTH};
 use super::team::{Desks, Room, Team};
 use super::tokenizer::{Tokenizer, TokenizerBuffers};
-use super::weights::{Scope, Weights, all_read};
+use super::weights::{Scope, Source, Weights};
 use super::{Engine, InputSpec};
 use crate::config::{ModelFile, ModelKind};
 
@@ -93,9 +92,15 @@ impl CoreEngine {
     /// [`EngineError::WeightShape`], [`EngineError::UnexpectedWeights`]); a setting is out of range or needs noise
     /// in evaluation ([`EngineError::Unsupported`]); or threads cannot be started.
     pub fn new(file: ModelFile, weights: &Weights, options: EngineOptions) -> Result<Self> {
+        let source = Source::given(weights);
+        let engine = Self::build(file, &source, options)?;
+        source.all_read()?;
+        Ok(engine)
+    }
+
+    fn build(file: ModelFile, source: &Source<'_>, options: EngineOptions) -> Result<Self> {
         let tools = Tools::new(options.precision);
-        let read = RefCell::default();
-        let root = Scope::root(weights, &read);
+        let root = Scope::root(source);
         let (model, classes) = (&file.model, file.classes);
         let (tokenizer, plan) = match model.kind {
             ModelKind::Nac => {
@@ -119,7 +124,6 @@ impl CoreEngine {
                 (tokenizer, plan)
             }
         };
-        all_read(weights, &read.borrow())?;
         Ok(Self {
             room: plan.room().or(tokenizer.room()),
             file,
@@ -129,6 +133,17 @@ impl CoreEngine {
             team: Team::new(options.threads)?,
             idle: Mutex::default(),
         })
+    }
+
+    /// A model with random weights, and those weights: for benchmarks and tests, since nobody trained it. `seed` fixes
+    /// them.
+    ///
+    /// # Errors
+    /// As [`CoreEngine::new`].
+    pub fn random(file: ModelFile, seed: u64, options: EngineOptions) -> Result<(Self, Weights)> {
+        let source = Source::drawn(seed);
+        let engine = Self::build(file, &source, options)?;
+        Ok((engine, source.into_drawn().unwrap_or_default()))
     }
 
     /// Settings of the model.

@@ -31,7 +31,7 @@ pub(crate) enum Head {
 impl Head {
     /// Tensors `confidence_scorer` and `to_logits`, or none.
     pub(crate) fn load(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         state: usize,
         classes: usize,
         config: &HeadConfig,
@@ -60,7 +60,7 @@ impl Head {
 
     /// A linear layer on the only read-out module: tensors `weight`, `bias`.
     pub(crate) fn linear(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         state: usize,
         classes: usize,
         tools: &Tools,

@@ -27,16 +27,16 @@ struct Widths {
 
 /// A Perceiver IO on tokens of `token_dim`.
 pub(crate) fn perceiver_io(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     (token_dim, classes): (usize, usize),
     config: &PerceiverIoConfig,
     tools: &Tools,
 ) -> Result<Plan> {
     config.check()?;
     let (latents, dim, query_dim) = (config.latents, config.latent_dim, config.query_dim());
-    let initial = matrix(scope.tensor("latents", &[latents, dim])?, dim);
-    let query = matrix(scope.tensor("classification_query", &[1, query_dim])?, query_dim);
-    let feed_forward = |scope: &Scope<'_>, dim: usize| {
+    let initial = matrix(&scope.tensor("latents", &[latents, dim])?, dim);
+    let query = matrix(&scope.tensor("classification_query", &[1, query_dim])?, query_dim);
+    let feed_forward = |scope: &Scope<'_, '_>, dim: usize| {
         FeedForward::plain(scope, dim, dim * config.ffn_multiplier, tools.precision)
     };
     let cross = Widths {
@@ -111,7 +111,7 @@ pub(crate) fn perceiver_io(
 
 /// Tensors `norm`, `norm_context` (where somebody else is asked), `fn.to_q`, `fn.to_kv`, `fn.to_out`.
 fn attention(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     widths: Widths,
     residual: bool,
     fixed: Option<ArrayView2<'_, f32>>,
@@ -136,7 +136,7 @@ fn attention(
             let size = [inner.features(), widths.queries];
             let weight = inside.sub("to_q").tensor("weight", &size)?;
             let normal = norm.lines(items);
-            let asked = normal.dot(&matrix(weight, widths.queries).t());
+            let asked = normal.dot(&matrix(&weight, widths.queries).t());
             Queries::fixed(asked.view(), inner, widths.head, tools)
         }
         None => {

@@ -1,5 +1,6 @@
 //! Trained tensors by name, read from safetensors.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::error::{EngineError, Result};
+use crate::Streams;
 
 /// Tensors in single precision under their dotted names, those of the reference's `state_dict`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -140,19 +142,124 @@ fn half(bits: u16) -> f32 {
     }
 }
 
-/// A place among the names of [`Weights`], which remembers what was read.
+/// Where tensors come from.
+#[derive(Debug)]
+pub(crate) enum Source<'w> {
+    /// From a file; remembers which were read.
+    Given {
+        weights: &'w Weights,
+        read: RefCell<BTreeSet<String>>,
+    },
+    /// Drawn as they are asked for.
+    Drawn {
+        streams: Streams,
+        drawn: RefCell<Weights>,
+    },
+}
+
+impl<'w> Source<'w> {
+    pub(crate) fn given(weights: &'w Weights) -> Self {
+        Self::Given {
+            weights,
+            read: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn drawn(seed: u64) -> Self {
+        Self::Drawn {
+            streams: Streams::new(seed),
+            drawn: RefCell::default(),
+        }
+    }
+
+    /// An error if there is more than was read.
+    pub(crate) fn all_read(&self) -> Result<()> {
+        let Self::Given { weights, read } = self else {
+            return Ok(());
+        };
+        let read = read.borrow();
+        let names = weights.iter().map(|(name, _)| name);
+        let names: Vec<String> = names
+            .filter(|name| !read.contains(*name))
+            .map(str::to_owned)
+            .collect();
+        if names.is_empty() {
+            Ok(())
+        } else {
+            Err(EngineError::UnexpectedWeights { names })
+        }
+    }
+
+    /// What was drawn.
+    pub(crate) fn into_drawn(self) -> Option<Weights> {
+        match self {
+            Self::Given { .. } => None,
+            Self::Drawn { drawn, .. } => Some(drawn.into_inner()),
+        }
+    }
+
+    fn tensor(&self, name: String, shape: &[usize]) -> Result<Cow<'w, [f32]>> {
+        match self {
+            Self::Given { weights, read } => match weights.get(&name) {
+                None => Err(EngineError::MissingWeight {
+                    name,
+                    expected: shape.to_vec(),
+                }),
+                Some((found, _)) if found != shape => Err(EngineError::WeightShape {
+                    name,
+                    expected: shape.to_vec(),
+                    found: found.to_vec(),
+                }),
+                Some((_, values)) => {
+                    read.borrow_mut().insert(name);
+                    Ok(Cow::Borrowed(values))
+                }
+            },
+            Self::Drawn { streams, drawn } => {
+                let values = draw(*streams, &name, shape);
+                drawn.borrow_mut().insert(name, shape, values.clone())?;
+                Ok(Cow::Owned(values))
+            }
+        }
+    }
+}
+
+/// Normal numbers, of a size that keeps states near one; a bandwidth is one.
+fn draw(streams: Streams, name: &str, shape: &[usize]) -> Vec<f32> {
+    let mut values = vec![0.0; shape.iter().product()];
+    if name.ends_with("bandwidth") {
+        values.fill(1.0);
+        return values;
+    }
+    streams.stream(name).fill_normal(&mut values);
+    let is_set = ["codes_", "signatures_", "states_", "latents", "query", "grid"];
+    let (factor, shift) = match shape.len() {
+        0 => (0.0, 0.1),
+        1 if name.ends_with("weight") || name.ends_with("gamma") => (0.1, 1.0),
+        1 => (0.1, 0.0),
+        _ if is_set.iter().any(|end| name.ends_with(end)) => (1.0, 0.0),
+        _ => {
+            let inputs: usize = shape[1..].iter().product();
+            ((inputs as f32).sqrt().recip(), 0.0)
+        }
+    };
+    for value in &mut values {
+        *value = *value * factor + shift;
+    }
+    values
+}
+
+/// A place among the names of tensors.
 #[derive(Debug, Clone)]
-pub(crate) struct Scope<'w> {
-    weights: &'w Weights,
-    read: &'w RefCell<BTreeSet<String>>,
+pub(crate) struct Scope<'s, 'w> {
+    source: &'s Source<'w>,
     path: String,
 }
 
-impl<'w> Scope<'w> {
-    pub(crate) fn root(weights: &'w Weights, read: &'w RefCell<BTreeSet<String>>) -> Self {
+impl<'s, 'w> Scope<'s, 'w> {
+    pub(crate) fn root(source: &'s Source<'w>) -> Self {
         Self {
-            weights,
-            read,
+            source,
             path: String::new(),
         }
     }
@@ -169,52 +276,18 @@ impl<'w> Scope<'w> {
     pub(crate) fn sub(&self, name: impl std::fmt::Display) -> Self {
         Self {
             path: self.name(&name.to_string()),
-            ..self.clone()
+            source: self.source,
         }
     }
 
     /// A tensor of a given shape.
-    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<&'w [f32]> {
-        let name = self.name(name);
-        match self.weights.get(&name) {
-            None => Err(EngineError::MissingWeight {
-                name,
-                expected: shape.to_vec(),
-            }),
-            Some((found, _)) if found != shape => Err(EngineError::WeightShape {
-                name,
-                expected: shape.to_vec(),
-                found: found.to_vec(),
-            }),
-            Some((_, values)) => {
-                self.read.borrow_mut().insert(name);
-                Ok(values)
-            }
-        }
-    }
-
-    /// The shape of a tensor, if there is one.
-    pub(crate) fn shape(&self, name: &str) -> Option<&'w [usize]> {
-        self.weights.get(&self.name(name)).map(|(shape, _)| shape)
+    pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'w, [f32]>> {
+        self.source.tensor(self.name(name), shape)
     }
 
     /// A single number.
     pub(crate) fn scalar(&self, name: &str) -> Result<f32> {
         Ok(self.tensor(name, &[])?.first().copied().unwrap_or_default())
-    }
-}
-
-/// An error if `weights` hold more than was read.
-pub(crate) fn all_read(weights: &Weights, read: &BTreeSet<String>) -> Result<()> {
-    let names = weights.iter().map(|(name, _)| name);
-    let names: Vec<String> = names
-        .filter(|name| !read.contains(*name))
-        .map(str::to_owned)
-        .collect();
-    if names.is_empty() {
-        Ok(())
-    } else {
-        Err(EngineError::UnexpectedWeights { names })
     }
 }
 
@@ -258,14 +331,14 @@ mod tests {
         let mut weights = Weights::new();
         assert!(weights.insert("a", &[2, 2], vec![0.0; 3]).is_err());
         weights.insert("a.b", &[2], vec![0.0; 2]).unwrap();
-        let read = RefCell::default();
-        let scope = Scope::root(&weights, &read).sub("a");
+        let source = Source::given(&weights);
+        let scope = Scope::root(&source).sub("a");
         let error = scope.tensor("c", &[1]).unwrap_err().to_string();
         assert!(error.contains("`a.c`"), "{error}");
         let error = scope.tensor("b", &[3]).unwrap_err().to_string();
         assert!(error.contains("[2]") && error.contains("[3]"), "{error}");
-        assert!(all_read(&weights, &read.borrow()).is_err());
+        assert!(source.all_read().is_err());
         assert!(scope.tensor("b", &[2]).is_ok());
-        assert!(all_read(&weights, &read.borrow()).is_ok());
+        assert!(source.all_read().is_ok());
     }
 }

@@ -21,19 +21,6 @@ pub(crate) struct Modules {
 }
 
 impl Modules {
-    /// Modules of given numbers, as a layer on its own has them.
-    pub(crate) fn new(
-        signatures: Array2<f32>,
-        codes: Array2<f32>,
-        states: Array2<f32>,
-    ) -> Self {
-        Self {
-            signatures,
-            codes: vec![codes],
-            states,
-        }
-    }
-
     pub(crate) fn count(&self) -> usize {
         self.signatures.nrows()
     }
@@ -65,7 +52,7 @@ pub(crate) struct Generated {
 
 impl Generated {
     /// Tensors `input_latents`, `mediator_latents`, `output_latents` and `latent_seeder`.
-    pub(crate) fn load(scope: &Scope<'_>, config: &FreeGeneratorConfig) -> Result<Self> {
+    pub(crate) fn load(scope: &Scope<'_, '_>, config: &FreeGeneratorConfig) -> Result<Self> {
         let code_dim = config.code_dim.unwrap_or(config.state_dim);
         config.seeder.check(config.state_dim, code_dim)?;
         if config.seeder.state_noise && config.seeder.noise_in_evaluation {
@@ -93,7 +80,7 @@ impl Generated {
 }
 
 fn modules(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     name: &str,
     count: usize,
     layers: Option<usize>,
@@ -103,7 +90,7 @@ fn modules(
     let latents = scope.sub(name);
     let signatures = latents.tensor("signatures_", &[count, config.signature_dim])?;
     let codes: Vec<Array2<f32>> = match layers {
-        None => vec![matrix(latents.tensor("codes_", &[count, code_dim])?, code_dim)],
+        None => vec![matrix(&latents.tensor("codes_", &[count, code_dim])?, code_dim)],
         Some(layers) => latents
             .tensor("codes_", &[layers, count, code_dim])?
             .chunks_exact(count * code_dim)
@@ -114,12 +101,12 @@ fn modules(
         StateMean::Code => codes[0].clone(),
         StateMean::Learned => {
             let size = [count, config.state_dim];
-            matrix(latents.tensor("initial_states_", &size)?, config.state_dim)
+            matrix(&latents.tensor("initial_states_", &size)?, config.state_dim)
         }
         StateMean::Projection => projected(&scope.sub("latent_seeder"), &codes[0], config)?,
     };
     Ok(Modules {
-        signatures: matrix(signatures, config.signature_dim),
+        signatures: matrix(&signatures, config.signature_dim),
         codes,
         states,
     })
@@ -127,7 +114,7 @@ fn modules(
 
 /// `W_μ · LN(c) + b`.
 fn projected(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     codes: &Array2<f32>,
     config: &FreeGeneratorConfig,
 ) -> Result<Array2<f32>> {
@@ -143,5 +130,5 @@ fn projected(
     }
     let (weight, bias) = linear("code_to_state_mu")?;
     let normal = Norm::load(&scope.sub("layernorm"), code)?.lines(codes.view());
-    Ok(normal.dot(&matrix(weight, code).t()) + Array1::from(bias.to_vec()))
+    Ok(normal.dot(&matrix(&weight, code).t()) + Array1::from(bias.to_vec()))
 }

@@ -19,7 +19,7 @@ const READ_OUT: &str = "read-out";
 /// A circuit on tokens of `token_dim`: tensors of `scope` (generator, read-in, propagators, read-out) and of
 /// `head_scope`. `outputs`: width of what the read-out gives if it has a projection.
 pub(crate) fn circuit(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     head: impl FnOnce(usize) -> Result<Head>,
     (token_dim, outputs): (usize, usize),
     config: &CircuitConfig,
@@ -119,7 +119,7 @@ pub(crate) fn circuit(
 
 /// `head.0.module` (layer norm, if any) and `head.1`.
 fn read_out_projection(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     outputs: usize,
     config: &CircuitConfig,
     modules: &Modules,

@@ -27,7 +27,7 @@ pub(crate) struct Dims {
 
 /// Tensors `read_in_attention` or `read_in_projection`, and `ffn`.
 pub(crate) fn load(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     dims: Dims,
     config: &ReadInConfig,
     mod_fc: &ModFcConfig,
@@ -68,7 +68,7 @@ pub(crate) fn load(
 
 /// The attention alone.
 pub(crate) fn attention(
-    scope: &Scope<'_>,
+    scope: &Scope<'_, '_>,
     dims: Dims,
     config: &ReadInAttentionConfig,
     mod_fc: &ModFcConfig,
@@ -112,7 +112,7 @@ pub(crate) fn attention(
     if let Some(output) = output {
         queries *= &output;
     }
-    let raw_key = matrix(raw("key_compiler", dims.token, bias, key_value)?.weight, dims.token);
+    let raw_key = matrix(&raw("key_compiler", dims.token, bias, key_value)?.weight, dims.token);
     let mut folded = Array2::zeros((readers.count(), heads * dims.token));
     for head in 0..heads {
         let rows = head * width..(head + 1) * width;
@@ -132,7 +132,7 @@ pub(crate) fn attention(
     let part = |head: usize| {
         let rows = head * width..(head + 1) * width;
         let weight = &raw_value.weight[rows.start * dims.token..rows.end * dims.token];
-        let bias = raw_value.bias.map(|bias| &bias[rows.clone()]);
+        let bias = raw_value.bias.as_ref().map(|bias| &bias[rows.clone()]);
         let output = output.as_ref().map(|output| {
             Blocks::from_items(output.slice(s![.., rows.clone()]), Layout::plain(width))
         });

@@ -66,7 +66,7 @@ impl Loading<'_> {
     /// Tensors `latent_attention` and `ffn`: attention of `receivers` to all of `senders`, then a ModFFN.
     pub(crate) fn propagator(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         config: &PropagatorConfig,
         receivers: Side<'_>,
         senders: &[Side<'_>],
@@ -91,7 +91,7 @@ impl Loading<'_> {
     /// The attention alone.
     pub(crate) fn attention(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         config: &SkmdpaConfig,
         receivers: Side<'_>,
         senders: &[Side<'_>],

@@ -36,11 +36,11 @@ impl Projection {
             Some(factor) => &x * &factor,
             None => x.to_owned(),
         };
-        let mut y = scaled.dot(&matrix(raw.weight, x.ncols()).t());
+        let mut y = scaled.dot(&matrix(&raw.weight, x.ncols()).t());
         if let Some(factor) = output {
             y *= &factor;
         }
-        if let Some(bias) = raw.bias {
+        if let Some(bias) = &raw.bias {
             y += &Array1::from(bias.to_vec());
         }
         y

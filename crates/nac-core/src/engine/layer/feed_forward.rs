@@ -38,7 +38,7 @@ struct Modulations {
 impl FeedForward {
     /// A ModFFN: tensors `layernorm`, `ffn.0`, `ffn.2`, `layer_scale`. Codes: `[modules, code]`.
     pub(crate) fn modulated(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         (state, code): (usize, usize),
         config: &ModFfnConfig,
         mod_fc: &ModFcConfig,
@@ -58,7 +58,7 @@ impl FeedForward {
         let part = |index: usize| {
             let rows = index * hidden..(index + 1) * hidden;
             let weight = &raw.weight[rows.start * state..rows.end * state];
-            let bias = raw.bias.map(|bias| &bias[rows.clone()]);
+            let bias = raw.bias.as_ref().map(|bias| &bias[rows.clone()]);
             let layouts = (input, Layout::plain(hidden));
             let output = output.as_ref().map(|output| {
                 let columns = output.slice(ndarray::s![.., rows.clone()]);
@@ -98,7 +98,7 @@ impl FeedForward {
 
     /// A plain one with GEGLU: tensors `norm`, `fn.net.0`, `fn.net.2`.
     pub(crate) fn plain(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         state: usize,
         hidden: usize,
         precision: Precision,
@@ -173,7 +173,7 @@ impl FeedForward {
 }
 
 /// `layer_scale.gamma`, one for each row of the states.
-pub(crate) fn layer_scale(scope: &Scope<'_>, state: usize) -> Result<Vec<f32>> {
+pub(crate) fn layer_scale(scope: &Scope<'_, '_>, state: usize) -> Result<Vec<f32>> {
     let mut gamma = scope.sub("layer_scale").tensor("gamma", &[state])?.to_vec();
     gamma.resize(Layout::plain(state).rows(), 0.0);
     Ok(gamma)

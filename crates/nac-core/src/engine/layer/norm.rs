@@ -18,11 +18,11 @@ impl Norm {
     /// PyTorch's default, used by every layer norm of a circuit.
     pub(crate) const EPSILON: f32 = 1e-5;
 
-    pub(crate) fn load(scope: &Scope<'_>, features: usize) -> Result<Self> {
+    pub(crate) fn load(scope: &Scope<'_, '_>, features: usize) -> Result<Self> {
         Self::with_epsilon(scope, features, Self::EPSILON)
     }
 
-    pub(crate) fn with_epsilon(scope: &Scope<'_>, features: usize, epsilon: f32) -> Result<Self> {
+    pub(crate) fn with_epsilon(scope: &Scope<'_, '_>, features: usize, epsilon: f32) -> Result<Self> {
         Ok(Self {
             gain: scope.tensor("weight", &[features])?.to_vec(),
             bias: scope.tensor("bias", &[features])?.to_vec(),

@@ -7,6 +7,8 @@
 //! The factors depend on codes alone: they are computed once for a model ([`Modulation`]). Sources: paper section on
 //! ModFC; reference `utils.py`, classes `ModFC`, `WModFC` and `FC`.
 
+use std::borrow::Cow;
+
 use ndarray::{Array2, ArrayView2, Axis};
 
 use super::{Operand, Packed, Precision, Tools, matrix};
@@ -78,14 +80,14 @@ impl<'a> Target<'a> {
 /// A projection's tensors as they are in the file.
 pub(crate) struct Raw<'w> {
     /// `[out, in]`.
-    pub(crate) weight: &'w [f32],
-    pub(crate) bias: Option<&'w [f32]>,
+    pub(crate) weight: Cow<'w, [f32]>,
+    pub(crate) bias: Option<Cow<'w, [f32]>>,
 }
 
 impl Projection {
     /// Tensors of the given kind below `scope`, from `inputs` to `outputs` features.
     pub(crate) fn load(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         (inputs, outputs): (Layout, Layout),
         code_dim: usize,
         bias: bool,
@@ -100,7 +102,7 @@ impl Projection {
 
     /// A plain layer, tensors `weight` and `bias`.
     pub(crate) fn plain(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         (inputs, outputs): (Layout, Layout),
         bias: bool,
         precision: Precision,
@@ -119,7 +121,11 @@ impl Projection {
         (inputs, outputs): (Layout, Layout),
         precision: Precision,
     ) -> Self {
-        Self::assemble(&Raw { weight, bias }, inputs, outputs, Kind::Plain, precision)
+        let raw = Raw {
+            weight: weight.into(),
+            bias: bias.map(Cow::from),
+        };
+        Self::assemble(&raw, inputs, outputs, Kind::Plain, precision)
     }
 
     fn assemble(
@@ -129,7 +135,7 @@ impl Projection {
         kind: Kind,
         precision: Precision,
     ) -> Self {
-        let bias = raw.bias.map(|bias| {
+        let bias = raw.bias.as_ref().map(|bias| {
             let mut rows = vec![0.0; outputs.rows()];
             for (output, value) in bias.iter().enumerate() {
                 rows[outputs.row(output)] = *value;
@@ -137,7 +143,7 @@ impl Projection {
             rows
         });
         Self {
-            packed: Packed::new(raw.weight, outputs, inputs, precision),
+            packed: Packed::new(&raw.weight, outputs, inputs, precision),
             bias,
             inputs,
             outputs,
@@ -147,7 +153,7 @@ impl Projection {
 
     /// Weight and bias by the names that their kind has.
     pub(crate) fn raw<'w>(
-        scope: &Scope<'w>,
+        scope: &Scope<'_, 'w>,
         inputs: usize,
         outputs: usize,
         bias: bool,
@@ -167,7 +173,7 @@ impl Projection {
     }
 
     fn kind(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         raw: &Raw<'_>,
         inputs: usize,
         code_dim: usize,
@@ -178,7 +184,7 @@ impl Projection {
             ProjectionKind::ModFc => {
                 let code = scope.sub("scale").tensor("weight", &[inputs, code_dim])?;
                 Kind::Modulated {
-                    code: matrix(code, code_dim),
+                    code: matrix(&code, code_dim),
                     gain: if config.learnable_scale_gain {
                         scope.scalar("scale_gain")?
                     } else {
@@ -191,9 +197,9 @@ impl Projection {
                 let scope = scope.sub("modulation");
                 let code = scope.tensor("weight", &[inputs, code_dim])?;
                 Kind::Demodulated {
-                    code: matrix(code, code_dim),
+                    code: matrix(&code, code_dim),
                     bias: scope.tensor("bias", &[inputs])?.to_vec(),
-                    squares: matrix(raw.weight, inputs).mapv(|w| w * w),
+                    squares: matrix(&raw.weight, inputs).mapv(|w| w * w),
                 }
             }
         })

@@ -27,10 +27,6 @@ impl AsRef<[f32]> for Row {
 #[repr(C, align(64))]
 pub(crate) struct PairRow(pub(crate) [u32; WIDTH]);
 
-impl PairRow {
-    pub(crate) const ZERO: Self = Self([0; WIDTH]);
-}
-
 impl AsRef<[u32]> for PairRow {
     #[inline(always)]
     fn as_ref(&self) -> &[u32] {

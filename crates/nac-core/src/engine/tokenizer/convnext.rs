@@ -79,7 +79,7 @@ impl Map {
 
 impl ConvNext {
     pub(crate) fn load(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         size: (usize, usize, usize),
         config: &ConvNextConfig,
         tools: &Tools,
@@ -214,7 +214,7 @@ impl ConvNext {
 }
 
 fn stage(
-    backbone: &Scope<'_>,
+    backbone: &Scope<'_, '_>,
     index: usize,
     depth: usize,
     (input, output): (Map, Map),
@@ -234,7 +234,7 @@ fn stage(
     Ok(Stage {
         norm: Norm::with_epsilon(&scope.sub(norm_at), normed.channels, EPSILON)?,
         norm_first,
-        convolution: Projection::of(weight, Some(bias), layouts, tools.precision),
+        convolution: Projection::of(&weight, Some(&bias), layouts, tools.precision),
         patch,
         input,
         output,
@@ -303,7 +303,7 @@ impl Stage {
 }
 
 impl Block {
-    fn load(scope: &Scope<'_>, channels: usize, tools: &Tools) -> Result<Self> {
+    fn load(scope: &Scope<'_, '_>, channels: usize, tools: &Tools) -> Result<Self> {
         let depthwise = scope.sub("dwconv");
         let (narrow, wide) = (Layout::plain(channels), Layout::plain(4 * channels));
         let plain = |name: &str, layouts| {

@@ -22,7 +22,7 @@ pub(crate) struct Embedding {
 
 impl Embedding {
     pub(crate) fn load(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         (vocabulary, max_len, pad): (usize, usize, i64),
         config: &EmbeddingConfig,
     ) -> Result<Self> {
@@ -30,8 +30,8 @@ impl Embedding {
         let embedding = scope.sub("embedding").tensor("weight", &size)?;
         let positions = scope.tensor("positions", &[max_len, config.position_dim])?;
         Ok(Self {
-            embedding: matrix(embedding, config.dim),
-            positions: matrix(positions, config.position_dim),
+            embedding: matrix(&embedding, config.dim),
+            positions: matrix(&positions, config.position_dim),
             pad,
         })
     }

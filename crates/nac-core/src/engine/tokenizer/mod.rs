@@ -37,7 +37,7 @@ pub(crate) struct TokenizerBuffers {
 
 impl Tokenizer {
     pub(crate) fn load(
-        scope: &Scope<'_>,
+        scope: &Scope<'_, '_>,
         input: InputSpec,
         config: &ModelConfig,
         tools: &Tools,
