@@ -13,7 +13,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (batch, threads): (usize, usize) = (text(2, "1").parse()?, text(3, "0").parse()?);
     let precision = if text(4, "f32") == "bf16" { Precision::Bf16 } else { Precision::F32 };
     let start = Instant::now();
-    let file = ModelFile::from_toml(preset.text)?;
+    let mut file = ModelFile::from_toml(preset.text)?;
+    if let Ok(n) = std::env::var("PROP") { file.model.circuit.propagators = n.parse()?; }
+    if let Ok(n) = std::env::var("MODS") { file.model.circuit.modules = n.parse()?; }
     let (engine, _) = CoreEngine::random(file, 0, EngineOptions { threads, precision })?;
     println!("loaded in {:.3} s", start.elapsed().as_secs_f64());
     let image; let tokens;
