@@ -2,13 +2,15 @@
 //!
 //! To add one: a name in [`EngineKind`], a type that is an [`Engine`], an arm in [`open`].
 
-use anyhow::{Result, bail};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use nac_core::config::ModelFile;
 use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
-use nac_modules::model::{Inputs, Model};
-use nac_modules::params::ParamStore;
-use nac_modules::presets::{BuildModel, Preset};
+use nac_modules::model::{BuildModel, Inputs, Model};
+use nac_modules::params::{ParamStore, TensorFile};
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
@@ -70,31 +72,67 @@ pub trait Engine {
     fn train(&mut self, batch: &Batch) -> Result<Tensor>;
 }
 
-/// The engine of this kind with a preset's model. Links of every pass are sampled from the same streams.
+/// What an engine is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The model.
+    pub model: &'a ModelFile,
+    /// Where it runs.
+    pub device: Device,
+    /// Precision of its weights.
+    pub weights: Weights,
+    /// A safetensors file of weights; without it they are drawn from seed 0.
+    pub load: Option<&'a Path>,
+}
+
+impl Source<'_> {
+    /// Our model on libtorch.
+    fn build(&self) -> Result<Box<dyn Model>> {
+        let kind = match self.weights {
+            Weights::F32 => Kind::Float,
+            Weights::Bf16 => Kind::BFloat16,
+            Weights::Int8 => bail!("libtorch's layers here do not run on 8-bit weights"),
+        };
+        let mut model = self.model.build(ParamStore::new(self.device, kind, 0))?;
+        if let Some(path) = self.load {
+            let file = TensorFile::read(path)?;
+            let name = path.display().to_string();
+            model.params_mut().import(&name, &file.tensors)?;
+        }
+        Ok(model)
+    }
+}
+
+/// The engine of this kind. Links of every training pass are sampled from the same streams.
 ///
 /// # Errors
 /// The engine does not know this model or these weights.
-pub fn open(
-    kind: EngineKind,
-    preset: &Preset,
-    device: Device,
-    weights: Weights,
-    change: impl FnOnce(&mut ParamStore) -> Result<()>,
-) -> Result<Box<dyn Engine>> {
-    let precision = match weights {
-        Weights::F32 => Kind::Float,
-        Weights::Bf16 => Kind::BFloat16,
-        Weights::Int8 => bail!("no engine here runs on 8-bit weights"),
-    };
-    let mut model = preset.build(ParamStore::new(device, precision, 0))?;
-    change(model.params_mut())?;
+pub fn open(kind: EngineKind, source: &Source<'_>) -> Result<Box<dyn Engine>> {
     Ok(match kind {
-        EngineKind::Torch => Box::new(TorchEngine { model }),
-        EngineKind::Naive => Box::new(NaiveEngine {
-            naive: Naive::new(model.params(), &preset.model)?,
-            parameters: parameters(model.as_ref()),
+        EngineKind::Torch => Box::new(TorchEngine {
+            model: source.build()?,
         }),
+        EngineKind::Naive => {
+            let model = source.build()?;
+            Box::new(NaiveEngine {
+                naive: Naive::new(model.params(), &source.model.model)?,
+                parameters: parameters(model.as_ref()),
+            })
+        }
     })
+}
+
+/// Writes the weights that engines draw from seed 0 to a safetensors file.
+///
+/// # Errors
+/// The model cannot be built, or the file cannot be written.
+pub fn write_weights(model: &ModelFile, path: &Path) -> Result<()> {
+    let model = model.build(ParamStore::new(Device::Cpu, Kind::Float, 0))?;
+    let file = TensorFile {
+        tensors: model.params().export()?,
+        ..TensorFile::default()
+    };
+    std::fs::write(path, file.to_bytes()?).with_context(|| path.display().to_string())
 }
 
 fn parameters(model: &dyn Model) -> Vec<Tensor> {

@@ -7,8 +7,8 @@ use super::{EngineKind, Memory, Pass, Weights};
 /// A measurement.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measurement {
-    /// Preset of the model.
-    pub preset: String,
+    /// Preset or file of the model.
+    pub model: String,
     /// Who ran it.
     pub engine: EngineKind,
     /// What was run.
@@ -21,12 +21,14 @@ pub struct Measurement {
     pub device: String,
     /// Precision of the weights.
     pub weights: Weights,
-    /// Variables of the allocator in the environment, such as `MALLOC_TOP_PAD_`.
-    pub allocator: Vec<String>,
+    /// Variables of allocator and threads in the environment, such as `MALLOC_TOP_PAD_`.
+    pub environment: Vec<String>,
     /// Time of a pass.
     pub seconds: Seconds,
     /// Images per second at the shortest time.
     pub images_per_second: f64,
+    /// Operations of a pass; absent for a model whose operations are not counted.
+    pub operations: Option<Operations>,
     /// Resident memory; absent where it cannot be known.
     pub memory: Option<Memory>,
     /// The logits of the last pass.
@@ -66,6 +68,17 @@ impl Seconds {
             all,
         }
     }
+}
+
+/// Floating-point operations of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Operations {
+    /// What remains after exact algebra.
+    pub needed: u64,
+    /// What the authors' code spends.
+    pub reference: u64,
+    /// The needed ones per second at the shortest time.
+    pub needed_per_second: f64,
 }
 
 /// A short description of logits.
