@@ -38,6 +38,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod engine;
 pub mod config;
 pub mod graph;
 pub mod kernel;

@@ -1,0 +1,171 @@
+//! Receivers: queries, attention to all senders head by head, exit projection, residual.
+
+use super::links::Links;
+use super::query::Queries;
+use super::store::Store;
+use crate::engine::blocks::{Blocks, Layout};
+use crate::engine::layer::{Modulation, Projection, Target, Tools};
+use crate::engine::simd::Row;
+use crate::engine::simd::attend::{Attend, Senders, Source};
+use crate::engine::simd::norm::Multiply;
+use crate::engine::team::{Room, Scratch};
+
+/// Most sets of senders that one attention hears: read-in modules and processors.
+const SETS: usize = 2;
+
+/// A set of senders as receivers hear it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heard<'a> {
+    /// Keys and values of all blocks of one example.
+    pub(crate) stored: &'a [Row],
+    pub(crate) store: Store,
+    pub(crate) items: usize,
+    /// Which of them are there; all without a mask.
+    pub(crate) mask: Option<&'a [bool]>,
+}
+
+/// Attention of one set of receivers.
+#[derive(Debug, Clone)]
+pub(crate) struct Receivers {
+    pub(crate) queries: Queries,
+    /// Queries and keys.
+    pub(crate) keys: Layout,
+    /// What is heard.
+    pub(crate) values: Layout,
+    pub(crate) heads: usize,
+    /// Links to each set of senders; all links are one without.
+    pub(crate) links: Vec<Links>,
+    /// Value projection after the attention (folded read-in).
+    pub(crate) fold: Option<Fold>,
+    pub(crate) exit: Projection,
+    pub(crate) exit_modulation: Modulation,
+    /// Layer scale.
+    pub(crate) gamma: Option<Vec<f32>>,
+    pub(crate) residual: bool,
+}
+
+/// From what a module heard of the tokens to its message, head by head.
+#[derive(Debug, Clone)]
+pub(crate) struct Fold {
+    pub(crate) heads: Vec<Projection>,
+    /// Factor of each module on token features.
+    pub(crate) input: Option<Blocks>,
+    pub(crate) outputs: Vec<Modulation>,
+}
+
+impl Receivers {
+    pub(crate) fn room(&self) -> Room {
+        let (input, query) = self.queries.rows();
+        let heard = self.heads * self.values.head_rows();
+        let folded = if self.fold.is_some() {
+            self.exit.input_rows()
+        } else {
+            0
+        };
+        Room {
+            normal: input,
+            operand: input
+                .max(self.exit.input_rows())
+                .max(2 * self.values.head_rows()),
+            query: query.max(folded),
+            message: heard.max(query),
+            hidden: 0,
+        }
+    }
+
+    /// Changes the states of block `block` of the receivers.
+    pub(crate) fn hear(
+        &self,
+        tools: &Tools,
+        block: usize,
+        states: &mut [Row],
+        sets: &[Heard<'_>],
+        scratch: &mut Scratch,
+    ) {
+        self.queries.compute(tools, block, states, scratch);
+        let (key, value) = (self.keys.head_rows(), self.values.head_rows());
+        for head in 0..self.heads {
+            let mut senders = [Senders::NOBODY; SETS];
+            for (index, (set, senders)) in sets.iter().zip(&mut senders).enumerate() {
+                let links = self.links.get(index);
+                *senders = Senders {
+                    source: set.store.source(set.stored, head, key, value),
+                    items: set.items,
+                    bias: links.and_then(|links| links.bias(block)),
+                    factor: links.and_then(|links| links.factor(block)),
+                    mask: set.mask,
+                };
+            }
+            tools.arch.dispatch(Attend {
+                queries: self.queries.head(tools, block, head, key, &scratch.query),
+                senders: &senders[..sets.len().min(SETS)],
+                scores: &mut scratch.scores,
+                pairs: bytemuck::cast_slice_mut(&mut scratch.pairs),
+                out: &mut scratch.message[head * value..][..value],
+            });
+        }
+        if let Some(fold) = &self.fold {
+            self.unfold(fold, tools, block, scratch);
+        }
+        let message = if self.fold.is_some() {
+            &scratch.query
+        } else {
+            &scratch.message
+        };
+        let target = Target {
+            y: states,
+            gamma: self.gamma.as_deref(),
+            add: self.residual,
+        };
+        self.exit.apply(
+            tools,
+            &self.exit_modulation,
+            block,
+            &message[..self.exit.input_rows()],
+            &mut scratch.operand,
+            target,
+        );
+    }
+
+    /// From what was heard of the tokens, in `message`, to the message, in `query`.
+    fn unfold(&self, fold: &Fold, tools: &Tools, block: usize, scratch: &mut Scratch) {
+        let value = self.values.head_rows();
+        let heads = fold.heads.iter().zip(&fold.outputs).enumerate();
+        for (head, (projection, modulation)) in heads {
+            let heard = &scratch.message[head * value..][..value];
+            let (scaled, room) = scratch.operand.split_at_mut(value);
+            let x = match &fold.input {
+                Some(factor) => {
+                    let factor = factor.block(block);
+                    let y = &mut *scaled;
+                    tools.arch.dispatch(Multiply {
+                        x: heard,
+                        factor,
+                        y,
+                    });
+                    scaled
+                }
+                None => heard,
+            };
+            let rows = projection.output_rows();
+            let target = Target::overwrite(&mut scratch.query[head * rows..][..rows]);
+            projection.apply(tools, modulation, block, x, room, target);
+        }
+    }
+}
+
+impl Senders<'_> {
+    /// No senders at all.
+    const NOBODY: Self = Self {
+        source: Source::F32 {
+            blocks: &[],
+            stride: 1,
+            key: 0,
+            value: 0,
+        },
+        items: 0,
+        bias: None,
+        factor: None,
+        mask: None,
+    };
+}

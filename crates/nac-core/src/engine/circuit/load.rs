@@ -1,0 +1,152 @@
+//! From weights and settings to a [`Plan`].
+
+use super::generator::{Generated, Modules};
+use super::plan::{Plan, Propagation, ReadOut};
+use super::read_in::{self, Dims};
+use super::skmdpa::{Loading, SharedLinks, Side};
+use crate::config::CircuitConfig;
+use crate::engine::attention::Senders;
+use crate::engine::blocks::{Blocks, Layout};
+use crate::engine::error::{EngineError, Result};
+use crate::engine::head::Head;
+use crate::engine::layer::{Norm, Projection, Tools};
+use crate::engine::weights::Scope;
+
+const READERS: &str = "read-in";
+const PROCESSORS: &str = "processors";
+const READ_OUT: &str = "read-out";
+
+/// A circuit on tokens of `token_dim`: tensors of `scope` (generator, read-in, propagators, read-out) and of
+/// `head_scope`. `outputs`: width of what the read-out gives if it has a projection.
+pub(crate) fn circuit(
+    scope: &Scope<'_, '_>,
+    head: impl FnOnce(usize) -> Result<Head>,
+    (token_dim, outputs): (usize, usize),
+    config: &CircuitConfig,
+    tools: &Tools,
+) -> Result<Plan> {
+    config.check()?;
+    let modules = Generated::load(scope, &config.generator())?;
+    let wiring = &config.wiring;
+    let dims = Dims {
+        token: token_dim,
+        state: config.state_dim,
+        code: config.code_dim(),
+    };
+    let readers = modules.readers();
+    let read_in_scope = scope.sub("read_in");
+    let (read_in, mod_fc) = (&config.read_in, &config.mod_fc);
+    let (token_side, read_in) =
+        read_in::load(&read_in_scope, dims, read_in, mod_fc, readers, tools)?;
+    let mut loading = Loading {
+        state: dims.state,
+        code: dims.code,
+        mod_fc,
+        tools: *tools,
+        shared: SharedLinks::default(),
+    };
+    let reading = Side {
+        name: READERS,
+        signatures: readers.signatures.view(),
+        codes: readers.codes(),
+        fixed_states: None,
+    };
+    let propagations = (0..config.propagators)
+        .map(|layer| {
+            let settings = config.propagator_at(layer);
+            let scope = scope.sub(format!("propagators.{layer}"));
+            let processors = Side {
+                name: PROCESSORS,
+                signatures: modules.processors.signatures.view(),
+                codes: modules.processors.codes_at(layer),
+                fixed_states: None,
+            };
+            let all = [reading, processors];
+            let senders = &all[usize::from(!wiring.read_in_sends_to_processors)..];
+            let (stored, step) = loading.propagator(&scope, settings, processors, senders)?;
+            propagation(stored, step)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let speaking = Side {
+        name: PROCESSORS,
+        signatures: modules.processors.signatures.view(),
+        codes: modules.processors.last_codes(),
+        fixed_states: None,
+    };
+    let all = [reading, speaking];
+    let senders = &all[usize::from(!wiring.read_in_sends_to_read_out)..];
+    let gathering = Side {
+        name: READ_OUT,
+        signatures: modules.read_out.signatures.view(),
+        codes: modules.read_out.codes(),
+        fixed_states: Some(modules.read_out.states.view()),
+    };
+    let scope = scope.sub("read_out");
+    let settings = config.read_out.propagator();
+    let (stored, step) = loading.propagator(&scope, &settings, gathering, senders)?;
+    let layer = propagation(stored, step)?;
+    let state = Layout::plain(dims.state);
+    let projection = config
+        .read_out
+        .use_head
+        .then(|| read_out_projection(&scope, outputs, config, &modules.read_out, tools))
+        .transpose()?;
+    let output_dim = if projection.is_some() {
+        outputs
+    } else {
+        dims.state
+    };
+    let blocks = |of: &Modules| Blocks::from_items(of.states.view(), state);
+    Ok(Plan {
+        token_rows: Layout::plain(token_dim).rows(),
+        token_side,
+        readers: blocks(readers),
+        reader_count: readers.count(),
+        read_in,
+        processors: (!wiring.read_in_states_become_processors)
+            .then(|| blocks(&modules.processors)),
+        processor_count: modules.processors.count(),
+        propagations,
+        read_out: ReadOut {
+            layer,
+            initial: blocks(&modules.read_out),
+            count: modules.read_out.count(),
+            projection,
+        },
+        head: head(output_dim)?,
+    })
+}
+
+/// `head.0.module` (layer norm, if any) and `head.1`.
+fn read_out_projection(
+    scope: &Scope<'_, '_>,
+    outputs: usize,
+    config: &CircuitConfig,
+    modules: &Modules,
+    tools: &Tools,
+) -> Result<(Option<Norm>, Projection, crate::engine::layer::Modulation)> {
+    let (state, code) = (config.state_dim, config.code_dim());
+    let norm = config
+        .read_out
+        .pre_output_layernorm
+        .then(|| Norm::load(&scope.sub("head.0.module"), state))
+        .transpose()?;
+    let mod_fc = config.read_out.mod_fc.as_ref().unwrap_or(&config.mod_fc);
+    let layouts = (Layout::plain(state), Layout::plain(outputs));
+    let scope = scope.sub("head.1");
+    let projection = Projection::load(&scope, layouts, code, true, mod_fc, tools.precision)?;
+    let modulation = projection.modulation(modules.codes());
+    Ok((norm, projection, modulation))
+}
+
+/// The last set of senders is the processors; before it may come the read-in modules.
+fn propagation(mut stored: Vec<Senders>, step: super::Step) -> Result<Propagation> {
+    match (stored.pop(), stored.pop()) {
+        (Some(senders), read_senders) => Ok(Propagation {
+            read_senders,
+            senders,
+            step,
+        }),
+        (None, _) => Err(EngineError::Other("a layer without senders".into())),
+    }
+}

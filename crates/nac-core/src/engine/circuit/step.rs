@@ -1,0 +1,61 @@
+//! What one block of modules goes through in a layer: attention, then the feed-forward block.
+
+use crate::engine::attention::{Heard, Receivers};
+use crate::engine::layer::{FeedForward, Modulation, Projection, Target, Tools};
+use crate::engine::simd::Row;
+use crate::engine::team::{Room, Scratch};
+
+/// How modules take something up.
+#[derive(Debug, Clone)]
+pub(crate) enum Uptake {
+    /// By attention.
+    Attention(Box<Receivers>),
+    /// Module `i` projects token `i` (projection read-in); states are ignored.
+    Projection(Box<(Projection, Modulation)>),
+}
+
+/// Attention (or projection) and feed-forward block of one set of modules.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) uptake: Uptake,
+    pub(crate) feed_forward: Option<FeedForward>,
+}
+
+impl Step {
+    pub(crate) fn room(&self) -> Room {
+        let uptake = match &self.uptake {
+            Uptake::Attention(receivers) => receivers.room(),
+            Uptake::Projection(projection) => Room {
+                operand: projection.0.input_rows(),
+                ..Room::default()
+            },
+        };
+        let feed_forward = self.feed_forward.as_ref();
+        feed_forward.map_or(uptake, |f| f.room().or(uptake))
+    }
+
+    /// Changes the states of block `block`, which hears `sets`.
+    pub(crate) fn apply(
+        &self,
+        tools: &Tools,
+        block: usize,
+        states: &mut [Row],
+        sets: &[Heard<'_>],
+        scratch: &mut Scratch,
+    ) {
+        match &self.uptake {
+            Uptake::Attention(receivers) => receivers.hear(tools, block, states, sets, scratch),
+            Uptake::Projection(projection) => {
+                let (projection, modulation) = projection.as_ref();
+                let rows = projection.input_rows();
+                let token = sets.first().map_or(&[][..], |set| &set.stored[block * rows..]);
+                let target = Target::overwrite(states);
+                let (x, room) = (&token[..rows], &mut scratch.operand);
+                projection.apply(tools, modulation, block, x, room, target);
+            }
+        }
+        if let Some(feed_forward) = &self.feed_forward {
+            feed_forward.apply(tools, block, states, scratch);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A matrix of packed weights times a block of items, and what is done to the result while it is in registers.
+
+use pulp::{Simd, WithSimd};
+
+use super::rows::{GROUP, PairRow, Row};
+use super::{bf16, tile};
+
+/// Weights and items to multiply, in one of the kinds of numbers.
+///
+/// Weights are packed by 8 outputs: `[outputs / 8][inputs][8]`, for bfloat16 `[outputs / 8][inputs / 2][8]` pairs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Product<'a> {
+    F32 {
+        weight: &'a [[f32; GROUP]],
+        x: &'a [Row],
+    },
+    Bf16 {
+        weight: &'a [[u32; GROUP]],
+        x: &'a [PairRow],
+    },
+}
+
+impl Product<'_> {
+    /// Outputs `8 · group` and the 7 after it.
+    #[inline(always)]
+    pub(crate) fn group<S: Simd>(&self, simd: S, group: usize, out: &mut [Row; GROUP]) {
+        match *self {
+            Self::F32 { weight, x } => {
+                let weight = &weight[group * x.len()..][..x.len()];
+                tile::tile(simd, weight, 0, x, out, false);
+            }
+            Self::Bf16 { weight, x } => {
+                let weight = &weight[group * x.len()..][..x.len()];
+                bf16::tile(simd, weight, 0, x, out, false);
+            }
+        }
+    }
+}
+
+/// `y = [y +] gamma ⊙ (W x ⊙ output_scale + bias)`.
+pub(crate) struct Gemm<'a> {
+    pub(crate) product: Product<'a>,
+    /// One factor per output and item.
+    pub(crate) output_scale: Option<&'a [Row]>,
+    /// One per output.
+    pub(crate) bias: Option<&'a [f32]>,
+    /// One factor per output (layer scale).
+    pub(crate) gamma: Option<&'a [f32]>,
+    /// Whether the result is added to what `y` holds.
+    pub(crate) add: bool,
+    /// A multiple of 8 rows.
+    pub(crate) y: &'a mut [Row],
+}
+
+impl WithSimd for Gemm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let mut sums = [Row::ZERO; GROUP];
+        for (group, y) in self.y.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
+            self.product.group(simd, group, &mut sums);
+            let first = group * GROUP;
+            finish(
+                simd,
+                &mut sums,
+                self.output_scale.map(|s| &s[first..first + GROUP]),
+                self.bias.map(|b| &b[first..first + GROUP]),
+            );
+            for i in 0..GROUP {
+                let y = S::as_mut_simd_f32s(&mut y[i].0).0;
+                let gamma = simd.splat_f32s(self.gamma.map_or(1.0, |gamma| gamma[first + i]));
+                for (y, sum) in y.iter_mut().zip(S::as_simd_f32s(&sums[i].0).0) {
+                    *y = match (self.add, self.gamma.is_some()) {
+                        (true, _) => simd.mul_add_f32s(gamma, *sum, *y),
+                        (false, true) => simd.mul_f32s(gamma, *sum),
+                        (false, false) => *sum,
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// `sums ⊙ output_scale + bias`.
+#[inline(always)]
+pub(crate) fn finish<S: Simd>(
+    simd: S,
+    sums: &mut [Row; GROUP],
+    output_scale: Option<&[Row]>,
+    bias: Option<&[f32]>,
+) {
+    if let Some(scale) = output_scale {
+        for (sum, scale) in sums.iter_mut().zip(scale) {
+            let scale = S::as_simd_f32s(&scale.0).0;
+            for (sum, scale) in S::as_mut_simd_f32s(&mut sum.0).0.iter_mut().zip(scale) {
+                *sum = simd.mul_f32s(*sum, *scale);
+            }
+        }
+    }
+    if let Some(bias) = bias {
+        for (sum, bias) in sums.iter_mut().zip(bias) {
+            let bias = simd.splat_f32s(*bias);
+            for sum in S::as_mut_simd_f32s(&mut sum.0).0 {
+                *sum = simd.add_f32s(*sum, bias);
+            }
+        }
+    }
+}

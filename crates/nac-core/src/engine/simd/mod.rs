@@ -1,0 +1,18 @@
+//! The loops that take all the time, on vectors of whatever width the processor has.
+//!
+//! Data lies feature by feature: a [`Row`] holds one feature of [`WIDTH`] items (modules or tokens), so every loop,
+//! layer norm and softmax included, runs along items and needs no sum across a vector. Matrices of weights are
+//! the operand that is broadcast. Each kernel is written once, over `pulp`'s vectors, and compiled for AVX-512,
+//! AVX2, NEON and plain numbers; which one runs is found out when the program runs. Only products of bfloat16
+//! have an instruction of their own ([`bf16`]).
+
+pub(crate) mod activation;
+pub(crate) mod attend;
+pub(crate) mod bf16;
+pub(crate) mod gemm;
+pub(crate) mod math;
+pub(crate) mod norm;
+pub(crate) mod rows;
+pub(crate) mod tile;
+
+pub(crate) use rows::{PairRow, Row, WIDTH, padded};

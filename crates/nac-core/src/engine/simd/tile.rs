@@ -1,0 +1,154 @@
+//! Products of 8 rows of a matrix with a block of items: what all matrix products are made of.
+//!
+//! On AVX-512 the 8 × 32 results stay in 16 registers; narrower processors take them in parts.
+
+use pulp::Simd;
+
+use super::rows::{GROUP, Row, WIDTH};
+
+/// `out[i] = (out[i] if accumulate) + Σ_k a[k][first + i] · b[k]` for 8 rows `i`.
+///
+/// `a` holds numbers that belong to one `k` side by side: 8 packed weights, or the
+/// items of a block.
+#[inline(always)]
+pub(crate) fn tile<S: Simd, A: AsRef<[f32]>>(
+    simd: S,
+    a: &[A],
+    first: usize,
+    b: &[Row],
+    out: &mut [Row; GROUP],
+    accumulate: bool,
+) {
+    match S::F32_LANES {
+        16 => part::<S, 8, 2, A>(simd, a, first, b, out, (0, 0), accumulate),
+        8 => {
+            for place in [(0, 0), (0, 2), (4, 0), (4, 2)] {
+                part::<S, 4, 2, A>(simd, a, first, b, out, place, accumulate);
+            }
+        }
+        4 => {
+            for place in [(0, 0), (0, 4), (4, 0), (4, 4)] {
+                part::<S, 4, 4, A>(simd, a, first, b, out, place, accumulate);
+            }
+        }
+        _ => {
+            for row in 0..GROUP {
+                let lanes = S::F32_LANES;
+                for vector in 0..WIDTH / lanes {
+                    part::<S, 1, 1, A>(simd, a, first, b, out, (row, vector), accumulate);
+                }
+            }
+        }
+    }
+}
+
+/// The rows from `place.0` and the vectors from `place.1` of a [`tile`].
+#[inline(always)]
+fn part<S: Simd, const ROWS: usize, const VECTORS: usize, A: AsRef<[f32]>>(
+    simd: S,
+    a: &[A],
+    first: usize,
+    b: &[Row],
+    out: &mut [Row; GROUP],
+    place: (usize, usize),
+    accumulate: bool,
+) {
+    let mut sums = load::<S, ROWS, VECTORS>(simd, out, place, accumulate);
+    for (a, b) in a.iter().zip(b) {
+        let b = S::as_simd_f32s(&b.0).0;
+        let a = &a.as_ref()[first + place.0..first + place.0 + ROWS];
+        for i in 0..ROWS {
+            let a = simd.splat_f32s(a[i]);
+            for j in 0..VECTORS {
+                sums[i][j] = simd.mul_add_f32s(a, b[place.1 + j], sums[i][j]);
+            }
+        }
+    }
+    store::<S, ROWS, VECTORS>(&sums, out, place);
+}
+
+/// `out[i] += Σ_k a[i][k] · b[k]` for 8 rows `i`, over the blocks that `a` and `b` give one after the other.
+///
+/// `a` gives the 8 rows of a block of items, of which the first `b.len()` count.
+#[inline(always)]
+pub(crate) fn tile_across<'a, S: Simd>(
+    simd: S,
+    blocks: impl Iterator<Item = (&'a [Row; GROUP], &'a [Row])> + Clone,
+    out: &mut [Row; GROUP],
+) {
+    match S::F32_LANES {
+        16 => part_across::<S, 8, 2>(simd, blocks, out, (0, 0)),
+        8 => {
+            for place in [(0, 0), (0, 2), (4, 0), (4, 2)] {
+                part_across::<S, 4, 2>(simd, blocks.clone(), out, place);
+            }
+        }
+        4 => {
+            for place in [(0, 0), (0, 4), (4, 0), (4, 4)] {
+                part_across::<S, 4, 4>(simd, blocks.clone(), out, place);
+            }
+        }
+        _ => {
+            for row in 0..GROUP {
+                for vector in 0..WIDTH / S::F32_LANES {
+                    part_across::<S, 1, 1>(simd, blocks.clone(), out, (row, vector));
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn part_across<'a, S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    blocks: impl Iterator<Item = (&'a [Row; GROUP], &'a [Row])>,
+    out: &mut [Row; GROUP],
+    place: (usize, usize),
+) {
+    let mut sums = load::<S, ROWS, VECTORS>(simd, out, place, true);
+    for (a, b) in blocks {
+        for (k, b) in b.iter().take(WIDTH).enumerate() {
+            let b = S::as_simd_f32s(&b.0).0;
+            for i in 0..ROWS {
+                let a = simd.splat_f32s(a[place.0 + i].0[k]);
+                for j in 0..VECTORS {
+                    sums[i][j] = simd.mul_add_f32s(a, b[place.1 + j], sums[i][j]);
+                }
+            }
+        }
+    }
+    store::<S, ROWS, VECTORS>(&sums, out, place);
+}
+
+#[inline(always)]
+fn load<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    out: &[Row; GROUP],
+    place: (usize, usize),
+    accumulate: bool,
+) -> [[S::f32s; VECTORS]; ROWS] {
+    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+    if accumulate {
+        for i in 0..ROWS {
+            let row = S::as_simd_f32s(&out[place.0 + i].0).0;
+            for j in 0..VECTORS {
+                sums[i][j] = row[place.1 + j];
+            }
+        }
+    }
+    sums
+}
+
+#[inline(always)]
+fn store<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    sums: &[[S::f32s; VECTORS]; ROWS],
+    out: &mut [Row; GROUP],
+    place: (usize, usize),
+) {
+    for i in 0..ROWS {
+        let row = S::as_mut_simd_f32s(&mut out[place.0 + i].0).0;
+        for j in 0..VECTORS {
+            row[place.1 + j] = sums[i][j];
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Models on libtorch behind the interface of engines, so that they can be swapped with nac-core's in one line.
+//!
+//! ```no_run
+//! use nac_core::engine::{CoreEngine, Engine};
+//! use nac_modules::engine::TorchEngine;
+//!
+//! let engine: Box<dyn Engine> = Box::new(CoreEngine::load("model.toml", "model.safetensors", Default::default())?);
+//! let engine: Box<dyn Engine> = Box::new(TorchEngine::load("model.toml", "model.safetensors", tch::Device::Cpu)?);
+//! # Ok::<(), nac_core::engine::EngineError>(())
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use nac_core::Streams;
+use nac_core::config::{InputSpec, ModelFile};
+use nac_core::engine::{Engine, EngineError, Input, Weights};
+use ndarray::ArrayViewMut2;
+use tch::{Device, Kind, Tensor};
+
+use crate::context::{ForwardContext, StreamNoise};
+use crate::error::{ModuleError, Result as ModuleResult};
+use crate::model::{Inputs, Model};
+use crate::params::ParamStore;
+use crate::presets::BuildModel;
+
+const OP: &str = "TorchEngine";
+
+/// A model on libtorch, in evaluation.
+///
+/// The model lives in a thread of its own; callers take turns.
+#[derive(Debug)]
+pub struct TorchEngine {
+    input: InputSpec,
+    classes: usize,
+    device: Device,
+    orders: Option<Mutex<SyncSender<Order>>>,
+    worker: Option<JoinHandle<()>>,
+}
+
+/// An input, and where its logits go.
+struct Order {
+    inputs: Inputs,
+    reply: SyncSender<ModuleResult<Tensor>>,
+}
+
+impl TorchEngine {
+    /// Reads settings (TOML, see [`ModelFile`]) and weights (safetensors).
+    ///
+    /// # Errors
+    /// A file cannot be read, or as [`TorchEngine::new`].
+    pub fn load(
+        settings: impl AsRef<Path>,
+        weights: impl AsRef<Path>,
+        device: Device,
+    ) -> Result<Self, EngineError> {
+        let file = ModelFile::read(settings.as_ref())?;
+        Self::new(file, &Weights::read(weights)?, device)
+    }
+
+    /// A model of given settings and weights.
+    ///
+    /// # Errors
+    /// A tensor is missing, has another shape or no place; a setting is out of range.
+    pub fn new(file: ModelFile, weights: &Weights, device: Device) -> Result<Self, EngineError> {
+        let (input, classes) = (file.input, file.classes);
+        let tensors = tensors(weights).map_err(failed)?;
+        let (orders, taken) = sync_channel::<Order>(0);
+        let (ready, built) = sync_channel(1);
+        let work = move || {
+            let model = match build(&file, &tensors, device) {
+                Ok(model) => model,
+                Err(error) => return drop(ready.send(Err(error))),
+            };
+            drop(tensors);
+            // Whoever waits for the model is still there: it is the constructor.
+            let _ = ready.send(Ok(()));
+            serve(model.as_ref(), &taken);
+        };
+        let worker = std::thread::Builder::new()
+            .name("nac-torch".into())
+            .spawn(work)
+            .map_err(|error| EngineError::Other(format!("{OP}: {error}")))?;
+        built.recv().map_err(|_| stopped())?.map_err(failed)?;
+        Ok(Self {
+            input,
+            classes,
+            device,
+            orders: Some(Mutex::new(orders)),
+            worker: Some(worker),
+        })
+    }
+
+    /// The tensor that a model on libtorch reads.
+    fn tensors_of(&self, input: &Input<'_>) -> Result<Inputs, EngineError> {
+        let (name, tensor) = match input {
+            Input::Image(image) => {
+                let values: Vec<f32> = image.iter().copied().collect();
+                ("image", shaped(&values, image.shape()))
+            }
+            Input::Tokens(tokens) => {
+                let values: Vec<i64> = tokens.iter().copied().collect();
+                ("tokens", shaped(&values, tokens.shape()))
+            }
+        };
+        let tensor = tensor.and_then(|t| Ok(t.f_to_device(self.device)?));
+        Ok(Inputs::new().with(name, tensor.map_err(failed)?))
+    }
+}
+
+impl Drop for TorchEngine {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(worker) = self.worker.take() {
+            // A worker that panicked has told its caller already.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Engine for TorchEngine {
+    fn input(&self) -> InputSpec {
+        self.input
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn infer_into(
+        &self,
+        input: Input<'_>,
+        mut logits: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), EngineError> {
+        let expected = [input.batch(), self.classes];
+        if logits.shape() != expected {
+            return Err(EngineError::OutputShape {
+                op: OP,
+                expected: expected.to_vec(),
+                found: logits.shape().to_vec(),
+            });
+        }
+        if input.batch() == 0 {
+            return Ok(());
+        }
+        let inputs = self.tensors_of(&input)?;
+        let (reply, answer) = sync_channel(1);
+        let orders = self.orders.as_ref().ok_or_else(stopped)?;
+        let orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders
+            .send(Order { inputs, reply })
+            .map_err(|_| stopped())?;
+        drop(orders);
+        let found = answer.recv().map_err(|_| stopped())?.map_err(failed)?;
+        let values = Vec::<f32>::try_from(found.flatten(0, -1))
+            .map_err(|error| EngineError::Other(format!("{OP}: {error}")))?;
+        for (place, value) in logits.iter_mut().zip(values) {
+            *place = value;
+        }
+        Ok(())
+    }
+}
+
+fn serve(model: &dyn Model, orders: &Receiver<Order>) {
+    for Order { inputs, reply } in orders {
+        let mut noise = StreamNoise::new(Streams::new(0));
+        let logits = tch::no_grad(|| {
+            let mut ctx = ForwardContext::evaluation(&mut noise);
+            let logits = model.forward(&inputs, &mut ctx)?.logits;
+            Ok(logits
+                .f_to_device(Device::Cpu)?
+                .f_to_kind(Kind::Float)?
+                .f_contiguous()?)
+        });
+        // A caller that no longer waits does not need it.
+        let _ = reply.send(logits);
+    }
+}
+
+fn build(
+    file: &ModelFile,
+    tensors: &BTreeMap<String, Tensor>,
+    device: Device,
+) -> ModuleResult<Box<dyn Model>> {
+    let mut model = file.build(ParamStore::sizes_only(device, Kind::Float))?;
+    model.params_mut().import("weights", tensors)?;
+    Ok(model)
+}
+
+fn tensors(weights: &Weights) -> ModuleResult<BTreeMap<String, Tensor>> {
+    let names = weights.iter().map(|(name, _)| name);
+    names
+        .filter_map(|name| weights.get(name).map(|found| (name, found)))
+        .map(|(name, (shape, values))| Ok((name.to_owned(), shaped(values, shape)?)))
+        .collect()
+}
+
+fn shaped<T: tch::kind::Element>(values: &[T], shape: &[usize]) -> ModuleResult<Tensor> {
+    let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+    Ok(Tensor::f_from_slice(values)?.f_reshape(shape)?)
+}
+
+fn failed(error: ModuleError) -> EngineError {
+    EngineError::Other(format!("{OP}: {error}"))
+}
+
+fn stopped() -> EngineError {
+    EngineError::Other(format!("{OP}: the thread of the model has stopped"))
+}
