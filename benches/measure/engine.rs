@@ -3,14 +3,17 @@
 //! To add one: a name in [`EngineKind`], a type that is an [`Engine`], an arm in [`open`].
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use nac_core::config::ModelFile;
+use nac_core::engine::{CoreEngine, Engine as _, EngineOptions, Input, Precision};
 use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{BuildModel, Inputs, Model};
 use nac_modules::params::{ParamStore, TensorFile};
+use ndarray::Array4;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
@@ -24,6 +27,8 @@ pub enum EngineKind {
     Naive,
     /// Our layers on libtorch.
     Torch,
+    /// nac-core's engine, which needs no libtorch; it does not train.
+    Core,
 }
 
 /// What is run.
@@ -53,6 +58,8 @@ pub enum Weights {
 pub struct Batch {
     /// `[batch, channels, height, width]`
     pub image: Tensor,
+    /// The same in single precision, for engines without tensors.
+    pub pixels: Array4<f32>,
     /// `[batch]`
     pub labels: Tensor,
 }
@@ -81,6 +88,8 @@ pub struct Source<'a> {
     pub device: Device,
     /// Precision of its weights.
     pub weights: Weights,
+    /// Threads of an engine with threads of its own.
+    pub threads: usize,
     /// A safetensors file of weights; without it they are drawn from seed 0.
     pub load: Option<&'a Path>,
 }
@@ -112,6 +121,7 @@ pub fn open(kind: EngineKind, source: &Source<'_>) -> Result<Box<dyn Engine>> {
         EngineKind::Torch => Box::new(TorchEngine {
             model: source.build()?,
         }),
+        EngineKind::Core => Box::new(core(source)?),
         EngineKind::Naive => {
             let model = source.build()?;
             Box::new(NaiveEngine {
@@ -133,6 +143,48 @@ pub fn write_weights(model: &ModelFile, path: &Path) -> Result<()> {
         ..TensorFile::default()
     };
     std::fs::write(path, file.to_bytes()?).with_context(|| path.display().to_string())
+}
+
+/// nac-core's engine. Weights that it is not given are drawn by another process, so that neither libtorch nor copies of
+/// weights leave memory behind in this one.
+fn core(source: &Source<'_>) -> Result<Core> {
+    if source.device != Device::Cpu {
+        bail!("the engine of nac-core runs on the CPU only");
+    }
+    let precision = match source.weights {
+        Weights::F32 => Precision::F32,
+        Weights::Bf16 => Precision::Bf16,
+        Weights::Int8 => bail!("the engine of nac-core does not run on 8-bit weights"),
+    };
+    let threads = source.threads;
+    let options = EngineOptions { threads, precision };
+    let file = source.model.clone();
+    let weights = match source.load {
+        Some(path) => nac_core::engine::Weights::read(path)?,
+        None => drawn_elsewhere(&file)?,
+    };
+    Ok(Core(CoreEngine::new(file, &weights, options)?))
+}
+
+/// The weights of seed 0, drawn by a process of this program.
+fn drawn_elsewhere(model: &ModelFile) -> Result<nac_core::engine::Weights> {
+    let folder = tempfile::tempdir()?;
+    let (settings, weights) = (
+        folder.path().join("model.toml"),
+        folder.path().join("weights"),
+    );
+    std::fs::write(&settings, model.to_toml()?)?;
+    let program = std::env::current_exe()?;
+    let mut command = Command::new(program);
+    let status = command
+        .arg("weights")
+        .args([&settings, &weights])
+        .stdout(Stdio::null())
+        .status()?;
+    if !status.success() {
+        bail!("the process that draws weights failed ({status})");
+    }
+    Ok(nac_core::engine::Weights::read(&weights)?)
 }
 
 fn parameters(model: &dyn Model) -> Vec<Tensor> {
@@ -198,5 +250,21 @@ impl Engine for NaiveEngine {
         let logits = self.naive.forward(&batch.image, true, &mut noise())?;
         backward(&logits, batch, &self.parameters)?;
         Ok(logits.detach())
+    }
+}
+
+struct Core(CoreEngine);
+
+impl Engine for Core {
+    fn forward(&mut self, batch: &Batch) -> Result<Tensor> {
+        let size = batch.image.size();
+        let image = Input::Image(batch.pixels.view());
+        let logits = self.0.infer(image)?;
+        let (classes, values) = (logits.ncols() as i64, logits.into_raw_vec_and_offset().0);
+        Ok(Tensor::f_from_slice(&values)?.f_view([size[0], classes])?)
+    }
+
+    fn train(&mut self, _: &Batch) -> Result<Tensor> {
+        bail!("the engine of nac-core does not train")
     }
 }

@@ -40,6 +40,8 @@ pub struct Measurement {
 /// Times of passes, in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Seconds {
+    /// Building the model and its weights.
+    pub loading: f64,
     /// The first pass, which warms caches up and is not among the others.
     pub first: f64,
     /// Shortest.
@@ -52,7 +54,7 @@ pub struct Seconds {
 
 impl Seconds {
     /// Statistics of passes; `all` must not be empty.
-    pub(super) fn new(first: f64, all: Vec<f64>) -> Self {
+    pub(super) fn new(loading: f64, first: f64, all: Vec<f64>) -> Self {
         let mut sorted = all.clone();
         sorted.sort_by(f64::total_cmp);
         let half = sorted.len() / 2;
@@ -62,6 +64,7 @@ impl Seconds {
             (sorted[half - 1] + sorted[half]) / 2.0
         };
         Self {
+            loading,
             first,
             min: sorted[0],
             median,
@@ -109,9 +112,9 @@ mod tests {
 
     #[test]
     fn median_of_odd_and_even_counts() {
-        let odd = Seconds::new(9.0, vec![3.0, 1.0, 2.0]);
+        let odd = Seconds::new(8.0, 9.0, vec![3.0, 1.0, 2.0]);
         assert_eq!((odd.min, odd.median), (1.0, 2.0));
-        let even = Seconds::new(9.0, vec![4.0, 1.0, 2.0, 3.0]);
+        let even = Seconds::new(8.0, 9.0, vec![4.0, 1.0, 2.0, 3.0]);
         assert_eq!((even.min, even.median), (1.0, 2.5));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Args;
 use nac_modules::device::open_device;
+use ndarray::Array4;
 use tch::{Device, Kind, Tensor};
 
 use super::engine::{self, Batch, EngineKind, Pass, Source, Weights};
@@ -70,9 +71,12 @@ pub fn run(options: &Options) -> Result<Measurement> {
         model: &model.file,
         device,
         weights: options.weights,
+        threads,
         load: options.load.as_deref(),
     };
+    let begun = Instant::now();
     let mut engine = engine::open(options.engine, &source)?;
+    let loading = begun.elapsed().as_secs_f64();
     let batch = batch(&model, options.batch, device, options.weights)?;
     let mut pass = || match options.pass {
         Pass::Forward => engine.forward(&batch),
@@ -88,7 +92,7 @@ pub fn run(options: &Options) -> Result<Measurement> {
         last = result;
     }
     let memory = start.and_then(memory::Start::end);
-    let seconds = Seconds::new(first, all);
+    let seconds = Seconds::new(loading, first, all);
 
     let last = last.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
     if let Some(path) = &options.write_logits {
@@ -131,7 +135,11 @@ fn batch(model: &Named, size: u32, device: Device, weights: Weights) -> Result<B
         Weights::Bf16 => Kind::BFloat16,
         Weights::F32 | Weights::Int8 => Kind::Float,
     };
+    let shape = model.image()?;
+    let shape = (size as usize, shape[0], shape[1], shape[2]);
+    let values: Vec<f32> = Vec::try_from(image.f_flatten(0, -1)?)?;
     Ok(Batch {
+        pixels: Array4::from_shape_vec(shape, values)?,
         image: image.f_to_kind(kind)?.f_to_device(device)?,
         labels: labels.f_to_device(device)?,
     })
