@@ -1,24 +1,58 @@
 //! `nac-measure`: one measurement of one model with one engine, in a process of its own.
+//!
+//! `nac-measure --model chonker --engine torch --json` measures; `nac-measure count chonker` prints what the model costs
+//! at least; `nac-measure weights chonker FILE` writes the weights that all engines use.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-use nac_benches::measure::{Options, run};
+use clap::{Parser, Subcommand};
+use nac_benches::count::{Algorithm, table};
+use nac_benches::measure::{Named, Options, run, write_weights};
 
-/// Measure a pass of a model: time, images per second, peak memory, logits.
+/// Measure a pass of a model: time, images per second, operations, peak memory, logits.
 #[derive(Debug, Parser)]
-#[command(name = "nac-measure")]
+#[command(
+    name = "nac-measure",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true
+)]
 struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
-    options: Options,
-    /// Print one line of JSON
+    options: Option<Options>,
+    /// Print one line of JSON instead of many
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print operations and bytes of each stage of a model
+    Count {
+        /// As for `--model`
+        model: String,
+        /// Print JSON instead of a Markdown table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the weights that engines draw from seed 0
+    Weights {
+        /// As for `--model`
+        model: String,
+        /// The safetensors file
+        file: PathBuf,
+    },
+}
+
 fn main() -> ExitCode {
-    match measure(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    match answer(&Cli::parse()) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -26,12 +60,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(cli: &Cli) -> anyhow::Result<()> {
-    let measurement = run(&cli.options)?;
-    if cli.json {
-        println!("{}", serde_json::to_string(&measurement)?);
-    } else {
-        println!("{}", serde_json::to_string_pretty(&measurement)?);
-    }
-    Ok(())
+fn answer(cli: &Cli) -> anyhow::Result<String> {
+    Ok(match (&cli.command, &cli.options) {
+        (Some(Command::Count { model, json }), _) => {
+            let model = Named::resolve(model)?;
+            let reference = model.count(Algorithm::Reference)?;
+            let folded = model.count(Algorithm::Folded)?;
+            if *json {
+                serde_json::to_string_pretty(&[&reference, &folded])?
+            } else {
+                table(&reference, &folded)
+            }
+        }
+        (Some(Command::Weights { model, file }), _) => {
+            write_weights(&Named::resolve(model)?.file, file)?;
+            format!("{}", file.display())
+        }
+        (None, Some(options)) => {
+            let measurement = run(options)?;
+            if cli.json {
+                serde_json::to_string(&measurement)?
+            } else {
+                serde_json::to_string_pretty(&measurement)?
+            }
+        }
+        (None, None) => anyhow::bail!("nothing to do; see --help"),
+    })
 }

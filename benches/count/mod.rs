@@ -75,6 +75,7 @@ pub struct Count {
     pub algorithm: Algorithm,
     /// In the order of the forward pass, what depends on parameters alone last.
     pub stages: Vec<Stage>,
+    pair_bytes: Option<u64>,
 }
 
 impl Count {
@@ -114,10 +115,13 @@ impl Count {
         let (tokenizer, tokens, token_dim) =
             tokenizer::stage(&config.convnext, (channels, height, width));
         let mut stages = vec![tokenizer];
+        let mut pair_bytes = None;
         let shape = (tokens, token_dim);
         let head = match config.kind {
             ModelKind::Nac => {
                 stages.extend(circuit::stages(&config.circuit, shape, algorithm)?);
+                let pairs = tokens * config.circuit.modules;
+                pair_bytes = Some((4 * pairs * token_dim) as u64);
                 let (modules, dim) = (config.circuit.read_out_modules, config.circuit.state_dim);
                 product::linear(modules, dim, 1)
                     + product::product(1, modules, dim)
@@ -130,7 +134,17 @@ impl Count {
         };
         stages.push(Stage::of_images("head", head));
         stages.sort_by_key(|stage| stage.per_image == Work::default());
-        Ok(Self { algorithm, stages })
+        Ok(Self {
+            algorithm,
+            stages,
+            pair_bytes,
+        })
+    }
+
+    /// Bytes of a token for each pair of token and module of an image, which the reference's read-in writes twice;
+    /// none for a model without such a read-in.
+    pub fn pair_bytes(&self) -> Option<u64> {
+        self.pair_bytes
     }
 
     /// Work for each image.

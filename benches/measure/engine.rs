@@ -2,13 +2,18 @@
 //!
 //! To add one: a name in [`EngineKind`], a type that is an [`Engine`], an arm in [`open`].
 
-use anyhow::{Result, bail};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use nac_core::config::ModelFile;
+use nac_core::engine::{CoreEngine, Engine as _, EngineOptions, Input, Precision};
 use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
-use nac_modules::model::{Inputs, Model};
-use nac_modules::params::ParamStore;
-use nac_modules::presets::{BuildModel, Preset};
+use nac_modules::model::{BuildModel, Inputs, Model};
+use nac_modules::params::{ParamStore, TensorFile};
+use ndarray::Array4;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
@@ -22,6 +27,8 @@ pub enum EngineKind {
     Naive,
     /// Our layers on libtorch.
     Torch,
+    /// nac-core's engine, which needs no libtorch; it does not train.
+    Core,
 }
 
 /// What is run.
@@ -51,6 +58,8 @@ pub enum Weights {
 pub struct Batch {
     /// `[batch, channels, height, width]`
     pub image: Tensor,
+    /// The same in single precision, for engines without tensors.
+    pub pixels: Array4<f32>,
     /// `[batch]`
     pub labels: Tensor,
 }
@@ -70,31 +79,112 @@ pub trait Engine {
     fn train(&mut self, batch: &Batch) -> Result<Tensor>;
 }
 
-/// The engine of this kind with a preset's model. Links of every pass are sampled from the same streams.
+/// What an engine is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The model.
+    pub model: &'a ModelFile,
+    /// Where it runs.
+    pub device: Device,
+    /// Precision of its weights.
+    pub weights: Weights,
+    /// Threads of an engine with threads of its own.
+    pub threads: usize,
+    /// A safetensors file of weights; without it they are drawn from seed 0.
+    pub load: Option<&'a Path>,
+}
+
+impl Source<'_> {
+    /// Our model on libtorch.
+    fn build(&self) -> Result<Box<dyn Model>> {
+        let kind = match self.weights {
+            Weights::F32 => Kind::Float,
+            Weights::Bf16 => Kind::BFloat16,
+            Weights::Int8 => bail!("libtorch's layers here do not run on 8-bit weights"),
+        };
+        let mut model = self.model.build(ParamStore::new(self.device, kind, 0))?;
+        if let Some(path) = self.load {
+            let file = TensorFile::read(path)?;
+            let name = path.display().to_string();
+            model.params_mut().import(&name, &file.tensors)?;
+        }
+        Ok(model)
+    }
+}
+
+/// The engine of this kind. Links of every training pass are sampled from the same streams.
 ///
 /// # Errors
 /// The engine does not know this model or these weights.
-pub fn open(
-    kind: EngineKind,
-    preset: &Preset,
-    device: Device,
-    weights: Weights,
-    change: impl FnOnce(&mut ParamStore) -> Result<()>,
-) -> Result<Box<dyn Engine>> {
-    let precision = match weights {
-        Weights::F32 => Kind::Float,
-        Weights::Bf16 => Kind::BFloat16,
-        Weights::Int8 => bail!("no engine here runs on 8-bit weights"),
-    };
-    let mut model = preset.build(ParamStore::new(device, precision, 0))?;
-    change(model.params_mut())?;
+pub fn open(kind: EngineKind, source: &Source<'_>) -> Result<Box<dyn Engine>> {
     Ok(match kind {
-        EngineKind::Torch => Box::new(TorchEngine { model }),
-        EngineKind::Naive => Box::new(NaiveEngine {
-            naive: Naive::new(model.params(), &preset.model)?,
-            parameters: parameters(model.as_ref()),
+        EngineKind::Torch => Box::new(TorchEngine {
+            model: source.build()?,
         }),
+        EngineKind::Core => Box::new(core(source)?),
+        EngineKind::Naive => {
+            let model = source.build()?;
+            Box::new(NaiveEngine {
+                naive: Naive::new(model.params(), &source.model.model)?,
+                parameters: parameters(model.as_ref()),
+            })
+        }
     })
+}
+
+/// Writes the weights that engines draw from seed 0 to a safetensors file.
+///
+/// # Errors
+/// The model cannot be built, or the file cannot be written.
+pub fn write_weights(model: &ModelFile, path: &Path) -> Result<()> {
+    let model = model.build(ParamStore::new(Device::Cpu, Kind::Float, 0))?;
+    let file = TensorFile {
+        tensors: model.params().export()?,
+        ..TensorFile::default()
+    };
+    std::fs::write(path, file.to_bytes()?).with_context(|| path.display().to_string())
+}
+
+/// nac-core's engine. Weights that it is not given are drawn by another process, so that neither libtorch nor copies of
+/// weights leave memory behind in this one.
+fn core(source: &Source<'_>) -> Result<Core> {
+    if source.device != Device::Cpu {
+        bail!("the engine of nac-core runs on the CPU only");
+    }
+    let precision = match source.weights {
+        Weights::F32 => Precision::F32,
+        Weights::Bf16 => Precision::Bf16,
+        Weights::Int8 => bail!("the engine of nac-core does not run on 8-bit weights"),
+    };
+    let threads = source.threads;
+    let options = EngineOptions { threads, precision };
+    let file = source.model.clone();
+    let weights = match source.load {
+        Some(path) => nac_core::engine::Weights::read(path)?,
+        None => drawn_elsewhere(&file)?,
+    };
+    Ok(Core(CoreEngine::new(file, &weights, options)?))
+}
+
+/// The weights of seed 0, drawn by a process of this program.
+fn drawn_elsewhere(model: &ModelFile) -> Result<nac_core::engine::Weights> {
+    let folder = tempfile::tempdir()?;
+    let (settings, weights) = (
+        folder.path().join("model.toml"),
+        folder.path().join("weights"),
+    );
+    std::fs::write(&settings, model.to_toml()?)?;
+    let program = std::env::current_exe()?;
+    let mut command = Command::new(program);
+    let status = command
+        .arg("weights")
+        .args([&settings, &weights])
+        .stdout(Stdio::null())
+        .status()?;
+    if !status.success() {
+        bail!("the process that draws weights failed ({status})");
+    }
+    Ok(nac_core::engine::Weights::read(&weights)?)
 }
 
 fn parameters(model: &dyn Model) -> Vec<Tensor> {
@@ -160,5 +250,21 @@ impl Engine for NaiveEngine {
         let logits = self.naive.forward(&batch.image, true, &mut noise())?;
         backward(&logits, batch, &self.parameters)?;
         Ok(logits.detach())
+    }
+}
+
+struct Core(CoreEngine);
+
+impl Engine for Core {
+    fn forward(&mut self, batch: &Batch) -> Result<Tensor> {
+        let size = batch.image.size();
+        let image = Input::Image(batch.pixels.view());
+        let logits = self.0.infer(image)?;
+        let (classes, values) = (logits.ncols() as i64, logits.into_raw_vec_and_offset().0);
+        Ok(Tensor::f_from_slice(&values)?.f_view([size[0], classes])?)
+    }
+
+    fn train(&mut self, _: &Batch) -> Result<Tensor> {
+        bail!("the engine of nac-core does not train")
     }
 }

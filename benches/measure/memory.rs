@@ -47,13 +47,18 @@ impl Start {
     }
 }
 
+/// Memory of the machine that is free or can be freed, in bytes.
+pub(super) fn available() -> Option<u64> {
+    parse(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable")
+}
+
 /// A field of `/proc/self/status`, in bytes.
 fn field(name: &str) -> Option<u64> {
     parse(&fs::read_to_string("/proc/self/status").ok()?, name)
 }
 
-fn parse(status: &str, name: &str) -> Option<u64> {
-    let line = status
+fn parse(text: &str, name: &str) -> Option<u64> {
+    let line = text
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -4,11 +4,14 @@
 //! caches of primitives and peak memory of one from those of another.
 
 mod engine;
+mod logits;
 mod memory;
+mod named;
 mod record;
 mod run;
 
-pub use engine::{Batch, Engine, EngineKind, Pass, Weights, open};
+pub use engine::{Batch, Engine, EngineKind, Pass, Source, Weights, open, write_weights};
 pub use memory::Memory;
-pub use record::{Difference, Logits, Measurement, Seconds};
-pub use run::{Options, resolve, run};
+pub use named::Named;
+pub use record::{Difference, Logits, Measurement, Operations, Seconds};
+pub use run::{Options, run};

@@ -7,8 +7,8 @@ use super::{EngineKind, Memory, Pass, Weights};
 /// A measurement.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measurement {
-    /// Preset of the model.
-    pub preset: String,
+    /// Preset or file of the model.
+    pub model: String,
     /// Who ran it.
     pub engine: EngineKind,
     /// What was run.
@@ -21,12 +21,14 @@ pub struct Measurement {
     pub device: String,
     /// Precision of the weights.
     pub weights: Weights,
-    /// Variables of the allocator in the environment, such as `MALLOC_TOP_PAD_`.
-    pub allocator: Vec<String>,
+    /// Variables of allocator and threads in the environment, such as `MALLOC_TOP_PAD_`.
+    pub environment: Vec<String>,
     /// Time of a pass.
     pub seconds: Seconds,
     /// Images per second at the shortest time.
     pub images_per_second: f64,
+    /// Operations of a pass; absent for a model whose operations are not counted.
+    pub operations: Option<Operations>,
     /// Resident memory; absent where it cannot be known.
     pub memory: Option<Memory>,
     /// The logits of the last pass.
@@ -38,6 +40,8 @@ pub struct Measurement {
 /// Times of passes, in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Seconds {
+    /// Building the model and its weights.
+    pub loading: f64,
     /// The first pass, which warms caches up and is not among the others.
     pub first: f64,
     /// Shortest.
@@ -50,7 +54,7 @@ pub struct Seconds {
 
 impl Seconds {
     /// Statistics of passes; `all` must not be empty.
-    pub(super) fn new(first: f64, all: Vec<f64>) -> Self {
+    pub(super) fn new(loading: f64, first: f64, all: Vec<f64>) -> Self {
         let mut sorted = all.clone();
         sorted.sort_by(f64::total_cmp);
         let half = sorted.len() / 2;
@@ -60,12 +64,24 @@ impl Seconds {
             (sorted[half - 1] + sorted[half]) / 2.0
         };
         Self {
+            loading,
             first,
             min: sorted[0],
             median,
             all,
         }
     }
+}
+
+/// Floating-point operations of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Operations {
+    /// What remains after exact algebra.
+    pub needed: u64,
+    /// What the authors' code spends.
+    pub reference: u64,
+    /// The needed ones per second at the shortest time.
+    pub needed_per_second: f64,
 }
 
 /// A short description of logits.
@@ -96,9 +112,9 @@ mod tests {
 
     #[test]
     fn median_of_odd_and_even_counts() {
-        let odd = Seconds::new(9.0, vec![3.0, 1.0, 2.0]);
+        let odd = Seconds::new(8.0, 9.0, vec![3.0, 1.0, 2.0]);
         assert_eq!((odd.min, odd.median), (1.0, 2.0));
-        let even = Seconds::new(9.0, vec![4.0, 1.0, 2.0, 3.0]);
+        let even = Seconds::new(8.0, 9.0, vec![4.0, 1.0, 2.0, 3.0]);
         assert_eq!((even.min, even.median), (1.0, 2.5));
     }
 }

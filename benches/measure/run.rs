@@ -3,22 +3,21 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use nac_modules::device::open_device;
-use nac_modules::model::InputSpec;
-use nac_modules::params::TensorFile;
-use nac_modules::presets::Preset;
+use ndarray::Array4;
 use tch::{Device, Kind, Tensor};
 
-use super::engine::{self, Batch, EngineKind, Pass, Weights};
-use super::memory;
-use super::record::{Difference, Logits, Measurement, Seconds};
+use super::engine::{self, Batch, EngineKind, Pass, Source, Weights};
+use super::record::{Measurement, Operations, Seconds};
+use super::{Named, logits, memory};
+use crate::count::Algorithm;
 
 /// What to measure.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// `chonker`, `tiny-nac`, `perceiver-io`, `tiny-perceiver-io`, or the name of any preset of images
+    /// `chonker`, `tiny-nac`, `perceiver-io`, the name of a preset, or a TOML file of a model that reads images
     #[arg(long)]
     pub model: String,
     /// Who runs it
@@ -53,130 +52,97 @@ pub struct Options {
     pub compare: Option<PathBuf>,
 }
 
-/// The preset that a model's name stands for.
-///
-/// # Errors
-/// There is no such preset, or it does not read images.
-pub fn resolve(model: &str) -> Result<Preset> {
-    let name = match model {
-        "chonker" => "imagenet-chonker",
-        "tiny-nac" => "tiny-imagenet-scale-free",
-        "perceiver-io" => "imagenet-perceiver-io",
-        "tiny-perceiver-io" => "tiny-imagenet-perceiver-io",
-        other => other,
-    };
-    let preset = Preset::get(name)?;
-    if !matches!(preset.input, InputSpec::Image { .. }) {
-        bail!("`{name}` does not read images; only such presets are measured");
-    }
-    Ok(preset)
-}
-
 /// Measures.
 ///
 /// # Errors
-/// The engine does not know the model, a file cannot be read or written, or a pass fails.
+/// The engine does not know the model, the memory does not suffice, a file cannot be read or written, or a pass fails.
 pub fn run(options: &Options) -> Result<Measurement> {
-    let preset = resolve(&options.model)?;
+    let model = Named::resolve(&options.model)?;
     let device = open_device(&options.device)?;
     let threads = match options.threads {
-        Some(threads) => {
-            tch::set_num_threads(i32::try_from(threads)?);
-            threads as usize
-        }
-        None => usize::try_from(tch::get_num_threads())?,
+        Some(threads) => threads as usize,
+        None => std::thread::available_parallelism()?.get(),
     };
-    let mut engine =
-        engine::open(
-            options.engine,
-            &preset,
-            device,
-            options.weights,
-            |store| match &options.load {
-                Some(path) => {
-                    let file = TensorFile::read(path)?;
-                    Ok(store.import(&path.display().to_string(), &file.tensors)?)
-                }
-                None => Ok(()),
-            },
-        )?;
-    let batch = batch(&preset, options.batch, device, options.weights);
+    tch::set_num_threads(i32::try_from(threads)?);
+    if options.engine == EngineKind::Naive && device == Device::Cpu {
+        refuse_what_does_not_fit(&model, options)?;
+    }
+    let source = Source {
+        model: &model.file,
+        device,
+        weights: options.weights,
+        threads,
+        load: options.load.as_deref(),
+    };
+    let begun = Instant::now();
+    let mut engine = engine::open(options.engine, &source)?;
+    let loading = begun.elapsed().as_secs_f64();
+    let batch = batch(&model, options.batch, device, options.weights)?;
     let mut pass = || match options.pass {
         Pass::Forward => engine.forward(&batch),
         Pass::Train => engine.train(&batch),
     };
+
     let start = memory::Start::now();
-    let (first, mut logits) = timed(&mut pass, device)?;
+    let (first, mut last) = timed(&mut pass, device)?;
     let mut all = Vec::new();
     for _ in 0..options.repeat {
         let (seconds, result) = timed(&mut pass, device)?;
-        (logits, _) = (result, all.push(seconds));
+        all.push(seconds);
+        last = result;
     }
     let memory = start.and_then(memory::Start::end);
-    let seconds = Seconds::new(first, all);
-    let logits = logits.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+    let seconds = Seconds::new(loading, first, all);
+
+    let last = last.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
     if let Some(path) = &options.write_logits {
-        let mut file = TensorFile::default();
-        file.tensors.insert("logits".into(), logits.shallow_clone());
-        std::fs::write(path, file.to_bytes()?).with_context(|| path.display().to_string())?;
+        logits::write(&last, path)?;
     }
     let difference = match &options.compare {
-        Some(path) => {
-            let file = TensorFile::read(path)?;
-            let theirs = file.tensors.get("logits");
-            let theirs = theirs.with_context(|| format!("{}: no logits", path.display()))?;
-            Some(compare(&logits, theirs)?)
-        }
+        Some(path) => Some(logits::compare(&last, &logits::read(path)?)?),
         None => None,
     };
+    let operations = operations(&model, options, seconds.min);
     Ok(Measurement {
-        preset: preset.name.into(),
+        model: model.name,
         engine: options.engine,
         pass: options.pass,
         batch: options.batch as usize,
         threads,
         device: options.device.clone(),
         weights: options.weights,
-        allocator: allocator(),
+        environment: environment(),
         images_per_second: f64::from(options.batch) / seconds.min,
         seconds,
+        operations,
         memory,
-        logits: describe(&logits),
+        logits: logits::describe(&last),
         difference,
     })
 }
 
 /// Random images and labels, the same for all engines.
-fn batch(preset: &Preset, size: u32, device: Device, weights: Weights) -> Batch {
-    let InputSpec::Image {
-        channels,
-        height,
-        width,
-    } = preset.input
-    else {
-        unreachable!("`resolve` refuses other inputs");
-    };
-    let shape = [
-        i64::from(size),
-        channels as i64,
-        height as i64,
-        width as i64,
-    ];
+fn batch(model: &Named, size: u32, device: Device, weights: Weights) -> Result<Batch> {
+    let image = [i64::from(size)].into_iter();
+    let shape: Vec<i64> = image
+        .chain(model.image()?.map(|side| side as i64))
+        .collect();
     tch::manual_seed(1);
-    let image = Tensor::randn(shape, (Kind::Float, Device::Cpu));
-    let labels = Tensor::randint(
-        preset.classes as i64,
-        [shape[0]],
-        (Kind::Int64, Device::Cpu),
-    );
+    let image = Tensor::f_randn(&shape, (Kind::Float, Device::Cpu))?;
+    let classes = model.file.classes as i64;
+    let labels = Tensor::f_randint(classes, [shape[0]], (Kind::Int64, Device::Cpu))?;
     let kind = match weights {
         Weights::Bf16 => Kind::BFloat16,
         Weights::F32 | Weights::Int8 => Kind::Float,
     };
-    Batch {
-        image: image.to_kind(kind).to_device(device),
-        labels: labels.to_device(device),
-    }
+    let shape = model.image()?;
+    let shape = (size as usize, shape[0], shape[1], shape[2]);
+    let values: Vec<f32> = Vec::try_from(image.f_flatten(0, -1)?)?;
+    Ok(Batch {
+        pixels: Array4::from_shape_vec(shape, values)?,
+        image: image.f_to_kind(kind)?.f_to_device(device)?,
+        labels: labels.f_to_device(device)?,
+    })
 }
 
 /// Seconds of a pass, and its logits.
@@ -189,39 +155,59 @@ fn timed(pass: &mut impl FnMut() -> Result<Tensor>, device: Device) -> Result<(f
     Ok((begun.elapsed().as_secs_f64(), logits))
 }
 
-fn describe(logits: &Tensor) -> Logits {
-    Logits {
-        sum: logits.sum(Kind::Double).double_value(&[]),
-        largest: logits.abs().max().double_value(&[]),
-        finite: logits.isfinite().all().int64_value(&[]) == 1,
-    }
-}
-
-fn compare(ours: &Tensor, theirs: &Tensor) -> Result<Difference> {
-    if ours.size() != theirs.size() {
-        bail!(
-            "logits of {:?} cannot be compared with {:?}",
-            ours.size(),
-            theirs.size()
-        );
-    }
-    let largest = (ours - theirs).abs().max().double_value(&[]);
-    let same = ours.argmax(1, false).eq_tensor(&theirs.argmax(1, false));
-    Ok(Difference {
-        largest,
-        relative: largest / theirs.abs().max().double_value(&[]),
-        same_best: same
-            .to_kind(Kind::Double)
-            .mean(Kind::Double)
-            .double_value(&[]),
+/// Operations of a pass; none for a model whose operations are not counted.
+fn operations(model: &Named, options: &Options, seconds: f64) -> Option<Operations> {
+    let flops = |algorithm| {
+        let count = model.count(algorithm).ok()?;
+        Some(match options.pass {
+            Pass::Forward => count.forward(options.batch as usize),
+            Pass::Train => count.training_step(options.batch as usize),
+        })
+    };
+    let needed = flops(Algorithm::Folded)?;
+    Some(Operations {
+        needed,
+        reference: flops(Algorithm::Reference)?,
+        needed_per_second: needed as f64 / seconds,
     })
 }
 
-/// Variables that change glibc's allocator.
-fn allocator() -> Vec<String> {
-    let variables = std::env::vars().filter(|(name, _)| {
-        name.starts_with("MALLOC_") || name == "GLIBC_TUNABLES" || name == "LD_PRELOAD"
-    });
+/// The transcription has tensors of tokens times modules times features; twice that much in a forward pass and seven
+/// times in training was measured.
+fn refuse_what_does_not_fit(model: &Named, options: &Options) -> Result<()> {
+    let Some(available) = memory::available() else {
+        return Ok(());
+    };
+    let Some(pairs) = model.count(Algorithm::Reference)?.pair_bytes() else {
+        return Ok(());
+    };
+    let copies = match options.pass {
+        Pass::Forward => 2,
+        Pass::Train => 7,
+    };
+    let needed = copies * pairs * u64::from(options.batch);
+    if needed > available {
+        bail!(
+            "does not fit: about {:.0} GB are needed and {:.0} GB are free",
+            needed as f64 / 1e9,
+            available as f64 / 1e9
+        );
+    }
+    Ok(())
+}
+
+/// Variables that change the allocator or the threads of libtorch.
+fn environment() -> Vec<String> {
+    let prefixes = [
+        "MALLOC_",
+        "GLIBC_TUNABLES",
+        "LD_PRELOAD",
+        "GOMP_",
+        "OMP_",
+        "KMP_",
+    ];
+    let variables =
+        std::env::vars().filter(|(name, _)| prefixes.iter().any(|prefix| name.starts_with(prefix)));
     let mut variables: Vec<_> = variables
         .map(|(name, value)| format!("{name}={value}"))
         .collect();

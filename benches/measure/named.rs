@@ -1,0 +1,95 @@
+//! Models by the short names that measurements use.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nac_core::config::{InputSpec, ModelFile, Preset};
+
+use crate::count::{Algorithm, Count};
+
+/// A model that reads images.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Name of the preset, or the path of the file.
+    pub name: String,
+    /// The model.
+    pub file: ModelFile,
+}
+
+impl Named {
+    /// The model that a name stands for: `chonker` is `imagenet-chonker`, `tiny-nac` is `tiny-imagenet-scale-free` and
+    /// `perceiver-io` is `tiny-imagenet-perceiver-io`; others are presets or paths that end in `.toml`.
+    ///
+    /// # Errors
+    /// There is no such preset or file, or the model does not read images.
+    pub fn resolve(name: &str) -> Result<Self> {
+        let name = match name {
+            "chonker" => "imagenet-chonker",
+            "tiny-nac" => "tiny-imagenet-scale-free",
+            "perceiver-io" => "tiny-imagenet-perceiver-io",
+            other => other,
+        };
+        let file = if name.ends_with(".toml") {
+            ModelFile::read(Path::new(name))?
+        } else {
+            let preset = Preset::get(name)?;
+            ModelFile {
+                classes: preset.classes,
+                input: preset.input,
+                model: preset.model,
+            }
+        };
+        if !matches!(file.input, InputSpec::Image { .. }) {
+            bail!("`{name}` does not read images; only such models are measured");
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            file,
+        })
+    }
+
+    /// Channels, height and width of the images.
+    ///
+    /// # Errors
+    /// The model does not read images.
+    pub fn image(&self) -> Result<[usize; 3]> {
+        match self.file.input {
+            InputSpec::Image {
+                channels,
+                height,
+                width,
+            } => Ok([channels, height, width]),
+            InputSpec::Tokens { .. } => bail!("`{}` does not read images", self.name),
+        }
+    }
+
+    /// Its operations and bytes.
+    ///
+    /// # Errors
+    /// Operations of such a model are not counted.
+    pub fn count(&self, algorithm: Algorithm) -> Result<Count> {
+        let ModelFile {
+            classes,
+            input,
+            model,
+        } = &self.file;
+        Count::new(model, *input, *classes, algorithm)
+            .with_context(|| format!("counting the operations of `{}`", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_presets_and_files() {
+        assert_eq!(Named::resolve("chonker").unwrap().name, "imagenet-chonker");
+        let preset = Named::resolve("imagenet-perceiver-io").unwrap();
+        assert_eq!(preset.image().unwrap(), [3, 224, 224]);
+        let error = Named::resolve("cpu-listops").unwrap_err().to_string();
+        assert!(error.contains("does not read images"), "{error}");
+        let error = format!("{:#}", Named::resolve("no.toml").unwrap_err());
+        assert!(error.contains("no.toml"), "{error}");
+    }
+}
