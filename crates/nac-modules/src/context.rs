@@ -6,6 +6,7 @@ use nac_core::rng::Streams;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{ModuleError, Result};
+use crate::tape::Tape;
 
 /// Source of the random draws of a forward pass.
 pub trait Noise {
@@ -152,6 +153,7 @@ pub struct ForwardContext<'a> {
     noise: &'a mut dyn Noise,
     calls: BTreeMap<String, u32>,
     intermediates: Option<BTreeMap<String, Tensor>>,
+    tape: Option<&'a mut Tape>,
 }
 
 impl std::fmt::Debug for ForwardContext<'_> {
@@ -170,6 +172,7 @@ impl<'a> ForwardContext<'a> {
             noise,
             calls: BTreeMap::new(),
             intermediates: None,
+            tape: None,
         }
     }
 
@@ -180,6 +183,7 @@ impl<'a> ForwardContext<'a> {
             noise,
             calls: BTreeMap::new(),
             intermediates: None,
+            tape: None,
         }
     }
 
@@ -188,6 +192,34 @@ impl<'a> ForwardContext<'a> {
     pub fn with_intermediates(mut self) -> Self {
         self.intermediates = Some(BTreeMap::new());
         self
+    }
+
+    /// Lets layers cut the graph on `tape`; gradients then come from [`Tape::backward`] alone.
+    #[must_use]
+    pub fn with_tape(mut self, tape: &'a mut Tape) -> Self {
+        self.tape = Some(tape);
+        self
+    }
+
+    /// The tape, if this pass has one.
+    pub fn tape(&mut self) -> Option<&mut Tape> {
+        self.tape.as_deref_mut()
+    }
+
+    /// Whether this pass has a tape.
+    pub fn has_tape(&self) -> bool {
+        self.tape.is_some()
+    }
+
+    /// [`Tape::boundary`] with a tape, the tensor itself without.
+    ///
+    /// # Errors
+    /// libtorch fails.
+    pub fn boundary(&mut self, tensor: &Tensor) -> Result<Tensor> {
+        match &mut self.tape {
+            Some(tape) => tape.boundary(tensor),
+            None => Ok(tensor.shallow_clone()),
+        }
     }
 
     /// Whether this is a training pass.
