@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
-use nac_modules::model::Inputs;
+use nac_modules::model::{BuildModel, Inputs};
 use nac_modules::params::ParamStore;
 use nac_modules::presets::Preset;
+use nac_modules::tape::Tape;
 use tch::{Device, Kind, Tensor};
 
 fn status(field: &str) -> f64 {
@@ -30,7 +31,9 @@ fn processor_seconds() -> f64 {
         .filter_map(|field| field.parse().ok())
         .collect();
     // After the state letter: user and system time are fields 14 and 15 of the line.
-    ticks.get(10..12).map_or(0.0, |t| t.iter().sum::<f64>() / 100.0)
+    ticks
+        .get(10..12)
+        .map_or(0.0, |t| t.iter().sum::<f64>() / 100.0)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -38,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = arguments.first().map_or("imagenet-chonker", String::as_str);
     let number = |at: usize, default: i64| arguments.get(at).map_or(Ok(default), |a| a.parse());
     let (batch, steps) = (number(1, 2)?, number(2, 2)?);
+    let with_tape = arguments.get(3).is_none_or(|word| word != "plain");
     let preset = Preset::get(name)?;
     let model = preset.build(ParamStore::new(Device::Cpu, Kind::Float, 1))?;
     let parameters: Vec<&Tensor> = model.params().parameters().map(|(_, t)| t).collect();
@@ -46,14 +50,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         .view([batch, 3, 224, 224]);
     let labels = Tensor::arange(batch, (Kind::Int64, Device::Cpu));
     let inputs = Inputs::new().with("image", image);
-    println!("threads {}, before: {:.0} MB", tch::get_num_threads(), status("VmRSS:"));
+    println!(
+        "threads {}, before: {:.0} MB",
+        tch::get_num_threads(),
+        status("VmRSS:")
+    );
     for step in 0..steps {
         let (begin, before) = (Instant::now(), processor_seconds());
         let mut noise = StreamNoise::new(Streams::new(1).child(&step.to_string()));
-        let output = model.forward(&inputs, &mut ForwardContext::training(&mut noise))?;
+        let (mut tape, mut ctx) = (Tape::new(), ForwardContext::training(&mut noise));
+        if with_tape {
+            ctx = ctx.with_tape(&mut tape);
+        }
+        let output = model.forward(&inputs, &mut ctx)?;
         let loss = output.logits.cross_entropy_for_logits(&labels);
         let forward = begin.elapsed();
-        let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
+        drop(ctx);
+        let gradients = tape.backward(&loss, &parameters)?;
         let norm: f64 = gradients
             .iter()
             .filter(|g| g.defined())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use nac_core::rng::Streams;
 use tch::{Device, Kind, Tensor};
 
+use crate::attention::PassLinks;
 use crate::error::{ModuleError, Result};
 use crate::tape::Tape;
 
@@ -154,6 +155,7 @@ pub struct ForwardContext<'a> {
     calls: BTreeMap<String, u32>,
     intermediates: Option<BTreeMap<String, Tensor>>,
     tape: Option<&'a mut Tape>,
+    links: PassLinks,
 }
 
 impl std::fmt::Debug for ForwardContext<'_> {
@@ -173,6 +175,7 @@ impl<'a> ForwardContext<'a> {
             calls: BTreeMap::new(),
             intermediates: None,
             tape: None,
+            links: PassLinks::default(),
         }
     }
 
@@ -184,6 +187,7 @@ impl<'a> ForwardContext<'a> {
             calls: BTreeMap::new(),
             intermediates: None,
             tape: None,
+            links: PassLinks::default(),
         }
     }
 
@@ -220,6 +224,11 @@ impl<'a> ForwardContext<'a> {
             Some(tape) => tape.boundary(tensor),
             None => Ok(tensor.shallow_clone()),
         }
+    }
+
+    /// Link probabilities that layers of this pass computed.
+    pub(crate) fn links(&mut self) -> &mut PassLinks {
+        &mut self.links
     }
 
     /// Whether this is a training pass.

@@ -30,7 +30,10 @@ fn chain(product: &mut dyn FnMut(&Tensor, &Tensor) -> Tensor, leaves: &[Tensor; 
 
 fn close(ours: &[Tensor], theirs: &[Tensor]) {
     for (ours, theirs) in ours.iter().zip(theirs) {
-        assert!(ours.allclose(theirs, 1e-12, 1e-12, false), "{ours} {theirs}");
+        assert!(
+            ours.allclose(theirs, 1e-12, 1e-12, false),
+            "{ours} {theirs}"
+        );
     }
 }
 
@@ -57,7 +60,10 @@ fn a_boundary_changes_nothing() {
     let ours = tape.backward(&loss, &[&a, &b]).unwrap();
     let inner = (&a * &b).exp();
     let loss = (&inner * &a + &inner).sum(Kind::Double);
-    close(&ours, &Tensor::run_backward(&[loss], &[&a, &b], false, false));
+    close(
+        &ours,
+        &Tensor::run_backward(&[loss], &[&a, &b], false, false),
+    );
     assert_eq!(tape.boundary(&a).unwrap().data_ptr(), a.data_ptr());
     assert!(tape.is_empty(), "a leaf needs no cut");
 }
@@ -99,9 +105,8 @@ fn misuse_is_an_error_and_not_a_wrong_gradient() {
     let mut tape = Tape::new();
     let double = &a * 2.0;
     let loss = double.sum(Kind::Double);
-    let refused = |tape: &mut Tape, inputs: &[&Tensor]| {
-        tape.backward(&loss, inputs).unwrap_err().to_string()
-    };
+    let refused =
+        |tape: &mut Tape, inputs: &[&Tensor]| tape.backward(&loss, inputs).unwrap_err().to_string();
     assert!(refused(&mut tape, &[&double]).contains("a leaf that takes a gradient"));
     assert!(refused(&mut tape, &[&a, &a]).contains("values of its own"));
     let mut cut = |gradients: Vec<Tensor>| {
