@@ -10,7 +10,8 @@
 //! 3. [`sparse`] — the checked CSR graph that hard sampling gives;
 //! 4. [`graph`] — density, degrees, clustering, effective number of modules; graph generators, and
 //!    presets, which start signatures close to a graph;
-//! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one.
+//! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one;
+//!    [`assignment`] — which module takes which place of a prior's graph.
 //!
 //! All randomness comes from the named streams of [`rng`], so a seed fixes every result, whatever
 //! the number of threads. Rows are receivers, columns are senders. The math is generic over
@@ -34,6 +35,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod assignment;
 pub mod graph;
 pub mod kernel;
 pub mod prior;
@@ -44,6 +46,7 @@ pub mod sparse;
 mod error;
 mod real;
 
+pub use assignment::{Assignment, assign};
 pub use error::CoreError;
 pub use graph::GraphGenerator;
 pub use kernel::{LinkKernel, cosine_distance, normalize_along_keys, normalize_signatures};
