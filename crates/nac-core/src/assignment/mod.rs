@@ -4,8 +4,9 @@
 //! potentials (Jonker and Volgenant, *A shortest augmenting path algorithm for dense and sparse
 //! linear assignment problems*, Computing 38, 1987). Potentials `v` of the columns say how dear a
 //! column is: an assignment in which every row takes a column of least `C[i, j] − v[j]` is the best
-//! one. From [potentials that are a good guess](start) on, rows first [bid](bids) for columns; each
-//! row that is left without one then takes a [shortest path](path) of exchanges to a free column.
+//! one. From potentials that are a good guess on (`start.rs`), rows first bid for columns (`bids.rs`);
+//! each row that is left without one then takes a shortest path of exchanges to a free column
+//! (`path.rs`).
 //!
 //! Where several assignments are equally good, the same costs always give the same one of them.
 

@@ -101,7 +101,8 @@ impl Search {
     ) -> usize {
         let costs = rows.row(owner);
         let given_up = costs[column] - state.potentials[column] - least;
-        for k in near..self.order.len() {
+        let farther = near..self.order.len();
+        for k in farther {
             let j = self.order[k];
             let length = costs[j] - state.potentials[j] - given_up;
             if length < self.length[j] {

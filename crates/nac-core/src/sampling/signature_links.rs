@@ -3,7 +3,7 @@
 //!
 //! For each tile of receivers × senders: one matrix product gives the distances; senders beyond the
 //! truncation are passed over 32 at a time, with their draws (the stream is moved on without
-//! generating them); the [`Prefilter`] compares the others with their draws. The links are those of
+//! generating them); the bound of `prefilter.rs` compares the others with their draws. The links are those of
 //! the dense probabilities and the same draws, bit for bit.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder as _, aview_mut2, s};
