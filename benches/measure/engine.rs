@@ -157,7 +157,7 @@ fn core(source: &Source<'_>) -> Result<Core> {
         Weights::Int8 => bail!("the engine of nac-core does not run on 8-bit weights"),
     };
     let threads = source.threads;
-    let options = EngineOptions { threads, precision };
+    let options = EngineOptions { threads, precision, ..Default::default() };
     let file = source.model.clone();
     let weights = match source.load {
         Some(path) => nac_core::engine::Weights::read(path)?,

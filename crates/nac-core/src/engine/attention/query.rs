@@ -73,10 +73,11 @@ impl Queries {
         }
     }
 
-    /// Computes the queries of a block, if they depend on states, into `scratch`.
+    /// Computes the queries of a block, if they depend on states, into `scratch`, in numbers of `precision`.
     pub(crate) fn compute(
         &self,
         tools: &Tools,
+        precision: Precision,
         block: usize,
         states: &[Row],
         scratch: &mut Scratch,
@@ -85,7 +86,7 @@ impl Queries {
         let normal = &mut scratch.normal[..states.len()];
         p.norm.apply(tools, states, normal);
         let rows = p.projection.output_rows();
-        let in_pairs = tools.precision == Precision::Bf16;
+        let in_pairs = precision == Precision::Bf16;
         let room = if in_pairs {
             &mut scratch.message
         } else {
@@ -109,6 +110,14 @@ impl Queries {
         }
     }
 
+    /// The queries of all heads: those of block `block`, or what was computed into `computed`.
+    pub(crate) fn all<'a>(&'a self, block: usize, computed: &'a [Row]) -> &'a [Row] {
+        match self {
+            Self::Fixed(blocks) => blocks.block(block),
+            Self::Projected(_) => computed,
+        }
+    }
+
     /// The queries of a head, of `rows` rows: those of block `block`, or what was computed into `computed`.
     pub(crate) fn head<'a>(
         &'a self,
@@ -118,10 +127,7 @@ impl Queries {
         rows: usize,
         computed: &'a [Row],
     ) -> attend::Queries<'a> {
-        let all = match self {
-            Self::Fixed(blocks) => blocks.block(block),
-            Self::Projected(_) => computed,
-        };
+        let all = self.all(block, computed);
         match tools.precision {
             Precision::F32 => attend::Queries::F32(&all[head * rows..][..rows]),
             Precision::Bf16 => {

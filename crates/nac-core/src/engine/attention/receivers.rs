@@ -1,5 +1,6 @@
 //! Receivers: queries, attention to all senders head by head, exit projection, residual.
 
+use super::connections::Connections;
 use super::links::Links;
 use super::query::Queries;
 use super::store::Store;
@@ -11,7 +12,7 @@ use crate::engine::simd::norm::Multiply;
 use crate::engine::team::{Room, Scratch};
 
 /// Most sets of senders that one attention hears: read-in modules and processors.
-const SETS: usize = 2;
+pub(super) const SETS: usize = 2;
 
 /// A set of senders as receivers hear it.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +34,7 @@ pub(crate) struct Receivers {
     /// What is heard.
     pub(crate) values: Layout,
     pub(crate) heads: usize,
-    /// Links to each set of senders; all links are one without.
-    pub(crate) links: Vec<Links>,
+    pub(crate) links: Connections,
     /// Value projection after the attention (folded read-in).
     pub(crate) fold: Option<Fold>,
     pub(crate) exit: Projection,
@@ -62,7 +62,7 @@ impl Receivers {
         } else {
             0
         };
-        Room {
+        let room = Room {
             normal: input,
             operand: input
                 .max(self.exit.input_rows())
@@ -70,6 +70,10 @@ impl Receivers {
             query: query.max(folded),
             message: heard.max(query),
             hidden: 0,
+        };
+        match &self.links {
+            Connections::Dense(_) => room,
+            Connections::Sparse(_) => room.or(self.room_for_edges()),
         }
     }
 
@@ -82,27 +86,13 @@ impl Receivers {
         sets: &[Heard<'_>],
         scratch: &mut Scratch,
     ) {
-        self.queries.compute(tools, block, states, scratch);
-        let (key, value) = (self.keys.head_rows(), self.values.head_rows());
-        for head in 0..self.heads {
-            let mut senders = [Senders::NOBODY; SETS];
-            for (index, (set, senders)) in sets.iter().zip(&mut senders).enumerate() {
-                let links = self.links.get(index);
-                *senders = Senders {
-                    source: set.store.source(set.stored, head, key, value),
-                    items: set.items,
-                    bias: links.and_then(|links| links.bias(block)),
-                    factor: links.and_then(|links| links.factor(block)),
-                    mask: set.mask,
-                };
+        match &self.links {
+            Connections::Dense(links) => {
+                self.hear_all(links, tools, block, states, sets, scratch);
             }
-            tools.arch.dispatch(Attend {
-                queries: self.queries.head(tools, block, head, key, &scratch.query),
-                senders: &senders[..sets.len().min(SETS)],
-                scores: &mut scratch.scores,
-                pairs: bytemuck::cast_slice_mut(&mut scratch.pairs),
-                out: &mut scratch.message[head * value..][..value],
-            });
+            Connections::Sparse(edges) => {
+                self.hear_edges(edges, tools, block, states, sets, scratch);
+            }
         }
         if let Some(fold) = &self.fold {
             self.unfold(fold, tools, block, scratch);
@@ -125,6 +115,41 @@ impl Receivers {
             &mut scratch.operand,
             target,
         );
+    }
+
+    /// What everybody says, as far as links let it through, into `message`.
+    fn hear_all(
+        &self,
+        links: &[Links],
+        tools: &Tools,
+        block: usize,
+        states: &[Row],
+        sets: &[Heard<'_>],
+        scratch: &mut Scratch,
+    ) {
+        let precision = tools.precision;
+        self.queries.compute(tools, precision, block, states, scratch);
+        let (key, value) = (self.keys.head_rows(), self.values.head_rows());
+        for head in 0..self.heads {
+            let mut senders = [Senders::NOBODY; SETS];
+            for (index, (set, senders)) in sets.iter().zip(&mut senders).enumerate() {
+                let links = links.get(index);
+                *senders = Senders {
+                    source: set.store.source(set.stored, head, key, value),
+                    items: set.items,
+                    bias: links.and_then(|links| links.bias(block)),
+                    factor: links.and_then(|links| links.factor(block)),
+                    mask: set.mask,
+                };
+            }
+            tools.arch.dispatch(Attend {
+                queries: self.queries.head(tools, block, head, key, &scratch.query),
+                senders: &senders[..sets.len().min(SETS)],
+                scores: &mut scratch.scores,
+                pairs: bytemuck::cast_slice_mut(&mut scratch.pairs),
+                out: &mut scratch.message[head * value..][..value],
+            });
+        }
     }
 
     /// From what was heard of the tokens, in `message`, to the message, in `query`.

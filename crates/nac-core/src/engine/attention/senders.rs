@@ -56,7 +56,7 @@ impl Senders {
             None => {
                 let values = &mut scratch.query[..self.value.output_rows()];
                 project(&self.value, &self.value_modulation, values);
-                self.store.put_values(values, stored);
+                self.store.put_values(tools, values, stored);
             }
         }
     }

@@ -9,7 +9,9 @@
 pub(crate) mod activation;
 pub(crate) mod attend;
 pub(crate) mod bf16;
+pub(crate) mod edges;
 pub(crate) mod gemm;
+pub(crate) mod lines;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod rows;
