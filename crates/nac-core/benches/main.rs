@@ -13,12 +13,14 @@ criterion_group!(
     benches,
     ops::kernel::bench,
     ops::relaxed::bench,
-    ops::sampling::bench
+    ops::sampling::bench,
+    ops::propagator::bench
 );
 
 fn main() {
     if let Some(name) = memory::asked() {
         ops::sampling::memory(&name);
+        ops::propagator::memory(&name);
         return;
     }
     benches();
