@@ -14,6 +14,7 @@ pub(crate) mod gemm;
 pub(crate) mod lines;
 pub(crate) mod math;
 pub(crate) mod norm;
+pub(crate) mod prefetch;
 pub(crate) mod rows;
 pub(crate) mod tile;
 
