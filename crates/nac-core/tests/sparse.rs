@@ -1,4 +1,5 @@
 //! Attention over edges computes what attention over all pairs computes, for every way in which links are cut.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -150,7 +151,10 @@ fn read_in_modules_as_senders() {
     circuit.wiring.read_in_states_become_processors = false;
     circuit.wiring.read_in_sends_to_processors = true;
     circuit.wiring.read_in_sends_to_read_out = true;
-    circuit.propagator.attention.scale_attention_by_affinities_after_softmax = true;
+    circuit
+        .propagator
+        .attention
+        .scale_attention_by_affinities_after_softmax = true;
     compare(&file, &options(Connectivity::Sparse));
 }
 
@@ -321,7 +325,10 @@ fn what_has_no_edges_is_refused() {
     let attention = &mut file.model.circuit.propagator.attention;
     attention.mask_attn_scores_with_affinities = false;
     let error = refused(&file, graph(sampled(0)));
-    assert!(error.contains("mask_attn_scores_with_affinities"), "{error}");
+    assert!(
+        error.contains("mask_attn_scores_with_affinities"),
+        "{error}"
+    );
     let mut file = circuit(|_| {});
     file.model.circuit.wiring.read_in_sends_to_processors = true;
     let error = refused(&file, graph(sampled(0)));

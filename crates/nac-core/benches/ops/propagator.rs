@@ -105,7 +105,8 @@ fn quantile(modules: usize) -> f64 {
 
 fn engine(file: ModelFile, options: EngineOptions) -> CoreEngine {
     let options = EngineOptions {
-        threads: std::env::var("NAC_CORE_BENCH_THREADS").map_or(1, |n| n.parse().expect("a number")),
+        threads: std::env::var("NAC_CORE_BENCH_THREADS")
+            .map_or(1, |n| n.parse().expect("a number")),
         ..options
     };
     CoreEngine::random(file, 0, options).expect("a model").0
@@ -154,7 +155,8 @@ fn compare(criterion: &mut Criterion, widths: Widths) {
         let mut times = Scaling::new("time", "modules");
         let mut loaded = None;
         group.bench_function(name, |b| {
-            let engine = loaded.get_or_insert_with(|| truncated(widths, MODULES, propagators, hears));
+            let engine =
+                loaded.get_or_insert_with(|| truncated(widths, MODULES, propagators, hears));
             times.time(b, MODULES as f64, || infer(engine));
         });
         times.cost(MODULES as f64)
@@ -170,7 +172,11 @@ fn compare(criterion: &mut Criterion, widths: Widths) {
         let report = |what: &str, base: f64| {
             let (edges, pairs) = (edges - base, pairs - base);
             let ratio = pairs / edges;
-            println!("  {what}: {:.1} ms over pairs, {:.1} ms over edges, {ratio:.1} times", ms(pairs), ms(edges));
+            println!(
+                "  {what}: {:.1} ms over pairs, {:.1} ms over edges, {ratio:.1} times",
+                ms(pairs),
+                ms(edges)
+            );
         };
         report("step", 2.0 * nothing - twice);
         report("attention alone", nothing);
@@ -240,7 +246,12 @@ fn random_graph(modules: usize, density: f64) -> Csr {
 
 fn density(criterion: &mut Criterion) {
     const DENSITY: f64 = 0.1;
-    for (widths, modules) in [(CIRCUIT, 320), (CIRCUIT, 2_560), (SMALL, 320), (SMALL, 2_560)] {
+    for (widths, modules) in [
+        (CIRCUIT, 320),
+        (CIRCUIT, 2_560),
+        (SMALL, 320),
+        (SMALL, 2_560),
+    ] {
         for precision in [Precision::F32, Precision::Bf16] {
             let name = format!("propagator/density/{}/{modules}/{precision:?}", widths.name);
             let mut group = group(criterion, &name);

@@ -51,9 +51,15 @@ impl Connections {
         let graph = wiring.graph.as_deref().filter(|_| wanted.is_propagator);
         if graph.is_some() && senders.len() > 1 {
             let reason = "it says nothing about links of read-in modules";
-            return Err(EngineError::unsupported("wiring.read_in_sends_to_processors", true, reason));
+            return Err(EngineError::unsupported(
+                "wiring.read_in_sends_to_processors",
+                true,
+                reason,
+            ));
         }
-        let min_probability = wiring.min_probability.filter(|_| settings.mask || settings.scale);
+        let min_probability = wiring
+            .min_probability
+            .filter(|_| settings.mask || settings.scale);
         let asks = graph.is_some() || min_probability.is_some();
         let sparse = wiring.connectivity == Connectivity::Sparse;
         if asks && !settings.mask {
@@ -64,7 +70,11 @@ impl Connections {
         if !asks && !settings.cuts() {
             if sparse && wanted.is_propagator {
                 let reason = "the settings of the propagator cut no link, so every pair is an edge";
-                return Err(EngineError::unsupported("connectivity", wiring.connectivity, reason));
+                return Err(EngineError::unsupported(
+                    "connectivity",
+                    wiring.connectivity,
+                    reason,
+                ));
             }
             return Ok(Self::Dense(links(settings, receivers, senders)?));
         }

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, Axis, concatenate, s};
 use rayon::prelude::*;
 
 use super::links::{LinkSettings, thresholded};
@@ -57,7 +57,7 @@ impl Logs {
             for (offset, mut row) in logs.outer_iter_mut().enumerate() {
                 if let Some(weakest) = weakest {
                     let own = keeps_self.then_some(first + offset);
-                    drop_weak(row.as_slice_mut().unwrap_or_default(), weakest, own);
+                    drop_weak(row.view_mut(), weakest, own);
                 }
                 if thresholds {
                     row.mapv_inplace(thresholded);
@@ -91,7 +91,11 @@ impl Logs {
         check_width(senders)?;
         Ok(Self {
             offsets: graph.offsets().to_vec(),
-            senders: graph.columns().iter().map(|&sender| sender as u32).collect(),
+            senders: graph
+                .columns()
+                .iter()
+                .map(|&sender| sender as u32)
+                .collect(),
             logs: match graph.values() {
                 Some(logs) => logs.iter().map(|&log| log as f32).collect(),
                 None => vec![0.0; graph.edges()],
@@ -120,7 +124,8 @@ impl Logs {
         all.offsets.push(0);
         for part in parts {
             let before = all.senders.len();
-            all.offsets.extend(part.offsets.iter().map(|end| before + end));
+            all.offsets
+                .extend(part.offsets.iter().map(|end| before + end));
             all.senders.extend(part.senders);
             all.logs.extend(part.logs);
         }
@@ -172,7 +177,8 @@ impl Logs {
                 let place = |sender: usize| row.partition_point(|s| (*s as usize) < sender);
                 let edges = ends[0] + place(first)..ends[0] + place(first + count);
                 let own = |sender: &u32| *sender - first as u32;
-                set.senders.extend(self.senders[edges.clone()].iter().map(own));
+                set.senders
+                    .extend(self.senders[edges.clone()].iter().map(own));
                 if let Some(bias) = &mut set.bias {
                     bias.extend_from_slice(&self.logs[edges.clone()]);
                 }
@@ -217,10 +223,10 @@ fn check_width(senders: usize) -> Result<()> {
 }
 
 /// Cuts links weaker than `weakest`, but for the one to `own` if it would be left alone.
-fn drop_weak(row: &mut [f32], weakest: f32, own: Option<usize>) {
+fn drop_weak(mut row: ArrayViewMut1<'_, f32>, weakest: f32, own: Option<usize>) {
     let kept = own.map(|own| (own, row[own]));
     let mut alone = true;
-    for log in &mut *row {
+    for log in &mut row {
         if *log < weakest {
             *log = f32::NEG_INFINITY;
         }
@@ -288,7 +294,12 @@ mod tests {
     }
 
     /// Pair by pair, from the whole matrix.
-    fn slow(settings: &LinkSettings, min: Option<f64>, r: &Array2<f32>, s: &Array2<f32>) -> Array2<f32> {
+    fn slow(
+        settings: &LinkSettings,
+        min: Option<f64>,
+        r: &Array2<f32>,
+        s: &Array2<f32>,
+    ) -> Array2<f32> {
         let config = &settings.kernel;
         let mut kernel = LinkKernel::new(config.bandwidth)
             .unwrap()
@@ -368,6 +379,9 @@ mod tests {
         let edges = Logs::of_graph(&graph, (2, 3)).unwrap();
         assert_eq!(edges.dense(3)[[0, 2]], -0.5);
         let error = Logs::of_graph(&graph, (3, 3)).unwrap_err().to_string();
-        assert!(error.contains("(2, 3)") && error.contains("3 receivers"), "{error}");
+        assert!(
+            error.contains("(2, 3)") && error.contains("3 receivers"),
+            "{error}"
+        );
     }
 }

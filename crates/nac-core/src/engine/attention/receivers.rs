@@ -128,7 +128,8 @@ impl Receivers {
         scratch: &mut Scratch,
     ) {
         let precision = tools.precision;
-        self.queries.compute(tools, precision, block, states, scratch);
+        self.queries
+            .compute(tools, precision, block, states, scratch);
         let (key, value) = (self.keys.head_rows(), self.values.head_rows());
         for head in 0..self.heads {
             let mut senders = [Senders::NOBODY; SETS];

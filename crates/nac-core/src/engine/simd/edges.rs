@@ -370,7 +370,10 @@ mod tests {
                 }
             }
             let highest = heard.iter().fold(f64::MIN, |m, (score, ..)| m.max(*score));
-            let sum: f64 = heard.iter().map(|(score, ..)| (score - highest).exp()).sum();
+            let sum: f64 = heard
+                .iter()
+                .map(|(score, ..)| (score - highest).exp())
+                .sum();
             for (score, factor, v) in heard {
                 let weight = (score - highest).exp() / sum * factor;
                 let out = &mut out[head * value..][..value];
@@ -385,7 +388,9 @@ mod tests {
     fn check(shape: Shape, receivers: usize, sets: &[Edges<'_>]) {
         let mut queries = vec![0.0_f32; 32 * shape.heads * shape.key];
         Streams::new(2).stream("queries").fill_normal(&mut queries);
-        queries.iter_mut().for_each(|q| *q /= (shape.key as f32).sqrt());
+        queries
+            .iter_mut()
+            .for_each(|q| *q /= (shape.key as f32).sqrt());
         let width = shape.heads * shape.value;
         let mut out = vec![f32::NAN; 32 * width];
         Arch::new().dispatch(Hear {
