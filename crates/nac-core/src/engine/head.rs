@@ -154,7 +154,7 @@ impl Head {
         let blocks = pooled.chunks_exact(rows).zip(logits_room.chunks_exact_mut(output));
         for (x, y) in blocks {
             let none = Modulation::default();
-            projection.apply(tools, &none, 0, x, room, Target::overwrite(y));
+            projection.apply(tools, &none, 0, x, room, Target::overwrite(y, output));
         }
         to_items(logits_room, output, logits);
     }

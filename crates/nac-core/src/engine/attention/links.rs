@@ -34,9 +34,16 @@ pub(crate) struct LinkSettings {
 pub(crate) struct Links {
     bias: Option<Arc<Blocks>>,
     factor: Option<Arc<Blocks>>,
+    cut: bool,
 }
 
 impl Links {
+    /// Whether some links are not there.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Logarithms to base 2.
     pub(crate) fn bias(&self, block: usize) -> Option<&[Row]> {
         self.bias.as_ref().map(|bias| bias.block(block))
     }
@@ -66,6 +73,9 @@ pub(crate) fn links(
             }
         }
     }
+    let is_cut = log.iter().any(|x| *x == f32::NEG_INFINITY);
+    // Softmax takes powers of two.
+    let log = log.mapv(|x| x * std::f32::consts::LOG2_E);
     let mut first = 0;
     let cut = |of: &Array2<f32>, first: usize, count: usize| {
         let part = of.slice(s![.., first..first + count]);
@@ -79,6 +89,7 @@ pub(crate) fn links(
             let links = Links {
                 bias: settings.mask.then(|| cut(&log, first, count)),
                 factor: factor.as_ref().map(|factor| cut(factor, first, count)),
+                cut: is_cut,
             };
             first += count;
             links

@@ -61,14 +61,9 @@ impl Store {
         }
     }
 
-    /// Rows to write keys to, if they are stored as they are.
-    pub(crate) fn keys_in(self, block: &mut [Row]) -> Option<&mut [Row]> {
-        (self.precision == Precision::F32).then(|| &mut block[..self.keys])
-    }
-
-    /// Rows to write values to, if they are stored as they are.
-    pub(crate) fn values_in(self, block: &mut [Row]) -> Option<&mut [Row]> {
-        (self.precision == Precision::F32).then(|| &mut block[self.keys..])
+    /// Rows of a block and the first row of values, if keys and values are stored as they are.
+    pub(crate) fn in_place(self) -> Option<(usize, usize)> {
+        (self.precision == Precision::F32).then(|| (self.rows(), self.keys))
     }
 
     /// Stores keys as pairs.

@@ -10,7 +10,7 @@ use crate::engine::blocks::Blocks;
 use crate::engine::head::Head;
 use crate::engine::layer::{Modulation, Norm, Projection, Target, Tools};
 use crate::engine::simd::{Row, WIDTH};
-use crate::engine::team::{Desks, Room, Team};
+use crate::engine::team::{Desks, Grid, MOST_TOGETHER, Place, Room, Team};
 
 /// How tokens are stored for those who read them.
 #[derive(Debug, Clone)]
@@ -157,6 +157,7 @@ impl Plan {
         let token_store = self.store_tokens(tools, team, desks, buffers, count);
         let first = self.propagations.first().unwrap_or(&self.read_out.layer);
 
+        let grid = grid(team, blocks, examples);
         fit(&mut buffers.states, examples * blocks * rows);
         let stored_rows = first.senders.store.rows();
         fit(&mut buffers.stored, examples * blocks * stored_rows);
@@ -174,12 +175,11 @@ impl Plan {
         if takes_over {
             let states = (&mut buffers.states[..], rows);
             let stored = (&mut buffers.stored[..], stored_rows);
-            team.each_with(states, stored, desks, |index, states, stored, scratch| {
-                let (example, block) = (index / blocks, index % blocks);
-                states.copy_from_slice(self.readers.block(block));
-                let heard = [heard(example)];
-                self.read_in.apply(tools, block, states, &heard, scratch);
-                first.senders.put(tools, block, states, stored, scratch);
+            team.each_with(grid, states, stored, desks, |at, states, stored, scratch| {
+                states.copy_from_slice(self.readers.range(at.first, states.len() / rows));
+                let heard = [heard(at.example)];
+                self.read_in.apply(tools, at.first, states, &heard, scratch);
+                first.senders.put(tools, at.first, states, stored, scratch);
             });
             if self.read_in_sends() {
                 buffers.read.clone_from(&buffers.states);
@@ -196,12 +196,11 @@ impl Plan {
             saw("read_in.states", &buffers.read, self.reader_count, rows);
             let states = (&mut buffers.states[..], rows);
             let stored = (&mut buffers.stored[..], stored_rows);
-            team.each_with(states, stored, desks, |index, states, stored, scratch| {
-                let block = index % blocks;
+            team.each_with(grid, states, stored, desks, |at, states, stored, scratch| {
                 if let Some(processors) = &self.processors {
-                    states.copy_from_slice(processors.block(block));
+                    states.copy_from_slice(processors.range(at.first, states.len() / rows));
                 }
-                first.senders.put(tools, block, states, stored, scratch);
+                first.senders.put(tools, at.first, states, stored, scratch);
             });
         }
 
@@ -215,12 +214,11 @@ impl Plan {
                 let heard = self.heard(propagation, &buffers.stored_read, &buffers.stored);
                 let states = (&mut buffers.states[..], rows);
                 let stored = (&mut buffers.stored_next[..], stored_rows);
-                team.each_with(states, stored, desks, |index, states, stored, scratch| {
-                    let (example, block) = (index / blocks, index % blocks);
-                    let (sets, count) = heard(example);
+                team.each_with(grid, states, stored, desks, |at, states, stored, scratch| {
+                    let (sets, count) = heard(at.example);
                     let step = &propagation.step;
-                    step.apply(tools, block, states, &sets[..count], scratch);
-                    next.put(tools, block, states, stored, scratch);
+                    step.apply(tools, at.first, states, &sets[..count], scratch);
+                    next.put(tools, at.first, states, stored, scratch);
                 });
             }
             std::mem::swap(&mut buffers.stored, &mut buffers.stored_next);
@@ -258,14 +256,18 @@ impl Plan {
         );
         let tokens = (&mut buffers.tokens[..], rows);
         let stored = (&mut buffers.stored_tokens[..], store.rows());
-        team.each_with(tokens, stored, desks, |index, tokens, stored, scratch| {
+        let grid = grid(team, blocks, count.examples);
+        team.each_with(grid, tokens, stored, desks, |at, tokens, stored, scratch| {
             match &self.token_side {
                 TokenSide::Normal { norm, store } => {
                     norm.apply(tools, tokens, &mut scratch.normal);
-                    store.put_shared(tools, &scratch.normal[..rows], stored);
+                    let normal = scratch.normal.chunks_exact(rows);
+                    for (x, stored) in normal.zip(stored.chunks_exact_mut(store.rows())) {
+                        store.put_shared(tools, x, stored);
+                    }
                 }
                 TokenSide::Projected(senders) => {
-                    senders.put(tools, index % blocks, tokens, stored, scratch);
+                    senders.put(tools, at.first, tokens, stored, scratch);
                 }
                 TokenSide::AsTheyAre => stored.copy_from_slice(tokens),
             }
@@ -293,8 +295,9 @@ impl Plan {
         );
         let states = (&mut buffers.read[..], self.state_rows());
         let stored = (&mut buffers.stored_read[..], senders.store.rows());
-        team.each_with(states, stored, desks, |index, states, stored, scratch| {
-            senders.put(tools, index % blocks, states, stored, scratch);
+        let grid = grid(team, blocks, examples);
+        team.each_with(grid, states, stored, desks, |at, states, stored, scratch| {
+            senders.put(tools, at.first, states, stored, scratch);
         });
     }
 
@@ -342,28 +345,41 @@ impl Plan {
         let heard = self.heard(&read_out.layer, &buffers.stored_read, &buffers.stored);
         let answers = (&mut buffers.answers[..], rows);
         let outputs = (&mut buffers.outputs[..], output_rows);
-        team.each_with(answers, outputs, desks, |index, states, output, scratch| {
-            let (example, block) = (index / blocks, index % blocks);
-            states.copy_from_slice(read_out.initial.block(block));
-            let (sets, count) = heard(example);
+        let grid = grid(team, blocks, examples);
+        team.each_with(grid, answers, outputs, desks, |at, states, output, scratch| {
+            let Place { example, first } = at;
+            let count = states.len() / rows;
+            states.copy_from_slice(read_out.initial.range(first, count));
+            let (sets, set_count) = heard(example);
             let step = &read_out.layer.step;
-            step.apply(tools, block, states, &sets[..count], scratch);
+            step.apply(tools, first, states, &sets[..set_count], scratch);
             match &read_out.projection {
                 None => output.copy_from_slice(states),
                 Some((norm, projection, modulation)) => {
                     let x = match norm {
                         Some(norm) => {
                             norm.apply(tools, states, &mut scratch.normal);
-                            &scratch.normal[..rows]
+                            &scratch.normal[..count * rows]
                         }
                         None => states,
                     };
-                    let target = Target::overwrite(output);
+                    let target = Target::overwrite(output, output_rows);
                     let room = &mut scratch.operand;
-                    projection.apply(tools, modulation, block, x, room, target);
+                    projection.apply(tools, modulation, first, x, room, target);
                 }
             }
         });
+    }
+}
+
+/// Blocks in pairs, where all threads have enough to do all the same.
+fn grid(team: &Team, blocks: usize, examples: usize) -> Grid {
+    let groups = |group: usize| examples * blocks.div_ceil(group);
+    let fair = |count: usize| count.is_multiple_of(team.threads()) || count >= 8 * team.threads();
+    let together = (2..=MOST_TOGETHER).rev().find(|group| fair(groups(*group)));
+    Grid {
+        blocks,
+        group: together.unwrap_or(1).min(blocks),
     }
 }
 

@@ -139,36 +139,41 @@ impl FeedForward {
         }
     }
 
-    /// Changes the states of block `block`.
+    /// Changes the states of some blocks, the first of which is block `first`.
     pub(crate) fn apply(
         &self,
         tools: &Tools,
-        block: usize,
+        first: usize,
         states: &mut [Row],
         scratch: &mut Scratch,
     ) {
         let normal = &mut scratch.normal[..states.len()];
         self.norm.apply(tools, states, normal);
-        let factor = self.expand.input.as_ref().map(|m| m.block(block));
+        let count = states.len() / self.value.input_rows();
+        let blocks = (first, count);
+        let factor = self.expand.input.as_ref().map(|m| m.range(first, count));
         let operand = Operand::new(tools, normal, factor, &mut scratch.operand);
-        let hidden = &mut scratch.hidden[..self.contract.input_rows()];
+        let outputs = self.contract.input_rows();
+        let hidden = &mut scratch.hidden[..count * outputs];
         tools.arch.dispatch(Activate {
-            value: self.value.branch(operand, &self.expand.value, block),
+            value: self.value.branch(operand, &self.expand.value, blocks),
             gate: self
                 .gate
                 .as_ref()
-                .map(|gate| gate.branch(operand, &self.expand.gate, block)),
+                .map(|gate| gate.branch(operand, &self.expand.gate, blocks)),
+            outputs,
             y: hidden,
         });
         let target = Target {
             y: states,
+            stride: self.contract.output_rows(),
             gamma: self.gamma.as_deref(),
             add: self.residual,
         };
         let modulation = &self.contract_modulation;
         let room = &mut scratch.operand;
         self.contract
-            .apply(tools, modulation, block, hidden, room, target);
+            .apply(tools, modulation, first, hidden, room, target);
     }
 }
 

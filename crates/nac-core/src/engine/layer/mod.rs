@@ -43,7 +43,7 @@ impl Tools {
     }
 }
 
-/// A block in the kind of numbers that products take.
+/// Blocks in the kind of numbers that products take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Operand<'a> {
     F32(&'a [Row]),
@@ -73,14 +73,27 @@ impl<'a> Operand<'a> {
         }
     }
 
-    /// With weights that are packed in the same kind of numbers.
-    pub(crate) fn times(self, weight: &'a Packed) -> Product<'a> {
+    /// With weights of `depth` rows of inputs that are packed in the same kind of numbers.
+    pub(crate) fn times(self, weight: &'a Packed, depth: usize) -> Product<'a> {
+        let pairs = depth / 2;
         match (self, weight) {
-            (Self::F32(x), Packed::F32(weight)) => Product::F32 { weight, x },
-            (Self::Bf16(x), Packed::Bf16(weight)) => Product::Bf16 { weight, x },
-            // Both come from one precision; without operands the product is zero.
-            (Self::F32(_), Packed::Bf16(weight)) => Product::Bf16 { weight, x: &[] },
-            (Self::Bf16(_), Packed::F32(weight)) => Product::F32 { weight, x: &[] },
+            (Self::F32(x), Packed::F32(weight)) => Product::F32 { weight, x, depth },
+            (Self::Bf16(x), Packed::Bf16(weight)) => Product::Bf16 {
+                weight,
+                x,
+                depth: pairs,
+            },
+            // Both come from one precision; without blocks there is no product.
+            (Self::F32(_), Packed::Bf16(weight)) => Product::Bf16 {
+                weight,
+                x: &[],
+                depth: pairs,
+            },
+            (Self::Bf16(_), Packed::F32(weight)) => Product::F32 {
+                weight,
+                x: &[],
+                depth,
+            },
         }
     }
 }

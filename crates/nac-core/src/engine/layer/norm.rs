@@ -2,7 +2,7 @@
 
 use super::Tools;
 use crate::engine::error::Result;
-use crate::engine::simd::Row;
+use crate::engine::simd::{Row, padded};
 use crate::engine::simd::norm::Normalize;
 use crate::engine::weights::Scope;
 
@@ -35,15 +35,18 @@ impl Norm {
         (&self.gain, &self.bias, self.epsilon)
     }
 
-    /// Normalises a block.
+    /// Normalises blocks.
     pub(crate) fn apply(&self, tools: &Tools, x: &[Row], y: &mut [Row]) {
-        tools.arch.dispatch(Normalize {
-            x,
-            y: &mut y[..x.len()],
-            gain: Some(&self.gain),
-            bias: Some(&self.bias),
-            features: self.gain.len(),
-            epsilon: self.epsilon,
-        });
+        let rows = padded(self.gain.len());
+        for (x, y) in x.chunks_exact(rows).zip(y.chunks_exact_mut(rows)) {
+            tools.arch.dispatch(Normalize {
+                x,
+                y,
+                gain: Some(&self.gain),
+                bias: Some(&self.bias),
+                features: self.gain.len(),
+                epsilon: self.epsilon,
+            });
+        }
     }
 }

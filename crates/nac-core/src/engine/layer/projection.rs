@@ -60,7 +60,9 @@ pub(crate) struct Modulation {
 
 /// Where the result of a projection goes.
 pub(crate) struct Target<'a> {
+    /// Blocks, one every `stride` rows.
     pub(crate) y: &'a mut [Row],
+    pub(crate) stride: usize,
     /// A factor on each output.
     pub(crate) gamma: Option<&'a [f32]>,
     /// Whether the result is added to what is there.
@@ -68,9 +70,10 @@ pub(crate) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    pub(crate) fn overwrite(y: &'a mut [Row]) -> Self {
+    pub(crate) fn overwrite(y: &'a mut [Row], stride: usize) -> Self {
         Self {
             y,
+            stride,
             gamma: None,
             add: false,
         }
@@ -254,25 +257,30 @@ impl Projection {
         self.outputs.rows()
     }
 
-    /// `W (x ⊙ factor) …` of block `block` of the modules that `modulation` belongs to.
+    /// `W (x ⊙ factor) …` of the blocks `x`, the first of which is block `first` of the modules that `modulation` belongs
+    /// to.
     pub(crate) fn apply(
         &self,
         tools: &Tools,
         modulation: &Modulation,
-        block: usize,
+        first: usize,
         x: &[Row],
         room: &mut [Row],
         target: Target<'_>,
     ) {
-        let factor = modulation.input.as_ref().map(|m| m.block(block));
+        let depth = self.inputs.rows();
+        let count = x.len() / depth;
+        let factor = modulation.input.as_ref().map(|m| m.range(first, count));
         let operand = Operand::new(tools, x, factor, room);
         tools.arch.dispatch(Gemm {
-            product: operand.times(&self.packed),
-            output_scale: modulation.output.as_ref().map(|m| m.block(block)),
+            product: operand.times(&self.packed, depth),
+            outputs: self.outputs.rows(),
+            output_scale: modulation.output.as_ref().map(|m| m.range(first, count)),
             bias: self.bias.as_deref(),
             gamma: target.gamma,
             add: target.add,
-            y: &mut target.y[..self.outputs.rows()],
+            y: target.y,
+            stride: target.stride,
         });
     }
 
@@ -281,11 +289,11 @@ impl Projection {
         &'a self,
         operand: Operand<'a>,
         modulation: &'a Modulation,
-        block: usize,
+        (first, count): (usize, usize),
     ) -> Branch<'a> {
         Branch {
-            product: operand.times(&self.packed),
-            output_scale: modulation.output.as_ref().map(|m| m.block(block)),
+            product: operand.times(&self.packed, self.inputs.rows()),
+            output_scale: modulation.output.as_ref().map(|m| m.range(first, count)),
             bias: self.bias.as_deref(),
         }
     }

@@ -292,7 +292,7 @@ impl Stage {
             }
             let none = Modulation::default();
             let room = &mut scratch.operand;
-            let target = Target::overwrite(y);
+            let target = Target::overwrite(y, rows);
             self.convolution.apply(tools, &none, 0, x, room, target);
             if !self.norm_first {
                 self.norm.apply(tools, y, &mut scratch.normal);
@@ -353,12 +353,14 @@ impl Block {
             let hidden = &mut scratch.hidden[..self.contract.input_rows()];
             let operand = Operand::new(tools, normal, None, &mut scratch.operand);
             tools.arch.dispatch(Activate {
-                value: self.expand.branch(operand, &none, 0),
+                value: self.expand.branch(operand, &none, (0, 1)),
                 gate: None,
+                outputs: self.contract.input_rows(),
                 y: hidden,
             });
             let target = Target {
                 y: states,
+                stride: rows,
                 gamma: Some(&self.gamma),
                 add: true,
             };
