@@ -49,7 +49,7 @@ pub enum Weights {
     F32,
     /// bfloat16.
     Bf16,
-    /// 8-bit integers.
+    /// 8-bit whole numbers.
     Int8,
 }
 

@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text = |i: usize, or: &str| arguments.get(i).map_or(or, String::as_str).to_owned();
     let preset = Preset::get(&text(1, "imagenet-chonker"))?;
     let (batch, threads): (usize, usize) = (text(2, "1").parse()?, text(3, "0").parse()?);
-    let precision = if text(4, "f32") == "bf16" { Precision::Bf16 } else { Precision::F32 };
+    let precision = match text(4, "f32").as_str() { "bf16" => Precision::Bf16, "int8" => Precision::Int8, _ => Precision::F32 };
     let start = Instant::now();
     let mut file = ModelFile::from_toml(preset.text)?;
     if let Ok(n) = std::env::var("PROP") { file.model.circuit.propagators = n.parse()?; }

@@ -140,3 +140,24 @@ fn small_models_agree() {
     let error = difference(&file, Precision::F32, 3);
     assert!(error < 1e-5, "{error}");
 }
+
+#[test]
+fn reduced_precision_stays_near() {
+    let mut file = small();
+    for kind in [
+        nac_core::config::ModelKind::Nac,
+        nac_core::config::ModelKind::PerceiverIo,
+    ] {
+        file.model.kind = kind;
+        for (precision, least, most) in [
+            (Precision::Bf16, 1e-5, 0.03),
+            (Precision::Int8, 1e-4, 0.06),
+        ] {
+            let error = difference(&file, precision, 5);
+            assert!(
+                (least..most).contains(&error),
+                "{kind} {precision:?}: {error}"
+            );
+        }
+    }
+}

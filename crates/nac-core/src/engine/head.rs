@@ -48,7 +48,7 @@ impl Head {
         }
         let scorer = scope.sub("confidence_scorer");
         let layouts = (Layout::plain(state), Layout::plain(classes));
-        let logits = Projection::plain(&scope.sub("to_logits"), layouts, true, tools.precision)?;
+        let logits = Projection::plain(&scope.sub("to_logits"), layouts, true, tools.precision.at_the_ends())?;
         Ok(Self::Pooling {
             score: scorer.tensor("weight", &[1, state])?.to_vec(),
             bias: scorer.tensor("bias", &[1])?[0],
@@ -66,7 +66,7 @@ impl Head {
         tools: &Tools,
     ) -> Result<Self> {
         let layouts = (Layout::plain(state), Layout::plain(classes));
-        let logits = Projection::plain(scope, layouts, true, tools.precision)?;
+        let logits = Projection::plain(scope, layouts, true, tools.precision.at_the_ends())?;
         Ok(Self::First {
             logits: Some(Box::new(logits)),
         })

@@ -39,7 +39,7 @@ impl Queries {
     ) -> Self {
         let mut rows = Blocks::from_items(items, layout);
         rows.scale(LOG2_E / (divisor as f32).sqrt());
-        if tools.precision == Precision::F32 {
+        if tools.precision.at_the_ends() == Precision::F32 {
             return Self::Fixed(rows);
         }
         let mut pairs = Blocks::zeros(layout.rows() / 2, items.nrows());
@@ -89,7 +89,7 @@ impl Queries {
         p.norm.apply(tools, states, normal);
         let stride = p.projection.output_rows();
         let rows = states.len() / p.projection.input_rows() * stride;
-        let in_pairs = tools.precision == Precision::Bf16;
+        let in_pairs = tools.precision.at_the_ends() == Precision::Bf16;
         let room = if in_pairs {
             &mut scratch.message
         } else {
@@ -124,22 +124,20 @@ impl Queries {
         rows: usize,
         computed: &'a [Row],
     ) -> attend::Queries<'a> {
+        let in_pairs = tools.precision.at_the_ends() == Precision::Bf16;
         let all = match self {
             Self::Fixed(blocks) => blocks.block(first + offset),
             Self::Projected(p) => {
-                let size = match tools.precision {
-                    Precision::F32 => p.projection.output_rows(),
-                    Precision::Bf16 => p.projection.output_rows() / 2,
-                };
+                let rows = p.projection.output_rows();
+                let size = if in_pairs { rows / 2 } else { rows };
                 &computed[offset * size..][..size]
             }
         };
-        match tools.precision {
-            Precision::F32 => attend::Queries::F32(&all[head * rows..][..rows]),
-            Precision::Bf16 => {
-                let rows = rows / 2;
-                attend::Queries::Bf16(bytemuck::cast_slice(&all[head * rows..][..rows]))
-            }
+        if in_pairs {
+            let rows = rows / 2;
+            attend::Queries::Bf16(bytemuck::cast_slice(&all[head * rows..][..rows]))
+        } else {
+            attend::Queries::F32(&all[head * rows..][..rows])
         }
     }
 }

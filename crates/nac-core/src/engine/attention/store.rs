@@ -27,7 +27,7 @@ impl Store {
             keys: keys.rows(),
             values: values.rows(),
             shared: false,
-            precision,
+            precision: precision.at_the_ends(),
         }
     }
 
@@ -37,7 +37,7 @@ impl Store {
             keys: rows,
             values: rows,
             shared: true,
-            precision,
+            precision: precision.at_the_ends(),
         }
     }
 
@@ -46,7 +46,7 @@ impl Store {
         match self.precision {
             Precision::F32 if self.shared => self.keys,
             Precision::F32 => self.keys + self.values,
-            Precision::Bf16 => (self.keys + self.values) / 2,
+            Precision::Bf16 | Precision::Int8 => (self.keys + self.values) / 2,
         }
     }
 
@@ -54,7 +54,7 @@ impl Store {
     pub(crate) fn put_shared(self, tools: &Tools, x: &[Row], block: &mut [Row]) {
         match self.precision {
             Precision::F32 => block.copy_from_slice(x),
-            Precision::Bf16 => {
+            Precision::Bf16 | Precision::Int8 => {
                 self.put_keys(tools, x, block);
                 self.put_values(x, block);
             }
@@ -95,7 +95,7 @@ impl Store {
                 key: head * key,
                 value: if self.shared { 0 } else { self.keys + head * value },
             },
-            Precision::Bf16 => Source::Bf16 {
+            Precision::Bf16 | Precision::Int8 => Source::Bf16 {
                 keys: bytemuck::cast_slice(blocks),
                 key_stride: self.rows(),
                 key: head * key / 2,

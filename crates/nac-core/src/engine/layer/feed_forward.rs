@@ -5,7 +5,7 @@
 
 use ndarray::ArrayView2;
 
-use super::{Modulation, Norm, Operand, Precision, Projection, Target, Tools};
+use super::{Modulation, Norm, Precision, Projection, Target, Tools};
 use crate::config::{Activation, ModFcConfig, ModFfnConfig};
 use crate::engine::blocks::{Blocks, Layout};
 use crate::engine::error::Result;
@@ -152,7 +152,7 @@ impl FeedForward {
         let count = states.len() / self.value.input_rows();
         let blocks = (first, count);
         let factor = self.expand.input.as_ref().map(|m| m.range(first, count));
-        let operand = Operand::new(tools, normal, factor, &mut scratch.operand);
+        let operand = self.value.operand(tools, normal, factor, &mut scratch.operand);
         let outputs = self.contract.input_rows();
         let hidden = &mut scratch.hidden[..count * outputs];
         tools.arch.dispatch(Activate {

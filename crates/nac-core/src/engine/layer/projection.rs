@@ -271,7 +271,7 @@ impl Projection {
         let depth = self.inputs.rows();
         let count = x.len() / depth;
         let factor = modulation.input.as_ref().map(|m| m.range(first, count));
-        let operand = Operand::new(tools, x, factor, room);
+        let operand = self.operand(tools, x, factor, room);
         tools.arch.dispatch(Gemm {
             product: operand.times(&self.packed, depth),
             outputs: self.outputs.rows(),
@@ -282,6 +282,17 @@ impl Projection {
             y: target.y,
             stride: target.stride,
         });
+    }
+
+    /// Blocks of inputs as the weights take them.
+    pub(crate) fn operand<'a>(
+        &self,
+        tools: &Tools,
+        x: &'a [Row],
+        factor: Option<&[Row]>,
+        room: &'a mut [Row],
+    ) -> Operand<'a> {
+        Operand::new(tools, &self.packed, (x, self.inputs.rows()), factor, room)
     }
 
     /// The same as part of a feed-forward block.

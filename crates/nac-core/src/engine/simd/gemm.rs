@@ -3,11 +3,12 @@
 use pulp::{Simd, WithSimd};
 
 use super::rows::{GROUP, PairRow, Row};
-use super::{bf16, tile};
+use super::{bf16, int8, tile};
 
 /// Weights and blocks of items to multiply, in one of the kinds of numbers.
 ///
-/// Weights are packed by 8 outputs: `[outputs / 8][inputs][8]`, for bfloat16 `[outputs / 8][inputs / 2][8]` pairs.
+/// Weights are packed by 8 outputs: `[outputs / 8][inputs][8]`, for bfloat16 `[outputs / 8][inputs / 2][8]`
+/// pairs, for 8-bit numbers `[outputs / 8][inputs / 4][8]` fours.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Product<'a> {
     F32 {
@@ -21,6 +22,15 @@ pub(crate) enum Product<'a> {
         x: &'a [PairRow],
         depth: usize,
     },
+    Int8 {
+        weight: &'a [[u32; GROUP]],
+        /// Scale and `−128 Σ w` of each output.
+        outputs: &'a [(f32, i32)],
+        x: &'a [PairRow],
+        /// One row for each block.
+        scales: &'a [Row],
+        depth: usize,
+    },
 }
 
 impl Product<'_> {
@@ -28,7 +38,9 @@ impl Product<'_> {
     pub(crate) fn blocks(&self) -> usize {
         match *self {
             Self::F32 { x, depth, .. } => x.len().checked_div(depth).unwrap_or(0),
-            Self::Bf16 { x, depth, .. } => x.len().checked_div(depth).unwrap_or(0),
+            Self::Bf16 { x, depth, .. } | Self::Int8 { x, depth, .. } => {
+                x.len().checked_div(depth).unwrap_or(0)
+            }
         }
     }
 
@@ -51,6 +63,25 @@ impl Product<'_> {
                 let weight = &weight[group * depth..][..depth];
                 let x = &x[block * depth..][..depth];
                 bf16::tile(simd, weight, 0, x, out, false);
+            }
+            Self::Int8 {
+                weight,
+                outputs,
+                x,
+                scales,
+                depth,
+            } => {
+                let weight = &weight[group * depth..][..depth];
+                let x = &x[block * depth..][..depth];
+                let outputs = &outputs[group * GROUP..][..GROUP];
+                int8::tile(weight, x, &std::array::from_fn(|i| outputs[i].1), out);
+                let items = S::as_simd_f32s(&scales[block].0).0;
+                for (out, (scale, _)) in out.iter_mut().zip(outputs) {
+                    let scale = simd.splat_f32s(*scale);
+                    for (y, item) in S::as_mut_simd_f32s(&mut out.0).0.iter_mut().zip(items) {
+                        *y = simd.mul_f32s(*y, simd.mul_f32s(scale, *item));
+                    }
+                }
             }
         }
     }

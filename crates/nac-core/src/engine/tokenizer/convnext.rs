@@ -14,7 +14,7 @@ use crate::config::ConvNextConfig;
 use crate::engine::blocks::Layout;
 use crate::engine::circuit::plan::{Buffers, fit};
 use crate::engine::error::Result;
-use crate::engine::layer::{Modulation, Norm, Operand, Projection, Target, Tools};
+use crate::engine::layer::{Modulation, Norm, Projection, Target, Tools};
 use crate::engine::simd::activation::Activate;
 use crate::engine::simd::{Row, WIDTH};
 use crate::engine::team::{Desks, Room, Scratch, Team};
@@ -234,7 +234,7 @@ fn stage(
     Ok(Stage {
         norm: Norm::with_epsilon(&scope.sub(norm_at), normed.channels, EPSILON)?,
         norm_first,
-        convolution: Projection::of(&weight, Some(&bias), layouts, tools.precision),
+        convolution: Projection::of(&weight, Some(&bias), layouts, tools.precision.at_the_ends()),
         patch,
         input,
         output,
@@ -307,7 +307,7 @@ impl Block {
         let depthwise = scope.sub("dwconv");
         let (narrow, wide) = (Layout::plain(channels), Layout::plain(4 * channels));
         let plain = |name: &str, layouts| {
-            Projection::plain(&scope.sub(name), layouts, true, tools.precision)
+            Projection::plain(&scope.sub(name), layouts, true, tools.precision.at_the_ends())
         };
         let mut gamma = scope.tensor("gamma", &[channels])?.to_vec();
         gamma.resize(narrow.rows(), 0.0);
@@ -351,7 +351,7 @@ impl Block {
             let normal = &scratch.normal[..rows];
             let none = Modulation::default();
             let hidden = &mut scratch.hidden[..self.contract.input_rows()];
-            let operand = Operand::new(tools, normal, None, &mut scratch.operand);
+            let operand = self.expand.operand(tools, normal, None, &mut scratch.operand);
             tools.arch.dispatch(Activate {
                 value: self.expand.branch(operand, &none, (0, 1)),
                 gate: None,
