@@ -8,7 +8,8 @@ use criterion::Bencher;
 pub(crate) struct Scaling {
     name: &'static str,
     size: &'static str,
-    points: Vec<(f64, f64)>,
+    /// Size and least cost.
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 impl Scaling {
