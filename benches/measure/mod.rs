@@ -9,9 +9,11 @@ mod memory;
 mod named;
 mod record;
 mod run;
+mod sample;
 
 pub use engine::{Batch, Engine, EngineKind, Pass, Source, Weights, open, write_weights};
 pub use memory::Memory;
 pub use named::Named;
 pub use record::{Difference, Logits, Measurement, Operations, Seconds};
 pub use run::{Options, run};
+pub use sample::{SampleOptions, Sampled, sample};
