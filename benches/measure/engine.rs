@@ -154,7 +154,7 @@ fn core(source: &Source<'_>) -> Result<Core> {
     let precision = match source.weights {
         Weights::F32 => Precision::F32,
         Weights::Bf16 => Precision::Bf16,
-        Weights::Int8 => bail!("the engine of nac-core does not run on 8-bit weights"),
+        Weights::Int8 => Precision::Int8,
     };
     let threads = source.threads;
     let options = EngineOptions { threads, precision };
