@@ -86,7 +86,9 @@ fn difference(file: &ModelFile, precision: Precision, batch: usize) -> f32 {
         torch.infer(batch.input()).unwrap(),
     );
     let largest = expected.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
-    let error = (&found - &expected).iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let error = (&found - &expected)
+        .iter()
+        .fold(0.0_f32, |m, x| m.max(x.abs()));
     assert!(largest > 1e-3 && largest.is_finite());
     error / largest
 }
@@ -149,10 +151,9 @@ fn reduced_precision_stays_near() {
         nac_core::config::ModelKind::PerceiverIo,
     ] {
         file.model.kind = kind;
-        for (precision, least, most) in [
-            (Precision::Bf16, 1e-5, 0.03),
-            (Precision::Int8, 1e-4, 0.06),
-        ] {
+        for (precision, least, most) in
+            [(Precision::Bf16, 1e-5, 0.03), (Precision::Int8, 1e-4, 0.06)]
+        {
             let error = difference(&file, precision, 5);
             assert!(
                 (least..most).contains(&error),

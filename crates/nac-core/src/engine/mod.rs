@@ -19,6 +19,7 @@ mod head;
 mod input;
 mod layer;
 mod perceiver_io;
+mod probe;
 mod simd;
 mod team;
 mod tokenizer;
@@ -28,6 +29,7 @@ pub use core_engine::{CoreEngine, EngineOptions};
 pub use error::{EngineError, Result};
 pub use input::Input;
 pub use layer::Precision;
+pub use probe::{Operation, Probe};
 pub use weights::Weights;
 
 use ndarray::{Array2, ArrayViewMut2};

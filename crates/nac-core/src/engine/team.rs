@@ -203,7 +203,11 @@ pub(crate) struct Desks(Vec<Mutex<Scratch>>);
 
 impl Desks {
     pub(crate) fn new(threads: usize, room: Room) -> Self {
-        Self((0..threads).map(|_| Mutex::new(Scratch::new(room))).collect())
+        Self(
+            (0..threads)
+                .map(|_| Mutex::new(Scratch::new(room)))
+                .collect(),
+        )
     }
 
     /// Work at the desk of this thread of the pool.

@@ -62,7 +62,8 @@ pub(crate) fn links(
     if !settings.mask && !settings.scale {
         return Ok(Vec::new());
     }
-    let all = concatenate(Axis(0), senders).map_err(|error| EngineError::Other(error.to_string()))?;
+    let all =
+        concatenate(Axis(0), senders).map_err(|error| EngineError::Other(error.to_string()))?;
     let log = log_links(settings, receivers, all.view())?;
     let mut factor = settings.scale.then(|| log.mapv(|x| x.exp().min(1.0)));
     if let Some(factor) = factor.as_mut().filter(|_| settings.normalize) {

@@ -40,14 +40,20 @@ impl Senders {
         self.norm.apply(tools, states, normal);
         let (store, room) = (self.store, &mut scratch.operand);
         let count = states.len() / self.key.input_rows();
-        let mut project = |projection: &Projection, modulation: &Modulation, y: &mut [Row], stride| {
-            let target = Target::overwrite(y, stride);
-            projection.apply(tools, modulation, first, normal, room, target);
-        };
+        let mut project =
+            |projection: &Projection, modulation: &Modulation, y: &mut [Row], stride| {
+                let target = Target::overwrite(y, stride);
+                projection.apply(tools, modulation, first, normal, room, target);
+            };
         let (key, value) = (&self.key, &self.value);
         if let Some((stride, values_at)) = store.in_place() {
             project(key, &self.key_modulation, &mut *stored, stride);
-            project(value, &self.value_modulation, &mut stored[values_at..], stride);
+            project(
+                value,
+                &self.value_modulation,
+                &mut stored[values_at..],
+                stride,
+            );
             return;
         }
         let rows = key.output_rows();

@@ -2,11 +2,11 @@
 
 use crate::engine::blocks::Layout;
 use crate::engine::layer::Precision;
+use crate::engine::layer::Tools;
 use crate::engine::simd::attend::Source;
 use crate::engine::simd::bf16::narrow;
 use crate::engine::simd::norm::Pair;
 use crate::engine::simd::{PairRow, Row, WIDTH};
-use crate::engine::layer::Tools;
 
 /// The form of stored keys and values: first all rows of keys, then all rows of values.
 ///
@@ -78,22 +78,31 @@ impl Store {
 
     /// Stores values as pairs.
     pub(crate) fn put_values(self, values: &[Row], block: &mut [Row]) {
-        let pairs: &mut [[u32; WIDTH / 2]] =
-            bytemuck::cast_slice_mut(&mut block[self.keys / 2..]);
+        let pairs: &mut [[u32; WIDTH / 2]] = bytemuck::cast_slice_mut(&mut block[self.keys / 2..]);
         for (row, pairs) in values.iter().zip(pairs) {
             narrow(row, pairs);
         }
     }
 
     /// Keys and values of a head; `key` and `value` are the rows of one head.
-    pub(crate) fn source(self, blocks: &[Row], head: usize, key: usize, value: usize) -> Source<'_> {
+    pub(crate) fn source(
+        self,
+        blocks: &[Row],
+        head: usize,
+        key: usize,
+        value: usize,
+    ) -> Source<'_> {
         let head = if self.shared { 0 } else { head };
         match self.precision {
             Precision::F32 => Source::F32 {
                 blocks,
                 stride: self.rows(),
                 key: head * key,
-                value: if self.shared { 0 } else { self.keys + head * value },
+                value: if self.shared {
+                    0
+                } else {
+                    self.keys + head * value
+                },
             },
             Precision::Bf16 | Precision::Int8 => Source::Bf16 {
                 keys: bytemuck::cast_slice(blocks),

@@ -90,7 +90,10 @@ fn modules(
     let latents = scope.sub(name);
     let signatures = latents.tensor("signatures_", &[count, config.signature_dim])?;
     let codes: Vec<Array2<f32>> = match layers {
-        None => vec![matrix(&latents.tensor("codes_", &[count, code_dim])?, code_dim)],
+        None => vec![matrix(
+            &latents.tensor("codes_", &[count, code_dim])?,
+            code_dim,
+        )],
         Some(layers) => latents
             .tensor("codes_", &[layers, count, code_dim])?
             .chunks_exact(count * code_dim)

@@ -103,8 +103,7 @@ pub(crate) fn circuit(
         readers: blocks(readers),
         reader_count: readers.count(),
         read_in,
-        processors: (!wiring.read_in_states_become_processors)
-            .then(|| blocks(&modules.processors)),
+        processors: (!wiring.read_in_states_become_processors).then(|| blocks(&modules.processors)),
         processor_count: modules.processors.count(),
         propagations,
         read_out: ReadOut {

@@ -175,12 +175,18 @@ impl Plan {
         if takes_over {
             let states = (&mut buffers.states[..], rows);
             let stored = (&mut buffers.stored[..], stored_rows);
-            team.each_with(grid, states, stored, desks, |at, states, stored, scratch| {
-                states.copy_from_slice(self.readers.range(at.first, states.len() / rows));
-                let heard = [heard(at.example)];
-                self.read_in.apply(tools, at.first, states, &heard, scratch);
-                first.senders.put(tools, at.first, states, stored, scratch);
-            });
+            team.each_with(
+                grid,
+                states,
+                stored,
+                desks,
+                |at, states, stored, scratch| {
+                    states.copy_from_slice(self.readers.range(at.first, states.len() / rows));
+                    let heard = [heard(at.example)];
+                    self.read_in.apply(tools, at.first, states, &heard, scratch);
+                    first.senders.put(tools, at.first, states, stored, scratch);
+                },
+            );
             if self.read_in_sends() {
                 buffers.read.clone_from(&buffers.states);
             }
@@ -196,12 +202,18 @@ impl Plan {
             saw("read_in.states", &buffers.read, self.reader_count, rows);
             let states = (&mut buffers.states[..], rows);
             let stored = (&mut buffers.stored[..], stored_rows);
-            team.each_with(grid, states, stored, desks, |at, states, stored, scratch| {
-                if let Some(processors) = &self.processors {
-                    states.copy_from_slice(processors.range(at.first, states.len() / rows));
-                }
-                first.senders.put(tools, at.first, states, stored, scratch);
-            });
+            team.each_with(
+                grid,
+                states,
+                stored,
+                desks,
+                |at, states, stored, scratch| {
+                    if let Some(processors) = &self.processors {
+                        states.copy_from_slice(processors.range(at.first, states.len() / rows));
+                    }
+                    first.senders.put(tools, at.first, states, stored, scratch);
+                },
+            );
         }
 
         for (layer, propagation) in self.propagations.iter().enumerate() {
@@ -214,12 +226,18 @@ impl Plan {
                 let heard = self.heard(propagation, &buffers.stored_read, &buffers.stored);
                 let states = (&mut buffers.states[..], rows);
                 let stored = (&mut buffers.stored_next[..], stored_rows);
-                team.each_with(grid, states, stored, desks, |at, states, stored, scratch| {
-                    let (sets, count) = heard(at.example);
-                    let step = &propagation.step;
-                    step.apply(tools, at.first, states, &sets[..count], scratch);
-                    next.put(tools, at.first, states, stored, scratch);
-                });
+                team.each_with(
+                    grid,
+                    states,
+                    stored,
+                    desks,
+                    |at, states, stored, scratch| {
+                        let (sets, count) = heard(at.example);
+                        let step = &propagation.step;
+                        step.apply(tools, at.first, states, &sets[..count], scratch);
+                        next.put(tools, at.first, states, stored, scratch);
+                    },
+                );
             }
             std::mem::swap(&mut buffers.stored, &mut buffers.stored_next);
             let name = Name::layer(layer);
@@ -227,7 +245,12 @@ impl Plan {
         }
         self.answer(tools, team, desks, buffers, examples);
         let outputs = &buffers.outputs;
-        saw("read_out.states", outputs, self.read_out.count, self.output_rows());
+        saw(
+            "read_out.states",
+            outputs,
+            self.read_out.count,
+            self.output_rows(),
+        );
     }
 
     fn read_in_sends(&self) -> bool {
@@ -257,8 +280,12 @@ impl Plan {
         let tokens = (&mut buffers.tokens[..], rows);
         let stored = (&mut buffers.stored_tokens[..], store.rows());
         let grid = grid(team, blocks, count.examples);
-        team.each_with(grid, tokens, stored, desks, |at, tokens, stored, scratch| {
-            match &self.token_side {
+        team.each_with(
+            grid,
+            tokens,
+            stored,
+            desks,
+            |at, tokens, stored, scratch| match &self.token_side {
                 TokenSide::Normal { norm, store } => {
                     norm.apply(tools, tokens, &mut scratch.normal);
                     let normal = scratch.normal.chunks_exact(rows);
@@ -270,8 +297,8 @@ impl Plan {
                     senders.put(tools, at.first, tokens, stored, scratch);
                 }
                 TokenSide::AsTheyAre => stored.copy_from_slice(tokens),
-            }
-        });
+            },
+        );
         store
     }
 
@@ -296,9 +323,15 @@ impl Plan {
         let states = (&mut buffers.read[..], self.state_rows());
         let stored = (&mut buffers.stored_read[..], senders.store.rows());
         let grid = grid(team, blocks, examples);
-        team.each_with(grid, states, stored, desks, |at, states, stored, scratch| {
-            senders.put(tools, at.first, states, stored, scratch);
-        });
+        team.each_with(
+            grid,
+            states,
+            stored,
+            desks,
+            |at, states, stored, scratch| {
+                senders.put(tools, at.first, states, stored, scratch);
+            },
+        );
     }
 
     /// The sets of senders that an example hears in a layer, and how many there are.
@@ -346,34 +379,40 @@ impl Plan {
         let answers = (&mut buffers.answers[..], rows);
         let outputs = (&mut buffers.outputs[..], output_rows);
         let grid = grid(team, blocks, examples);
-        team.each_with(grid, answers, outputs, desks, |at, states, output, scratch| {
-            let Place { example, first } = at;
-            let count = states.len() / rows;
-            states.copy_from_slice(read_out.initial.range(first, count));
-            let (sets, set_count) = heard(example);
-            let step = &read_out.layer.step;
-            step.apply(tools, first, states, &sets[..set_count], scratch);
-            match &read_out.projection {
-                None => output.copy_from_slice(states),
-                Some((norm, projection, modulation)) => {
-                    let x = match norm {
-                        Some(norm) => {
-                            norm.apply(tools, states, &mut scratch.normal);
-                            &scratch.normal[..count * rows]
-                        }
-                        None => states,
-                    };
-                    let target = Target::overwrite(output, output_rows);
-                    let room = &mut scratch.operand;
-                    projection.apply(tools, modulation, first, x, room, target);
+        team.each_with(
+            grid,
+            answers,
+            outputs,
+            desks,
+            |at, states, output, scratch| {
+                let Place { example, first } = at;
+                let count = states.len() / rows;
+                states.copy_from_slice(read_out.initial.range(first, count));
+                let (sets, set_count) = heard(example);
+                let step = &read_out.layer.step;
+                step.apply(tools, first, states, &sets[..set_count], scratch);
+                match &read_out.projection {
+                    None => output.copy_from_slice(states),
+                    Some((norm, projection, modulation)) => {
+                        let x = match norm {
+                            Some(norm) => {
+                                norm.apply(tools, states, &mut scratch.normal);
+                                &scratch.normal[..count * rows]
+                            }
+                            None => states,
+                        };
+                        let target = Target::overwrite(output, output_rows);
+                        let room = &mut scratch.operand;
+                        projection.apply(tools, modulation, first, x, room, target);
+                    }
                 }
-            }
-        });
+            },
+        );
     }
 }
 
 /// Blocks in pairs, where all threads have enough to do all the same.
-fn grid(team: &Team, blocks: usize, examples: usize) -> Grid {
+pub(crate) fn grid(team: &Team, blocks: usize, examples: usize) -> Grid {
     let groups = |group: usize| examples * blocks.div_ceil(group);
     let fair = |count: usize| count.is_multiple_of(team.threads()) || count >= 8 * team.threads();
     let together = (2..=MOST_TOGETHER).rev().find(|group| fair(groups(*group)));

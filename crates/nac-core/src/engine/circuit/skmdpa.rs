@@ -9,9 +9,7 @@ use ndarray::ArrayView2;
 
 use super::step::{Step, Uptake};
 use crate::config::{ModFcConfig, PropagatorConfig, SkmdpaConfig};
-use crate::engine::attention::{
-    LinkSettings, Links, Queries, Receivers, Senders, Store, links,
-};
+use crate::engine::attention::{LinkSettings, Links, Queries, Receivers, Senders, Store, links};
 use crate::engine::blocks::Layout;
 use crate::engine::error::Result;
 use crate::engine::layer::{FeedForward, Norm, Projection, Tools, layer_scale};
@@ -104,7 +102,14 @@ impl Loading<'_> {
         );
         let bias = config.qkv_bias;
         let load = |name: &str, layouts: (Layout, Layout), bias: bool| {
-            Projection::load(&scope.sub(name), layouts, self.code, bias, mod_fc, precision)
+            Projection::load(
+                &scope.sub(name),
+                layouts,
+                self.code,
+                bias,
+                mod_fc,
+                precision,
+            )
         };
         let query = load("query_compiler", (state, inner), bias)?;
         let key = load("key_compiler", (state, inner), bias)?;

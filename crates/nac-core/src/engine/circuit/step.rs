@@ -50,7 +50,9 @@ impl Step {
                 let rows = projection.input_rows();
                 let stride = projection.output_rows();
                 let count = states.len() / stride;
-                let tokens = sets.first().map_or(&[][..], |set| &set.stored[first * rows..]);
+                let tokens = sets
+                    .first()
+                    .map_or(&[][..], |set| &set.stored[first * rows..]);
                 let target = Target::overwrite(states, stride);
                 let (x, room) = (&tokens[..count * rows], &mut scratch.operand);
                 projection.apply(tools, modulation, first, x, room, target);

@@ -51,8 +51,7 @@ impl FeedForward {
         let gated = config.activation == Activation::Geglu;
         let wide = Layout::plain(hidden * config.activation.width_factor());
         let input = Layout::plain(state);
-        let whole =
-            Projection::load(&ffn(0), (input, wide), code, true, mod_fc, Precision::F32)?;
+        let whole = Projection::load(&ffn(0), (input, wide), code, true, mod_fc, Precision::F32)?;
         let (factor, output) = whole.factors(codes);
         let raw = Projection::raw(&ffn(0), state, wide.features(), true, mod_fc.kind)?;
         let part = |index: usize| {
@@ -152,7 +151,9 @@ impl FeedForward {
         let count = states.len() / self.value.input_rows();
         let blocks = (first, count);
         let factor = self.expand.input.as_ref().map(|m| m.range(first, count));
-        let operand = self.value.operand(tools, normal, factor, &mut scratch.operand);
+        let operand = self
+            .value
+            .operand(tools, normal, factor, &mut scratch.operand);
         let outputs = self.contract.input_rows();
         let hidden = &mut scratch.hidden[..count * outputs];
         tools.arch.dispatch(Activate {

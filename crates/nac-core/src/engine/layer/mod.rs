@@ -6,8 +6,8 @@ mod norm;
 mod packed;
 mod projection;
 
-pub(crate) use feed_forward::{FeedForward, layer_scale};
 pub(crate) use at_load::matrix;
+pub(crate) use feed_forward::{FeedForward, layer_scale};
 pub(crate) use norm::Norm;
 pub(crate) use packed::Packed;
 pub(crate) use projection::{Modulation, Projection, Target};
@@ -64,10 +64,7 @@ impl Tools {
 pub(crate) enum Operand<'a> {
     F32(&'a [Row]),
     Bf16(&'a [PairRow]),
-    Int8 {
-        x: &'a [PairRow],
-        scales: &'a [Row],
-    },
+    Int8 { x: &'a [PairRow], scales: &'a [Row] },
 }
 
 impl<'a> Operand<'a> {

@@ -2,8 +2,8 @@
 
 use super::Tools;
 use crate::engine::error::Result;
-use crate::engine::simd::{Row, padded};
 use crate::engine::simd::norm::Normalize;
+use crate::engine::simd::{Row, padded};
 use crate::engine::weights::Scope;
 
 /// `(x − mean) / sqrt(var + ε) · gain + bias`. Tensors `weight` and `bias`, `[features]`.
@@ -22,7 +22,11 @@ impl Norm {
         Self::with_epsilon(scope, features, Self::EPSILON)
     }
 
-    pub(crate) fn with_epsilon(scope: &Scope<'_, '_>, features: usize, epsilon: f32) -> Result<Self> {
+    pub(crate) fn with_epsilon(
+        scope: &Scope<'_, '_>,
+        features: usize,
+        epsilon: f32,
+    ) -> Result<Self> {
         Ok(Self {
             gain: scope.tensor("weight", &[features])?.to_vec(),
             bias: scope.tensor("bias", &[features])?.to_vec(),

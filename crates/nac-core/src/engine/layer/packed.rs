@@ -66,7 +66,12 @@ impl Packed {
                     u32::from_le_bytes(bytes.map(i8::cast_unsigned))
                 }));
             }
-            outputs.extend(scales.iter().zip(sums).map(|(scale, sum)| (*scale, -ZERO * sum)));
+            outputs.extend(
+                scales
+                    .iter()
+                    .zip(sums)
+                    .map(|(scale, sum)| (*scale, -ZERO * sum)),
+            );
         }
         Self::Int8 { weight, outputs }
     }

@@ -114,7 +114,13 @@ impl Projection {
         let weight = scope.tensor("weight", &[o, i])?;
         let bias = bias.then(|| scope.tensor("bias", &[o])).transpose()?;
         let raw = Raw { weight, bias };
-        Ok(Self::assemble(&raw, inputs, outputs, Kind::Plain, precision))
+        Ok(Self::assemble(
+            &raw,
+            inputs,
+            outputs,
+            Kind::Plain,
+            precision,
+        ))
     }
 
     /// A plain layer of given numbers, `[out, in]` and `[out]`.

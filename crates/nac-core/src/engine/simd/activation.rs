@@ -24,8 +24,15 @@ impl Branch<'_> {
     ) {
         self.product.group(simd, group, block, out);
         let first = group * GROUP;
-        let scale = self.output_scale.map(|s| &s[block * outputs + first..][..GROUP]);
-        finish(simd, out, scale, self.bias.map(|b| &b[first..first + GROUP]));
+        let scale = self
+            .output_scale
+            .map(|s| &s[block * outputs + first..][..GROUP]);
+        finish(
+            simd,
+            out,
+            scale,
+            self.bias.map(|b| &b[first..first + GROUP]),
+        );
     }
 }
 
@@ -46,7 +53,8 @@ impl WithSimd for Activate<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let (mut values, mut gates) = ([Row::ZERO; GROUP], [Row::ZERO; GROUP]);
         let blocks = self.value.product.blocks();
-        let places = (0..self.outputs / GROUP).flat_map(|group| (0..blocks).map(move |b| (group, b)));
+        let places =
+            (0..self.outputs / GROUP).flat_map(|group| (0..blocks).map(move |b| (group, b)));
         for (group, block) in places {
             let place = (group, block, self.outputs);
             self.value.group(simd, place, &mut values);

@@ -287,11 +287,7 @@ fn gather<S: Simd>(
 
 /// `rows ⊙ factor` for a factor per item.
 #[inline(always)]
-fn multiply<S: Simd, const VECTORS: usize>(
-    simd: S,
-    rows: &mut [Row],
-    factor: &[S::f32s; VECTORS],
-) {
+fn multiply<S: Simd, const VECTORS: usize>(simd: S, rows: &mut [Row], factor: &[S::f32s; VECTORS]) {
     for row in rows {
         let row = S::as_mut_simd_f32s(&mut row.0).0;
         for j in 0..VECTORS {

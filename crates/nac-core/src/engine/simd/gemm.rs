@@ -112,11 +112,14 @@ impl WithSimd for Gemm<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let mut sums = [Row::ZERO; GROUP];
         let blocks = self.product.blocks();
-        let places = (0..self.outputs / GROUP).flat_map(|group| (0..blocks).map(move |b| (group, b)));
+        let places =
+            (0..self.outputs / GROUP).flat_map(|group| (0..blocks).map(move |b| (group, b)));
         for (group, block) in places {
             self.product.group(simd, group, block, &mut sums);
             let first = group * GROUP;
-            let scale = self.output_scale.map(|s| &s[block * self.outputs + first..][..GROUP]);
+            let scale = self
+                .output_scale
+                .map(|s| &s[block * self.outputs + first..][..GROUP]);
             let bias = self.bias.map(|b| &b[first..first + GROUP]);
             finish(simd, &mut sums, scale, bias);
             let y = &mut self.y[block * self.stride + first..][..GROUP];

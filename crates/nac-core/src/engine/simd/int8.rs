@@ -48,7 +48,9 @@ fn plain_tile(a: &[[u32; GROUP]], b: &[PairRow], start: &[i32; GROUP], out: &mut
             let a = a[i].to_le_bytes().map(u8::cast_signed);
             for (sum, b) in sums.iter_mut().zip(&b.0) {
                 let products = a.iter().zip(b.to_le_bytes());
-                *sum += products.map(|(a, b)| i32::from(*a) * i32::from(b)).sum::<i32>();
+                *sum += products
+                    .map(|(a, b)| i32::from(*a) * i32::from(b))
+                    .sum::<i32>();
             }
         }
         out.0 = sums.map(|sum| sum as f32);
@@ -86,7 +88,9 @@ fn quantize<S: Simd, const VECTORS: usize>(simd: S, op: Quantize<'_>) {
     let blocks = op.x.chunks_exact(op.depth);
     let results = op.y.chunks_exact_mut(op.depth / 4).zip(op.scales);
     for (block, (x, (y, scale))) in blocks.zip(results).enumerate() {
-        let factor = op.factor.map(|factor| &factor[block * op.depth..][..op.depth]);
+        let factor = op
+            .factor
+            .map(|factor| &factor[block * op.depth..][..op.depth]);
         let value = |row: usize, j: usize| {
             let x = S::as_simd_f32s(&x[row].0).0[j];
             match factor {
@@ -201,11 +205,17 @@ mod tests {
     #[test]
     fn quantized_items_come_back() {
         let x: Vec<Row> = (0..16)
-            .map(|k| Row(std::array::from_fn(|i| ((k * 37 + i * 11) % 29) as f32 - 14.0)))
+            .map(|k| {
+                Row(std::array::from_fn(|i| {
+                    ((k * 37 + i * 11) % 29) as f32 - 14.0
+                }))
+            })
             .collect();
         let mut x = x;
         x.iter_mut().for_each(|row| row.0[9] = 0.0);
-        let factor: Vec<Row> = (0..16).map(|k| Row([0.5 + k as f32 / 16.0; WIDTH])).collect();
+        let factor: Vec<Row> = (0..16)
+            .map(|k| Row([0.5 + k as f32 / 16.0; WIDTH]))
+            .collect();
         let (mut y, mut scales) = (vec![PairRow([0; WIDTH]); 4], vec![Row::ZERO; 2]);
         pulp::Arch::new().dispatch(Quantize {
             x: &x,

@@ -111,7 +111,10 @@ mod tests {
         Arch::new().dispatch(Map(&mut y, false));
         for (x, y) in x.iter().zip(&y) {
             let slow = f64::from(*x).exp2();
-            assert!((f64::from(*y) / slow - 1.0).abs() < 2.4e-7, "{x}: {y} {slow}");
+            assert!(
+                (f64::from(*y) / slow - 1.0).abs() < 2.4e-7,
+                "{x}: {y} {slow}"
+            );
         }
         let mut far = [-1000.0_f32; 16];
         far[1] = f32::NEG_INFINITY;

@@ -100,7 +100,14 @@ impl ConvNext {
                 height: input.height / patch,
                 width: input.width / patch,
             };
-            stages.push(stage(&backbone, index, depth, (input, output), patch, tools)?);
+            stages.push(stage(
+                &backbone,
+                index,
+                depth,
+                (input, output),
+                patch,
+                tools,
+            )?);
             input = output;
         }
         let [rows, columns] = config
@@ -254,10 +261,15 @@ impl Stage {
             return;
         }
         let rows = self.input.rows();
-        team.each(&mut map[..self.input.all_rows()], rows, desks, |_, block, scratch| {
-            self.norm.apply(tools, block, &mut scratch.normal);
-            block.copy_from_slice(&scratch.normal[..rows]);
-        });
+        team.each(
+            &mut map[..self.input.all_rows()],
+            rows,
+            desks,
+            |_, block, scratch| {
+                self.norm.apply(tools, block, &mut scratch.normal);
+                block.copy_from_slice(&scratch.normal[..rows]);
+            },
+        );
     }
 
     /// The convolution, and the layer norm if it comes after.
@@ -307,7 +319,12 @@ impl Block {
         let depthwise = scope.sub("dwconv");
         let (narrow, wide) = (Layout::plain(channels), Layout::plain(4 * channels));
         let plain = |name: &str, layouts| {
-            Projection::plain(&scope.sub(name), layouts, true, tools.precision.at_the_ends())
+            Projection::plain(
+                &scope.sub(name),
+                layouts,
+                true,
+                tools.precision.at_the_ends(),
+            )
         };
         let mut gamma = scope.tensor("gamma", &[channels])?.to_vec();
         gamma.resize(narrow.rows(), 0.0);
@@ -351,7 +368,9 @@ impl Block {
             let normal = &scratch.normal[..rows];
             let none = Modulation::default();
             let hidden = &mut scratch.hidden[..self.contract.input_rows()];
-            let operand = self.expand.operand(tools, normal, None, &mut scratch.operand);
+            let operand = self
+                .expand
+                .operand(tools, normal, None, &mut scratch.operand);
             tools.arch.dispatch(Activate {
                 value: self.expand.branch(operand, &none, (0, 1)),
                 gate: None,

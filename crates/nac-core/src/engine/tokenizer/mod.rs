@@ -51,7 +51,12 @@ impl Tokenizer {
                 ImageTokenizer::Pixels => Self::Pixels(Pixels::new(channels, height, width)),
                 ImageTokenizer::Convnext => {
                     let size = (channels, height, width);
-                    Self::ConvNext(Box::new(ConvNext::load(scope, size, &config.convnext, tools)?))
+                    Self::ConvNext(Box::new(ConvNext::load(
+                        scope,
+                        size,
+                        &config.convnext,
+                        tools,
+                    )?))
                 }
             },
             InputSpec::Tokens {
