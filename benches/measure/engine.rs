@@ -157,7 +157,11 @@ fn core(source: &Source<'_>) -> Result<Core> {
         Weights::Int8 => Precision::Int8,
     };
     let threads = source.threads;
-    let options = EngineOptions { threads, precision };
+    let options = EngineOptions {
+        threads,
+        precision,
+        ..Default::default()
+    };
     let file = source.model.clone();
     let weights = match source.load {
         Some(path) => nac_core::engine::Weights::read(path)?,

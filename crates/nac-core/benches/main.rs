@@ -14,12 +14,14 @@ criterion_group!(
     ops::engine::bench,
     ops::kernel::bench,
     ops::relaxed::bench,
-    ops::sampling::bench
+    ops::sampling::bench,
+    ops::propagator::bench
 );
 
 fn main() {
     if let Some(name) = memory::asked() {
         ops::sampling::memory(&name);
+        ops::propagator::memory(&name);
         return;
     }
     benches();

@@ -47,6 +47,12 @@ impl Scaling {
         }
     }
 
+    /// The least cost of a size.
+    pub(crate) fn cost(&self, size: f64) -> Option<f64> {
+        let found = self.points.iter().find(|(known, _)| *known == size);
+        found.map(|(_, cost)| *cost)
+    }
+
     /// Prints the exponent, if there are sizes to compare.
     pub(crate) fn report(&self) {
         let Some(exponent) = self.exponent() else {

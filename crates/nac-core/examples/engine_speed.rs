@@ -24,7 +24,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Ok(n) = std::env::var("MODS") {
         file.model.circuit.modules = n.parse()?;
     }
-    let (engine, _) = CoreEngine::random(file, 0, EngineOptions { threads, precision })?;
+    let (engine, _) = CoreEngine::random(
+        file,
+        0,
+        EngineOptions {
+            threads,
+            precision,
+            ..Default::default()
+        },
+    )?;
     println!("loaded in {:.3} s", start.elapsed().as_secs_f64());
     let image;
     let tokens;

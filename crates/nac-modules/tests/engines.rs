@@ -77,6 +77,7 @@ fn difference(file: &ModelFile, precision: Precision, batch: usize) -> f32 {
     let options = EngineOptions {
         threads: 2,
         precision,
+        ..Default::default()
     };
     let core = CoreEngine::new(file.clone(), &weights, options).unwrap();
     let torch = TorchEngine::new(file.clone(), &weights, Device::Cpu).unwrap();

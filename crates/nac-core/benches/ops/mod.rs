@@ -2,6 +2,7 @@
 
 pub(crate) mod engine;
 pub(crate) mod kernel;
+pub(crate) mod propagator;
 pub(crate) mod relaxed;
 pub(crate) mod sampling;
 

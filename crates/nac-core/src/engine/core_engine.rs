@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, Array3, ArrayViewMut2};
 
 use super::blocks::to_items;
 use super::circuit::plan::{Buffers, TokenCount, Watch, fit};
 use super::circuit::{Plan, circuit};
+use super::connectivity::{Connectivity, Wiring};
 use super::error::{EngineError, Result};
 use super::head::Head;
 use super::input::Input;
@@ -19,19 +20,36 @@ use super::team::{Desks, Room, Team};
 use super::tokenizer::{Tokenizer, TokenizerBuffers};
 use super::weights::{Scope, Source, Weights};
 use super::{Engine, InputSpec};
+use crate::Csr;
 use crate::config::{ModelFile, ModelKind};
 
 /// Blocks of work for each thread that a pass should have, so that no thread waits for long.
 const BLOCKS_PER_THREAD: usize = 8;
 
 /// How a model is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct EngineOptions {
     /// Number of threads; 0, the default, for as many as the machine has. With 1, everything runs on the thread of the
     /// caller.
     pub threads: usize,
     /// Numbers that matrix products take. Default single precision.
     pub precision: Precision,
+    /// Whether modules hear each other along edges or all at once; the result is the same. Default
+    /// [`Connectivity::Auto`].
+    pub connectivity: Connectivity,
+    /// Cuts links between modules with a probability below this, in `(0, 1]`, in propagators and read-out. Default
+    /// none.
+    ///
+    /// This changes what the model computes: it was trained with all its links. A module that has only weaker links to
+    /// its own kind keeps its self link, unless the kernel eliminates these.
+    pub min_link_probability: Option<f64>,
+    /// Edges between processors, `[receivers, senders]`, instead of those that their signatures say, in all
+    /// propagators: for example a graph that was drawn with [`hard_sample_from`](crate::hard_sample_from). Default
+    /// none.
+    ///
+    /// The weight of an edge is its log link probability, added to the scores; edges without weights have zero. A module
+    /// without edges hears nothing. `min_link_probability` leaves this graph as it is.
+    pub graph: Option<Arc<Csr>>,
 }
 
 /// A trained model on plain threads, without libtorch.
@@ -98,8 +116,28 @@ impl CoreEngine {
         Ok(engine)
     }
 
+    /// Number of edges that the propagator `layer` goes over; `None` if all its modules look at all of them, or if there
+    /// is no such layer.
+    #[must_use]
+    pub fn propagator_edges(&self, layer: usize) -> Option<usize> {
+        self.plan.propagations.get(layer)?.step.edges()
+    }
+
+    /// Number of edges that the read-out goes over; `None` if all its modules look at all processors.
+    #[must_use]
+    pub fn read_out_edges(&self) -> Option<usize> {
+        self.plan.read_out.layer.step.edges()
+    }
+
     fn build(file: ModelFile, source: &Source<'_>, options: EngineOptions) -> Result<Self> {
         let tools = Tools::new(options.precision);
+        let EngineOptions {
+            connectivity,
+            min_link_probability,
+            graph,
+            ..
+        } = options;
+        let wiring = Wiring::new(connectivity, min_link_probability, graph)?;
         let root = Scope::root(source);
         let (model, classes) = (&file.model, file.classes);
         let (tokenizer, plan) = match model.kind {
@@ -113,10 +151,14 @@ impl CoreEngine {
                     let scope = root.sub("output_tokenizer");
                     Head::load(&scope, width, classes, &config.head, &tools)
                 };
-                let plan = circuit(&scope, head, widths, config, &tools)?;
+                let plan = circuit(&scope, head, widths, config, (&tools, &wiring))?;
                 (tokenizer, plan)
             }
             ModelKind::PerceiverIo => {
+                if !wiring.is_plain() {
+                    let reason = "its latents have no links that could be cut";
+                    return Err(EngineError::unsupported("model.kind", model.kind, reason));
+                }
                 let scope = root.sub("tokenizer");
                 let tokenizer = Tokenizer::load(&scope, file.input, model, &tools)?;
                 let widths = (tokenizer.token_dim(), classes);

@@ -13,6 +13,7 @@
 mod attention;
 mod blocks;
 mod circuit;
+mod connectivity;
 mod core_engine;
 mod error;
 mod head;
@@ -25,6 +26,7 @@ mod team;
 mod tokenizer;
 mod weights;
 
+pub use connectivity::Connectivity;
 pub use core_engine::{CoreEngine, EngineOptions};
 pub use error::{EngineError, Result};
 pub use input::Input;

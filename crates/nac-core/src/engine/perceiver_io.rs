@@ -5,7 +5,7 @@
 
 use ndarray::ArrayView2;
 
-use super::attention::{Queries, Receivers, Senders, Store};
+use super::attention::{Connections, Queries, Receivers, Senders, Store};
 use super::blocks::{Blocks, Layout};
 use super::circuit::{Plan, Propagation, ReadOut, Step, TokenSide, Uptake};
 use super::error::Result;
@@ -163,7 +163,7 @@ fn attention(
         keys: inner,
         values: inner,
         heads: widths.heads,
-        links: Vec::new(),
+        links: Connections::ALL,
         fold: None,
         exit,
         exit_modulation: Modulation::default(),

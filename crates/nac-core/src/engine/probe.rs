@@ -12,7 +12,7 @@
 
 use ndarray::Array2;
 
-use super::attention::{Heard, LinkSettings, Queries, Receivers, Store, links};
+use super::attention::{Connections, Heard, LinkSettings, Queries, Receivers, Store, links};
 use super::blocks::{Blocks, Layout};
 use super::circuit::plan::grid;
 use super::core_engine::EngineOptions;
@@ -145,7 +145,11 @@ impl Probe {
                     keys: inner,
                     values: inner,
                     heads,
-                    links: links(&settings, signatures.view(), &[signatures.view()])?,
+                    links: Connections::Dense(links(
+                        &settings,
+                        signatures.view(),
+                        &[signatures.view()],
+                    )?),
                     fold: None,
                     exit,
                     exit_modulation: Modulation::default(),

@@ -59,6 +59,13 @@ impl<T: Real> SignatureLinks<T> {
         })
     }
 
+    /// As [`LinkSource::fill`], but logarithms.
+    pub(crate) fn fill_logs(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) {
+        let (receivers, senders) = (self.receivers.view(), self.senders.view());
+        distance_rows(receivers, senders, first, rows.view_mut());
+        self.kernel.log_rows(first, self.is_square(), rows);
+    }
+
     fn is_square(&self) -> bool {
         self.receivers.nrows() == self.senders.nrows()
     }
@@ -150,10 +157,7 @@ impl<T: Real> LinkSource for SignatureLinks<T> {
     }
 
     fn fill(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) {
-        let (receivers, senders) = (self.receivers.view(), self.senders.view());
-        distance_rows(receivers, senders, first, rows.view_mut());
-        self.kernel
-            .log_rows(first, self.is_square(), rows.view_mut());
+        self.fill_logs(first, rows.view_mut());
         rows.mapv_inplace(probability);
     }
 

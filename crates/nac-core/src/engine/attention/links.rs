@@ -29,6 +29,36 @@ pub(crate) struct LinkSettings {
     pub(crate) normalize: bool,
 }
 
+impl LinkSettings {
+    /// Whether a receiver may have fewer senders than there are.
+    pub(crate) fn cuts(&self) -> bool {
+        self.mask && self.kernel.may_cut()
+    }
+
+    pub(super) fn link_kernel(&self) -> Result<LinkKernel> {
+        let kernel = LinkKernel::new(f64::from(self.bandwidth))?
+            .with_eliminate_diagonal(self.kernel.eliminate_diagonal);
+        Ok(match self.kernel.truncation {
+            Some(truncation) => kernel.with_truncation(truncation)?,
+            None => kernel,
+        })
+    }
+
+    /// Whether links are probabilities or exist where these are above one half.
+    pub(super) fn thresholds(&self) -> Result<bool> {
+        let config = &self.kernel;
+        match config.evaluation {
+            EvaluationLinks::Threshold => Ok(config.stochastic),
+            EvaluationLinks::Sample if config.stochastic => {
+                let reason = "links drawn anew for each input need a source of noise";
+                let setting = "kernel.evaluation";
+                Err(EngineError::unsupported(setting, config.evaluation, reason))
+            }
+            EvaluationLinks::Sample | EvaluationLinks::NoSample => Ok(false),
+        }
+    }
+}
+
 /// Links from one set of senders: for each block of receivers, a row for each sender.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Links {
@@ -65,6 +95,16 @@ pub(crate) fn links(
     let all =
         concatenate(Axis(0), senders).map_err(|error| EngineError::Other(error.to_string()))?;
     let log = log_links(settings, receivers, all.view())?;
+    let counts: Vec<usize> = senders.iter().map(ArrayView2::nrows).collect();
+    Ok(from_logs(settings, &log, &counts))
+}
+
+/// The same from logarithms of links, `[receivers, senders]`; `counts`: senders of each set.
+pub(super) fn from_logs(
+    settings: &LinkSettings,
+    log: &Array2<f32>,
+    counts: &[usize],
+) -> Vec<Links> {
     let mut factor = settings.scale.then(|| log.mapv(|x| x.exp().min(1.0)));
     if let Some(factor) = factor.as_mut().filter(|_| settings.normalize) {
         for mut row in factor.axis_iter_mut(Axis(0)) {
@@ -83,10 +123,9 @@ pub(crate) fn links(
         // No padding between senders: a row is a sender, and there are as many rows as senders.
         Arc::new(Blocks::from_items(part, Layout::exact(count)))
     };
-    Ok(senders
+    counts
         .iter()
-        .map(|set| {
-            let count = set.nrows();
+        .map(|&count| {
             let links = Links {
                 bias: settings.mask.then(|| cut(&log, first, count)),
                 factor: factor.as_ref().map(|factor| cut(factor, first, count)),
@@ -95,7 +134,7 @@ pub(crate) fn links(
             first += count;
             links
         })
-        .collect())
+        .collect()
 }
 
 /// Logarithms of links in evaluation, `[receivers, senders]`.
@@ -104,27 +143,20 @@ fn log_links(
     receivers: ArrayView2<'_, f32>,
     senders: ArrayView2<'_, f32>,
 ) -> Result<Array2<f32>> {
-    let config = &settings.kernel;
-    let mut kernel = LinkKernel::new(f64::from(settings.bandwidth))?
-        .with_eliminate_diagonal(config.eliminate_diagonal);
-    if let Some(truncation) = config.truncation {
-        kernel = kernel.with_truncation(truncation)?;
+    let kernel = settings.link_kernel()?;
+    let thresholds = settings.thresholds()?;
+    let mut log = kernel.log_link_probability(cosine_distance(receivers, senders)?.view())?;
+    if thresholds {
+        log.mapv_inplace(thresholded);
     }
-    let log = kernel.log_link_probability(cosine_distance(receivers, senders)?.view())?;
-    match config.evaluation {
-        _ if !config.stochastic => Ok(log),
-        EvaluationLinks::NoSample => Ok(log),
-        EvaluationLinks::Threshold => Ok(log.mapv(|x| {
-            if x > THRESHOLD.ln() {
-                0.0
-            } else {
-                f32::NEG_INFINITY
-            }
-        })),
-        EvaluationLinks::Sample => {
-            let reason = "links drawn anew for each input need a source of noise";
-            let setting = "kernel.evaluation";
-            Err(EngineError::unsupported(setting, config.evaluation, reason))
-        }
+    Ok(log)
+}
+
+/// Whether a link exists, as its logarithm.
+pub(super) fn thresholded(log: f32) -> f32 {
+    if log > THRESHOLD.ln() {
+        0.0
+    } else {
+        f32::NEG_INFINITY
     }
 }

@@ -76,10 +76,11 @@ impl Queries {
         }
     }
 
-    /// Computes the queries of some blocks, if they depend on states, into `scratch`.
+    /// Computes the queries of some blocks, if they depend on states, into `scratch`, in numbers of `precision`.
     pub(crate) fn compute(
         &self,
         tools: &Tools,
+        precision: Precision,
         first: usize,
         states: &[Row],
         scratch: &mut Scratch,
@@ -89,7 +90,7 @@ impl Queries {
         p.norm.apply(tools, states, normal);
         let stride = p.projection.output_rows();
         let rows = states.len() / p.projection.input_rows() * stride;
-        let in_pairs = tools.precision.at_the_ends() == Precision::Bf16;
+        let in_pairs = precision.at_the_ends() == Precision::Bf16;
         let room = if in_pairs {
             &mut scratch.message
         } else {
@@ -111,6 +112,22 @@ impl Queries {
                 factor: None,
                 y,
             });
+        }
+    }
+
+    /// The queries of all heads in single precision: those of block `first + offset`, or of the block at `offset` of
+    /// what was computed into `computed`.
+    pub(crate) fn all<'a>(
+        &'a self,
+        (first, offset): (usize, usize),
+        computed: &'a [Row],
+    ) -> &'a [Row] {
+        match self {
+            Self::Fixed(blocks) => blocks.block(first + offset),
+            Self::Projected(p) => {
+                let rows = p.projection.output_rows();
+                &computed[offset * rows..][..rows]
+            }
         }
     }
 

@@ -66,7 +66,7 @@ impl Senders {
         project(value, &self.value_modulation, &mut scratch.query, rows);
         let blocks = stored.chunks_exact_mut(store.rows());
         for (values, block) in scratch.query.chunks_exact(rows).zip(blocks).take(count) {
-            store.put_values(values, block);
+            store.put_values(tools, values, block);
         }
     }
 }

@@ -3,17 +3,17 @@
 use super::generator::{Generated, Modules};
 use super::plan::{Plan, Propagation, ReadOut};
 use super::read_in::{self, Dims};
-use super::skmdpa::{Loading, SharedLinks, Side};
+use super::skmdpa::{Loading, PROCESSORS, SharedLinks, Side};
 use crate::config::CircuitConfig;
 use crate::engine::attention::Senders;
 use crate::engine::blocks::{Blocks, Layout};
+use crate::engine::connectivity::Wiring;
 use crate::engine::error::{EngineError, Result};
 use crate::engine::head::Head;
 use crate::engine::layer::{Norm, Projection, Tools};
 use crate::engine::weights::Scope;
 
 const READERS: &str = "read-in";
-const PROCESSORS: &str = "processors";
 const READ_OUT: &str = "read-out";
 
 /// A circuit on tokens of `token_dim`: tensors of `scope` (generator, read-in, propagators, read-out) and of
@@ -23,11 +23,11 @@ pub(crate) fn circuit(
     head: impl FnOnce(usize) -> Result<Head>,
     (token_dim, outputs): (usize, usize),
     config: &CircuitConfig,
-    tools: &Tools,
+    (tools, wiring): (&Tools, &Wiring),
 ) -> Result<Plan> {
     config.check()?;
     let modules = Generated::load(scope, &config.generator())?;
-    let wiring = &config.wiring;
+    let who = &config.wiring;
     let dims = Dims {
         token: token_dim,
         state: config.state_dim,
@@ -43,6 +43,7 @@ pub(crate) fn circuit(
         code: dims.code,
         mod_fc,
         tools: *tools,
+        wiring,
         shared: SharedLinks::default(),
     };
     let reading = Side {
@@ -62,7 +63,7 @@ pub(crate) fn circuit(
                 fixed_states: None,
             };
             let all = [reading, processors];
-            let senders = &all[usize::from(!wiring.read_in_sends_to_processors)..];
+            let senders = &all[usize::from(!who.read_in_sends_to_processors)..];
             let (stored, step) = loading.propagator(&scope, settings, processors, senders)?;
             propagation(stored, step)
         })
@@ -74,7 +75,7 @@ pub(crate) fn circuit(
         fixed_states: None,
     };
     let all = [reading, speaking];
-    let senders = &all[usize::from(!wiring.read_in_sends_to_read_out)..];
+    let senders = &all[usize::from(!who.read_in_sends_to_read_out)..];
     let gathering = Side {
         name: READ_OUT,
         signatures: modules.read_out.signatures.view(),
@@ -103,7 +104,7 @@ pub(crate) fn circuit(
         readers: blocks(readers),
         reader_count: readers.count(),
         read_in,
-        processors: (!wiring.read_in_states_become_processors).then(|| blocks(&modules.processors)),
+        processors: (!who.read_in_states_become_processors).then(|| blocks(&modules.processors)),
         processor_count: modules.processors.count(),
         propagations,
         read_out: ReadOut {

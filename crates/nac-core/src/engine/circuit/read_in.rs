@@ -9,7 +9,7 @@ use super::generator::Modules;
 use super::plan::TokenSide;
 use super::step::{Step, Uptake};
 use crate::config::{ModFcConfig, ProjectionKind, ReadInAttentionConfig, ReadInConfig, ReadInKind};
-use crate::engine::attention::{Fold, Queries, Receivers, Store};
+use crate::engine::attention::{Connections, Fold, Queries, Receivers, Store};
 use crate::engine::blocks::{Blocks, Layout};
 use crate::engine::error::Result;
 use crate::engine::layer::{FeedForward, Modulation, Norm, Projection, Tools, layer_scale, matrix};
@@ -158,7 +158,7 @@ pub(crate) fn attention(
         keys: per_token,
         values: per_token,
         heads,
-        links: Vec::new(),
+        links: Connections::ALL,
         fold: Some(Fold {
             heads: projections,
             input: input.map(|input| Blocks::from_items(input.view(), token)),

@@ -34,6 +34,14 @@ impl Step {
         feed_forward.map_or(uptake, |f| f.room().or(uptake))
     }
 
+    /// Number of edges, if the attention goes over edges.
+    pub(crate) fn edges(&self) -> Option<usize> {
+        match &self.uptake {
+            Uptake::Attention(receivers) => receivers.links.edges(),
+            Uptake::Projection(_) => None,
+        }
+    }
+
     /// Changes the states of some blocks, the first of which is block `first`; they hear `sets`.
     pub(crate) fn apply(
         &self,

@@ -9,8 +9,10 @@
 pub(crate) mod activation;
 pub(crate) mod attend;
 pub(crate) mod bf16;
+pub(crate) mod edges;
 pub(crate) mod gemm;
 pub(crate) mod int8;
+pub(crate) mod lines;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod rows;
