@@ -6,9 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, Array3, ArrayViewMut2};
 
-use super::blocks::to_items;
 use super::circuit::plan::{Buffers, TokenCount, Watch, fit};
-use super::circuit::{Plan, circuit};
+use super::circuit::{Plan, circuit, collect};
 use super::error::{EngineError, Result};
 use super::head::Head;
 use super::input::Input;
@@ -159,7 +158,7 @@ impl CoreEngine {
     }
 
     /// Logits together with states on the way, by the names under which models on libtorch record them: `tokens`,
-    /// `read_in.states`, `propagator.<layer>.states`, `read_out.states`.
+    /// `read_in.states`, `propagator.<layer>.states`, `processor.states` (after the last propagator), `read_out.states`.
     ///
     /// # Shapes
     /// - input: `[batch, ...]`
@@ -173,17 +172,10 @@ impl CoreEngine {
         input: Input<'_>,
     ) -> Result<(Array2<f32>, BTreeMap<String, Array3<f32>>)> {
         let mut logits = Array2::zeros((input.batch(), self.file.classes));
-        let mut states: BTreeMap<String, Array3<f32>> = BTreeMap::new();
-        let mut watch = |name: &str, blocks: &[Row], modules: usize, rows: usize| {
-            let example = modules.div_ceil(WIDTH) * rows;
-            let dim = self.width_of(name);
-            let mut found = Array3::zeros((blocks.len() / example, modules, dim));
-            for (blocks, items) in blocks.chunks_exact(example).zip(found.outer_iter_mut()) {
-                to_items(blocks, rows, items);
-            }
-            states.insert(name.to_owned(), found);
-        };
+        let mut states = BTreeMap::new();
+        let mut watch = collect(&mut states, |name| self.width_of(name));
         self.run(input, logits.view_mut(), Some(&mut watch))?;
+        drop(watch);
         Ok((logits, states))
     }
 
@@ -308,6 +300,7 @@ impl CoreEngine {
             let (tokens, masked) = self
                 .tokenizer
                 .tokenize(tools, team, desks, input, examples.clone(), buffers, tokenizer)?;
+            self.plan.expect_tokens("Engine::infer", tokens)?;
             let count = TokenCount {
                 examples: examples.len(),
                 tokens,

@@ -56,16 +56,8 @@ pub(crate) fn links(
         return Ok(Vec::new());
     }
     let all = concatenate(Axis(0), senders).map_err(|error| EngineError::Other(error.to_string()))?;
-    let log = log_links(settings, receivers, all.view())?;
-    let mut factor = settings.scale.then(|| log.mapv(|x| x.exp().min(1.0)));
-    if let Some(factor) = factor.as_mut().filter(|_| settings.normalize) {
-        for mut row in factor.axis_iter_mut(Axis(0)) {
-            let sum = row.sum();
-            if sum > 0.0 {
-                row.mapv_inplace(|x| x / sum);
-            }
-        }
-    }
+    let log = log_links(&settings.kernel, settings.bandwidth, receivers, all.view())?;
+    let factor = settings.scale.then(|| factors(&log, settings.normalize));
     let mut first = 0;
     let cut = |of: &Array2<f32>, first: usize, count: usize| {
         let part = of.slice(s![.., first..first + count]);
@@ -86,14 +78,28 @@ pub(crate) fn links(
         .collect())
 }
 
+/// Links from their logarithms, divided by their sum over senders if `normalize`; `[receivers, senders]`.
+pub(crate) fn factors(log: &Array2<f32>, normalize: bool) -> Array2<f32> {
+    let mut factor = log.mapv(|x| x.exp().min(1.0));
+    if normalize {
+        for mut row in factor.axis_iter_mut(Axis(0)) {
+            let sum = row.sum();
+            if sum > 0.0 {
+                row.mapv_inplace(|x| x / sum);
+            }
+        }
+    }
+    factor
+}
+
 /// Logarithms of links in evaluation, `[receivers, senders]`.
-fn log_links(
-    settings: &LinkSettings,
+pub(crate) fn log_links(
+    config: &KernelConfig,
+    bandwidth: f32,
     receivers: ArrayView2<'_, f32>,
     senders: ArrayView2<'_, f32>,
 ) -> Result<Array2<f32>> {
-    let config = &settings.kernel;
-    let mut kernel = LinkKernel::new(f64::from(settings.bandwidth))?
+    let mut kernel = LinkKernel::new(f64::from(bandwidth))?
         .with_eliminate_diagonal(config.eliminate_diagonal);
     if let Some(truncation) = config.truncation {
         kernel = kernel.with_truncation(truncation)?;

@@ -12,7 +12,7 @@ mod receivers;
 mod senders;
 mod store;
 
-pub(crate) use links::{LinkSettings, Links, links};
+pub(crate) use links::{LinkSettings, Links, factors, links, log_links};
 pub(crate) use query::Queries;
 pub(crate) use receivers::{Fold, Heard, Receivers};
 pub(crate) use senders::Senders;

@@ -5,23 +5,14 @@
 //! block to its keys and values for the next layer.
 
 use super::step::Step;
+use super::token_side::TokenSide;
 use crate::engine::attention::{Heard, Senders, Store};
 use crate::engine::blocks::Blocks;
+use crate::engine::error::{EngineError, Result};
 use crate::engine::head::Head;
 use crate::engine::layer::{Modulation, Norm, Projection, Target, Tools};
 use crate::engine::simd::{Row, WIDTH};
-use crate::engine::team::{Desks, Room, Team};
-
-/// How tokens are stored for those who read them.
-#[derive(Debug, Clone)]
-pub(crate) enum TokenSide {
-    /// Normalised; they are keys and values themselves.
-    Normal { norm: Norm, store: Store },
-    /// Keys and values by projections.
-    Projected(Box<Senders>),
-    /// As they are, for the projection read-in.
-    AsTheyAre,
-}
+use crate::engine::team::{Desks, Room, Scratch, Team};
 
 /// One layer of propagation.
 #[derive(Debug, Clone)]
@@ -42,6 +33,50 @@ pub(crate) struct ReadOut {
     pub(crate) count: usize,
     /// Layer norm, if any, and projection to the outputs.
     pub(crate) projection: Option<(Option<Norm>, Projection, Modulation)>,
+}
+
+impl ReadOut {
+    pub(crate) fn room(&self) -> Room {
+        let rows = self.projection.as_ref().map_or(0, |p| p.1.input_rows());
+        Room {
+            normal: rows,
+            operand: rows,
+            ..Room::default()
+        }
+    }
+
+    /// Rows of what it gives.
+    pub(crate) fn output_rows(&self) -> usize {
+        match &self.projection {
+            Some((_, projection, _)) => projection.output_rows(),
+            None => self.initial.rows(),
+        }
+    }
+
+    /// From the states of block `block` to what it gives.
+    pub(crate) fn finish(
+        &self,
+        tools: &Tools,
+        block: usize,
+        states: &[Row],
+        output: &mut [Row],
+        scratch: &mut Scratch,
+    ) {
+        let Some((norm, projection, modulation)) = &self.projection else {
+            output.copy_from_slice(states);
+            return;
+        };
+        let x = match norm {
+            Some(norm) => {
+                norm.apply(tools, states, &mut scratch.normal);
+                &scratch.normal[..states.len()]
+            }
+            None => states,
+        };
+        let target = Target::overwrite(output);
+        let room = &mut scratch.operand;
+        projection.apply(tools, modulation, block, x, room, target);
+    }
 }
 
 /// A model without its tokenizer.
@@ -101,21 +136,20 @@ impl Plan {
         for propagation in &self.propagations {
             room = room.or(layer(propagation));
         }
-        if let TokenSide::Projected(senders) = &self.token_side {
-            room = room.or(senders.room());
+        room.or(self.token_side.room(self.token_rows))
+            .or(self.read_out.room())
+    }
+
+    /// An error unless this many tokens can be read: module by module, or any number.
+    pub(crate) fn expect_tokens(&self, op: &'static str, tokens: usize) -> Result<()> {
+        match self.token_side {
+            TokenSide::AsTheyAre if tokens != self.reader_count => Err(EngineError::Input {
+                op,
+                expected: format!("{} tokens, one for each read-in module", self.reader_count),
+                found: format!("{tokens} tokens"),
+            }),
+            _ => Ok(()),
         }
-        if let Some((_, projection, _)) = &self.read_out.projection {
-            let rows = projection.input_rows();
-            room = room.or(Room {
-                normal: rows,
-                operand: rows,
-                ..Room::default()
-            });
-        }
-        room.or(Room {
-            normal: self.token_rows,
-            ..Room::default()
-        })
     }
 
     /// Blocks of processors, the unit of work.
@@ -125,10 +159,7 @@ impl Plan {
 
     /// Rows of what the read-out gives.
     pub(crate) fn output_rows(&self) -> usize {
-        match &self.read_out.projection {
-            Some((_, projection, _)) => projection.output_rows(),
-            None => self.state_rows(),
-        }
+        self.read_out.output_rows()
     }
 
     fn state_rows(&self) -> usize {
@@ -227,6 +258,7 @@ impl Plan {
             let name = Name::layer(layer);
             saw(name.as_str(), &buffers.states, self.processor_count, rows);
         }
+        saw("processor.states", &buffers.states, self.processor_count, rows);
         self.answer(tools, team, desks, buffers, examples);
         let outputs = &buffers.outputs;
         saw("read_out.states", outputs, self.read_out.count, self.output_rows());
@@ -247,11 +279,7 @@ impl Plan {
     ) -> Store {
         let rows = self.token_rows;
         let blocks = count.tokens.div_ceil(WIDTH);
-        let store = match &self.token_side {
-            TokenSide::Normal { store, .. } => *store,
-            TokenSide::Projected(senders) => senders.store,
-            TokenSide::AsTheyAre => Store::shared(rows, crate::engine::Precision::F32),
-        };
+        let store = self.token_side.store(rows);
         fit(
             &mut buffers.stored_tokens,
             count.examples * blocks * store.rows(),
@@ -259,16 +287,7 @@ impl Plan {
         let tokens = (&mut buffers.tokens[..], rows);
         let stored = (&mut buffers.stored_tokens[..], store.rows());
         team.each_with(tokens, stored, desks, |index, tokens, stored, scratch| {
-            match &self.token_side {
-                TokenSide::Normal { norm, store } => {
-                    norm.apply(tools, tokens, &mut scratch.normal);
-                    store.put_shared(tools, &scratch.normal[..rows], stored);
-                }
-                TokenSide::Projected(senders) => {
-                    senders.put(tools, index % blocks, tokens, stored, scratch);
-                }
-                TokenSide::AsTheyAre => stored.copy_from_slice(tokens),
-            }
+            self.token_side.put(tools, index % blocks, tokens, stored, scratch);
         });
         store
     }
@@ -348,21 +367,7 @@ impl Plan {
             let (sets, count) = heard(example);
             let step = &read_out.layer.step;
             step.apply(tools, block, states, &sets[..count], scratch);
-            match &read_out.projection {
-                None => output.copy_from_slice(states),
-                Some((norm, projection, modulation)) => {
-                    let x = match norm {
-                        Some(norm) => {
-                            norm.apply(tools, states, &mut scratch.normal);
-                            &scratch.normal[..rows]
-                        }
-                        None => states,
-                    };
-                    let target = Target::overwrite(output);
-                    let room = &mut scratch.operand;
-                    projection.apply(tools, modulation, block, x, room, target);
-                }
-            }
+            read_out.finish(tools, block, states, output, scratch);
         });
     }
 }
