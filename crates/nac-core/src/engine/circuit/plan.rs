@@ -354,7 +354,8 @@ impl Plan {
     ) {
         let read_out = &self.read_out;
         self.store_read(tools, team, desks, buffers, &read_out.layer, examples);
-        let (rows, blocks) = (self.state_rows(), read_out.count.div_ceil(WIDTH));
+        // A query may be of another width than those it asks.
+        let (rows, blocks) = (read_out.initial.rows(), read_out.count.div_ceil(WIDTH));
         let output_rows = self.output_rows();
         fit(&mut buffers.answers, examples * blocks * rows);
         fit(&mut buffers.outputs, examples * blocks * output_rows);
