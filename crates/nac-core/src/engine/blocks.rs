@@ -100,6 +100,11 @@ impl Blocks {
         &mut self.data[index * self.rows..][..self.rows]
     }
 
+    /// Rows of all blocks.
+    pub(crate) fn all(&self) -> &[Row] {
+        &self.data
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.data.len().checked_div(self.rows).unwrap_or(0)
     }

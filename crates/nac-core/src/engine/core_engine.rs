@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, Array3, ArrayViewMut2};
 
-use super::blocks::to_items;
 use super::circuit::plan::{Buffers, TokenCount, Watch, fit};
-use super::circuit::{Plan, circuit};
+use super::circuit::{Plan, circuit, collect};
 use super::connectivity::{Connectivity, Wiring};
 use super::error::{EngineError, Result};
 use super::head::Head;
@@ -201,7 +200,7 @@ impl CoreEngine {
     }
 
     /// Logits together with states on the way, by the names under which models on libtorch record them: `tokens`,
-    /// `read_in.states`, `propagator.<layer>.states`, `read_out.states`.
+    /// `read_in.states`, `propagator.<layer>.states`, `processor.states` (after the last propagator), `read_out.states`.
     ///
     /// # Shapes
     /// - input: `[batch, ...]`
@@ -215,17 +214,10 @@ impl CoreEngine {
         input: Input<'_>,
     ) -> Result<(Array2<f32>, BTreeMap<String, Array3<f32>>)> {
         let mut logits = Array2::zeros((input.batch(), self.file.classes));
-        let mut states: BTreeMap<String, Array3<f32>> = BTreeMap::new();
-        let mut watch = |name: &str, blocks: &[Row], modules: usize, rows: usize| {
-            let example = modules.div_ceil(WIDTH) * rows;
-            let dim = self.width_of(name);
-            let mut found = Array3::zeros((blocks.len() / example, modules, dim));
-            for (blocks, items) in blocks.chunks_exact(example).zip(found.outer_iter_mut()) {
-                to_items(blocks, rows, items);
-            }
-            states.insert(name.to_owned(), found);
-        };
+        let mut states = BTreeMap::new();
+        let mut watch = collect(&mut states, |name| self.width_of(name));
         self.run(input, logits.view_mut(), Some(&mut watch))?;
+        drop(watch);
         Ok((logits, states))
     }
 
@@ -360,6 +352,7 @@ impl CoreEngine {
                 buffers,
                 tokenizer,
             )?;
+            self.plan.expect_tokens("Engine::infer", tokens)?;
             let count = TokenCount {
                 examples: examples.len(),
                 tokens,

@@ -8,7 +8,7 @@
 //! [`CoreEngine`] loads a [`ModelFile`](crate::config::ModelFile) and a safetensors file of weights and computes what
 //! the same model computes on libtorch in evaluation. What depends on signatures and codes alone (modulations, links,
 //! the queries of read-in and read-out) is computed at loading. [`Engine`] is the interface that it shares with other
-//! executors.
+//! executors. [`single`] runs one layer on its own.
 
 mod attention;
 mod blocks;
@@ -22,6 +22,7 @@ mod layer;
 mod perceiver_io;
 mod probe;
 mod simd;
+pub mod single;
 mod team;
 mod tokenizer;
 mod weights;

@@ -63,7 +63,11 @@ pub(crate) fn perceiver_io(
     };
     let propagations = (0..config.depth)
         .map(|layer| {
-            let scope = scope.sub(format!("layers.{layer}"));
+            let name = format!("layers.{layer}");
+            if layer > 0 && config.weight_tie_layers {
+                scope.alias(&name, "layers.0");
+            }
+            let scope = scope.sub(name);
             let (senders, receivers) = attention(&scope.sub(0), talking, true, None, tools)?;
             Ok(Propagation {
                 read_senders: None,

@@ -147,7 +147,14 @@ fn half(bits: u16) -> f32 {
 
 /// Where tensors come from.
 #[derive(Debug)]
-pub(crate) enum Source<'w> {
+pub(crate) struct Source<'w> {
+    origin: Origin<'w>,
+    /// Places whose tensors are those of another place, both with a dot at the end.
+    shared: RefCell<Vec<(String, String)>>,
+}
+
+#[derive(Debug)]
+enum Origin<'w> {
     /// From a file; remembers which were read.
     Given {
         weights: &'w Weights,
@@ -162,22 +169,28 @@ pub(crate) enum Source<'w> {
 
 impl<'w> Source<'w> {
     pub(crate) fn given(weights: &'w Weights) -> Self {
-        Self::Given {
-            weights,
-            read: RefCell::default(),
+        Self {
+            origin: Origin::Given {
+                weights,
+                read: RefCell::default(),
+            },
+            shared: RefCell::default(),
         }
     }
 
     pub(crate) fn drawn(seed: u64) -> Self {
-        Self::Drawn {
-            streams: Streams::new(seed),
-            drawn: RefCell::default(),
+        Self {
+            origin: Origin::Drawn {
+                streams: Streams::new(seed),
+                drawn: RefCell::default(),
+            },
+            shared: RefCell::default(),
         }
     }
 
     /// An error if there is more than was read.
     pub(crate) fn all_read(&self) -> Result<()> {
-        let Self::Given { weights, read } = self else {
+        let Origin::Given { weights, read } = &self.origin else {
             return Ok(());
         };
         let read = read.borrow();
@@ -195,15 +208,55 @@ impl<'w> Source<'w> {
 
     /// What was drawn.
     pub(crate) fn into_drawn(self) -> Option<Weights> {
-        match self {
-            Self::Given { .. } => None,
-            Self::Drawn { drawn, .. } => Some(drawn.into_inner()),
+        match self.origin {
+            Origin::Given { .. } => None,
+            Origin::Drawn { drawn, .. } => Some(drawn.into_inner()),
         }
     }
 
-    fn tensor(&self, name: String, shape: &[usize]) -> Result<Cow<'w, [f32]>> {
-        match self {
-            Self::Given { weights, read } => match weights.get(&name) {
+    /// The name of the tensor that `name` is another name of, if its place is shared.
+    fn first_name(&self, name: &str) -> Option<String> {
+        let shared = self.shared.borrow();
+        shared.iter().find_map(|(place, first)| {
+            let rest = name.strip_prefix(place.as_str())?;
+            Some(format!("{first}{rest}"))
+        })
+    }
+
+    /// The one tensor of all names that share it; the file may hold it under each of them, or under the first alone.
+    fn shared_tensor(
+        &self,
+        name: String,
+        first: String,
+        shape: &[usize],
+    ) -> Result<Cow<'w, [f32]>> {
+        let values = self.own_tensor(first.clone(), shape)?;
+        match &self.origin {
+            Origin::Given { weights, read } => match weights.get(&name) {
+                Some(found) if found != (shape, &values[..]) => Err(EngineError::InvalidWeight {
+                    name,
+                    reason: format!("must equal `{first}`, they are one tensor"),
+                }),
+                Some(_) => {
+                    read.borrow_mut().insert(name);
+                    Ok(values)
+                }
+                None => Ok(values),
+            },
+            Origin::Drawn { drawn, .. } => {
+                drawn.borrow_mut().insert(name, shape, values.to_vec())?;
+                Ok(values)
+            }
+        }
+    }
+
+    fn own_tensor(&self, name: String, shape: &[usize]) -> Result<Cow<'w, [f32]>> {
+        if shape.contains(&0) {
+            let reason = format!("the settings make it {shape:?}, without any number");
+            return Err(EngineError::InvalidWeight { name, reason });
+        }
+        match &self.origin {
+            Origin::Given { weights, read } => match weights.get(&name) {
                 None => Err(EngineError::MissingWeight {
                     name,
                     expected: shape.to_vec(),
@@ -218,7 +271,7 @@ impl<'w> Source<'w> {
                     Ok(Cow::Borrowed(values))
                 }
             },
-            Self::Drawn { streams, drawn } => {
+            Origin::Drawn { streams, drawn } => {
                 let values = draw(*streams, &name, shape);
                 drawn.borrow_mut().insert(name, shape, values.clone())?;
                 Ok(Cow::Owned(values))
@@ -292,7 +345,17 @@ impl<'s, 'w> Scope<'s, 'w> {
 
     /// A tensor of a given shape.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'w, [f32]>> {
-        self.source.tensor(self.name(name), shape)
+        let name = self.name(name);
+        match self.source.first_name(&name) {
+            Some(first) => self.source.shared_tensor(name, first, shape),
+            None => self.source.own_tensor(name, shape),
+        }
+    }
+
+    /// From now on the tensors below `place` are those below `first`.
+    pub(crate) fn alias(&self, place: &str, first: &str) {
+        let place = (self.name(place) + ".", self.name(first) + ".");
+        self.source.shared.borrow_mut().push(place);
     }
 
     /// A single number.
@@ -347,6 +410,37 @@ mod tests {
             assert_eq!(half(bits), value);
         }
         assert!(half(0x7e00).is_nan() && half(0xfc00) == f32::NEG_INFINITY);
+    }
+
+    #[test]
+    fn shared_tensors_may_be_there_once_or_twice_but_not_differ() {
+        let read = |weights: &Weights| {
+            let source = Source::given(weights);
+            let scope = Scope::root(&source).sub("a");
+            scope.alias("l.1", "l.0");
+            let values = scope.sub("l.1").tensor("w", &[1]).map(|values| values[0]);
+            values.and_then(|value| source.all_read().map(|()| value))
+        };
+        let mut weights = Weights::new();
+        assert!(
+            read(&weights)
+                .unwrap_err()
+                .to_string()
+                .contains("`a.l.0.w`")
+        );
+        weights.insert("a.l.0.w", &[1], vec![2.0]).unwrap();
+        assert_eq!(read(&weights).unwrap(), 2.0);
+        weights.insert("a.l.1.w", &[1], vec![2.0]).unwrap();
+        assert_eq!(read(&weights).unwrap(), 2.0);
+        weights.insert("a.l.1.w", &[1], vec![3.0]).unwrap();
+        let error = read(&weights).unwrap_err().to_string();
+        assert!(error.contains("must equal `a.l.0.w`"), "{error}");
+        let source = Source::drawn(1);
+        let scope = Scope::root(&source);
+        scope.alias("l.1", "l.0");
+        let first = scope.tensor("l.0.w", &[3]).unwrap();
+        assert_eq!(scope.tensor("l.1.w", &[3]).unwrap(), first);
+        assert_eq!(source.into_drawn().unwrap().iter().count(), 2);
     }
 
     #[test]

@@ -5,23 +5,14 @@
 //! block to its keys and values for the next layer.
 
 use super::step::Step;
+use super::token_side::TokenSide;
 use crate::engine::attention::{Heard, Senders, Store};
 use crate::engine::blocks::Blocks;
+use crate::engine::error::{EngineError, Result};
 use crate::engine::head::Head;
 use crate::engine::layer::{Modulation, Norm, Projection, Target, Tools};
 use crate::engine::simd::{Row, WIDTH};
-use crate::engine::team::{Desks, Grid, MOST_TOGETHER, Place, Room, Team};
-
-/// How tokens are stored for those who read them.
-#[derive(Debug, Clone)]
-pub(crate) enum TokenSide {
-    /// Normalised; they are keys and values themselves.
-    Normal { norm: Norm, store: Store },
-    /// Keys and values by projections.
-    Projected(Box<Senders>),
-    /// As they are, for the projection read-in.
-    AsTheyAre,
-}
+use crate::engine::team::{Desks, Grid, MOST_TOGETHER, Room, Scratch, Team};
 
 /// One layer of propagation.
 #[derive(Debug, Clone)]
@@ -42,6 +33,50 @@ pub(crate) struct ReadOut {
     pub(crate) count: usize,
     /// Layer norm, if any, and projection to the outputs.
     pub(crate) projection: Option<(Option<Norm>, Projection, Modulation)>,
+}
+
+impl ReadOut {
+    pub(crate) fn room(&self) -> Room {
+        let rows = self.projection.as_ref().map_or(0, |p| p.1.input_rows());
+        Room {
+            normal: rows,
+            operand: rows,
+            ..Room::default()
+        }
+    }
+
+    /// Rows of what it gives.
+    pub(crate) fn output_rows(&self) -> usize {
+        match &self.projection {
+            Some((_, projection, _)) => projection.output_rows(),
+            None => self.initial.rows(),
+        }
+    }
+
+    /// From the states of block `block` to what it gives.
+    pub(crate) fn finish(
+        &self,
+        tools: &Tools,
+        first: usize,
+        states: &[Row],
+        output: &mut [Row],
+        scratch: &mut Scratch,
+    ) {
+        let Some((norm, projection, modulation)) = &self.projection else {
+            output.copy_from_slice(states);
+            return;
+        };
+        let x = match norm {
+            Some(norm) => {
+                norm.apply(tools, states, &mut scratch.normal);
+                &scratch.normal[..states.len()]
+            }
+            None => states,
+        };
+        let target = Target::overwrite(output, projection.output_rows());
+        let room = &mut scratch.operand;
+        projection.apply(tools, modulation, first, x, room, target);
+    }
 }
 
 /// A model without its tokenizer.
@@ -101,21 +136,20 @@ impl Plan {
         for propagation in &self.propagations {
             room = room.or(layer(propagation));
         }
-        if let TokenSide::Projected(senders) = &self.token_side {
-            room = room.or(senders.room());
+        room.or(self.token_side.room(self.token_rows))
+            .or(self.read_out.room())
+    }
+
+    /// An error unless this many tokens can be read: module by module, or any number.
+    pub(crate) fn expect_tokens(&self, op: &'static str, tokens: usize) -> Result<()> {
+        match self.token_side {
+            TokenSide::AsTheyAre if tokens != self.reader_count => Err(EngineError::Input {
+                op,
+                expected: format!("{} tokens, one for each read-in module", self.reader_count),
+                found: format!("{tokens} tokens"),
+            }),
+            _ => Ok(()),
         }
-        if let Some((_, projection, _)) = &self.read_out.projection {
-            let rows = projection.input_rows();
-            room = room.or(Room {
-                normal: rows,
-                operand: rows,
-                ..Room::default()
-            });
-        }
-        room.or(Room {
-            normal: self.token_rows,
-            ..Room::default()
-        })
     }
 
     /// Blocks of processors, the unit of work.
@@ -125,10 +159,7 @@ impl Plan {
 
     /// Rows of what the read-out gives.
     pub(crate) fn output_rows(&self) -> usize {
-        match &self.read_out.projection {
-            Some((_, projection, _)) => projection.output_rows(),
-            None => self.state_rows(),
-        }
+        self.read_out.output_rows()
     }
 
     fn state_rows(&self) -> usize {
@@ -243,6 +274,12 @@ impl Plan {
             let name = Name::layer(layer);
             saw(name.as_str(), &buffers.states, self.processor_count, rows);
         }
+        saw(
+            "processor.states",
+            &buffers.states,
+            self.processor_count,
+            rows,
+        );
         self.answer(tools, team, desks, buffers, examples);
         let outputs = &buffers.outputs;
         saw(
@@ -268,11 +305,7 @@ impl Plan {
     ) -> Store {
         let rows = self.token_rows;
         let blocks = count.tokens.div_ceil(WIDTH);
-        let store = match &self.token_side {
-            TokenSide::Normal { store, .. } => *store,
-            TokenSide::Projected(senders) => senders.store,
-            TokenSide::AsTheyAre => Store::shared(rows, crate::engine::Precision::F32),
-        };
+        let store = self.token_side.store(rows);
         fit(
             &mut buffers.stored_tokens,
             count.examples * blocks * store.rows(),
@@ -285,18 +318,9 @@ impl Plan {
             tokens,
             stored,
             desks,
-            |at, tokens, stored, scratch| match &self.token_side {
-                TokenSide::Normal { norm, store } => {
-                    norm.apply(tools, tokens, &mut scratch.normal);
-                    let normal = scratch.normal.chunks_exact(rows);
-                    for (x, stored) in normal.zip(stored.chunks_exact_mut(store.rows())) {
-                        store.put_shared(tools, x, stored);
-                    }
-                }
-                TokenSide::Projected(senders) => {
-                    senders.put(tools, at.first, tokens, stored, scratch);
-                }
-                TokenSide::AsTheyAre => stored.copy_from_slice(tokens),
+            |at, tokens, stored, scratch| {
+                let side = &self.token_side;
+                side.put(tools, at.first, (tokens, rows), stored, scratch);
             },
         );
         store
@@ -371,7 +395,8 @@ impl Plan {
     ) {
         let read_out = &self.read_out;
         self.store_read(tools, team, desks, buffers, &read_out.layer, examples);
-        let (rows, blocks) = (self.state_rows(), read_out.count.div_ceil(WIDTH));
+        // A query may be of another width than those it asks.
+        let (rows, blocks) = (read_out.initial.rows(), read_out.count.div_ceil(WIDTH));
         let output_rows = self.output_rows();
         fit(&mut buffers.answers, examples * blocks * rows);
         fit(&mut buffers.outputs, examples * blocks * output_rows);
@@ -385,27 +410,11 @@ impl Plan {
             outputs,
             desks,
             |at, states, output, scratch| {
-                let Place { example, first } = at;
-                let count = states.len() / rows;
-                states.copy_from_slice(read_out.initial.range(first, count));
-                let (sets, set_count) = heard(example);
+                states.copy_from_slice(read_out.initial.range(at.first, states.len() / rows));
+                let (sets, count) = heard(at.example);
                 let step = &read_out.layer.step;
-                step.apply(tools, first, states, &sets[..set_count], scratch);
-                match &read_out.projection {
-                    None => output.copy_from_slice(states),
-                    Some((norm, projection, modulation)) => {
-                        let x = match norm {
-                            Some(norm) => {
-                                norm.apply(tools, states, &mut scratch.normal);
-                                &scratch.normal[..count * rows]
-                            }
-                            None => states,
-                        };
-                        let target = Target::overwrite(output, output_rows);
-                        let room = &mut scratch.operand;
-                        projection.apply(tools, modulation, first, x, room, target);
-                    }
-                }
+                step.apply(tools, at.first, states, &sets[..count], scratch);
+                read_out.finish(tools, at.first, states, output, scratch);
             },
         );
     }

@@ -6,8 +6,8 @@
 use ndarray::{Array2, s};
 
 use super::generator::Modules;
-use super::plan::TokenSide;
 use super::step::{Step, Uptake};
+use super::token_side::TokenSide;
 use crate::config::{ModFcConfig, ProjectionKind, ReadInAttentionConfig, ReadInConfig, ReadInKind};
 use crate::engine::attention::{Connections, Fold, Queries, Receivers, Store};
 use crate::engine::blocks::{Blocks, Layout};

@@ -10,6 +10,7 @@ use ndarray::ArrayView4;
 
 use super::TokenizerBuffers;
 use super::depthwise::{Depthwise, REACH, SIDE, padded_size, padded_width};
+use super::grid;
 use crate::config::ConvNextConfig;
 use crate::engine::blocks::Layout;
 use crate::engine::circuit::plan::{Buffers, fit};
@@ -116,10 +117,8 @@ impl ConvNext {
         let grid = if config.grid_dim == 0 {
             Vec::new()
         } else {
-            let shape = [config.grid_dim, rows, columns];
-            let grid = scope.sub("positional_grid").tensor("grid", &shape)?;
-            let resized = |plane: &[f32]| resize(plane, (rows, columns), input);
-            grid.chunks_exact(rows * columns).map(resized).collect()
+            let (scope, from) = (scope.sub("positional_grid"), (rows, columns));
+            grid::planes(&scope, config.grid_dim, from, (input.height, input.width))?
         };
         Ok(Self { size, stages, grid })
     }
@@ -418,29 +417,4 @@ impl Block {
             width: map.width,
         });
     }
-}
-
-/// Bilinear, cell centres at halves, as PyTorch with `align_corners = false`.
-fn resize(plane: &[f32], (rows, columns): (usize, usize), to: Map) -> Vec<f32> {
-    if (rows, columns) == (to.height, to.width) {
-        return plane.to_vec();
-    }
-    let along = |index: usize, from: usize, to: usize| {
-        let place = ((index as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
-        let low = (place as usize).min(from - 1);
-        (low, (low + 1).min(from - 1), place - low as f32)
-    };
-    let mut resized = Vec::with_capacity(to.cells());
-    for y in 0..to.height {
-        let (top, bottom, down) = along(y, rows, to.height);
-        for x in 0..to.width {
-            let (left, right, across) = along(x, columns, to.width);
-            let line = |y: usize| {
-                let (a, b) = (plane[y * columns + left], plane[y * columns + right]);
-                a + (b - a) * across
-            };
-            resized.push(line(top) + (line(bottom) - line(top)) * down);
-        }
-    }
-    resized
 }

@@ -3,6 +3,7 @@
 mod convnext;
 mod depthwise;
 mod embedding;
+pub(crate) mod grid;
 mod pixels;
 
 use super::circuit::plan::Buffers;
