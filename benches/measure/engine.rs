@@ -3,7 +3,6 @@
 //! To add one: a name in [`EngineKind`], a type that is an [`Engine`], an arm in [`open`].
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -13,10 +12,10 @@ use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{BuildModel, Inputs, Model};
 use nac_modules::params::{ParamStore, TensorFile};
-use ndarray::Array4;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
+use super::Batch;
 use crate::naive::Naive;
 
 /// Who runs the model.
@@ -51,17 +50,6 @@ pub enum Weights {
     Bf16,
     /// 8-bit whole numbers.
     Int8,
-}
-
-/// Images with labels.
-#[derive(Debug)]
-pub struct Batch {
-    /// `[batch, channels, height, width]`
-    pub image: Tensor,
-    /// The same in single precision, for engines without tensors.
-    pub pixels: Array4<f32>,
-    /// `[batch]`
-    pub labels: Tensor,
 }
 
 /// Runs a model on batches.
@@ -137,16 +125,20 @@ pub fn open(kind: EngineKind, source: &Source<'_>) -> Result<Box<dyn Engine>> {
 /// # Errors
 /// The model cannot be built, or the file cannot be written.
 pub fn write_weights(model: &ModelFile, path: &Path) -> Result<()> {
+    std::fs::write(path, drawn(model)?).with_context(|| path.display().to_string())
+}
+
+/// A safetensors file of the weights of seed 0.
+fn drawn(model: &ModelFile) -> Result<Vec<u8>> {
     let model = model.build(ParamStore::new(Device::Cpu, Kind::Float, 0))?;
     let file = TensorFile {
         tensors: model.params().export()?,
         ..TensorFile::default()
     };
-    std::fs::write(path, file.to_bytes()?).with_context(|| path.display().to_string())
+    Ok(file.to_bytes()?)
 }
 
-/// nac-core's engine. Weights that it is not given are drawn by another process, so that neither libtorch nor copies of
-/// weights leave memory behind in this one.
+/// nac-core's engine.
 fn core(source: &Source<'_>) -> Result<Core> {
     if source.device != Device::Cpu {
         bail!("the engine of nac-core runs on the CPU only");
@@ -165,30 +157,9 @@ fn core(source: &Source<'_>) -> Result<Core> {
     let file = source.model.clone();
     let weights = match source.load {
         Some(path) => nac_core::engine::Weights::read(path)?,
-        None => drawn_elsewhere(&file)?,
+        None => nac_core::engine::Weights::from_bytes(&drawn(&file)?)?,
     };
     Ok(Core(CoreEngine::new(file, &weights, options)?))
-}
-
-/// The weights of seed 0, drawn by a process of this program.
-fn drawn_elsewhere(model: &ModelFile) -> Result<nac_core::engine::Weights> {
-    let folder = tempfile::tempdir()?;
-    let (settings, weights) = (
-        folder.path().join("model.toml"),
-        folder.path().join("weights"),
-    );
-    std::fs::write(&settings, model.to_toml()?)?;
-    let program = std::env::current_exe()?;
-    let mut command = Command::new(program);
-    let status = command
-        .arg("weights")
-        .args([&settings, &weights])
-        .stdout(Stdio::null())
-        .status()?;
-    if !status.success() {
-        bail!("the process that draws weights failed ({status})");
-    }
-    Ok(nac_core::engine::Weights::read(&weights)?)
 }
 
 fn parameters(model: &dyn Model) -> Vec<Tensor> {
@@ -270,5 +241,49 @@ impl Engine for Core {
 
     fn train(&mut self, _: &Batch) -> Result<Tensor> {
         bail!("the engine of nac-core does not train")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Named;
+    use super::*;
+
+    #[test]
+    fn engines_agree_and_only_those_on_libtorch_train() {
+        let mut model = Named::resolve("tiny-nac").unwrap();
+        let circuit = &mut model.file.model.circuit;
+        (circuit.modules, circuit.read_out_modules) = (24, 8);
+        (circuit.state_dim, circuit.propagators) = (32, 2);
+        let batch = Batch::random(&model, 2, Device::Cpu, Weights::F32).unwrap();
+        let source = Source {
+            model: &model.file,
+            device: Device::Cpu,
+            weights: Weights::F32,
+            threads: 1,
+            load: None,
+        };
+        let mut baseline = open(EngineKind::Naive, &source).unwrap();
+        let (logits, trained) = (baseline.forward(&batch), baseline.train(&batch));
+        let (logits, trained) = (logits.unwrap(), trained.unwrap());
+        assert_eq!(logits.size(), [2, 200]);
+        assert!(
+            !logits.allclose(&trained, 1e-6, 1e-6, false),
+            "links are sampled"
+        );
+        for kind in [EngineKind::Torch, EngineKind::Core] {
+            let mut engine = open(kind, &source).unwrap();
+            let ours = engine.forward(&batch).unwrap();
+            assert!(ours.allclose(&logits, 1e-4, 1e-5, false), "{kind:?}");
+            match engine.train(&batch) {
+                Ok(ours) => assert!(ours.allclose(&trained, 1e-4, 1e-5, false)),
+                Err(error) => assert!(kind == EngineKind::Core, "{error}"),
+            }
+        }
+        let source = Source {
+            weights: Weights::Int8,
+            ..source
+        };
+        assert!(open(EngineKind::Torch, &source).is_err());
     }
 }

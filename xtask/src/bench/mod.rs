@@ -146,8 +146,19 @@ impl Session {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// Writes the file. A set that is not finished stands beside the one that was finished before.
     fn save(&mut self, set: SetName, result: &SetResult) -> Result<()> {
-        self.results.sets.insert(set.name().into(), result.clone());
+        let (name, unfinished) = (
+            set.name().to_owned(),
+            format!("{} (unfinished)", set.name()),
+        );
+        let sets = &mut self.results.sets;
+        if result.finished {
+            sets.remove(&unfinished);
+            sets.insert(name, result.clone());
+        } else {
+            sets.insert(unfinished, result.clone());
+        }
         self.results.write(&self.path)
     }
 

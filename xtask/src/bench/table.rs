@@ -18,7 +18,7 @@ const HEADERS: [&str; 11] = [
     "difference",
 ];
 
-/// A Markdown table of a set. Seconds are the shortest, memory is the greatest over all rounds; ratios are to the first
+/// A Markdown table of what was measured of a set. Seconds are the shortest, memory is the greatest over all rounds; ratios are to the first
 /// engine of a case with the same allocator.
 pub(crate) fn table(set: &SetResult) -> Table {
     let mut table = Table::new();
@@ -30,7 +30,8 @@ pub(crate) fn table(set: &SetResult) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     for case in &set.cases {
-        for variant in &case.variants {
+        let tried = |v: &&VariantResult| !v.runs.is_empty() || v.failure.is_some();
+        for variant in case.variants.iter().filter(tried) {
             table.add_row(row(set, case, variant));
         }
     }
