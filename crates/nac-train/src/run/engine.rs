@@ -17,7 +17,7 @@ use crate::error::{Result, TrainError};
 use crate::trainer::Evaluation;
 
 /// What computes a model, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum EngineChoice {
     /// nac-core, without libtorch.
     Core(EngineOptions),
@@ -37,12 +37,12 @@ pub enum EngineChoice {
 pub fn open_engine(
     file: ModelFile,
     weights: &Weights,
-    choice: &EngineChoice,
+    choice: EngineChoice,
 ) -> Result<Box<dyn Engine>> {
     Ok(match choice {
-        EngineChoice::Core(options) => Box::new(CoreEngine::new(file, weights, *options)?),
+        EngineChoice::Core(options) => Box::new(CoreEngine::new(file, weights, options)?),
         EngineChoice::Torch { device, threads } => {
-            let device = open_device(device)?;
+            let device = open_device(&device)?;
             set_threads(threads.unwrap_or(0));
             Box::new(TorchEngine::new(file, weights, device)?)
         }
@@ -58,7 +58,7 @@ pub fn evaluate_run_on(
     folder: &Path,
     split: Split,
     data_dirs: &DataDirs,
-    choice: &EngineChoice,
+    choice: EngineChoice,
 ) -> Result<Evaluation> {
     let folder = RunFolder::new(folder.to_owned());
     let config = folder.config()?.check()?;

@@ -58,14 +58,20 @@ impl Args {
             (Runner::Core, _) if !["auto", "cpu"].contains(&self.device.as_str()) => {
                 bail!("--engine core runs on the CPU, not on `{}`", self.device)
             }
-            (Runner::Core, precision) => EngineChoice::Core(EngineOptions {
-                threads: self.threads.unwrap_or(0),
-                precision: match precision {
-                    None | Some(Numbers::F32) => Precision::F32,
-                    Some(Numbers::Bf16) => Precision::Bf16,
-                    Some(Numbers::Int8) => Precision::Int8,
-                },
-            }),
+            (Runner::Core, precision) => {
+                let mut options = EngineOptions::default();
+                if let Some(threads) = self.threads {
+                    options.threads = threads;
+                }
+                if let Some(precision) = precision {
+                    options.precision = match precision {
+                        Numbers::F32 => Precision::F32,
+                        Numbers::Bf16 => Precision::Bf16,
+                        Numbers::Int8 => Precision::Int8,
+                    };
+                }
+                EngineChoice::Core(options)
+            }
         })
     }
 }
@@ -84,7 +90,7 @@ pub(crate) fn command(args: &Args) -> Result<()> {
     let dirs = DataDirs::discover(args.data_dir.clone())?;
     let found = match args.engine {
         None => evaluate_run(&args.run, split, &dirs, &args.device),
-        Some(runner) => evaluate_run_on(&args.run, split, &dirs, &args.choice(runner)?),
+        Some(runner) => evaluate_run_on(&args.run, split, &dirs, args.choice(runner)?),
     };
     let found = found.with_context(|| format!("evaluating {}", args.run.display()))?;
     println!(
