@@ -76,6 +76,9 @@ pub struct CoreEngine {
     idle: Mutex<Vec<Box<Workplace>>>,
 }
 
+/// What is loaded.
+type Parts = (Tokenizer, Plan, Tools);
+
 /// Buffers of one call in progress.
 #[derive(Debug)]
 struct Workplace {
@@ -109,10 +112,14 @@ impl CoreEngine {
     /// [`EngineError::WeightShape`], [`EngineError::UnexpectedWeights`]); a setting is out of range or needs noise
     /// in evaluation ([`EngineError::Unsupported`]); or threads cannot be started.
     pub fn new(file: ModelFile, weights: &Weights, options: EngineOptions) -> Result<Self> {
-        let source = Source::given(weights);
-        let engine = Self::build(file, &source, options)?;
-        source.all_read()?;
-        Ok(engine)
+        let team = Team::new(options.threads)?;
+        let parts = team.run(|| {
+            let source = Source::given(weights);
+            let parts = Self::parts(&file, &source, options)?;
+            source.all_read()?;
+            Ok::<_, EngineError>(parts)
+        });
+        Ok(Self::assemble(file, parts?, team))
     }
 
     /// Number of edges that the propagator `layer` goes over; `None` if all its modules look at all of them, or if there
@@ -128,7 +135,20 @@ impl CoreEngine {
         self.plan.read_out.layer.step.edges()
     }
 
-    fn build(file: ModelFile, source: &Source<'_>, options: EngineOptions) -> Result<Self> {
+    fn assemble(file: ModelFile, (tokenizer, plan, tools): Parts, team: Team) -> Self {
+        Self {
+            room: plan.room().or(tokenizer.room()),
+            file,
+            tokenizer,
+            plan,
+            tools,
+            team,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Loads the model; on the threads of the team if it is called there.
+    fn parts(file: &ModelFile, source: &Source<'_>, options: EngineOptions) -> Result<Parts> {
         let tools = Tools::new(options.precision);
         let EngineOptions {
             connectivity,
@@ -165,15 +185,7 @@ impl CoreEngine {
                 (tokenizer, plan)
             }
         };
-        Ok(Self {
-            room: plan.room().or(tokenizer.room()),
-            file,
-            tokenizer,
-            plan,
-            tools,
-            team: Team::new(options.threads)?,
-            idle: Mutex::default(),
-        })
+        Ok((tokenizer, plan, tools))
     }
 
     /// A model with random weights, and those weights: for benchmarks and tests, since nobody trained it. `seed` fixes
@@ -182,9 +194,14 @@ impl CoreEngine {
     /// # Errors
     /// As [`CoreEngine::new`].
     pub fn random(file: ModelFile, seed: u64, options: EngineOptions) -> Result<(Self, Weights)> {
-        let source = Source::drawn(seed);
-        let engine = Self::build(file, &source, options)?;
-        Ok((engine, source.into_drawn().unwrap_or_default()))
+        let team = Team::new(options.threads)?;
+        let built = team.run(|| {
+            let source = Source::drawn(seed);
+            let parts = Self::parts(&file, &source, options)?;
+            Ok::<_, EngineError>((parts, source.into_drawn().unwrap_or_default()))
+        });
+        let (parts, drawn) = built?;
+        Ok((Self::assemble(file, parts, team), drawn))
     }
 
     /// Settings of the model.

@@ -51,9 +51,9 @@ impl FeedForward {
         let gated = config.activation == Activation::Geglu;
         let wide = Layout::plain(hidden * config.activation.width_factor());
         let input = Layout::plain(state);
-        let whole = Projection::load(&ffn(0), (input, wide), code, true, mod_fc, Precision::F32)?;
-        let (factor, output) = whole.factors(codes);
         let raw = Projection::raw(&ffn(0), state, wide.features(), true, mod_fc.kind)?;
+        let kind = Projection::kind(&ffn(0), &raw, state, code, mod_fc)?;
+        let (factor, output) = kind.factors(codes);
         let part = |index: usize| {
             let rows = index * hidden..(index + 1) * hidden;
             let weight = &raw.weight[rows.start * state..rows.end * state];

@@ -8,9 +8,11 @@
 //! ModFC; reference `utils.py`, classes `ModFC`, `WModFC` and `FC`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use super::at_load::product;
 use super::{Operand, Packed, Precision, Tools, matrix};
 use crate::config::{ModFcConfig, ProjectionKind, ScaleNormalization};
 use crate::engine::blocks::{Blocks, Layout};
@@ -25,17 +27,20 @@ const LN_EPSILON: f32 = 1e-5;
 const L2_EPSILON: f32 = 1e-12;
 
 /// A projection of features; what depends on codes stands in a [`Modulation`].
+///
+/// Copies share their numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Projection {
-    packed: Packed,
-    bias: Option<Vec<f32>>,
+    packed: Arc<Packed>,
+    bias: Option<Arc<[f32]>>,
     inputs: Layout,
     outputs: Layout,
-    kind: Kind,
+    kind: Arc<Kind>,
 }
 
-#[derive(Debug, Clone)]
-enum Kind {
+/// What a projection does with codes.
+#[derive(Debug)]
+pub(super) enum Kind {
     Plain,
     /// `W_c`, `[in, code]`.
     Modulated {
@@ -149,14 +154,14 @@ impl Projection {
             for (output, value) in bias.iter().enumerate() {
                 rows[outputs.row(output)] = *value;
             }
-            rows
+            rows.into()
         });
         Self {
-            packed: Packed::new(&raw.weight, outputs, inputs, precision),
+            packed: Arc::new(Packed::new(&raw.weight, outputs, inputs, precision)),
             bias,
             inputs,
             outputs,
-            kind,
+            kind: Arc::new(kind),
         }
     }
 
@@ -181,7 +186,8 @@ impl Projection {
         })
     }
 
-    fn kind(
+    /// What the projection of these tensors does with codes.
+    pub(super) fn kind(
         scope: &Scope<'_, '_>,
         raw: &Raw<'_>,
         inputs: usize,
@@ -214,36 +220,12 @@ impl Projection {
         })
     }
 
-    /// Factors on the inputs of each module, `[modules, in]`, and on its outputs, `[modules, out]`.
+    /// As [`Kind::factors`].
     pub(crate) fn factors(
         &self,
         codes: ArrayView2<'_, f32>,
     ) -> (Option<Array2<f32>>, Option<Array2<f32>>) {
-        match &self.kind {
-            Kind::Plain => (None, None),
-            Kind::Modulated { code, gain, config } => {
-                let mut scale = codes.dot(&code.t());
-                for mut row in scale.axis_iter_mut(Axis(0)) {
-                    normalise(&mut row, config.scale_normalization);
-                }
-                let one = if config.add_one_to_scale { 1.0 } else { 0.0 };
-                scale.mapv_inplace(|x| x * gain + one);
-                (Some(scale), None)
-            }
-            Kind::Demodulated {
-                code,
-                bias,
-                squares,
-            } => {
-                let mut style = codes.dot(&code.t());
-                for mut row in style.axis_iter_mut(Axis(0)) {
-                    row.iter_mut().zip(bias).for_each(|(x, b)| *x += b + 1.0);
-                }
-                let sums = style.mapv(|s| s * s).dot(&squares.t());
-                let output = sums.mapv(|x| 1.0 / (x + DEMODULATION_EPSILON).sqrt());
-                (Some(style), Some(output))
-            }
-        }
+        self.kind.factors(codes)
     }
 
     /// The factors of these modules in blocks. `codes`: `[modules, code]`.
@@ -312,6 +294,40 @@ impl Projection {
             product: operand.times(&self.packed, self.inputs.rows()),
             output_scale: modulation.output.as_ref().map(|m| m.range(first, count)),
             bias: self.bias.as_deref(),
+        }
+    }
+}
+
+impl Kind {
+    /// Factors on the inputs of each module, `[modules, in]`, and on its outputs, `[modules, out]`.
+    pub(super) fn factors(
+        &self,
+        codes: ArrayView2<'_, f32>,
+    ) -> (Option<Array2<f32>>, Option<Array2<f32>>) {
+        match self {
+            Kind::Plain => (None, None),
+            Kind::Modulated { code, gain, config } => {
+                let mut scale = product(codes, code.t());
+                for mut row in scale.axis_iter_mut(Axis(0)) {
+                    normalise(&mut row, config.scale_normalization);
+                }
+                let one = if config.add_one_to_scale { 1.0 } else { 0.0 };
+                scale.mapv_inplace(|x| x * gain + one);
+                (Some(scale), None)
+            }
+            Kind::Demodulated {
+                code,
+                bias,
+                squares,
+            } => {
+                let mut style = product(codes, code.t());
+                for mut row in style.axis_iter_mut(Axis(0)) {
+                    row.iter_mut().zip(bias).for_each(|(x, b)| *x += b + 1.0);
+                }
+                let sums = product(style.mapv(|s| s * s).view(), squares.t());
+                let output = sums.mapv(|x| 1.0 / (x + DEMODULATION_EPSILON).sqrt());
+                (Some(style), Some(output))
+            }
         }
     }
 }
