@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use nac_core::config::{InputSpec, ModelFile, Preset};
-use nac_core::engine::{CoreEngine, Engine, EngineOptions, Input, Precision};
+use nac_core::engine::{CoreEngine, Engine, EngineOptions, Input, Precision, Weights};
 use ndarray::{Array2, Array4};
 
 const USAGE: &str = "usage: run_model [PRESET_OR_FOLDER] [--batch N] [--threads N] \
@@ -64,15 +64,16 @@ impl Wish {
     }
 }
 
-/// The model of a folder, or of a preset.
-fn load(model: &str, options: EngineOptions) -> Result<CoreEngine, Box<dyn Error>> {
+/// Settings and weights of a folder, or those of a preset with random numbers.
+fn find(model: &str) -> Result<(ModelFile, Weights), Box<dyn Error>> {
     let folder = Path::new(model);
     if folder.is_dir() {
-        let (settings, weights) = (folder.join("model.toml"), folder.join("model.safetensors"));
-        return Ok(CoreEngine::load(settings, weights, options)?);
+        let file = ModelFile::read(&folder.join("model.toml"))?;
+        return Ok((file, Weights::read(folder.join("model.safetensors"))?));
     }
     let file = ModelFile::from_toml(Preset::get(model)?.text)?;
-    Ok(CoreEngine::random(file, 0, options)?.0)
+    let (_, weights) = CoreEngine::random(file.clone(), 0, EngineOptions::default())?;
+    Ok((file, weights))
 }
 
 /// Made-up inputs.
@@ -117,24 +118,23 @@ impl Made {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let milliseconds = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
     let start = Instant::now();
     let wish = Wish::from(std::env::args().skip(1))?;
     let precision = wish.options.precision;
-    let engine = load(&wish.model, wish.options)?;
-    let milliseconds = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
+    let (file, weights) = find(&wish.model)?;
+    let found = milliseconds(start);
+    let engine = CoreEngine::new(file, &weights, wish.options)?;
     let loaded = milliseconds(start);
     let made = Made::new(engine.input(), wish.batch);
     let logits = engine.infer(made.input())?;
     let first = milliseconds(start);
+    let threads = engine.threads();
+    println!("{}: {threads} threads, {precision:?}", wish.model);
+    println!("weights read or drawn after {found:9.2} ms");
+    println!("model loaded after          {loaded:9.2} ms");
     println!(
-        "{}: {} threads, {:?}",
-        wish.model,
-        engine.threads(),
-        precision
-    );
-    println!("loaded after        {loaded:9.2} ms");
-    println!(
-        "first output after  {first:9.2} ms: logits {:?}",
+        "first output after          {first:9.2} ms: logits {:?}",
         logits.dim()
     );
     let mut times = Vec::with_capacity(wish.repeat);
@@ -146,11 +146,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     times.sort_by(f64::total_cmp);
     if let (Some(least), Some(median)) = (times.first(), times.get(times.len() / 2)) {
         println!(
-            "one batch of {:<4}  {least:9.3} ms at least, {median:.3} ms median",
+            "one batch of {:<4}          {least:9.3} ms at least, {median:.3} ms median",
             wish.batch
         );
         println!(
-            "images per second   {:9.1}",
+            "examples per second         {:9.1}",
             wish.batch as f64 / least * 1e3
         );
     }

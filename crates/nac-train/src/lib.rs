@@ -84,6 +84,8 @@ mod pages {
     struct Model;
     #[doc = include_str!("../../../docs/src/presets.md")]
     struct Presets;
+    #[doc = include_str!("../../../docs/src/engine.md")]
+    struct WithoutLibtorch;
     #[doc = include_str!("../../../docs/src/data.md")]
     struct Data;
     #[doc = include_str!("../../../docs/src/extending.md")]
