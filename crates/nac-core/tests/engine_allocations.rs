@@ -1,5 +1,6 @@
 //! A call of the engine that is like an earlier one allocates nothing.
 
+#![allow(clippy::unwrap_used)]
 #![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,5 +1,7 @@
 //! Attention over edges computes what attention over all pairs computes, for every way in which links are cut.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

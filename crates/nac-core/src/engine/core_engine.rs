@@ -25,6 +25,9 @@ use crate::config::{ModelFile, ModelKind};
 /// Blocks of work for each thread that a pass should have, so that no thread waits for long.
 const BLOCKS_PER_THREAD: usize = 8;
 
+/// States on the way by name, `[batch, modules, state]` each.
+pub type States = BTreeMap<String, Array3<f32>>;
+
 /// How a model is run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EngineOptions {
@@ -73,7 +76,7 @@ pub struct CoreEngine {
     tools: Tools,
     team: Team,
     room: Room,
-    idle: Mutex<Vec<Box<Workplace>>>,
+    idle: Mutex<Vec<Workplace>>,
 }
 
 /// What is loaded.
@@ -226,10 +229,7 @@ impl CoreEngine {
     ///
     /// # Errors
     /// As [`Engine::infer_into`].
-    pub fn infer_with_states(
-        &self,
-        input: Input<'_>,
-    ) -> Result<(Array2<f32>, BTreeMap<String, Array3<f32>>)> {
+    pub fn infer_with_states(&self, input: Input<'_>) -> Result<(Array2<f32>, States)> {
         let mut logits = Array2::zeros((input.batch(), self.file.classes));
         let mut states = BTreeMap::new();
         let mut watch = collect(&mut states, |name| self.width_of(name));
@@ -276,18 +276,16 @@ impl CoreEngine {
         result
     }
 
-    fn take(&self) -> Box<Workplace> {
+    fn take(&self) -> Workplace {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.pop().unwrap_or_else(|| {
-            Box::new(Workplace {
-                desks: Desks::new(self.team.threads(), self.room),
-                buffers: Buffers::default(),
-                tokenizer: TokenizerBuffers::default(),
-                pooled: Vec::new(),
-                confidence: Vec::new(),
-                logits: Vec::new(),
-                operand: vec![Row::ZERO; self.plan.head.room()],
-            })
+        idle.pop().unwrap_or_else(|| Workplace {
+            desks: Desks::new(self.team.threads(), self.room),
+            buffers: Buffers::default(),
+            tokenizer: TokenizerBuffers::default(),
+            pooled: Vec::new(),
+            confidence: Vec::new(),
+            logits: Vec::new(),
+            operand: vec![Row::ZERO; self.plan.head.room()],
         })
     }
 

@@ -28,7 +28,7 @@ mod tokenizer;
 mod weights;
 
 pub use connectivity::Connectivity;
-pub use core_engine::{CoreEngine, EngineOptions};
+pub use core_engine::{CoreEngine, EngineOptions, States};
 pub use error::{EngineError, Result};
 pub use input::Input;
 pub use layer::Precision;
