@@ -1,14 +1,16 @@
 //! `nac-measure`: one measurement of one model with one engine, in a process of its own.
 //!
 //! `nac-measure --model chonker --engine torch --json` measures; `nac-measure count chonker` prints what the model costs
-//! at least; `nac-measure weights chonker FILE` writes the weights that all engines use.
+//! at least; `nac-measure weights chonker FILE` writes the weights that all engines use; `nac-measure sample` measures
+//! the sampling of sparse graphs.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nac_benches::count::{Algorithm, table};
-use nac_benches::measure::{Named, Options, run, write_weights};
+use nac_benches::measure::{Named, Options, SampleOptions, run, sample, write_weights};
+use serde::Serialize;
 
 /// Measure a pass of a model: time, images per second, operations, peak memory, logits.
 #[derive(Debug, Parser)]
@@ -35,6 +37,14 @@ enum Command {
         /// As for `--model`
         model: String,
         /// Print JSON instead of a Markdown table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure the sampling of a sparse graph over random signatures
+    Sample {
+        #[command(flatten)]
+        options: SampleOptions,
+        /// Print one line of JSON instead of many
         #[arg(long)]
         json: bool,
     },
@@ -76,14 +86,16 @@ fn answer(cli: &Cli) -> anyhow::Result<String> {
             write_weights(&Named::resolve(model)?.file, file)?;
             format!("{}", file.display())
         }
-        (None, Some(options)) => {
-            let measurement = run(options)?;
-            if cli.json {
-                serde_json::to_string(&measurement)?
-            } else {
-                serde_json::to_string_pretty(&measurement)?
-            }
-        }
+        (Some(Command::Sample { options, json }), _) => shown(&sample(options)?, *json)?,
+        (None, Some(options)) => shown(&run(options)?, cli.json)?,
         (None, None) => anyhow::bail!("nothing to do; see --help"),
     })
+}
+
+fn shown(measurement: &impl Serialize, one_line: bool) -> serde_json::Result<String> {
+    if one_line {
+        serde_json::to_string(measurement)
+    } else {
+        serde_json::to_string_pretty(measurement)
+    }
 }

@@ -1,9 +1,21 @@
-//! Benchmarks of layers and whole circuits on libtorch.
+//! Benchmarks that cross crates, one module per operation, engines side by side.
+//!
+//! `cargo bench -p nac-benches -- forward/tiny-nac` runs those whose name contains a word. Passes take up to seconds, so
+//! there are few of each.
 
+mod engines;
+mod forward;
 mod read_in;
-mod whole;
+mod scaling;
+mod training;
 
 use criterion::{criterion_group, criterion_main};
 
-criterion_group!(circuits, read_in::bench, whole::bench);
+criterion_group!(
+    circuits,
+    read_in::bench,
+    forward::bench,
+    training::bench,
+    scaling::bench
+);
 criterion_main!(circuits);

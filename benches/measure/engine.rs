@@ -3,7 +3,6 @@
 //! To add one: a name in [`EngineKind`], a type that is an [`Engine`], an arm in [`open`].
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -13,10 +12,11 @@ use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{BuildModel, Inputs, Model};
 use nac_modules::params::{ParamStore, TensorFile};
-use ndarray::Array4;
+use nac_modules::tape::Tape;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
+use super::Batch;
 use crate::naive::Naive;
 
 /// Who runs the model.
@@ -49,19 +49,8 @@ pub enum Weights {
     F32,
     /// bfloat16.
     Bf16,
-    /// 8-bit integers.
+    /// 8-bit whole numbers.
     Int8,
-}
-
-/// Images with labels.
-#[derive(Debug)]
-pub struct Batch {
-    /// `[batch, channels, height, width]`
-    pub image: Tensor,
-    /// The same in single precision, for engines without tensors.
-    pub pixels: Array4<f32>,
-    /// `[batch]`
-    pub labels: Tensor,
 }
 
 /// Runs a model on batches.
@@ -137,16 +126,20 @@ pub fn open(kind: EngineKind, source: &Source<'_>) -> Result<Box<dyn Engine>> {
 /// # Errors
 /// The model cannot be built, or the file cannot be written.
 pub fn write_weights(model: &ModelFile, path: &Path) -> Result<()> {
+    std::fs::write(path, drawn(model)?).with_context(|| path.display().to_string())
+}
+
+/// A safetensors file of the weights of seed 0.
+fn drawn(model: &ModelFile) -> Result<Vec<u8>> {
     let model = model.build(ParamStore::new(Device::Cpu, Kind::Float, 0))?;
     let file = TensorFile {
         tensors: model.params().export()?,
         ..TensorFile::default()
     };
-    std::fs::write(path, file.to_bytes()?).with_context(|| path.display().to_string())
+    Ok(file.to_bytes()?)
 }
 
-/// nac-core's engine. Weights that it is not given are drawn by another process, so that neither libtorch nor copies of
-/// weights leave memory behind in this one.
+/// nac-core's engine.
 fn core(source: &Source<'_>) -> Result<Core> {
     if source.device != Device::Cpu {
         bail!("the engine of nac-core runs on the CPU only");
@@ -154,37 +147,20 @@ fn core(source: &Source<'_>) -> Result<Core> {
     let precision = match source.weights {
         Weights::F32 => Precision::F32,
         Weights::Bf16 => Precision::Bf16,
-        Weights::Int8 => bail!("the engine of nac-core does not run on 8-bit weights"),
+        Weights::Int8 => Precision::Int8,
     };
     let threads = source.threads;
-    let options = EngineOptions { threads, precision, ..Default::default() };
+    let options = EngineOptions {
+        threads,
+        precision,
+        ..Default::default()
+    };
     let file = source.model.clone();
     let weights = match source.load {
         Some(path) => nac_core::engine::Weights::read(path)?,
-        None => drawn_elsewhere(&file)?,
+        None => nac_core::engine::Weights::from_bytes(&drawn(&file)?)?,
     };
     Ok(Core(CoreEngine::new(file, &weights, options)?))
-}
-
-/// The weights of seed 0, drawn by a process of this program.
-fn drawn_elsewhere(model: &ModelFile) -> Result<nac_core::engine::Weights> {
-    let folder = tempfile::tempdir()?;
-    let (settings, weights) = (
-        folder.path().join("model.toml"),
-        folder.path().join("weights"),
-    );
-    std::fs::write(&settings, model.to_toml()?)?;
-    let program = std::env::current_exe()?;
-    let mut command = Command::new(program);
-    let status = command
-        .arg("weights")
-        .args([&settings, &weights])
-        .stdout(Stdio::null())
-        .status()?;
-    if !status.success() {
-        bail!("the process that draws weights failed ({status})");
-    }
-    Ok(nac_core::engine::Weights::read(&weights)?)
 }
 
 fn parameters(model: &dyn Model) -> Vec<Tensor> {
@@ -198,14 +174,16 @@ fn noise() -> StreamNoise {
 
 /// Cross-entropy and backward pass; sets the gradients to zero as the trainer does, so their memory stays.
 fn backward(logits: &Tensor, batch: &Batch, parameters: &[Tensor]) -> Result<()> {
-    let logits = logits.f_to_kind(Kind::Float)?;
-    logits
-        .f_cross_entropy_loss::<Tensor>(&batch.labels, None, tch::Reduction::Mean, -100, 0.0)?
-        .f_backward()?;
+    cross_entropy(logits, batch)?.f_backward()?;
     for parameter in parameters {
         parameter.shallow_clone().zero_grad();
     }
     Ok(())
+}
+
+fn cross_entropy(logits: &Tensor, batch: &Batch) -> Result<Tensor> {
+    let (logits, mean) = (logits.f_to_kind(Kind::Float)?, tch::Reduction::Mean);
+    Ok(logits.f_cross_entropy_loss::<Tensor>(&batch.labels, None, mean, -100, 0.0)?)
 }
 
 struct TorchEngine {
@@ -227,8 +205,17 @@ impl Engine for TorchEngine {
 
     fn train(&mut self, batch: &Batch) -> Result<Tensor> {
         let mut noise = noise();
-        let logits = self.logits(batch, ForwardContext::training(&mut noise))?;
-        backward(&logits, batch, &parameters(self.model.as_ref()))?;
+        let mut tape = Tape::new();
+        let mut ctx = ForwardContext::training(&mut noise);
+        if !self.model.params().device().is_cuda() {
+            ctx = ctx.with_tape(&mut tape);
+        }
+        let logits = self.logits(batch, ctx)?;
+        let loss = cross_entropy(&logits, batch)?;
+        let parameters = parameters(self.model.as_ref());
+        let parameters: Vec<&Tensor> = parameters.iter().collect();
+        // As the trainer has them: all at once, for the optimizer.
+        let _gradients = tape.backward(&loss, &parameters)?;
         Ok(logits.detach())
     }
 }
@@ -266,5 +253,49 @@ impl Engine for Core {
 
     fn train(&mut self, _: &Batch) -> Result<Tensor> {
         bail!("the engine of nac-core does not train")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Named;
+    use super::*;
+
+    #[test]
+    fn engines_agree_and_only_those_on_libtorch_train() {
+        let mut model = Named::resolve("tiny-nac").unwrap();
+        let circuit = &mut model.file.model.circuit;
+        (circuit.modules, circuit.read_out_modules) = (24, 8);
+        (circuit.state_dim, circuit.propagators) = (32, 2);
+        let batch = Batch::random(&model, 2, Device::Cpu, Weights::F32).unwrap();
+        let source = Source {
+            model: &model.file,
+            device: Device::Cpu,
+            weights: Weights::F32,
+            threads: 1,
+            load: None,
+        };
+        let mut baseline = open(EngineKind::Naive, &source).unwrap();
+        let (logits, trained) = (baseline.forward(&batch), baseline.train(&batch));
+        let (logits, trained) = (logits.unwrap(), trained.unwrap());
+        assert_eq!(logits.size(), [2, 200]);
+        assert!(
+            !logits.allclose(&trained, 1e-6, 1e-6, false),
+            "links are sampled"
+        );
+        for kind in [EngineKind::Torch, EngineKind::Core] {
+            let mut engine = open(kind, &source).unwrap();
+            let ours = engine.forward(&batch).unwrap();
+            assert!(ours.allclose(&logits, 1e-4, 1e-5, false), "{kind:?}");
+            match engine.train(&batch) {
+                Ok(ours) => assert!(ours.allclose(&trained, 1e-4, 1e-5, false)),
+                Err(error) => assert!(kind == EngineKind::Core, "{error}"),
+            }
+        }
+        let source = Source {
+            weights: Weights::Int8,
+            ..source
+        };
+        assert!(open(EngineKind::Torch, &source).is_err());
     }
 }

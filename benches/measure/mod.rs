@@ -3,15 +3,19 @@
 //! The program `nac-measure` is a thin front of this module. A fresh process for each measurement keeps allocator,
 //! caches of primitives and peak memory of one from those of another.
 
+mod batch;
 mod engine;
 mod logits;
 mod memory;
 mod named;
 mod record;
 mod run;
+mod sample;
 
-pub use engine::{Batch, Engine, EngineKind, Pass, Source, Weights, open, write_weights};
+pub use batch::Batch;
+pub use engine::{Engine, EngineKind, Pass, Source, Weights, open, write_weights};
 pub use memory::Memory;
 pub use named::Named;
 pub use record::{Difference, Logits, Measurement, Operations, Seconds};
 pub use run::{Options, run};
+pub use sample::{SampleOptions, Sampled, sample};

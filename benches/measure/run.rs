@@ -1,17 +1,18 @@
 //! Runs passes and takes time, memory and logits.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
 use nac_modules::device::open_device;
-use ndarray::Array4;
 use tch::{Device, Kind, Tensor};
+use tempfile::TempDir;
 
-use super::engine::{self, Batch, EngineKind, Pass, Source, Weights};
+use super::engine::{self, EngineKind, Pass, Source, Weights};
 use super::record::{Measurement, Operations, Seconds};
-use super::{Named, logits, memory};
+use super::{Batch, Named, logits, memory};
 use crate::count::Algorithm;
 
 /// What to measure.
@@ -52,7 +53,10 @@ pub struct Options {
     pub compare: Option<PathBuf>,
 }
 
-/// Measures.
+/// Name of a file of weights.
+const WEIGHTS: &str = "weights.safetensors";
+
+/// Measures. Only for the program `nac-measure`, which it may start again.
 ///
 /// # Errors
 /// The engine does not know the model, the memory does not suffice, a file cannot be read or written, or a pass fails.
@@ -67,17 +71,22 @@ pub fn run(options: &Options) -> Result<Measurement> {
     if options.engine == EngineKind::Naive && device == Device::Cpu {
         refuse_what_does_not_fit(&model, options)?;
     }
+    let drawn = match options.engine {
+        EngineKind::Core if options.load.is_none() => Some(drawn_elsewhere(&model)?),
+        _ => None,
+    };
+    let drawn = drawn.as_ref().map(|folder| folder.path().join(WEIGHTS));
     let source = Source {
         model: &model.file,
         device,
         weights: options.weights,
         threads,
-        load: options.load.as_deref(),
+        load: options.load.as_deref().or(drawn.as_deref()),
     };
     let begun = Instant::now();
     let mut engine = engine::open(options.engine, &source)?;
     let loading = begun.elapsed().as_secs_f64();
-    let batch = batch(&model, options.batch, device, options.weights)?;
+    let batch = Batch::random(&model, options.batch as usize, device, options.weights)?;
     let mut pass = || match options.pass {
         Pass::Forward => engine.forward(&batch),
         Pass::Train => engine.train(&batch),
@@ -121,28 +130,21 @@ pub fn run(options: &Options) -> Result<Measurement> {
     })
 }
 
-/// Random images and labels, the same for all engines.
-fn batch(model: &Named, size: u32, device: Device, weights: Weights) -> Result<Batch> {
-    let image = [i64::from(size)].into_iter();
-    let shape: Vec<i64> = image
-        .chain(model.image()?.map(|side| side as i64))
-        .collect();
-    tch::manual_seed(1);
-    let image = Tensor::f_randn(&shape, (Kind::Float, Device::Cpu))?;
-    let classes = model.file.classes as i64;
-    let labels = Tensor::f_randint(classes, [shape[0]], (Kind::Int64, Device::Cpu))?;
-    let kind = match weights {
-        Weights::Bf16 => Kind::BFloat16,
-        Weights::F32 | Weights::Int8 => Kind::Float,
-    };
-    let shape = model.image()?;
-    let shape = (size as usize, shape[0], shape[1], shape[2]);
-    let values: Vec<f32> = Vec::try_from(image.f_flatten(0, -1)?)?;
-    Ok(Batch {
-        pixels: Array4::from_shape_vec(shape, values)?,
-        image: image.f_to_kind(kind)?.f_to_device(device)?,
-        labels: labels.f_to_device(device)?,
-    })
+/// A folder with the weights of seed 0, drawn by another process of this program: neither libtorch nor copies of weights
+/// shall leave memory behind in the process that is measured.
+fn drawn_elsewhere(model: &Named) -> Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    let settings = folder.path().join("model.toml");
+    std::fs::write(&settings, model.file.to_toml()?)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .arg("weights")
+        .args([settings, folder.path().join(WEIGHTS)]);
+    let status = command.stdout(Stdio::null()).status()?;
+    if !status.success() {
+        bail!("the process that draws weights failed ({status})");
+    }
+    Ok(folder)
 }
 
 /// Seconds of a pass, and its logits.

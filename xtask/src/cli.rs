@@ -46,9 +46,50 @@ pub(crate) enum Command {
     /// Run the `nac` program with any arguments, after `--` or directly
     #[command(disable_help_flag = true)]
     Nac(Rest),
-    /// Run the benchmarks; a name picks those that contain it
+    /// Measure a named set against the authors' way of computing and the machine's own peak
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// One image through two circuits, a minute
+    Quick(BenchOptions),
+    /// Forward passes of three models at batch 1, 8 and 32: all engines, f32 and bf16
+    Engine(BenchOptions),
+    /// Training steps on the CPU
+    Training(BenchOptions),
+    /// Sampling of sparse graphs of 10,000 to 50,000 modules
+    Sparse(BenchOptions),
+    /// Training steps in bfloat16 on a CUDA device
+    Cuda(BenchOptions),
+    /// engine, training and sparse
+    All(BenchOptions),
+    /// The criterion benchmarks of every crate; a name picks those that contain it
     #[command(disable_help_flag = true)]
-    Bench(Rest),
+    Criterion(Rest),
+}
+
+/// Options of every set of `bench`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BenchOptions {
+    /// Short word for this machine, part of the file's name; `cpu<cores>` or the GPU's if not given
+    #[arg(long, value_name = "WORD")]
+    pub(crate) machine: Option<String>,
+    /// File for the results, instead of docs/results/bench-<machine>.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Processes for each engine of a case, in turns with those of the others
+    #[arg(long, default_value_t = 3, value_parser = positive)]
+    pub(crate) rounds: usize,
+}
+
+/// A whole number of at least 1.
+fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("must be a whole number of at least 1".into()),
+    }
 }
 
 /// Options of `setup`.
@@ -149,7 +190,7 @@ Commands:
   reproduce-paper  Run the main experiments and write the report, from nothing
   parity           Compare our layers with a folder of recordings of the reference: `parity DIR [--json FILE] ...`
   nac              Run the `nac` program with any arguments, after `--` or directly
-  bench            Run the benchmarks; a name picks those that contain it
+  bench            Measure a named set against the authors' way of computing and the machine's own peak
   help             Print this message or the help of the given subcommand(s)
 
 Options:
@@ -191,6 +232,31 @@ Options:
             rest(&["xtask", "parity", "d", "--json", "f"]),
             ["d", "--json", "f"]
         );
+    }
+
+    #[test]
+    fn sets_take_options_and_criterion_takes_anything() {
+        let words = [
+            "xtask",
+            "bench",
+            "quick",
+            "--rounds",
+            "2",
+            "--machine",
+            "cpu2",
+        ];
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::Bench(BenchCommand::Quick(options)) => {
+                assert_eq!((options.rounds, options.machine), (2, Some("cpu2".into())));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(Cli::try_parse_from(["xtask", "bench", "engine", "--rounds", "0"]).is_err());
+        let words = ["xtask", "bench", "criterion", "read_in", "--", "--quick"];
+        match Cli::try_parse_from(words).unwrap().command {
+            Command::Bench(BenchCommand::Criterion(rest)) => assert_eq!(rest.args, words[3..]),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

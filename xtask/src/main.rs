@@ -3,6 +3,7 @@
 //! `cli` says which commands there are; one file or folder holds each of them.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bench;
 mod check;
 mod cli;
 mod data;
@@ -17,7 +18,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use bench::SetName;
+use cli::{BenchCommand, Cli, Command};
 use workspace::Workspace;
 
 fn main() -> ExitCode {
@@ -44,6 +46,19 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::ReproducePaper(rest) => nac::run(&workspace, Some("reproduce-paper"), &rest.args),
         Command::Parity(rest) => nac::run(&workspace, Some("parity"), &rest.args),
         Command::Nac(rest) => nac::run(&workspace, None, &rest.args),
-        Command::Bench(rest) => nac::bench(&workspace, &rest.args),
+        Command::Bench(command) => bench(&workspace, command),
     }
+}
+
+fn bench(workspace: &Workspace, command: BenchCommand) -> anyhow::Result<ExitCode> {
+    let (sets, options): (&[SetName], _) = match command {
+        BenchCommand::Quick(options) => (&[SetName::Quick], options),
+        BenchCommand::Engine(options) => (&[SetName::Engine], options),
+        BenchCommand::Training(options) => (&[SetName::Training], options),
+        BenchCommand::Sparse(options) => (&[SetName::Sparse], options),
+        BenchCommand::Cuda(options) => (&[SetName::Cuda], options),
+        BenchCommand::All(options) => (&SetName::ALL, options),
+        BenchCommand::Criterion(rest) => return nac::criterion(workspace, &rest.args),
+    };
+    bench::run(workspace, sets, &options)
 }

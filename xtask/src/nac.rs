@@ -1,4 +1,4 @@
-//! Fronts of the program `nac` and of the benchmarks: the arguments pass through untouched.
+//! Fronts of the program `nac` and of the criterion benchmarks: the arguments pass through untouched.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -30,7 +30,7 @@ pub(crate) fn run(
 }
 
 /// `cargo bench --workspace args…`.
-pub(crate) fn bench(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
+pub(crate) fn criterion(workspace: &Workspace, args: &[OsString]) -> Result<ExitCode> {
     setup::ensure(workspace)?;
     let mut command = workspace.cargo_at_root();
     command.args(["bench", "--workspace"]).args(args);

@@ -8,7 +8,8 @@ use criterion::Bencher;
 pub(crate) struct Scaling {
     name: &'static str,
     size: &'static str,
-    points: Vec<(f64, f64)>,
+    /// Size and least cost.
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 impl Scaling {
@@ -47,6 +48,7 @@ impl Scaling {
     }
 
     /// The least cost of a size.
+    #[allow(dead_code, reason = "each package's benchmarks use a part")]
     pub(crate) fn cost(&self, size: f64) -> Option<f64> {
         let found = self.points.iter().find(|(known, _)| *known == size);
         found.map(|(_, cost)| *cost)

@@ -14,8 +14,8 @@
 //!    [`assignment`] — which module takes which place of a prior's graph.
 //!
 //! Beside this way, [`config`] holds the settings of whole models, the files they stand in and the models that
-//! have names: all that is needed to build a model, apart from its weights. The layers themselves are in
-//! nac-modules.
+//! have names: all that is needed to build a model, apart from its weights. [`engine`] runs a trained model
+//! without libtorch; layers that can be trained are in nac-modules.
 //!
 //! All randomness comes from the named streams of [`rng`], so a seed fixes every result, whatever
 //! the number of threads. Rows are receivers, columns are senders. The math is generic over
@@ -40,8 +40,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod assignment;
-pub mod engine;
 pub mod config;
+pub mod engine;
 pub mod graph;
 pub mod kernel;
 pub mod prior;

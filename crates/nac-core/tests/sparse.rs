@@ -1,4 +1,5 @@
 //! Attention over edges computes what attention over all pairs computes, for every way in which links are cut.
+
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -66,7 +67,7 @@ fn states(engine: &CoreEngine) -> BTreeMap<String, Array3<f32>> {
 /// Largest difference of any state or logit, as a share of the largest of its kind.
 fn difference(a: &CoreEngine, b: &CoreEngine) -> f32 {
     let (a, b) = (states(a), states(b));
-    assert_eq!(a.len(), 6);
+    assert_eq!(a.len(), 7);
     let largest = |x: &Array3<f32>| x.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
     a.iter()
         .map(|(name, a)| {

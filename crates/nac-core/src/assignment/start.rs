@@ -10,6 +10,9 @@
 //!   follow from neighbours: `v` rises from one column to the next by as much as the cost does,
 //!   halfway between the two rows in question. Minima would leave a path to almost every row there,
 //!   each of them long.
+//!
+//! The potentials of a training step ago were tried as a third start. They were slower than these
+//! two for block and scale-free priors, and would have to be saved with a run.
 
 use super::Rows;
 

@@ -30,6 +30,13 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
+    /// What the settings of the model say, and nothing else.
+    pub(crate) const PLAIN: Self = Self {
+        connectivity: Connectivity::Auto,
+        min_probability: None,
+        graph: None,
+    };
+
     pub(crate) fn new(
         connectivity: Connectivity,
         min_probability: Option<f64>,

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, Array3, ArrayViewMut2};
 
-use super::blocks::to_items;
 use super::circuit::plan::{Buffers, TokenCount, Watch, fit};
-use super::circuit::{Plan, circuit};
+use super::circuit::{Plan, circuit, collect};
 use super::connectivity::{Connectivity, Wiring};
 use super::error::{EngineError, Result};
 use super::head::Head;
@@ -25,6 +24,9 @@ use crate::config::{ModelFile, ModelKind};
 
 /// Blocks of work for each thread that a pass should have, so that no thread waits for long.
 const BLOCKS_PER_THREAD: usize = 8;
+
+/// States on the way by name, `[batch, modules, state]` each.
+pub type States = BTreeMap<String, Array3<f32>>;
 
 /// How a model is run.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -74,8 +76,11 @@ pub struct CoreEngine {
     tools: Tools,
     team: Team,
     room: Room,
-    idle: Mutex<Vec<Box<Workplace>>>,
+    idle: Mutex<Vec<Workplace>>,
 }
+
+/// What is loaded.
+type Parts = (Tokenizer, Plan, Tools);
 
 /// Buffers of one call in progress.
 #[derive(Debug)]
@@ -110,10 +115,14 @@ impl CoreEngine {
     /// [`EngineError::WeightShape`], [`EngineError::UnexpectedWeights`]); a setting is out of range or needs noise
     /// in evaluation ([`EngineError::Unsupported`]); or threads cannot be started.
     pub fn new(file: ModelFile, weights: &Weights, options: EngineOptions) -> Result<Self> {
-        let source = Source::given(weights);
-        let engine = Self::build(file, &source, options)?;
-        source.all_read()?;
-        Ok(engine)
+        let team = Team::new(options.threads)?;
+        let parts = team.run(|| {
+            let source = Source::given(weights);
+            let parts = Self::parts(&file, &source, options)?;
+            source.all_read()?;
+            Ok::<_, EngineError>(parts)
+        });
+        Ok(Self::assemble(file, parts?, team))
     }
 
     /// Number of edges that the propagator `layer` goes over; `None` if all its modules look at all of them, or if there
@@ -129,7 +138,20 @@ impl CoreEngine {
         self.plan.read_out.layer.step.edges()
     }
 
-    fn build(file: ModelFile, source: &Source<'_>, options: EngineOptions) -> Result<Self> {
+    fn assemble(file: ModelFile, (tokenizer, plan, tools): Parts, team: Team) -> Self {
+        Self {
+            room: plan.room().or(tokenizer.room()),
+            file,
+            tokenizer,
+            plan,
+            tools,
+            team,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Loads the model; on the threads of the team if it is called there.
+    fn parts(file: &ModelFile, source: &Source<'_>, options: EngineOptions) -> Result<Parts> {
         let tools = Tools::new(options.precision);
         let EngineOptions {
             connectivity,
@@ -166,15 +188,7 @@ impl CoreEngine {
                 (tokenizer, plan)
             }
         };
-        Ok(Self {
-            room: plan.room().or(tokenizer.room()),
-            file,
-            tokenizer,
-            plan,
-            tools,
-            team: Team::new(options.threads)?,
-            idle: Mutex::default(),
-        })
+        Ok((tokenizer, plan, tools))
     }
 
     /// A model with random weights, and those weights: for benchmarks and tests, since nobody trained it. `seed` fixes
@@ -183,9 +197,14 @@ impl CoreEngine {
     /// # Errors
     /// As [`CoreEngine::new`].
     pub fn random(file: ModelFile, seed: u64, options: EngineOptions) -> Result<(Self, Weights)> {
-        let source = Source::drawn(seed);
-        let engine = Self::build(file, &source, options)?;
-        Ok((engine, source.into_drawn().unwrap_or_default()))
+        let team = Team::new(options.threads)?;
+        let built = team.run(|| {
+            let source = Source::drawn(seed);
+            let parts = Self::parts(&file, &source, options)?;
+            Ok::<_, EngineError>((parts, source.into_drawn().unwrap_or_default()))
+        });
+        let (parts, drawn) = built?;
+        Ok((Self::assemble(file, parts, team), drawn))
     }
 
     /// Settings of the model.
@@ -201,7 +220,7 @@ impl CoreEngine {
     }
 
     /// Logits together with states on the way, by the names under which models on libtorch record them: `tokens`,
-    /// `read_in.states`, `propagator.<layer>.states`, `read_out.states`.
+    /// `read_in.states`, `propagator.<layer>.states`, `processor.states` (after the last propagator), `read_out.states`.
     ///
     /// # Shapes
     /// - input: `[batch, ...]`
@@ -210,22 +229,12 @@ impl CoreEngine {
     ///
     /// # Errors
     /// As [`Engine::infer_into`].
-    pub fn infer_with_states(
-        &self,
-        input: Input<'_>,
-    ) -> Result<(Array2<f32>, BTreeMap<String, Array3<f32>>)> {
+    pub fn infer_with_states(&self, input: Input<'_>) -> Result<(Array2<f32>, States)> {
         let mut logits = Array2::zeros((input.batch(), self.file.classes));
-        let mut states: BTreeMap<String, Array3<f32>> = BTreeMap::new();
-        let mut watch = |name: &str, blocks: &[Row], modules: usize, rows: usize| {
-            let example = modules.div_ceil(WIDTH) * rows;
-            let dim = self.width_of(name);
-            let mut found = Array3::zeros((blocks.len() / example, modules, dim));
-            for (blocks, items) in blocks.chunks_exact(example).zip(found.outer_iter_mut()) {
-                to_items(blocks, rows, items);
-            }
-            states.insert(name.to_owned(), found);
-        };
+        let mut states = BTreeMap::new();
+        let mut watch = collect(&mut states, |name| self.width_of(name));
         self.run(input, logits.view_mut(), Some(&mut watch))?;
+        drop(watch);
         Ok((logits, states))
     }
 
@@ -267,18 +276,16 @@ impl CoreEngine {
         result
     }
 
-    fn take(&self) -> Box<Workplace> {
+    fn take(&self) -> Workplace {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.pop().unwrap_or_else(|| {
-            Box::new(Workplace {
-                desks: Desks::new(self.team.threads(), self.room),
-                buffers: Buffers::default(),
-                tokenizer: TokenizerBuffers::default(),
-                pooled: Vec::new(),
-                confidence: Vec::new(),
-                logits: Vec::new(),
-                operand: vec![Row::ZERO; self.plan.head.room()],
-            })
+        idle.pop().unwrap_or_else(|| Workplace {
+            desks: Desks::new(self.team.threads(), self.room),
+            buffers: Buffers::default(),
+            tokenizer: TokenizerBuffers::default(),
+            pooled: Vec::new(),
+            confidence: Vec::new(),
+            logits: Vec::new(),
+            operand: vec![Row::ZERO; self.plan.head.room()],
         })
     }
 
@@ -317,7 +324,9 @@ impl CoreEngine {
             let count = examples.len();
             // A watcher sees one pass of all examples.
             let watch = watch.as_mut().map(|watch| &mut **watch as Watch<'_>);
-            self.pass(tools, team, desks, &input, examples, buffers, tokenizer, watch)?;
+            self.pass(
+                tools, team, desks, &input, examples, buffers, tokenizer, watch,
+            )?;
             for example in 0..count {
                 self.plan.head.pool(
                     &workplace.buffers.outputs[example * answer..][..answer],
@@ -330,7 +339,9 @@ impl CoreEngine {
         }
         let pooled = (&workplace.pooled[..], rows);
         let (room, own) = (&mut workplace.operand, &mut workplace.logits);
-        self.plan.head.logits(&self.tools, pooled, room, own, logits);
+        self.plan
+            .head
+            .logits(&self.tools, pooled, room, own, logits);
         Ok(())
     }
 
@@ -347,9 +358,16 @@ impl CoreEngine {
         watch: Option<Watch<'_>>,
     ) -> Result<()> {
         team.run(|| {
-            let (tokens, masked) = self
-                .tokenizer
-                .tokenize(tools, team, desks, input, examples.clone(), buffers, tokenizer)?;
+            let (tokens, masked) = self.tokenizer.tokenize(
+                tools,
+                team,
+                desks,
+                input,
+                examples.clone(),
+                buffers,
+                tokenizer,
+            )?;
+            self.plan.expect_tokens("Engine::infer", tokens)?;
             let count = TokenCount {
                 examples: examples.len(),
                 tokens,

@@ -35,7 +35,10 @@ pub(crate) fn perceiver_io(
     config.check()?;
     let (latents, dim, query_dim) = (config.latents, config.latent_dim, config.query_dim());
     let initial = matrix(&scope.tensor("latents", &[latents, dim])?, dim);
-    let query = matrix(&scope.tensor("classification_query", &[1, query_dim])?, query_dim);
+    let query = matrix(
+        &scope.tensor("classification_query", &[1, query_dim])?,
+        query_dim,
+    );
     let feed_forward = |scope: &Scope<'_, '_>, dim: usize| {
         FeedForward::plain(scope, dim, dim * config.ffn_multiplier, tools.precision)
     };
@@ -60,7 +63,11 @@ pub(crate) fn perceiver_io(
     };
     let propagations = (0..config.depth)
         .map(|layer| {
-            let scope = scope.sub(format!("layers.{layer}"));
+            let name = format!("layers.{layer}");
+            if layer > 0 && config.weight_tie_layers {
+                scope.alias(&name, "layers.0");
+            }
+            let scope = scope.sub(name);
             let (senders, receivers) = attention(&scope.sub(0), talking, true, None, tools)?;
             Ok(Propagation {
                 read_senders: None,

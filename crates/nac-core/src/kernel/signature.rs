@@ -70,8 +70,9 @@ pub(crate) fn normalized_pair<T: Real>(
 }
 
 /// Senders handled at a time: a block of rows by so many senders stays in the cache while it is
-/// used. Fixed, and a multiple of 32 (the draws of one step of a random stream).
-pub(crate) const TILE_COLUMNS: usize = 512;
+/// used, and is too small a product for matrixmultiply to start threads of its own beside ours (if
+/// it is built with them). Fixed, and a multiple of 32 (the draws of one step of a random stream).
+pub(crate) const TILE_COLUMNS: usize = 256;
 
 /// Writes the distances of receivers `first..first + out.nrows()` (already normalised) to `out`.
 pub(crate) fn distance_rows<T: Real>(

@@ -12,7 +12,7 @@ use crate::engine::layer::Precision;
 
 /// Share of pairs up to which edges one by one are faster than all pairs. Measured: `cargo bench -p nac-core -- density`.
 const DENSITY: f64 = 0.1;
-/// The same where products of all pairs are in bfloat16.
+/// The same where products of all pairs are in bfloat16, which keys and values are with 8-bit weights too.
 const DENSITY_BF16: f64 = 0.04;
 
 /// Links of receivers to sets of senders.
@@ -80,7 +80,7 @@ impl Connections {
         }
         let density = match wanted.precision {
             Precision::F32 => DENSITY,
-            Precision::Bf16 => DENSITY_BF16,
+            Precision::Bf16 | Precision::Int8 => DENSITY_BF16,
         };
         let few = match wiring.connectivity {
             Connectivity::Sparse => pairs,

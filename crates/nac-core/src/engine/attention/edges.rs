@@ -3,6 +3,7 @@
 //! Log link probabilities are computed for 64 receivers at a time and only those of edges are kept, so memory grows
 //! with edges, and never with receivers × senders.
 
+use std::f32::consts::LOG2_E;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut1, Axis, concatenate, s};
@@ -153,9 +154,11 @@ impl Logs {
     }
 
     /// Edges from each set of senders, of `counts` senders.
-    pub(crate) fn sets(self, settings: &LinkSettings, counts: &[usize]) -> Vec<EdgeSet> {
+    pub(crate) fn sets(mut self, settings: &LinkSettings, counts: &[usize]) -> Vec<EdgeSet> {
         let factor = settings.scale.then(|| self.factors(settings.normalize));
         let has_bias = settings.mask && self.logs.iter().any(|log| *log != 0.0);
+        // Softmax takes powers of two.
+        self.logs.iter_mut().for_each(|log| *log *= LOG2_E);
         if counts.len() == 1 {
             return vec![EdgeSet {
                 offsets: self.offsets,
@@ -361,7 +364,7 @@ mod tests {
                 for (set, first) in sets.iter().zip([0, cut]) {
                     for edge in set.offsets[i]..set.offsets[i + 1] {
                         let log = expected[[i, first + set.senders[edge] as usize]];
-                        prop_assert_eq!(set.bias.as_ref().map_or(0.0, |bias| bias[edge]), log);
+                        prop_assert_eq!(set.bias.as_ref().map_or(0.0, |bias| bias[edge]), log * LOG2_E);
                         let factor = set.factor.as_ref().unwrap()[edge];
                         prop_assert!(normalize || factor == log.exp());
                         sum += factor;

@@ -18,7 +18,7 @@ mod sparse;
 mod store;
 
 pub(crate) use connections::{Connections, Wanted};
-pub(crate) use links::LinkSettings;
+pub(crate) use links::{LinkSettings, factors, links, log_links};
 pub(crate) use query::Queries;
 pub(crate) use receivers::{Fold, Heard, Receivers};
 pub(crate) use senders::Senders;

@@ -77,92 +77,107 @@ impl Receivers {
         }
     }
 
-    /// Changes the states of block `block` of the receivers.
+    /// Changes the states of some blocks of the receivers, the first of which is block `first`.
     pub(crate) fn hear(
         &self,
         tools: &Tools,
-        block: usize,
+        first: usize,
         states: &mut [Row],
         sets: &[Heard<'_>],
         scratch: &mut Scratch,
     ) {
         match &self.links {
             Connections::Dense(links) => {
-                self.hear_all(links, tools, block, states, sets, scratch);
+                self.hear_all(links, tools, first, states, sets, scratch);
             }
             Connections::Sparse(edges) => {
-                self.hear_edges(edges, tools, block, states, sets, scratch);
+                self.hear_edges(edges, tools, first, states, sets, scratch);
             }
         }
-        if let Some(fold) = &self.fold {
-            self.unfold(fold, tools, block, scratch);
-        }
-        let message = if self.fold.is_some() {
-            &scratch.query
-        } else {
-            &scratch.message
+        let stride = self.exit.output_rows();
+        let count = states.len() / stride;
+        let rows = count * self.exit.input_rows();
+        let message = match &self.fold {
+            Some(fold) => {
+                for offset in 0..count {
+                    self.unfold(fold, tools, (first, offset), scratch);
+                }
+                &scratch.query[..rows]
+            }
+            None => &scratch.message[..rows],
         };
         let target = Target {
             y: states,
+            stride,
             gamma: self.gamma.as_deref(),
             add: self.residual,
         };
-        self.exit.apply(
-            tools,
-            &self.exit_modulation,
-            block,
-            &message[..self.exit.input_rows()],
-            &mut scratch.operand,
-            target,
-        );
+        let room = &mut scratch.operand;
+        self.exit
+            .apply(tools, &self.exit_modulation, first, message, room, target);
     }
 
-    /// What everybody says, as far as links let it through, into `message`.
+    /// What everybody says, as far as links let it through, into `message`. Keys and values of a head stay in the cache
+    /// while all blocks hear them.
     fn hear_all(
         &self,
         links: &[Links],
         tools: &Tools,
-        block: usize,
+        first: usize,
         states: &[Row],
         sets: &[Heard<'_>],
         scratch: &mut Scratch,
     ) {
         let precision = tools.precision;
         self.queries
-            .compute(tools, precision, block, states, scratch);
+            .compute(tools, precision, first, states, scratch);
         let (key, value) = (self.keys.head_rows(), self.values.head_rows());
+        let heard = self.heads * value;
+        let count = states.len() / self.exit.output_rows();
         for head in 0..self.heads {
-            let mut senders = [Senders::NOBODY; SETS];
-            for (index, (set, senders)) in sets.iter().zip(&mut senders).enumerate() {
-                let links = links.get(index);
-                *senders = Senders {
-                    source: set.store.source(set.stored, head, key, value),
-                    items: set.items,
-                    bias: links.and_then(|links| links.bias(block)),
-                    factor: links.and_then(|links| links.factor(block)),
-                    mask: set.mask,
-                };
+            for offset in 0..count {
+                let mut senders = [Senders::NOBODY; SETS];
+                for (index, (set, senders)) in sets.iter().zip(&mut senders).enumerate() {
+                    let links = links.get(index);
+                    *senders = Senders {
+                        source: set.store.source(set.stored, head, key, value),
+                        items: set.items,
+                        bias: links.and_then(|links| links.bias(first + offset)),
+                        cut: links.is_some_and(Links::is_cut),
+                        factor: links.and_then(|links| links.factor(first + offset)),
+                        mask: set.mask,
+                    };
+                }
+                let (place, computed) = ((first, offset), &scratch.query);
+                tools.arch.dispatch(Attend {
+                    queries: self.queries.head(tools, place, head, key, computed),
+                    senders: &senders[..sets.len().min(SETS)],
+                    scores: &mut scratch.scores,
+                    pairs: bytemuck::cast_slice_mut(&mut scratch.pairs),
+                    out: &mut scratch.message[offset * heard + head * value..][..value],
+                });
             }
-            tools.arch.dispatch(Attend {
-                queries: self.queries.head(tools, block, head, key, &scratch.query),
-                senders: &senders[..sets.len().min(SETS)],
-                scores: &mut scratch.scores,
-                pairs: bytemuck::cast_slice_mut(&mut scratch.pairs),
-                out: &mut scratch.message[head * value..][..value],
-            });
         }
     }
 
-    /// From what was heard of the tokens, in `message`, to the message, in `query`.
-    fn unfold(&self, fold: &Fold, tools: &Tools, block: usize, scratch: &mut Scratch) {
+    /// From what a block heard of the tokens, in `message`, to its message, in `query`.
+    fn unfold(
+        &self,
+        fold: &Fold,
+        tools: &Tools,
+        (first, offset): (usize, usize),
+        scratch: &mut Scratch,
+    ) {
         let value = self.values.head_rows();
+        let message = &scratch.message[offset * self.heads * value..];
+        let query = &mut scratch.query[offset * self.exit.input_rows()..];
         let heads = fold.heads.iter().zip(&fold.outputs).enumerate();
         for (head, (projection, modulation)) in heads {
-            let heard = &scratch.message[head * value..][..value];
+            let heard = &message[head * value..][..value];
             let (scaled, room) = scratch.operand.split_at_mut(value);
             let x = match &fold.input {
                 Some(factor) => {
-                    let factor = factor.block(block);
+                    let factor = factor.block(first + offset);
                     let y = &mut *scaled;
                     tools.arch.dispatch(Multiply {
                         x: heard,
@@ -174,8 +189,8 @@ impl Receivers {
                 None => heard,
             };
             let rows = projection.output_rows();
-            let target = Target::overwrite(&mut scratch.query[head * rows..][..rows]);
-            projection.apply(tools, modulation, block, x, room, target);
+            let target = Target::overwrite(&mut query[head * rows..][..rows], rows);
+            projection.apply(tools, modulation, first + offset, x, room, target);
         }
     }
 }
@@ -191,6 +206,7 @@ impl Senders<'_> {
         },
         items: 0,
         bias: None,
+        cut: false,
         factor: None,
         mask: None,
     };

@@ -21,50 +21,54 @@ impl Receivers {
         let (queries, messages) = self.lines().widths();
         Room {
             operand: queries,
-            query: self.keys.rows().max(messages),
+            query: self.keys.rows(),
             message: self.values.rows(),
+            hidden: messages,
             ..Room::default()
         }
     }
 
-    /// What the senders of each receiver of block `block` say, into `message`.
+    /// What the senders of each receiver of some blocks say, into `message`; the first is block `first`.
     pub(super) fn hear_edges(
         &self,
         edges: &[Arc<EdgeSet>],
         tools: &Tools,
-        block: usize,
+        first: usize,
         states: &[Row],
         sets: &[Heard<'_>],
         scratch: &mut Scratch,
     ) {
         self.queries
-            .compute(tools, Precision::F32, block, states, scratch);
+            .compute(tools, Precision::F32, first, states, scratch);
         let lines = self.lines();
         let (query, message) = lines.widths();
-        let rows = self.queries.all(block, &scratch.query);
-        let queries = bytemuck::cast_slice_mut(&mut scratch.operand[..query]);
-        tools.arch.dispatch(ToLines {
-            places: lines.queries(),
-            rows: &rows[..self.keys.rows()],
-            lines: queries,
-        });
-        let mut heard = [Edges::NONE; SETS];
-        for ((set, edges), heard) in sets.iter().zip(edges).zip(&mut heard) {
-            *heard = edges.block(block, bytemuck::cast_slice(set.stored));
+        let (rows, heard_rows) = (self.keys.rows(), self.values.rows());
+        for offset in 0..states.len() / self.exit.output_rows() {
+            let asked = self.queries.all((first, offset), &scratch.query);
+            let queries = bytemuck::cast_slice_mut(&mut scratch.operand[..query]);
+            tools.arch.dispatch(ToLines {
+                places: lines.queries(),
+                rows: &asked[..rows],
+                lines: queries,
+            });
+            let mut heard = [Edges::NONE; SETS];
+            for ((set, edges), heard) in sets.iter().zip(edges).zip(&mut heard) {
+                *heard = edges.block(first + offset, bytemuck::cast_slice(set.stored));
+            }
+            debug_assert_eq!(queries.len(), query * WIDTH);
+            let messages: &mut [f32] = bytemuck::cast_slice_mut(&mut scratch.hidden[..message]);
+            tools.arch.dispatch(Hear {
+                shape: lines.shape,
+                queries,
+                sets: &heard,
+                scores: bytemuck::cast_slice_mut(&mut scratch.scores),
+                out: messages,
+            });
+            tools.arch.dispatch(ToRows {
+                places: lines.messages(),
+                lines: messages,
+                rows: &mut scratch.message[offset * heard_rows..][..heard_rows],
+            });
         }
-        let messages: &mut [f32] = bytemuck::cast_slice_mut(&mut scratch.query[..message]);
-        debug_assert_eq!(queries.len(), query * WIDTH);
-        tools.arch.dispatch(Hear {
-            shape: lines.shape,
-            queries,
-            sets: &heard,
-            scores: bytemuck::cast_slice_mut(&mut scratch.scores),
-            out: messages,
-        });
-        tools.arch.dispatch(ToRows {
-            places: lines.messages(),
-            lines: messages,
-            rows: &mut scratch.message[..self.values.rows()],
-        });
     }
 }

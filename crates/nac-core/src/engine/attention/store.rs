@@ -2,8 +2,8 @@
 
 use crate::engine::blocks::Layout;
 use crate::engine::layer::Precision;
-use crate::engine::simd::attend::Source;
 use crate::engine::layer::Tools;
+use crate::engine::simd::attend::Source;
 use crate::engine::simd::bf16::narrow;
 use crate::engine::simd::edges::Shape;
 use crate::engine::simd::lines::{ALIGN, Places, ToLines};
@@ -97,7 +97,7 @@ impl Store {
             keys: keys.rows(),
             values: values.rows(),
             shared: false,
-            precision,
+            precision: precision.at_the_ends(),
             lines: None,
         }
     }
@@ -108,7 +108,7 @@ impl Store {
             keys: rows,
             values: rows,
             shared: true,
-            precision,
+            precision: precision.at_the_ends(),
             lines: None,
         }
     }
@@ -131,7 +131,7 @@ impl Store {
         match self.precision {
             Precision::F32 if self.shared => self.keys,
             Precision::F32 => self.keys + self.values,
-            Precision::Bf16 => (self.keys + self.values) / 2,
+            Precision::Bf16 | Precision::Int8 => (self.keys + self.values) / 2,
         }
     }
 
@@ -139,25 +139,17 @@ impl Store {
     pub(crate) fn put_shared(self, tools: &Tools, x: &[Row], block: &mut [Row]) {
         match self.precision {
             Precision::F32 => block.copy_from_slice(x),
-            Precision::Bf16 => {
+            Precision::Bf16 | Precision::Int8 => {
                 self.put_keys(tools, x, block);
                 self.put_values(tools, x, block);
             }
         }
     }
 
-    /// Rows to write keys to, if they are stored as they are.
-    pub(crate) fn keys_in(self, block: &mut [Row]) -> Option<&mut [Row]> {
-        self.as_they_are().then(|| &mut block[..self.keys])
-    }
-
-    /// Rows to write values to, if they are stored as they are.
-    pub(crate) fn values_in(self, block: &mut [Row]) -> Option<&mut [Row]> {
-        self.as_they_are().then(|| &mut block[self.keys..])
-    }
-
-    fn as_they_are(self) -> bool {
-        self.precision == Precision::F32 && self.lines.is_none()
+    /// Rows of a block and the first row of values, if keys and values are stored as they are.
+    pub(crate) fn in_place(self) -> Option<(usize, usize)> {
+        let as_they_are = self.precision == Precision::F32 && self.lines.is_none();
+        as_they_are.then(|| (self.rows(), self.keys))
     }
 
     /// Stores keys as pairs or in lines.
@@ -180,24 +172,33 @@ impl Store {
             put_lines(tools, lines.values(), values, block);
             return;
         }
-        let pairs: &mut [[u32; WIDTH / 2]] =
-            bytemuck::cast_slice_mut(&mut block[self.keys / 2..]);
+        let pairs: &mut [[u32; WIDTH / 2]] = bytemuck::cast_slice_mut(&mut block[self.keys / 2..]);
         for (row, pairs) in values.iter().zip(pairs) {
             narrow(row, pairs);
         }
     }
 
     /// Keys and values of a head; `key` and `value` are the rows of one head.
-    pub(crate) fn source(self, blocks: &[Row], head: usize, key: usize, value: usize) -> Source<'_> {
+    pub(crate) fn source(
+        self,
+        blocks: &[Row],
+        head: usize,
+        key: usize,
+        value: usize,
+    ) -> Source<'_> {
         let head = if self.shared { 0 } else { head };
         match self.precision {
             Precision::F32 => Source::F32 {
                 blocks,
                 stride: self.rows(),
                 key: head * key,
-                value: if self.shared { 0 } else { self.keys + head * value },
+                value: if self.shared {
+                    0
+                } else {
+                    self.keys + head * value
+                },
             },
-            Precision::Bf16 => Source::Bf16 {
+            Precision::Bf16 | Precision::Int8 => Source::Bf16 {
                 keys: bytemuck::cast_slice(blocks),
                 key_stride: self.rows(),
                 key: head * key / 2,

@@ -1,16 +1,18 @@
 //! From weights and settings to a [`Plan`].
 
+use ndarray::ArrayView2;
+
 use super::generator::{Generated, Modules};
 use super::plan::{Plan, Propagation, ReadOut};
 use super::read_in::{self, Dims};
 use super::skmdpa::{Loading, PROCESSORS, SharedLinks, Side};
-use crate::config::CircuitConfig;
+use crate::config::{CircuitConfig, ModFcConfig, ReadOutConfig};
 use crate::engine::attention::Senders;
 use crate::engine::blocks::{Blocks, Layout};
 use crate::engine::connectivity::Wiring;
 use crate::engine::error::{EngineError, Result};
 use crate::engine::head::Head;
-use crate::engine::layer::{Norm, Projection, Tools};
+use crate::engine::layer::{Modulation, Norm, Projection, Tools};
 use crate::engine::weights::Scope;
 
 const READERS: &str = "read-in";
@@ -55,7 +57,13 @@ pub(crate) fn circuit(
     let propagations = (0..config.propagators)
         .map(|layer| {
             let settings = config.propagator_at(layer);
-            let scope = scope.sub(format!("propagators.{layer}"));
+            let name = format!("propagators.{layer}");
+            if layer > 0 && who.share_propagators {
+                scope.alias(&name, "propagators.0");
+            } else if layer > 0 && who.share_propagator_ffn {
+                scope.alias(&format!("{name}.ffn"), "propagators.0.ffn");
+            }
+            let scope = scope.sub(name);
             let processors = Side {
                 name: PROCESSORS,
                 signatures: modules.processors.signatures.view(),
@@ -90,7 +98,17 @@ pub(crate) fn circuit(
     let projection = config
         .read_out
         .use_head
-        .then(|| read_out_projection(&scope, outputs, config, &modules.read_out, tools))
+        .then(|| {
+            let codes = modules.read_out.codes();
+            read_out_projection(
+                &scope,
+                (dims.state, outputs),
+                &config.read_out,
+                mod_fc,
+                codes,
+                tools,
+            )
+        })
         .transpose()?;
     let output_dim = if projection.is_some() {
         outputs
@@ -104,8 +122,7 @@ pub(crate) fn circuit(
         readers: blocks(readers),
         reader_count: readers.count(),
         read_in,
-        processors: (!who.read_in_states_become_processors)
-            .then(|| blocks(&modules.processors)),
+        processors: (!who.read_in_states_become_processors).then(|| blocks(&modules.processors)),
         processor_count: modules.processors.count(),
         propagations,
         read_out: ReadOut {
@@ -119,29 +136,28 @@ pub(crate) fn circuit(
 }
 
 /// `head.0.module` (layer norm, if any) and `head.1`.
-fn read_out_projection(
+pub(crate) fn read_out_projection(
     scope: &Scope<'_, '_>,
-    outputs: usize,
-    config: &CircuitConfig,
-    modules: &Modules,
+    (state, outputs): (usize, usize),
+    config: &ReadOutConfig,
+    mod_fc: &ModFcConfig,
+    codes: ArrayView2<'_, f32>,
     tools: &Tools,
-) -> Result<(Option<Norm>, Projection, crate::engine::layer::Modulation)> {
-    let (state, code) = (config.state_dim, config.code_dim());
+) -> Result<(Option<Norm>, Projection, Modulation)> {
     let norm = config
-        .read_out
         .pre_output_layernorm
         .then(|| Norm::load(&scope.sub("head.0.module"), state))
         .transpose()?;
-    let mod_fc = config.read_out.mod_fc.as_ref().unwrap_or(&config.mod_fc);
+    let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
     let layouts = (Layout::plain(state), Layout::plain(outputs));
-    let scope = scope.sub("head.1");
+    let (scope, code) = (scope.sub("head.1"), codes.ncols());
     let projection = Projection::load(&scope, layouts, code, true, mod_fc, tools.precision)?;
-    let modulation = projection.modulation(modules.codes());
+    let modulation = projection.modulation(codes);
     Ok((norm, projection, modulation))
 }
 
 /// The last set of senders is the processors; before it may come the read-in modules.
-fn propagation(mut stored: Vec<Senders>, step: super::Step) -> Result<Propagation> {
+pub(crate) fn propagation(mut stored: Vec<Senders>, step: super::Step) -> Result<Propagation> {
     match (stored.pop(), stored.pop()) {
         (Some(senders), read_senders) => Ok(Propagation {
             read_senders,

@@ -110,7 +110,14 @@ impl Loading<'_> {
         );
         let bias = config.qkv_bias;
         let load = |name: &str, layouts: (Layout, Layout), bias: bool| {
-            Projection::load(&scope.sub(name), layouts, self.code, bias, mod_fc, precision)
+            Projection::load(
+                &scope.sub(name),
+                layouts,
+                self.code,
+                bias,
+                mod_fc,
+                precision,
+            )
         };
         let query = load("query_compiler", (state, inner), bias)?;
         let key = load("key_compiler", (state, inner), bias)?;

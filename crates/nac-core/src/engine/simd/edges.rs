@@ -7,7 +7,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::lines::ALIGN;
-use super::math::exp;
+use super::math::exp2;
 use super::prefetch::prefetch;
 
 /// Heads whose scores are held at a time.
@@ -42,7 +42,7 @@ pub(crate) struct Edges<'a> {
     pub(crate) offsets: &'a [usize],
     /// The sender of each edge of all receivers.
     pub(crate) senders: &'a [u32],
-    /// Added to the score of each edge; nothing without.
+    /// Added to the score of each edge, times `log₂ e`; nothing without.
     pub(crate) bias: Option<&'a [f32]>,
     /// Factor on each weight after the softmax; one without.
     pub(crate) factor: Option<&'a [f32]>,
@@ -62,7 +62,7 @@ impl Edges<'_> {
 /// All heads of one block of receivers.
 pub(crate) struct Hear<'a> {
     pub(crate) shape: Shape,
-    /// `[32][heads · key]`, already divided by the root of the head's width.
+    /// `[32][heads · key]`, already times `log₂ e` and divided by the root of the head's width.
     pub(crate) queries: &'a [f32],
     pub(crate) sets: &'a [Edges<'a>],
     /// Room for [`SCORES`] scores.
@@ -203,12 +203,12 @@ impl SoFar {
         let zero = simd.splat_f32s(0.0);
         let mut sum = zero;
         for score in scores {
-            let weight = exp(simd, simd.sub_f32s(*score, highest));
+            let weight = exp2(simd, simd.sub_f32s(*score, highest));
             let linked = simd.less_than_f32s(floor, *score);
             *score = simd.select_f32s(linked, weight, zero);
             sum = simd.add_f32s(sum, *score);
         }
-        let shrink = exp(simd, simd.sub_f32s(before, highest));
+        let shrink = exp2(simd, simd.sub_f32s(before, highest));
         // All numbers of it are the same.
         let shrink = simd.reduce_max_f32s(shrink);
         self.sum = self.sum * shrink + simd.reduce_sum_f32s(sum);
@@ -372,10 +372,10 @@ mod tests {
             let highest = heard.iter().fold(f64::MIN, |m, (score, ..)| m.max(*score));
             let sum: f64 = heard
                 .iter()
-                .map(|(score, ..)| (score - highest).exp())
+                .map(|(score, ..)| (score - highest).exp2())
                 .sum();
             for (score, factor, v) in heard {
-                let weight = (score - highest).exp() / sum * factor;
+                let weight = (score - highest).exp2() / sum * factor;
                 let out = &mut out[head * value..][..value];
                 for (out, v) in out.iter_mut().zip(v) {
                     *out += weight * f64::from(*v);

@@ -129,14 +129,14 @@ mod tests {
         for item in 0..WIDTH {
             let line = &lines[item * 96..][..96];
             assert!(line[..16].iter().chain(&line[80..]).all(|x| *x == -1.0));
-            for (place, number) in line[16..80].iter().enumerate() {
+            for (place, found) in line[16..80].iter().enumerate() {
                 let (head, row) = (place / 32, place % 32);
                 let expected = if row < 24 {
                     value(24 * head + row, item)
                 } else {
                     0.0
                 };
-                assert_eq!(*number, expected, "{item} {place}");
+                assert_eq!(*found, expected, "{item} {place}");
             }
         }
         let mut back = vec![Row::ZERO; 48];

@@ -1,0 +1,43 @@
+//! The images that are measured with.
+
+use anyhow::Result;
+use ndarray::Array4;
+use tch::{Device, Kind, Tensor};
+
+use super::{Named, Weights};
+
+/// Images with labels.
+#[derive(Debug)]
+pub struct Batch {
+    /// `[batch, channels, height, width]`
+    pub image: Tensor,
+    /// The same in single precision, for engines without tensors.
+    pub pixels: Array4<f32>,
+    /// `[batch]`
+    pub labels: Tensor,
+}
+
+impl Batch {
+    /// Random images and labels, the same for all engines.
+    ///
+    /// # Errors
+    /// The model does not read images, or the device has no room.
+    pub fn random(model: &Named, size: usize, device: Device, weights: Weights) -> Result<Self> {
+        let [channels, height, width] = model.image()?;
+        let shape = [size, channels, height, width];
+        tch::manual_seed(1);
+        let image = Tensor::f_randn(shape.map(|side| side as i64), (Kind::Float, Device::Cpu))?;
+        let classes = model.file.classes as i64;
+        let labels = Tensor::f_randint(classes, [size as i64], (Kind::Int64, Device::Cpu))?;
+        let pixels: Vec<f32> = Vec::try_from(image.f_flatten(0, -1)?)?;
+        let kind = match weights {
+            Weights::Bf16 => Kind::BFloat16,
+            Weights::F32 | Weights::Int8 => Kind::Float,
+        };
+        Ok(Self {
+            pixels: Array4::from_shape_vec((size, channels, height, width), pixels)?,
+            image: image.f_to_kind(kind)?.f_to_device(device)?,
+            labels: labels.f_to_device(device)?,
+        })
+    }
+}
