@@ -48,7 +48,7 @@ pub enum Weights {
     F32,
     /// bfloat16.
     Bf16,
-    /// 8-bit integers.
+    /// 8-bit whole numbers.
     Int8,
 }
 
@@ -146,10 +146,14 @@ fn core(source: &Source<'_>) -> Result<Core> {
     let precision = match source.weights {
         Weights::F32 => Precision::F32,
         Weights::Bf16 => Precision::Bf16,
-        Weights::Int8 => bail!("the engine of nac-core does not run on 8-bit weights"),
+        Weights::Int8 => Precision::Int8,
     };
     let threads = source.threads;
-    let options = EngineOptions { threads, precision };
+    let options = EngineOptions {
+        threads,
+        precision,
+        ..Default::default()
+    };
     let file = source.model.clone();
     let weights = match source.load {
         Some(path) => nac_core::engine::Weights::read(path)?,

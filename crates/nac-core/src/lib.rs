@@ -10,11 +10,12 @@
 //! 3. [`sparse`] — the checked CSR graph that hard sampling gives;
 //! 4. [`graph`] — density, degrees, clustering, effective number of modules; graph generators, and
 //!    presets, which start signatures close to a graph;
-//! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one.
+//! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one;
+//!    [`assignment`] — which module takes which place of a prior's graph.
 //!
 //! Beside this way, [`config`] holds the settings of whole models, the files they stand in and the models that
-//! have names: all that is needed to build a model, apart from its weights. The layers themselves are in
-//! nac-modules.
+//! have names: all that is needed to build a model, apart from its weights. [`engine`] runs a trained model
+//! without libtorch; layers that can be trained are in nac-modules.
 //!
 //! All randomness comes from the named streams of [`rng`], so a seed fixes every result, whatever
 //! the number of threads. Rows are receivers, columns are senders. The math is generic over
@@ -38,8 +39,9 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod engine;
+pub mod assignment;
 pub mod config;
+pub mod engine;
 pub mod graph;
 pub mod kernel;
 pub mod prior;
@@ -50,6 +52,7 @@ pub mod sparse;
 mod error;
 mod real;
 
+pub use assignment::{Assignment, assign};
 pub use config::ConfigError;
 pub use error::CoreError;
 pub use graph::GraphGenerator;

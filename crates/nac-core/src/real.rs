@@ -14,6 +14,8 @@ pub trait Real: NdFloat + sealed::Sealed {
     fn from_f64(value: f64) -> Self;
     /// The same number as `f64`.
     fn as_f64(self) -> f64;
+    /// The nearest `f32`.
+    fn as_f32(self) -> f32;
 }
 
 impl Real for f32 {
@@ -23,6 +25,9 @@ impl Real for f32 {
     fn as_f64(self) -> f64 {
         f64::from(self)
     }
+    fn as_f32(self) -> f32 {
+        self
+    }
 }
 
 impl Real for f64 {
@@ -31,5 +36,8 @@ impl Real for f64 {
     }
     fn as_f64(self) -> f64 {
         self
+    }
+    fn as_f32(self) -> f32 {
+        self as f32
     }
 }

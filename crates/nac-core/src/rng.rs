@@ -115,6 +115,11 @@ impl Stream {
         }
     }
 
+    /// Fills `out` with the next words, lowest byte first: every 8 bytes are a `next_u64`.
+    pub(crate) fn fill_bytes(&mut self, out: &mut [u8]) {
+        self.rng.fill_bytes(out);
+    }
+
     /// Fills `out` with standard normal numbers (4 words each): the `f64` draw of
     /// [`fill_normal_f64`](Stream::fill_normal_f64), rounded.
     pub fn fill_normal(&mut self, out: &mut [f32]) {
@@ -175,7 +180,8 @@ impl Stream {
     }
 }
 
-fn unit_f64(bits: u64) -> f64 {
+/// The uniform number in `[0, 1)` that 64 random bits give.
+pub(crate) fn unit_f64(bits: u64) -> f64 {
     (bits >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
 }
 

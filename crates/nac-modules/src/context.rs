@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use nac_core::rng::Streams;
 use tch::{Device, Kind, Tensor};
 
+use crate::attention::PassLinks;
 use crate::error::{ModuleError, Result};
+use crate::tape::Tape;
 
 /// Source of the random draws of a forward pass.
 pub trait Noise {
@@ -152,6 +154,8 @@ pub struct ForwardContext<'a> {
     noise: &'a mut dyn Noise,
     calls: BTreeMap<String, u32>,
     intermediates: Option<BTreeMap<String, Tensor>>,
+    tape: Option<&'a mut Tape>,
+    links: PassLinks,
 }
 
 impl std::fmt::Debug for ForwardContext<'_> {
@@ -170,6 +174,8 @@ impl<'a> ForwardContext<'a> {
             noise,
             calls: BTreeMap::new(),
             intermediates: None,
+            tape: None,
+            links: PassLinks::default(),
         }
     }
 
@@ -180,6 +186,8 @@ impl<'a> ForwardContext<'a> {
             noise,
             calls: BTreeMap::new(),
             intermediates: None,
+            tape: None,
+            links: PassLinks::default(),
         }
     }
 
@@ -188,6 +196,39 @@ impl<'a> ForwardContext<'a> {
     pub fn with_intermediates(mut self) -> Self {
         self.intermediates = Some(BTreeMap::new());
         self
+    }
+
+    /// Lets layers cut the graph on `tape`; gradients then come from [`Tape::backward`] alone.
+    #[must_use]
+    pub fn with_tape(mut self, tape: &'a mut Tape) -> Self {
+        self.tape = Some(tape);
+        self
+    }
+
+    /// The tape, if this pass has one.
+    pub fn tape(&mut self) -> Option<&mut Tape> {
+        self.tape.as_deref_mut()
+    }
+
+    /// Whether this pass has a tape.
+    pub fn has_tape(&self) -> bool {
+        self.tape.is_some()
+    }
+
+    /// [`Tape::boundary`] with a tape, the tensor itself without.
+    ///
+    /// # Errors
+    /// libtorch fails.
+    pub fn boundary(&mut self, tensor: &Tensor) -> Result<Tensor> {
+        match &mut self.tape {
+            Some(tape) => tape.boundary(tensor),
+            None => Ok(tensor.shallow_clone()),
+        }
+    }
+
+    /// Link probabilities that layers of this pass computed.
+    pub(crate) fn links(&mut self) -> &mut PassLinks {
+        &mut self.links
     }
 
     /// Whether this is a training pass.

@@ -11,7 +11,7 @@
 //! - [`attention`], [`layer`]: what the boxes are made of.
 //! - [`baseline`]: Perceiver IO, the paper's control.
 //! - [`presets`]: models by name.
-//! - [`context`]: mode, noise and named intermediates of a forward pass.
+//! - [`context`]: mode, noise and named intermediates of a forward pass; [`tape`]: training in little memory.
 //!
 //! Modules are the paper's modules; `[batch, modules, dim]` is the usual shape of their states.
 //!
@@ -56,6 +56,7 @@ pub mod params;
 pub mod presets;
 pub mod reference;
 mod shape;
+pub mod tape;
 pub mod testing;
 pub mod tokenizer;
 mod tokens;

@@ -112,7 +112,7 @@ impl Tensorizer {
     /// # Errors
     /// An input is missing, or a label is not below the number of classes.
     pub fn tensors(&self, batch: &Batch) -> Result<(Inputs, Tensor)> {
-        self.check_labels(batch)?;
+        check_labels(batch, &self.info)?;
         let mut inputs = Inputs::new();
         for ((name, _), scale) in self.info.inputs.iter().zip(&self.scales) {
             let buffer = batch.input(name)?;
@@ -137,23 +137,24 @@ impl Tensorizer {
         let labels = Tensor::f_from_slice(&batch.labels)?.f_to_device(self.device)?;
         Ok((inputs, labels))
     }
+}
 
-    fn check_labels(&self, batch: &Batch) -> Result<()> {
-        let classes = self.info.classes;
-        let fits = |label: &i64| usize::try_from(*label).is_ok_and(|label| label < classes);
-        let Some(at) = batch.labels.iter().position(|label| !fits(label)) else {
-            return Ok(());
-        };
-        let label = usize::try_from(batch.labels[at]).unwrap_or(usize::MAX);
-        let index = batch.indices.get(at).copied().unwrap_or(at);
-        Err(DataError::Label {
-            dataset: self.info.name.clone(),
-            index,
-            label,
-            classes,
-        }
-        .into())
+/// An error if a label is not below the number of classes.
+pub(crate) fn check_labels(batch: &Batch, info: &DatasetInfo) -> Result<()> {
+    let classes = info.classes;
+    let fits = |label: &i64| usize::try_from(*label).is_ok_and(|label| label < classes);
+    let Some(at) = batch.labels.iter().position(|label| !fits(label)) else {
+        return Ok(());
+    };
+    let label = usize::try_from(batch.labels[at]).unwrap_or(usize::MAX);
+    let index = batch.indices.get(at).copied().unwrap_or(at);
+    Err(DataError::Label {
+        dataset: info.name.clone(),
+        index,
+        label,
+        classes,
     }
+    .into())
 }
 
 fn tensor(buffer: &Buffer) -> Result<Tensor> {

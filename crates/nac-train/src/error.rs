@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nac_core::CoreError;
+use nac_core::engine::EngineError;
 use nac_data::DataError;
 use nac_modules::ModuleError;
 use tch::TchError;
@@ -151,6 +152,10 @@ pub enum TrainError {
     /// From the graph math.
     #[error(transparent)]
     Core(#[from] CoreError),
+
+    /// From an engine that runs a trained model.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 
     /// From libtorch.
     #[error("libtorch: {0}")]

@@ -9,7 +9,7 @@
 //! - [`run`]: a whole run in a folder, as `nac train` does it;
 //! - [`trainer`]: the loop, for your own model, data, losses;
 //! - [`loss`], [`metrics`], [`checkpoint`]: the seams, one trait each; [`testing`] has their doubles;
-//! - [`optim`], [`batch`]: AdamW, learning rate, and the way from buffers to tensors;
+//! - [`optim`], [`batch`]: AdamW, learning rate, and the way from buffers to tensors ([`arrays`]: to plain arrays);
 //! - [`summary`]: what a finished run says about itself; [`report`]: tables and pages of several;
 //! - [`reproduce`]: the main experiments, as `nac reproduce-paper` does them;
 //! - [`parity`]: comparison with recordings of the reference implementation, as `nac parity` makes it;
@@ -42,6 +42,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod arrays;
 pub mod batch;
 pub mod checkpoint;
 pub mod config;
@@ -83,6 +84,8 @@ mod pages {
     struct Model;
     #[doc = include_str!("../../../docs/src/presets.md")]
     struct Presets;
+    #[doc = include_str!("../../../docs/src/engine.md")]
+    struct WithoutLibtorch;
     #[doc = include_str!("../../../docs/src/data.md")]
     struct Data;
     #[doc = include_str!("../../../docs/src/extending.md")]

@@ -173,8 +173,8 @@ fn json_holds_every_case_and_tensor() {
         .success();
     let json: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(
-        (&json["device"], &json["kind"]),
-        (&"cpu".into(), &"float".into())
+        (&json["engine"], &json["device"], &json["kind"]),
+        (&"torch".into(), &"cpu".into(), &"float".into())
     );
     let totals = serde_json::json!({"pass": 1, "fail": 0, "unsupported": 1, "error": 0});
     assert_eq!(json["totals"], totals);
@@ -212,6 +212,112 @@ fn json_holds_every_case_and_tensor() {
 }
 
 #[test]
+fn the_engine_of_nac_core_is_held_to_the_same_values() {
+    let layers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nac-modules/tests/recordings");
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("core.json");
+    parity(&layers)
+        .args(["--engine", "core", "--json"])
+        .arg(&file)
+        .assert()
+        .success()
+        .stdout(
+            predicate::str::contains(" 0 fail, ")
+                .and(predicate::str::contains(" 0 error; core, float, cpu"))
+                .and(
+                    predicate::str::is_match(r"(?m)^forward only: \d+ recorded gradients").unwrap(),
+                ),
+        );
+    let json: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(json["engine"], "core");
+    let mut passed = Vec::new();
+    for case in json["cases"].as_array().unwrap() {
+        let name = case["case"].as_str().unwrap();
+        if case["status"] == "pass" {
+            let tensors = case["tensors"].as_array().unwrap();
+            assert!(
+                tensors.iter().all(|t| t["direction"] == "forward"),
+                "{name}"
+            );
+            assert!(!tensors.is_empty(), "{name}");
+            passed.push(name);
+            continue;
+        }
+        let reason = case["reason"].as_str().unwrap();
+        let known = [
+            "engine core runs evaluation only",
+            "needs a source of noise",
+        ];
+        assert!(
+            known.iter().any(|known| reason.contains(known)),
+            "{name}: {reason}"
+        );
+    }
+    for kind in [
+        "a_fc_bias",
+        "a_modfc_ln_chonker",
+        "a_wmodfc_bias",
+        "b_modffn_geglu_chonker",
+        "c_kernel_threshold_eval",
+        "d_kmla_mask_trunc0.9_masked_h4",
+        "e_readinattn_sharedkv_h4",
+        "e_projectionreadin",
+        "f_convnext_atto_3stage_oddsize",
+        "f_latents_initial_states_identical_complete",
+        "f_pool_vanilla_t1",
+        "f_posgrid",
+        "f_propagator_chonker",
+        "f_readout_head_chonkerlike",
+        "f_seeder_layered_codes",
+        "g_full_chonker_small_eval",
+        "g_perceiverio_bchw",
+    ] {
+        assert!(passed.contains(&kind), "{kind} is not among {passed:?}");
+    }
+}
+
+#[test]
+fn the_engine_of_nac_core_fails_on_a_changed_value_and_leaves_training_out() {
+    let core = ["--engine", "core"];
+    for (tensor, change) in [("out.y", 1e-3), ("param.scale.weight", 1e-1)] {
+        let folder = folder(&[MOD_FC]);
+        let file = folder.path().join(format!("{MOD_FC}.safetensors"));
+        perturb(&file, tensor, change);
+        let line = predicate::str::contains("0 pass, 1 fail");
+        parity(folder.path())
+            .args(core)
+            .assert()
+            .failure()
+            .stdout(line);
+    }
+    let folder = folder(&[
+        "c_kernel_sample_log_T0.5",
+        "h_schedules",
+        "h_graphon_sbm_n64_c4",
+    ]);
+    let text = predicate::str::contains("mode = train: engine core runs evaluation only")
+        .and(predicate::str::contains(
+            "schedule of a weight: engine core runs evaluation only",
+        ))
+        .and(predicate::str::contains(
+            "3 cases: 1 pass, 0 fail, 2 unsupported",
+        ));
+    parity(folder.path())
+        .args(core)
+        .assert()
+        .success()
+        .stdout(text);
+    let double = predicate::str::contains("kind = double: engine core computes in float only");
+    let kind = ["--kind", "double"];
+    parity(folder.path())
+        .args(core)
+        .args(kind)
+        .assert()
+        .failure()
+        .stderr(double);
+}
+
+#[test]
 fn a_folder_without_recordings_and_a_bad_choice_are_errors() {
     let empty = tempfile::tempdir().unwrap();
     let none = predicate::str::contains("holds no recordings");
@@ -242,12 +348,17 @@ fn the_whole_set_passes_in_both_precisions() {
         }
         return;
     };
+    let done = || predicate::str::contains(" 0 fail, ").and(predicate::str::contains(" 0 error;"));
     for kind in ["float", "double"] {
-        let done = predicate::str::contains(" 0 fail, ").and(predicate::str::contains(" 0 error;"));
         parity(Path::new(&goldens))
             .args(["--kind", kind])
             .assert()
             .success()
-            .stdout(done);
+            .stdout(done());
     }
+    parity(Path::new(&goldens))
+        .args(["--engine", "core"])
+        .assert()
+        .success()
+        .stdout(done());
 }

@@ -91,8 +91,18 @@ impl Blocks {
         &self.data[index * self.rows..][..self.rows]
     }
 
+    /// `count` blocks from `first` on.
+    pub(crate) fn range(&self, first: usize, count: usize) -> &[Row] {
+        &self.data[first * self.rows..][..count * self.rows]
+    }
+
     pub(crate) fn block_mut(&mut self, index: usize) -> &mut [Row] {
         &mut self.data[index * self.rows..][..self.rows]
+    }
+
+    /// Rows of all blocks.
+    pub(crate) fn all(&self) -> &[Row] {
+        &self.data
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, Array3, ArrayViewMut2};
 
-use super::blocks::to_items;
 use super::circuit::plan::{Buffers, TokenCount, Watch, fit};
-use super::circuit::{Plan, circuit};
+use super::circuit::{Plan, circuit, collect};
+use super::connectivity::{Connectivity, Wiring};
 use super::error::{EngineError, Result};
 use super::head::Head;
 use super::input::Input;
@@ -19,19 +19,39 @@ use super::team::{Desks, Room, Team};
 use super::tokenizer::{Tokenizer, TokenizerBuffers};
 use super::weights::{Scope, Source, Weights};
 use super::{Engine, InputSpec};
+use crate::Csr;
 use crate::config::{ModelFile, ModelKind};
 
 /// Blocks of work for each thread that a pass should have, so that no thread waits for long.
 const BLOCKS_PER_THREAD: usize = 8;
 
+/// States on the way by name, `[batch, modules, state]` each.
+pub type States = BTreeMap<String, Array3<f32>>;
+
 /// How a model is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct EngineOptions {
     /// Number of threads; 0, the default, for as many as the machine has. With 1, everything runs on the thread of the
     /// caller.
     pub threads: usize,
     /// Numbers that matrix products take. Default single precision.
     pub precision: Precision,
+    /// Whether modules hear each other along edges or all at once; the result is the same. Default
+    /// [`Connectivity::Auto`].
+    pub connectivity: Connectivity,
+    /// Cuts links between modules with a probability below this, in `(0, 1]`, in propagators and read-out. Default
+    /// none.
+    ///
+    /// This changes what the model computes: it was trained with all its links. A module that has only weaker links to
+    /// its own kind keeps its self link, unless the kernel eliminates these.
+    pub min_link_probability: Option<f64>,
+    /// Edges between processors, `[receivers, senders]`, instead of those that their signatures say, in all
+    /// propagators: for example a graph that was drawn with [`hard_sample_from`](crate::hard_sample_from). Default
+    /// none.
+    ///
+    /// The weight of an edge is its log link probability, added to the scores; edges without weights have zero. A module
+    /// without edges hears nothing. `min_link_probability` leaves this graph as it is.
+    pub graph: Option<Arc<Csr>>,
 }
 
 /// A trained model on plain threads, without libtorch.
@@ -56,8 +76,11 @@ pub struct CoreEngine {
     tools: Tools,
     team: Team,
     room: Room,
-    idle: Mutex<Vec<Box<Workplace>>>,
+    idle: Mutex<Vec<Workplace>>,
 }
+
+/// What is loaded.
+type Parts = (Tokenizer, Plan, Tools);
 
 /// Buffers of one call in progress.
 #[derive(Debug)]
@@ -92,14 +115,51 @@ impl CoreEngine {
     /// [`EngineError::WeightShape`], [`EngineError::UnexpectedWeights`]); a setting is out of range or needs noise
     /// in evaluation ([`EngineError::Unsupported`]); or threads cannot be started.
     pub fn new(file: ModelFile, weights: &Weights, options: EngineOptions) -> Result<Self> {
-        let source = Source::given(weights);
-        let engine = Self::build(file, &source, options)?;
-        source.all_read()?;
-        Ok(engine)
+        let team = Team::new(options.threads)?;
+        let parts = team.run(|| {
+            let source = Source::given(weights);
+            let parts = Self::parts(&file, &source, options)?;
+            source.all_read()?;
+            Ok::<_, EngineError>(parts)
+        });
+        Ok(Self::assemble(file, parts?, team))
     }
 
-    fn build(file: ModelFile, source: &Source<'_>, options: EngineOptions) -> Result<Self> {
+    /// Number of edges that the propagator `layer` goes over; `None` if all its modules look at all of them, or if there
+    /// is no such layer.
+    #[must_use]
+    pub fn propagator_edges(&self, layer: usize) -> Option<usize> {
+        self.plan.propagations.get(layer)?.step.edges()
+    }
+
+    /// Number of edges that the read-out goes over; `None` if all its modules look at all processors.
+    #[must_use]
+    pub fn read_out_edges(&self) -> Option<usize> {
+        self.plan.read_out.layer.step.edges()
+    }
+
+    fn assemble(file: ModelFile, (tokenizer, plan, tools): Parts, team: Team) -> Self {
+        Self {
+            room: plan.room().or(tokenizer.room()),
+            file,
+            tokenizer,
+            plan,
+            tools,
+            team,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Loads the model; on the threads of the team if it is called there.
+    fn parts(file: &ModelFile, source: &Source<'_>, options: EngineOptions) -> Result<Parts> {
         let tools = Tools::new(options.precision);
+        let EngineOptions {
+            connectivity,
+            min_link_probability,
+            graph,
+            ..
+        } = options;
+        let wiring = Wiring::new(connectivity, min_link_probability, graph)?;
         let root = Scope::root(source);
         let (model, classes) = (&file.model, file.classes);
         let (tokenizer, plan) = match model.kind {
@@ -113,10 +173,14 @@ impl CoreEngine {
                     let scope = root.sub("output_tokenizer");
                     Head::load(&scope, width, classes, &config.head, &tools)
                 };
-                let plan = circuit(&scope, head, widths, config, &tools)?;
+                let plan = circuit(&scope, head, widths, config, (&tools, &wiring))?;
                 (tokenizer, plan)
             }
             ModelKind::PerceiverIo => {
+                if !wiring.is_plain() {
+                    let reason = "its latents have no links that could be cut";
+                    return Err(EngineError::unsupported("model.kind", model.kind, reason));
+                }
                 let scope = root.sub("tokenizer");
                 let tokenizer = Tokenizer::load(&scope, file.input, model, &tools)?;
                 let widths = (tokenizer.token_dim(), classes);
@@ -124,15 +188,7 @@ impl CoreEngine {
                 (tokenizer, plan)
             }
         };
-        Ok(Self {
-            room: plan.room().or(tokenizer.room()),
-            file,
-            tokenizer,
-            plan,
-            tools,
-            team: Team::new(options.threads)?,
-            idle: Mutex::default(),
-        })
+        Ok((tokenizer, plan, tools))
     }
 
     /// A model with random weights, and those weights: for benchmarks and tests, since nobody trained it. `seed` fixes
@@ -141,9 +197,14 @@ impl CoreEngine {
     /// # Errors
     /// As [`CoreEngine::new`].
     pub fn random(file: ModelFile, seed: u64, options: EngineOptions) -> Result<(Self, Weights)> {
-        let source = Source::drawn(seed);
-        let engine = Self::build(file, &source, options)?;
-        Ok((engine, source.into_drawn().unwrap_or_default()))
+        let team = Team::new(options.threads)?;
+        let built = team.run(|| {
+            let source = Source::drawn(seed);
+            let parts = Self::parts(&file, &source, options)?;
+            Ok::<_, EngineError>((parts, source.into_drawn().unwrap_or_default()))
+        });
+        let (parts, drawn) = built?;
+        Ok((Self::assemble(file, parts, team), drawn))
     }
 
     /// Settings of the model.
@@ -159,7 +220,7 @@ impl CoreEngine {
     }
 
     /// Logits together with states on the way, by the names under which models on libtorch record them: `tokens`,
-    /// `read_in.states`, `propagator.<layer>.states`, `read_out.states`.
+    /// `read_in.states`, `propagator.<layer>.states`, `processor.states` (after the last propagator), `read_out.states`.
     ///
     /// # Shapes
     /// - input: `[batch, ...]`
@@ -168,22 +229,12 @@ impl CoreEngine {
     ///
     /// # Errors
     /// As [`Engine::infer_into`].
-    pub fn infer_with_states(
-        &self,
-        input: Input<'_>,
-    ) -> Result<(Array2<f32>, BTreeMap<String, Array3<f32>>)> {
+    pub fn infer_with_states(&self, input: Input<'_>) -> Result<(Array2<f32>, States)> {
         let mut logits = Array2::zeros((input.batch(), self.file.classes));
-        let mut states: BTreeMap<String, Array3<f32>> = BTreeMap::new();
-        let mut watch = |name: &str, blocks: &[Row], modules: usize, rows: usize| {
-            let example = modules.div_ceil(WIDTH) * rows;
-            let dim = self.width_of(name);
-            let mut found = Array3::zeros((blocks.len() / example, modules, dim));
-            for (blocks, items) in blocks.chunks_exact(example).zip(found.outer_iter_mut()) {
-                to_items(blocks, rows, items);
-            }
-            states.insert(name.to_owned(), found);
-        };
+        let mut states = BTreeMap::new();
+        let mut watch = collect(&mut states, |name| self.width_of(name));
         self.run(input, logits.view_mut(), Some(&mut watch))?;
+        drop(watch);
         Ok((logits, states))
     }
 
@@ -225,18 +276,16 @@ impl CoreEngine {
         result
     }
 
-    fn take(&self) -> Box<Workplace> {
+    fn take(&self) -> Workplace {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.pop().unwrap_or_else(|| {
-            Box::new(Workplace {
-                desks: Desks::new(self.team.threads(), self.room),
-                buffers: Buffers::default(),
-                tokenizer: TokenizerBuffers::default(),
-                pooled: Vec::new(),
-                confidence: Vec::new(),
-                logits: Vec::new(),
-                operand: vec![Row::ZERO; self.plan.head.room()],
-            })
+        idle.pop().unwrap_or_else(|| Workplace {
+            desks: Desks::new(self.team.threads(), self.room),
+            buffers: Buffers::default(),
+            tokenizer: TokenizerBuffers::default(),
+            pooled: Vec::new(),
+            confidence: Vec::new(),
+            logits: Vec::new(),
+            operand: vec![Row::ZERO; self.plan.head.room()],
         })
     }
 
@@ -275,7 +324,9 @@ impl CoreEngine {
             let count = examples.len();
             // A watcher sees one pass of all examples.
             let watch = watch.as_mut().map(|watch| &mut **watch as Watch<'_>);
-            self.pass(tools, team, desks, &input, examples, buffers, tokenizer, watch)?;
+            self.pass(
+                tools, team, desks, &input, examples, buffers, tokenizer, watch,
+            )?;
             for example in 0..count {
                 self.plan.head.pool(
                     &workplace.buffers.outputs[example * answer..][..answer],
@@ -288,7 +339,9 @@ impl CoreEngine {
         }
         let pooled = (&workplace.pooled[..], rows);
         let (room, own) = (&mut workplace.operand, &mut workplace.logits);
-        self.plan.head.logits(&self.tools, pooled, room, own, logits);
+        self.plan
+            .head
+            .logits(&self.tools, pooled, room, own, logits);
         Ok(())
     }
 
@@ -305,9 +358,16 @@ impl CoreEngine {
         watch: Option<Watch<'_>>,
     ) -> Result<()> {
         team.run(|| {
-            let (tokens, masked) = self
-                .tokenizer
-                .tokenize(tools, team, desks, input, examples.clone(), buffers, tokenizer)?;
+            let (tokens, masked) = self.tokenizer.tokenize(
+                tools,
+                team,
+                desks,
+                input,
+                examples.clone(),
+                buffers,
+                tokenizer,
+            )?;
+            self.plan.expect_tokens("Engine::infer", tokens)?;
             let count = TokenCount {
                 examples: examples.len(),
                 tokens,

@@ -48,7 +48,12 @@ impl Head {
         }
         let scorer = scope.sub("confidence_scorer");
         let layouts = (Layout::plain(state), Layout::plain(classes));
-        let logits = Projection::plain(&scope.sub("to_logits"), layouts, true, tools.precision)?;
+        let logits = Projection::plain(
+            &scope.sub("to_logits"),
+            layouts,
+            true,
+            tools.precision.at_the_ends(),
+        )?;
         Ok(Self::Pooling {
             score: scorer.tensor("weight", &[1, state])?.to_vec(),
             bias: scorer.tensor("bias", &[1])?[0],
@@ -66,7 +71,7 @@ impl Head {
         tools: &Tools,
     ) -> Result<Self> {
         let layouts = (Layout::plain(state), Layout::plain(classes));
-        let logits = Projection::plain(scope, layouts, true, tools.precision)?;
+        let logits = Projection::plain(scope, layouts, true, tools.precision.at_the_ends())?;
         Ok(Self::First {
             logits: Some(Box::new(logits)),
         })
@@ -151,10 +156,12 @@ impl Head {
         };
         let output = projection.output_rows();
         super::circuit::plan::fit(logits_room, pooled.len() / rows * output);
-        let blocks = pooled.chunks_exact(rows).zip(logits_room.chunks_exact_mut(output));
+        let blocks = pooled
+            .chunks_exact(rows)
+            .zip(logits_room.chunks_exact_mut(output));
         for (x, y) in blocks {
             let none = Modulation::default();
-            projection.apply(tools, &none, 0, x, room, Target::overwrite(y));
+            projection.apply(tools, &none, 0, x, room, Target::overwrite(y, output));
         }
         to_items(logits_room, output, logits);
     }

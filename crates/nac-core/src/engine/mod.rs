@@ -8,26 +8,31 @@
 //! [`CoreEngine`] loads a [`ModelFile`](crate::config::ModelFile) and a safetensors file of weights and computes what
 //! the same model computes on libtorch in evaluation. What depends on signatures and codes alone (modulations, links,
 //! the queries of read-in and read-out) is computed at loading. [`Engine`] is the interface that it shares with other
-//! executors.
+//! executors. [`single`] runs one layer on its own.
 
 mod attention;
 mod blocks;
 mod circuit;
+mod connectivity;
 mod core_engine;
 mod error;
 mod head;
 mod input;
 mod layer;
 mod perceiver_io;
+mod probe;
 mod simd;
+pub mod single;
 mod team;
 mod tokenizer;
 mod weights;
 
-pub use core_engine::{CoreEngine, EngineOptions};
+pub use connectivity::Connectivity;
+pub use core_engine::{CoreEngine, EngineOptions, States};
 pub use error::{EngineError, Result};
 pub use input::Input;
 pub use layer::Precision;
+pub use probe::{Operation, Probe};
 pub use weights::Weights;
 
 use ndarray::{Array2, ArrayViewMut2};

@@ -5,7 +5,7 @@
 
 use ndarray::ArrayView2;
 
-use super::attention::{Queries, Receivers, Senders, Store};
+use super::attention::{Connections, Queries, Receivers, Senders, Store};
 use super::blocks::{Blocks, Layout};
 use super::circuit::{Plan, Propagation, ReadOut, Step, TokenSide, Uptake};
 use super::error::Result;
@@ -35,7 +35,10 @@ pub(crate) fn perceiver_io(
     config.check()?;
     let (latents, dim, query_dim) = (config.latents, config.latent_dim, config.query_dim());
     let initial = matrix(&scope.tensor("latents", &[latents, dim])?, dim);
-    let query = matrix(&scope.tensor("classification_query", &[1, query_dim])?, query_dim);
+    let query = matrix(
+        &scope.tensor("classification_query", &[1, query_dim])?,
+        query_dim,
+    );
     let feed_forward = |scope: &Scope<'_, '_>, dim: usize| {
         FeedForward::plain(scope, dim, dim * config.ffn_multiplier, tools.precision)
     };
@@ -60,7 +63,11 @@ pub(crate) fn perceiver_io(
     };
     let propagations = (0..config.depth)
         .map(|layer| {
-            let scope = scope.sub(format!("layers.{layer}"));
+            let name = format!("layers.{layer}");
+            if layer > 0 && config.weight_tie_layers {
+                scope.alias(&name, "layers.0");
+            }
+            let scope = scope.sub(name);
             let (senders, receivers) = attention(&scope.sub(0), talking, true, None, tools)?;
             Ok(Propagation {
                 read_senders: None,
@@ -160,7 +167,7 @@ fn attention(
         keys: inner,
         values: inner,
         heads: widths.heads,
-        links: Vec::new(),
+        links: Connections::ALL,
         fold: None,
         exit,
         exit_modulation: Modulation::default(),

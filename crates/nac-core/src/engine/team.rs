@@ -72,34 +72,76 @@ impl Team {
         parts.for_each(|(index, part)| desks.mine(|scratch| work(index, part, scratch)));
     }
 
-    /// `work(index, part, other, scratch)` for every `size` elements of `data` and `other_size` of `others`.
+    /// `work(place, part, other, scratch)` for every group of blocks of every example. A block is `size` elements of
+    /// `data`, and `other_size` of `others`.
     pub(crate) fn each_with<T: Send>(
         &self,
+        grid: Grid,
         (data, size): (&mut [T], usize),
         (others, other_size): (&mut [T], usize),
         desks: &Desks,
-        work: impl Fn(usize, &mut [T], &mut [T], &mut Scratch) + Sync,
+        work: impl Fn(Place, &mut [T], &mut [T], &mut Scratch) + Sync,
     ) {
+        let Grid { blocks, group } = grid;
+        let place = |example, index| Place {
+            example,
+            first: index * group,
+        };
+        let (data_of_example, others_of_example) = (size * blocks, other_size * blocks);
         if self.pool.is_none() {
             desks.at(0, |scratch| {
-                let parts = data.chunks_mut(size).zip(others.chunks_mut(other_size));
-                for (index, (part, other)) in parts.enumerate() {
-                    work(index, part, other, scratch);
+                let examples = data.chunks_mut(data_of_example);
+                let examples = examples.zip(others.chunks_mut(others_of_example));
+                for (example, (data, others)) in examples.enumerate() {
+                    let parts = data.chunks_mut(size * group);
+                    let parts = parts.zip(others.chunks_mut(other_size * group));
+                    for (index, (part, other)) in parts.enumerate() {
+                        work(place(example, index), part, other, scratch);
+                    }
                 }
             });
             return;
         }
-        let parts = data.par_chunks_mut(size);
-        let parts = parts.zip(others.par_chunks_mut(other_size)).enumerate();
-        parts
+        let examples = data.par_chunks_mut(data_of_example);
+        let examples = examples.zip(others.par_chunks_mut(others_of_example));
+        examples
+            .enumerate()
             .with_max_len(1)
-            .for_each(|(index, (part, other))| {
-                desks.mine(|scratch| work(index, part, other, scratch));
+            .for_each(|(example, (data, others))| {
+                let parts = data.par_chunks_mut(size * group);
+                let parts = parts.zip(others.par_chunks_mut(other_size * group));
+                parts
+                    .enumerate()
+                    .with_max_len(1)
+                    .for_each(|(index, (part, other))| {
+                        let place = place(example, index);
+                        desks.mine(|scratch| work(place, part, other, scratch));
+                    });
             });
     }
 }
 
-/// Rows that a block needs while it goes through a layer.
+/// How the blocks of examples are dealt out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grid {
+    /// Blocks of an example.
+    pub(crate) blocks: usize,
+    /// Blocks that are worked on together.
+    pub(crate) group: usize,
+}
+
+/// A group of blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) example: usize,
+    /// The first block of the group in its example.
+    pub(crate) first: usize,
+}
+
+/// Most blocks that are worked on together: more would not stay in the second cache.
+pub(crate) const MOST_TOGETHER: usize = 2;
+
+/// Rows that a block needs while it goes through a layer; there is room for [`MOST_TOGETHER`] blocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Room {
     /// After a layer norm.
@@ -142,12 +184,13 @@ pub(crate) struct Scratch {
 impl Scratch {
     pub(crate) fn new(room: Room) -> Self {
         let rows = |count| vec![Row::ZERO; count];
+        let blocks = |count| rows(count * MOST_TOGETHER);
         Self {
-            normal: rows(room.normal),
-            operand: rows(room.operand),
-            query: rows(room.query),
-            message: rows(room.message),
-            hidden: rows(room.hidden),
+            normal: blocks(room.normal),
+            operand: blocks(room.operand),
+            query: blocks(room.query),
+            message: blocks(room.message),
+            hidden: blocks(room.hidden),
             scores: rows(CHUNK_ROWS),
             pairs: rows(CHUNK_ROWS / 2),
         }
@@ -160,7 +203,11 @@ pub(crate) struct Desks(Vec<Mutex<Scratch>>);
 
 impl Desks {
     pub(crate) fn new(threads: usize, room: Room) -> Self {
-        Self((0..threads).map(|_| Mutex::new(Scratch::new(room))).collect())
+        Self(
+            (0..threads)
+                .map(|_| Mutex::new(Scratch::new(room)))
+                .collect(),
+        )
     }
 
     /// Work at the desk of this thread of the pool.

@@ -115,7 +115,10 @@ fn numbers(view: &TensorView<'_>) -> Option<Vec<f32>> {
         }
         Dtype::F64 => {
             let eight = bytes.as_chunks::<8>().0;
-            eight.iter().map(|b| f64::from_le_bytes(*b) as f32).collect()
+            eight
+                .iter()
+                .map(|b| f64::from_le_bytes(*b) as f32)
+                .collect()
         }
         Dtype::BF16 => {
             let two = bytes.as_chunks::<2>().0.iter();
@@ -144,7 +147,14 @@ fn half(bits: u16) -> f32 {
 
 /// Where tensors come from.
 #[derive(Debug)]
-pub(crate) enum Source<'w> {
+pub(crate) struct Source<'w> {
+    origin: Origin<'w>,
+    /// Places whose tensors are those of another place, both with a dot at the end.
+    shared: RefCell<Vec<(String, String)>>,
+}
+
+#[derive(Debug)]
+enum Origin<'w> {
     /// From a file; remembers which were read.
     Given {
         weights: &'w Weights,
@@ -159,22 +169,28 @@ pub(crate) enum Source<'w> {
 
 impl<'w> Source<'w> {
     pub(crate) fn given(weights: &'w Weights) -> Self {
-        Self::Given {
-            weights,
-            read: RefCell::default(),
+        Self {
+            origin: Origin::Given {
+                weights,
+                read: RefCell::default(),
+            },
+            shared: RefCell::default(),
         }
     }
 
     pub(crate) fn drawn(seed: u64) -> Self {
-        Self::Drawn {
-            streams: Streams::new(seed),
-            drawn: RefCell::default(),
+        Self {
+            origin: Origin::Drawn {
+                streams: Streams::new(seed),
+                drawn: RefCell::default(),
+            },
+            shared: RefCell::default(),
         }
     }
 
     /// An error if there is more than was read.
     pub(crate) fn all_read(&self) -> Result<()> {
-        let Self::Given { weights, read } = self else {
+        let Origin::Given { weights, read } = &self.origin else {
             return Ok(());
         };
         let read = read.borrow();
@@ -192,15 +208,55 @@ impl<'w> Source<'w> {
 
     /// What was drawn.
     pub(crate) fn into_drawn(self) -> Option<Weights> {
-        match self {
-            Self::Given { .. } => None,
-            Self::Drawn { drawn, .. } => Some(drawn.into_inner()),
+        match self.origin {
+            Origin::Given { .. } => None,
+            Origin::Drawn { drawn, .. } => Some(drawn.into_inner()),
         }
     }
 
-    fn tensor(&self, name: String, shape: &[usize]) -> Result<Cow<'w, [f32]>> {
-        match self {
-            Self::Given { weights, read } => match weights.get(&name) {
+    /// The name of the tensor that `name` is another name of, if its place is shared.
+    fn first_name(&self, name: &str) -> Option<String> {
+        let shared = self.shared.borrow();
+        shared.iter().find_map(|(place, first)| {
+            let rest = name.strip_prefix(place.as_str())?;
+            Some(format!("{first}{rest}"))
+        })
+    }
+
+    /// The one tensor of all names that share it; the file may hold it under each of them, or under the first alone.
+    fn shared_tensor(
+        &self,
+        name: String,
+        first: String,
+        shape: &[usize],
+    ) -> Result<Cow<'w, [f32]>> {
+        let values = self.own_tensor(first.clone(), shape)?;
+        match &self.origin {
+            Origin::Given { weights, read } => match weights.get(&name) {
+                Some(found) if found != (shape, &values[..]) => Err(EngineError::InvalidWeight {
+                    name,
+                    reason: format!("must equal `{first}`, they are one tensor"),
+                }),
+                Some(_) => {
+                    read.borrow_mut().insert(name);
+                    Ok(values)
+                }
+                None => Ok(values),
+            },
+            Origin::Drawn { drawn, .. } => {
+                drawn.borrow_mut().insert(name, shape, values.to_vec())?;
+                Ok(values)
+            }
+        }
+    }
+
+    fn own_tensor(&self, name: String, shape: &[usize]) -> Result<Cow<'w, [f32]>> {
+        if shape.contains(&0) {
+            let reason = format!("the settings make it {shape:?}, without any number");
+            return Err(EngineError::InvalidWeight { name, reason });
+        }
+        match &self.origin {
+            Origin::Given { weights, read } => match weights.get(&name) {
                 None => Err(EngineError::MissingWeight {
                     name,
                     expected: shape.to_vec(),
@@ -215,7 +271,7 @@ impl<'w> Source<'w> {
                     Ok(Cow::Borrowed(values))
                 }
             },
-            Self::Drawn { streams, drawn } => {
+            Origin::Drawn { streams, drawn } => {
                 let values = draw(*streams, &name, shape);
                 drawn.borrow_mut().insert(name, shape, values.clone())?;
                 Ok(Cow::Owned(values))
@@ -232,7 +288,14 @@ fn draw(streams: Streams, name: &str, shape: &[usize]) -> Vec<f32> {
         return values;
     }
     streams.stream(name).fill_normal(&mut values);
-    let is_set = ["codes_", "signatures_", "states_", "latents", "query", "grid"];
+    let is_set = [
+        "codes_",
+        "signatures_",
+        "states_",
+        "latents",
+        "query",
+        "grid",
+    ];
     let (factor, shift) = match shape.len() {
         0 => (0.0, 0.1),
         1 if name.ends_with("weight") || name.ends_with("gamma") => (0.1, 1.0),
@@ -282,7 +345,17 @@ impl<'s, 'w> Scope<'s, 'w> {
 
     /// A tensor of a given shape.
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Cow<'w, [f32]>> {
-        self.source.tensor(self.name(name), shape)
+        let name = self.name(name);
+        match self.source.first_name(&name) {
+            Some(first) => self.source.shared_tensor(name, first, shape),
+            None => self.source.own_tensor(name, shape),
+        }
+    }
+
+    /// From now on the tensors below `place` are those below `first`.
+    pub(crate) fn alias(&self, place: &str, first: &str) {
+        let place = (self.name(place) + ".", self.name(first) + ".");
+        self.source.shared.borrow_mut().push(place);
     }
 
     /// A single number.
@@ -297,15 +370,27 @@ mod tests {
 
     #[test]
     fn every_kind_of_number_is_read_and_whole_numbers_are_left_out() {
-        let f64s: Vec<u8> = [1.5_f64, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
-        let bf16s: Vec<u8> = [0x3fc0_u16, 0xc000].iter().flat_map(|x| x.to_le_bytes()).collect();
-        let f16s: Vec<u8> = [0x3e00_u16, 0xc000].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let f64s: Vec<u8> = [1.5_f64, -2.0]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        let bf16s: Vec<u8> = [0x3fc0_u16, 0xc000]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        let f16s: Vec<u8> = [0x3e00_u16, 0xc000]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
         let view = |dtype, bytes| TensorView::new(dtype, vec![2], bytes).unwrap();
         let tensors = [
             ("double", view(Dtype::F64, &f64s)),
             ("brain", view(Dtype::BF16, &bf16s)),
             ("half", view(Dtype::F16, &f16s)),
-            ("whole", TensorView::new(Dtype::I64, vec![2], &f64s).unwrap()),
+            (
+                "whole",
+                TensorView::new(Dtype::I64, vec![2], &f64s).unwrap(),
+            ),
         ];
         let bytes = safetensors::serialize(tensors, None).unwrap();
         let weights = Weights::from_bytes(&bytes).unwrap();
@@ -317,15 +402,52 @@ mod tests {
 
     #[test]
     fn halves_are_exact() {
-        for (bits, value) in [(0x0001, 5.960_464_5e-8), (0x03ff, 6.097_555e-5), (0x7bff, 65504.0)] {
+        for (bits, value) in [
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+            (0x7bff, 65504.0),
+        ] {
             assert_eq!(half(bits), value);
         }
         assert!(half(0x7e00).is_nan() && half(0xfc00) == f32::NEG_INFINITY);
     }
 
     #[test]
+    fn shared_tensors_may_be_there_once_or_twice_but_not_differ() {
+        let read = |weights: &Weights| {
+            let source = Source::given(weights);
+            let scope = Scope::root(&source).sub("a");
+            scope.alias("l.1", "l.0");
+            let values = scope.sub("l.1").tensor("w", &[1]).map(|values| values[0]);
+            values.and_then(|value| source.all_read().map(|()| value))
+        };
+        let mut weights = Weights::new();
+        assert!(
+            read(&weights)
+                .unwrap_err()
+                .to_string()
+                .contains("`a.l.0.w`")
+        );
+        weights.insert("a.l.0.w", &[1], vec![2.0]).unwrap();
+        assert_eq!(read(&weights).unwrap(), 2.0);
+        weights.insert("a.l.1.w", &[1], vec![2.0]).unwrap();
+        assert_eq!(read(&weights).unwrap(), 2.0);
+        weights.insert("a.l.1.w", &[1], vec![3.0]).unwrap();
+        let error = read(&weights).unwrap_err().to_string();
+        assert!(error.contains("must equal `a.l.0.w`"), "{error}");
+        let source = Source::drawn(1);
+        let scope = Scope::root(&source);
+        scope.alias("l.1", "l.0");
+        let first = scope.tensor("l.0.w", &[3]).unwrap();
+        assert_eq!(scope.tensor("l.1.w", &[3]).unwrap(), first);
+        assert_eq!(source.into_drawn().unwrap().iter().count(), 2);
+    }
+
+    #[test]
     fn errors_name_the_tensor_or_the_file() {
-        let error = Weights::read("no/such.safetensors").unwrap_err().to_string();
+        let error = Weights::read("no/such.safetensors")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no/such.safetensors"), "{error}");
         assert!(Weights::from_bytes(b"not a file").is_err());
         let mut weights = Weights::new();

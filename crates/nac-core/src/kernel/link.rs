@@ -9,10 +9,10 @@
 //!   edge, at its untruncated value `−d_ii/ε`, unless the diagonal is eliminated.
 //! - Any other empty row stays all `P = 0`; [`normalize_along_keys`] leaves it at `−∞`.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, s};
 use serde::{Deserialize, Serialize};
 
-use super::for_row_blocks;
+use super::{first_unfit, for_row_blocks};
 use crate::{CoreError, Real};
 
 /// The kernel that turns signature distances into link probabilities.
@@ -117,20 +117,7 @@ impl LinkKernel {
         &self,
         distance: ArrayView2<'_, T>,
     ) -> Result<Array2<T>, CoreError> {
-        let op = "log_link_probability";
-        self.check_shape(op, distance.dim())?;
-        if let Some((place, d)) = distance
-            .indexed_iter()
-            .find(|(_, d)| d.is_nan() || **d < T::zero())
-        {
-            return Err(CoreError::value(op, "distance", place, d, "at least 0"));
-        }
-        let square = distance.is_square();
-        let mut out = distance.to_owned();
-        for_row_blocks(out.view_mut(), |first, rows| {
-            self.log_rows(first, square, rows);
-        });
-        Ok(out)
+        self.each_block(distance, |_| {})
     }
 
     /// Link probability `exp(−d/ε)` in `[0, 1]`, 0 where there is no link.
@@ -145,9 +132,26 @@ impl LinkKernel {
         &self,
         distance: ArrayView2<'_, T>,
     ) -> Result<Array2<T>, CoreError> {
-        let mut out = self.log_link_probability(distance)?;
-        for_row_blocks(out.view_mut(), |_, mut rows| {
-            rows.mapv_inplace(probability);
+        self.each_block(distance, |mut rows| rows.mapv_inplace(probability))
+    }
+
+    /// Log link probabilities of blocks of rows, each handed to `finish` while it is in the cache.
+    fn each_block<T: Real>(
+        &self,
+        distance: ArrayView2<'_, T>,
+        finish: impl Fn(ArrayViewMut2<'_, T>) + Sync,
+    ) -> Result<Array2<T>, CoreError> {
+        let op = "log_link_probability";
+        self.check_shape(op, distance.dim())?;
+        if let Some((place, d)) = first_unfit(distance, |d| d >= T::zero()) {
+            return Err(CoreError::value(op, "distance", place, d, "at least 0"));
+        }
+        let mut out = Array2::zeros(distance.raw_dim());
+        for_row_blocks(out.view_mut(), |first, mut rows| {
+            let end = first + rows.nrows();
+            rows.assign(&distance.slice(s![first..end, ..]));
+            self.log_rows(first, distance.is_square(), rows.view_mut());
+            finish(rows);
         });
         Ok(out)
     }
@@ -164,6 +168,14 @@ impl LinkKernel {
         Ok(())
     }
 
+    /// The formula for one pair, in the number type `T`.
+    pub(crate) fn formula<T: Real>(&self) -> LinkFormula<T> {
+        LinkFormula {
+            bandwidth: T::from_f64(self.bandwidth),
+            truncation: self.truncation.map_or(T::infinity(), T::from_f64),
+        }
+    }
+
     /// Turns distances of the rows from `first` on into log probabilities, in place.
     pub(crate) fn log_rows<T: Real>(
         &self,
@@ -171,27 +183,48 @@ impl LinkKernel {
         square: bool,
         mut rows: ArrayViewMut2<'_, T>,
     ) {
-        let bandwidth = T::from_f64(self.bandwidth);
-        let truncation = self.truncation.map_or(T::infinity(), T::from_f64);
+        let formula = self.formula::<T>();
         let none = T::neg_infinity();
         for (offset, mut row) in rows.axis_iter_mut(Axis(0)).enumerate() {
             let diagonal = square.then_some(first + offset);
             let self_distance = diagonal.map(|i| row[i]);
-            row.mapv_inplace(|d| {
-                if d > truncation {
-                    none
-                } else {
-                    -(d / bandwidth)
-                }
-            });
+            row.mapv_inplace(|d| formula.log(d));
             let Some((i, d)) = diagonal.zip(self_distance) else {
                 continue;
             };
             if self.eliminate_diagonal {
                 row[i] = none;
             } else if row[i] == none && row.iter().all(|&v| v == none) {
-                row[i] = -(d / bandwidth);
+                row[i] = formula.untruncated(d);
             }
+        }
+    }
+}
+
+/// A [`LinkKernel`]'s formula for one pair: `d → −d/ε`, or `−∞` beyond `τ`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LinkFormula<T> {
+    bandwidth: T,
+    truncation: T,
+}
+
+impl<T: Real> LinkFormula<T> {
+    /// Whether the pair is not cut.
+    pub(crate) fn reaches(self, distance: T) -> bool {
+        distance <= self.truncation
+    }
+
+    /// Log link probability without the truncation.
+    pub(crate) fn untruncated(self, distance: T) -> T {
+        -(distance / self.bandwidth)
+    }
+
+    /// Log link probability.
+    pub(crate) fn log(self, distance: T) -> T {
+        if distance > self.truncation {
+            T::neg_infinity()
+        } else {
+            self.untruncated(distance)
         }
     }
 }

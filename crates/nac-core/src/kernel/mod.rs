@@ -9,7 +9,7 @@ pub mod signature;
 pub use link::{LinkKernel, normalize_along_keys};
 pub use signature::{cosine_distance, normalize_signatures};
 
-use ndarray::{ArrayViewMut2, Axis};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
 use crate::Real;
@@ -32,4 +32,17 @@ pub(crate) fn for_row_blocks<T: Real>(
         .into_par_iter()
         .enumerate()
         .for_each(|(block, rows)| work(block * BLOCK_ROWS, rows));
+}
+
+/// The first entry, row by row, that does not fit. Its place is looked for only if there is one.
+pub(crate) fn first_unfit<T: Real>(
+    values: ArrayView2<'_, T>,
+    fits: impl Fn(T) -> bool,
+) -> Option<((usize, usize), T)> {
+    if values.iter().fold(true, |all, &value| all & fits(value)) {
+        return None;
+    }
+    let mut entries = values.indexed_iter();
+    let (place, &value) = entries.find(|(_, value)| !fits(**value))?;
+    Some((place, value))
 }

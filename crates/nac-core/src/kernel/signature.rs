@@ -6,7 +6,7 @@
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
-use super::for_row_blocks;
+use super::{first_unfit, for_row_blocks};
 use crate::{CoreError, Real};
 
 /// Smallest norm a signature is divided by.
@@ -69,6 +69,11 @@ pub(crate) fn normalized_pair<T: Real>(
     ))
 }
 
+/// Senders handled at a time: a block of rows by so many senders stays in the cache while it is
+/// used, and is too small a product for matrixmultiply to start threads of its own beside ours (if
+/// it is built with them). Fixed, and a multiple of 32 (the draws of one step of a random stream).
+pub(crate) const TILE_COLUMNS: usize = 256;
+
 /// Writes the distances of receivers `first..first + out.nrows()` (already normalised) to `out`.
 pub(crate) fn distance_rows<T: Real>(
     receivers: ArrayView2<'_, T>,
@@ -76,10 +81,35 @@ pub(crate) fn distance_rows<T: Real>(
     first: usize,
     mut out: ArrayViewMut2<'_, T>,
 ) {
-    let rows = receivers.slice(s![first..first + out.nrows(), ..]);
+    let receivers = receivers.slice(s![first..first + out.nrows(), ..]);
+    let senders = senders.axis_chunks_iter(Axis(0), TILE_COLUMNS);
+    let tiles = out.axis_chunks_iter_mut(Axis(1), TILE_COLUMNS);
+    for (senders, tile) in senders.zip(tiles) {
+        distance_tile(receivers, senders, tile);
+    }
+}
+
+/// Writes the distance of every receiver to every sender (already normalised) to `out`.
+///
+/// How rows are cut into tiles does not change a bit of the result: each dot product is summed in
+/// the order of its terms.
+pub(crate) fn distance_tile<T: Real>(
+    receivers: ArrayView2<'_, T>,
+    senders: ArrayView2<'_, T>,
+    mut out: ArrayViewMut2<'_, T>,
+) {
     let (zero, two) = (T::zero(), T::one() + T::one());
-    ndarray::linalg::general_mat_mul(T::one(), &rows, &senders.t(), zero, &mut out);
-    out.mapv_inplace(|cosine| (T::one() - cosine).max(zero).min(two));
+    ndarray::linalg::general_mat_mul(T::one(), &receivers, &senders.t(), zero, &mut out);
+    out.mapv_inplace(|cosine| {
+        let distance = T::one() - cosine;
+        if distance < zero {
+            zero
+        } else if distance > two {
+            two
+        } else {
+            distance
+        }
+    });
 }
 
 fn normalized<T: Real>(
@@ -87,7 +117,7 @@ fn normalized<T: Real>(
     array: &'static str,
     signatures: ArrayView2<'_, T>,
 ) -> Result<Array2<T>, CoreError> {
-    if let Some((place, value)) = signatures.indexed_iter().find(|(_, v)| !v.is_finite()) {
+    if let Some((place, value)) = first_unfit(signatures, |v| v.is_finite()) {
         return Err(CoreError::value(op, array, place, value, "finite"));
     }
     // A fresh row-major copy, so that the result does not depend on the memory layout given.

@@ -1,17 +1,18 @@
 //! Hard links: 0/1 draws `K_ij ~ Bernoulli(P_ij)`, or the cut `P_ij ≥ t`, as a sparse graph.
 //!
-//! Rows are read in blocks and in parallel. What is stored is the edges found and, for each
-//! thread, one block of rows, so memory grows with the edges and never with receivers × senders.
-//! Row `i` draws from its own stream `"row i"`, one `f64` uniform for each sender: the graph
-//! depends on the seed alone, not on threads or blocks.
+//! Rows are drawn in blocks and in parallel. What is stored is the edges found and, for each
+//! thread, one block of rows (one tile of it, for links from signatures), so memory grows with the
+//! edges and never with receivers × senders. Row `i` draws from its own stream `"row i"`, one `f64`
+//! uniform for each sender: the graph depends on the seed alone, not on threads, blocks or the kind
+//! of source. [`SignatureLinks`](super::SignatureLinks) says how it avoids most of this work.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use super::relaxed::check_uniforms;
-use super::source::{DenseLinks, LinkSource};
+use super::source::{DenseLinks, LinkSource, choose};
 use crate::kernel::BLOCK_ROWS;
-use crate::rng::Streams;
+use crate::rng::{Stream, Streams};
 use crate::{CoreError, Csr, Real};
 
 /// What happens to the edge from a module to itself.
@@ -36,11 +37,17 @@ pub fn hard_sample_from<S: LinkSource>(
     streams: Streams,
     self_edges: SelfEdges,
 ) -> Result<Csr, CoreError> {
-    sparse_rows("hard_sample_from", source, self_edges, |i, row, keep| {
-        let mut stream = streams.stream(&format!("row {i}"));
-        let drawn = |&(_, p): &(usize, &S::Number)| stream.uniform() < p.as_f64();
-        keep.extend(row.iter().enumerate().filter(drawn).map(|(j, _)| j));
-    })
+    sparse_rows(
+        "hard_sample_from",
+        source.shape(),
+        self_edges,
+        |first, kept| {
+            let rows = first..first + kept.len();
+            let mut streams: Vec<Stream> =
+                rows.map(|i| streams.stream(&format!("row {i}"))).collect();
+            source.draw(first, &mut streams, kept)
+        },
+    )
 }
 
 /// Draws a graph from explicit uniforms: edge where `u < P`.
@@ -68,9 +75,11 @@ pub fn hard_sample<T: Real>(
         ));
     }
     check_uniforms(op, uniforms)?;
-    sparse_rows(op, &DenseLinks(probability), self_edges, |i, row, keep| {
-        let pairs = row.iter().zip(uniforms.row(i)).enumerate();
-        keep.extend(pairs.filter(|(_, (p, u))| u < p).map(|(j, _)| j));
+    sparse_rows(op, probability.dim(), self_edges, |first, kept| {
+        choose(&DenseLinks(probability), op, first, kept, |k, row, keep| {
+            let pairs = row.iter().zip(uniforms.row(first + k)).enumerate();
+            keep.extend(pairs.filter(|(_, (p, u))| u < p).map(|(j, _)| j));
+        })
     })
 }
 
@@ -92,20 +101,18 @@ pub fn threshold<S: LinkSource>(
             "greater than 0 and at most 1",
         ));
     }
-    sparse_rows("threshold", source, self_edges, |_, row, keep| {
-        let strong = |(_, p): &(usize, &S::Number)| p.as_f64() >= threshold;
-        keep.extend(row.iter().enumerate().filter(strong).map(|(j, _)| j));
+    sparse_rows("threshold", source.shape(), self_edges, |first, kept| {
+        source.cut(first, threshold, kept)
     })
 }
 
-/// Streams the source's rows through `choose(row index, probabilities, kept columns)`.
-fn sparse_rows<S: LinkSource>(
+/// Lets `links(first row, rows)` put the senders of each block of rows into `rows`, and joins them.
+fn sparse_rows(
     op: &'static str,
-    source: &S,
+    (receivers, senders): (usize, usize),
     self_edges: SelfEdges,
-    choose: impl Fn(usize, ArrayView1<'_, S::Number>, &mut Vec<usize>) + Sync,
+    links: impl Fn(usize, &mut [Vec<usize>]) -> Result<(), CoreError> + Sync,
 ) -> Result<Csr, CoreError> {
-    let (receivers, senders) = source.shape();
     if self_edges != SelfEdges::AsDrawn && receivers != senders {
         let expected = "as many receivers as senders, to fix the self edges";
         return Err(CoreError::shapes(op, &[receivers], &[senders], expected));
@@ -114,20 +121,13 @@ fn sparse_rows<S: LinkSource>(
         .into_par_iter()
         .map(|block| {
             let first = block * BLOCK_ROWS;
-            let count = BLOCK_ROWS.min(receivers - first);
-            let mut probabilities = Array2::zeros((count, senders));
-            source.fill(first, probabilities.view_mut());
-            let rows = probabilities.axis_iter(Axis(0)).enumerate();
-            rows.map(|(offset, row)| {
-                let i = first + offset;
-                check_probabilities(op, i, row)?;
-                let mut keep = Vec::new();
-                choose(i, row, &mut keep);
-                fix_self_edge(i, self_edges, &mut keep);
+            let mut rows = vec![Vec::new(); BLOCK_ROWS.min(receivers - first)];
+            links(first, &mut rows)?;
+            for (offset, keep) in rows.iter_mut().enumerate() {
+                fix_self_edge(first + offset, self_edges, keep);
                 keep.shrink_to_fit();
-                Ok(keep)
-            })
-            .collect()
+            }
+            Ok(rows)
         })
         .collect();
     // In order, so that the first bad row is reported whichever thread was first.
@@ -145,24 +145,12 @@ fn fix_self_edge(i: usize, self_edges: SelfEdges, keep: &mut Vec<usize>) {
     }
 }
 
-fn check_probabilities<T: Real>(
-    op: &'static str,
-    i: usize,
-    row: ArrayView1<'_, T>,
-) -> Result<(), CoreError> {
-    let fits = |p: &T| (T::zero()..=T::one()).contains(p);
-    match row.iter().enumerate().find(|(_, p)| !fits(p)) {
-        Some((j, p)) => Err(CoreError::value(op, "probability", (i, j), p, "in [0, 1]")),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernel::{LinkKernel, cosine_distance};
     use crate::sampling::SignatureLinks;
-    use ndarray::array;
+    use ndarray::{Array2, array};
 
     fn signatures(name: &str, rows: usize) -> Array2<f32> {
         let mut out = Array2::zeros((rows, 8));

@@ -14,9 +14,10 @@
 //! Because of the clamp a link with `log k = −∞` is not impossible, only very weak, as in the
 //! authors' code.
 
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Zip};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Zip, s};
+use rayon::prelude::*;
 
-use crate::kernel::{for_row_blocks, link::probability};
+use crate::kernel::{BLOCK_ROWS, first_unfit, link::probability};
 use crate::rng::Stream;
 use crate::{CoreError, Real};
 
@@ -52,11 +53,13 @@ impl RelaxedBernoulli {
     /// One log sample, from one log probability and one uniform number.
     #[must_use]
     pub fn log_sample_one<T: Real>(&self, log_probability: T, uniform: T) -> T {
-        let eps = T::epsilon();
-        let top = T::one() - eps;
-        let p = probability(log_probability).max(eps).min(top);
+        self.log_sample_of(LogLink::new(log_probability), uniform)
+    }
+
+    fn log_sample_of<T: Real>(&self, link: LogLink<T>, uniform: T) -> T {
+        let (eps, top) = limits();
         let u = uniform.max(eps).min(top);
-        let odds = u.ln() - (-u).ln_1p() + p.ln() - (-p).ln_1p();
+        let odds = u.ln() - (-u).ln_1p() + link.on - link.off;
         let logit = odds / T::from_f64(self.temperature);
         let sample = T::one() / (T::one() + (-logit).exp());
         sample.max(T::min_positive_value()).min(top).ln()
@@ -88,9 +91,13 @@ impl RelaxedBernoulli {
         }
         check_log_probability(op, log_probability)?;
         check_uniforms(op, uniforms)?;
-        let mut out = uniforms.to_owned();
-        self.turn(log_probability, out.view_mut());
-        Ok(out)
+        let given = |_, first: usize, mut rows: ArrayViewMut2<'_, T>| {
+            let end = first + rows.nrows();
+            rows.assign(&uniforms.slice(s![first..end, ..]));
+        };
+        Ok(self
+            .sample(log_probability, 1, given)
+            .index_axis_move(Axis(0), 0))
     }
 
     /// Log samples of a batch of graphs, drawn independently from the same probabilities.
@@ -120,11 +127,13 @@ impl RelaxedBernoulli {
         for example in uniforms.outer_iter() {
             check_uniforms(op, example)?;
         }
-        let mut out = uniforms.to_owned();
-        for example in out.axis_iter_mut(Axis(0)) {
-            self.turn(log_probability, example);
-        }
-        Ok(out)
+        let batch = uniforms.len_of(Axis(0));
+        Ok(
+            self.sample(log_probability, batch, |example, first, mut rows| {
+                let end = first + rows.nrows();
+                rows.assign(&uniforms.slice(s![example, first..end, ..]));
+            }),
+        )
     }
 
     /// Log samples of a batch of graphs, with uniforms from `stream` in row-major order of the
@@ -142,29 +151,76 @@ impl RelaxedBernoulli {
         batch: usize,
         stream: &mut Stream,
     ) -> Result<Array3<T>, CoreError> {
+        check_log_probability("RelaxedBernoulli::log_sample_from", log_probability)?;
         let (receivers, senders) = log_probability.dim();
-        let uniforms = Array3::from_shape_simple_fn((batch, receivers, senders), || {
-            T::from_f64(stream.uniform())
+        // Each block draws from where the stream would be if there were no blocks.
+        let (start, words) = (stream.position(), |draws: usize| 2 * draws as u128);
+        let end = start + words(batch * receivers * senders);
+        let drawn: &Stream = stream;
+        let out = self.sample(log_probability, batch, |example, first, mut rows| {
+            let mut stream = drawn.clone();
+            stream.seek(start + words((example * receivers + first) * senders));
+            rows.map_inplace(|u| *u = T::from_f64(stream.uniform()));
         });
-        self.log_sample_batch(log_probability, uniforms.view())
+        stream.seek(end);
+        Ok(out)
     }
 
-    /// Turns uniforms into log samples, in place.
-    fn turn<T: Real>(&self, log_probability: ArrayView2<'_, T>, uniforms: ArrayViewMut2<'_, T>) {
-        for_row_blocks(uniforms, |first, rows| {
-            let end = first + rows.nrows();
-            Zip::from(rows)
-                .and(log_probability.slice(ndarray::s![first..end, ..]))
-                .for_each(|u, &log_p| *u = self.log_sample_one(log_p, *u));
+    /// Log samples from the uniforms that `draw(example, first receiver, rows)` writes.
+    ///
+    /// Blocks of rows go in parallel, the examples of a block one after the other, so that what
+    /// depends on the probability alone is computed once for all of them.
+    fn sample<T: Real>(
+        &self,
+        log_probability: ArrayView2<'_, T>,
+        batch: usize,
+        draw: impl Fn(usize, usize, ArrayViewMut2<'_, T>) + Sync,
+    ) -> Array3<T> {
+        let (receivers, senders) = log_probability.dim();
+        let mut out = Array3::zeros((batch, receivers, senders));
+        let blocks = log_probability.axis_chunks_iter(Axis(0), BLOCK_ROWS);
+        let samples = out.axis_chunks_iter_mut(Axis(1), BLOCK_ROWS);
+        let pairs = blocks.into_par_iter().zip(samples).enumerate();
+        pairs.for_each(|(number, (block, mut samples))| {
+            let links = block.map(|&log_p| LogLink::new(log_p));
+            for (example, mut rows) in samples.axis_iter_mut(Axis(0)).enumerate() {
+                draw(example, number * BLOCK_ROWS, rows.view_mut());
+                let turn = |u: &mut T, &link: &LogLink<T>| *u = self.log_sample_of(link, *u);
+                Zip::from(rows).and(&links).for_each(turn);
+            }
         });
+        out
     }
+}
+
+/// Logarithms of a link's probability and of that of no link, `ln p` and `ln(1 − p)`.
+#[derive(Debug, Clone, Copy)]
+struct LogLink<T> {
+    on: T,
+    off: T,
+}
+
+impl<T: Real> LogLink<T> {
+    fn new(log_probability: T) -> Self {
+        let (eps, top) = limits();
+        let p = probability(log_probability).max(eps).min(top);
+        Self {
+            on: p.ln(),
+            off: (-p).ln_1p(),
+        }
+    }
+}
+
+/// `eps` and `1 − eps`.
+fn limits<T: Real>() -> (T, T) {
+    (T::epsilon(), T::one() - T::epsilon())
 }
 
 fn check_log_probability<T: Real>(
     op: &'static str,
     values: ArrayView2<'_, T>,
 ) -> Result<(), CoreError> {
-    match values.indexed_iter().find(|(_, v)| v.is_nan()) {
+    match first_unfit(values, |v| !v.is_nan()) {
         Some((place, v)) => Err(CoreError::value(
             op,
             "log_probability",
@@ -180,8 +236,7 @@ pub(crate) fn check_uniforms<T: Real>(
     op: &'static str,
     values: ArrayView2<'_, T>,
 ) -> Result<(), CoreError> {
-    let fits = |v: &T| (T::zero()..=T::one()).contains(v);
-    match values.indexed_iter().find(|(_, v)| !fits(v)) {
+    match first_unfit(values, |v| (T::zero()..=T::one()).contains(&v)) {
         Some((place, v)) => Err(CoreError::value(op, "uniforms", place, v, "in [0, 1]")),
         None => Ok(()),
     }
@@ -283,14 +338,25 @@ mod tests {
             let mut log_p = Array2::<f32>::zeros((150, 3));
             streams.stream("p").fill_uniform(log_p.as_slice_mut().unwrap());
             log_p.mapv_inplace(|v| -v);
-            let log = distribution
-                .log_sample_from(log_p.view(), 2, &mut streams.stream("u"))
-                .unwrap();
+            let mut drawing = streams.stream("u");
+            let log = distribution.log_sample_from(log_p.view(), 2, &mut drawing).unwrap();
+            prop_assert_eq!(drawing.next_u64(), {
+                let mut after = streams.stream("u");
+                after.fill_uniform_f64(&mut [0.0; 2 * 150 * 3]);
+                after.next_u64()
+            });
             let mut stream = streams.stream("u");
-            for ((_, i, j), &value) in log.indexed_iter() {
+            let mut uniforms = Array3::<f32>::zeros(log.raw_dim());
+            for ((b, i, j), &value) in log.indexed_iter() {
                 let u = stream.uniform() as f32;
+                uniforms[[b, i, j]] = u;
                 prop_assert_eq!(value, distribution.log_sample_one(log_p[[i, j]], u));
             }
+            let given = distribution.log_sample_batch(log_p.view(), uniforms.view()).unwrap();
+            prop_assert_eq!(&given, &log);
+            let one = uniforms.index_axis(Axis(0), 1);
+            let one = distribution.log_sample(log_p.view(), one).unwrap();
+            prop_assert_eq!(one.view(), log.index_axis(Axis(0), 1));
         }
     }
 }

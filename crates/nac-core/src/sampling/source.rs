@@ -1,11 +1,15 @@
 //! Where hard sampling reads link probabilities from, a block of rows at a time.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
-use crate::kernel::{LinkKernel, link, signature};
+use crate::rng::Stream;
 use crate::{CoreError, Real};
 
 /// A matrix of link probabilities that is produced block by block.
+///
+/// A source has to be able to [`fill`](Self::fill) rows. The other methods choose links from them;
+/// a source that can choose without computing every probability may have its own, which must
+/// choose the same links.
 pub trait LinkSource: Sync {
     /// The number type of the probabilities.
     type Number: Real;
@@ -16,6 +20,65 @@ pub trait LinkSource: Sync {
     /// Writes the probabilities of the receivers from `first` on into `rows`
     /// (`[some receivers, senders]`). Samplers always ask for the same blocks.
     fn fill(&self, first: usize, rows: ArrayViewMut2<'_, Self::Number>);
+
+    /// Draws the links of the receivers from `first` on, one for each of `streams`: appends to
+    /// `kept[k]` the senders `j` with `u_j < P[first + k, j]`, in order, where `u_j` is the `j`-th
+    /// `f64` uniform of `streams[k]`. Where the streams stand afterwards is not defined.
+    ///
+    /// # Errors
+    /// [`CoreError::InvalidValue`] if a probability is outside `[0, 1]`.
+    fn draw(
+        &self,
+        first: usize,
+        streams: &mut [Stream],
+        kept: &mut [Vec<usize>],
+    ) -> Result<(), CoreError> {
+        choose(self, "hard_sample_from", first, kept, |k, row, keep| {
+            let stream = &mut streams[k];
+            let drawn = |&(_, p): &(usize, &Self::Number)| stream.uniform() < p.as_f64();
+            keep.extend(row.iter().enumerate().filter(drawn).map(|(j, _)| j));
+        })
+    }
+
+    /// Appends to `kept[k]` the senders `j` with `P[first + k, j] ≥ threshold`, in order.
+    ///
+    /// # Errors
+    /// [`CoreError::InvalidValue`] if a probability is outside `[0, 1]`.
+    fn cut(&self, first: usize, threshold: f64, kept: &mut [Vec<usize>]) -> Result<(), CoreError> {
+        choose(self, "threshold", first, kept, |_, row, keep| {
+            let strong = |(_, p): &(usize, &Self::Number)| p.as_f64() >= threshold;
+            keep.extend(row.iter().enumerate().filter(strong).map(|(j, _)| j));
+        })
+    }
+}
+
+/// Fills rows, checks them, and lets `pick(offset, probabilities, kept)` choose.
+pub(super) fn choose<S: LinkSource + ?Sized>(
+    source: &S,
+    op: &'static str,
+    first: usize,
+    kept: &mut [Vec<usize>],
+    mut pick: impl FnMut(usize, ArrayView1<'_, S::Number>, &mut Vec<usize>),
+) -> Result<(), CoreError> {
+    let mut probabilities = Array2::zeros((kept.len(), source.shape().1));
+    source.fill(first, probabilities.view_mut());
+    for ((offset, row), keep) in probabilities.axis_iter(Axis(0)).enumerate().zip(kept) {
+        check_probabilities(op, first + offset, row)?;
+        pick(offset, row, keep);
+    }
+    Ok(())
+}
+
+fn check_probabilities<T: Real>(
+    op: &'static str,
+    i: usize,
+    row: ArrayView1<'_, T>,
+) -> Result<(), CoreError> {
+    let fits = |p: &T| (T::zero()..=T::one()).contains(p);
+    match row.iter().enumerate().find(|(_, p)| !fits(p)) {
+        Some((j, p)) => Err(CoreError::value(op, "probability", (i, j), p, "in [0, 1]")),
+        None => Ok(()),
+    }
 }
 
 /// A dense matrix as a [`LinkSource`], for example a graph prior's graphon.
@@ -35,56 +98,5 @@ impl<T: Real> LinkSource for DenseLinks<'_, T> {
     fn fill(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) {
         let end = first + rows.nrows();
         rows.assign(&self.0.slice(s![first..end, ..]));
-    }
-}
-
-/// Link probabilities computed from signatures as they are needed: memory grows with the number of
-/// signatures, not with their square.
-#[derive(Debug, Clone)]
-pub struct SignatureLinks<T> {
-    receivers: Array2<T>,
-    senders: Array2<T>,
-    kernel: LinkKernel,
-}
-
-impl<T: Real> SignatureLinks<T> {
-    /// The links between two sets of signatures under `kernel`.
-    ///
-    /// # Shapes
-    /// - receivers: `[receivers, signature_dim]`
-    /// - senders: `[senders, signature_dim]`
-    ///
-    /// # Errors
-    /// As [`cosine_distance`](crate::kernel::cosine_distance) and
-    /// [`LinkKernel::log_link_probability`].
-    pub fn new(
-        receivers: ArrayView2<'_, T>,
-        senders: ArrayView2<'_, T>,
-        kernel: LinkKernel,
-    ) -> Result<Self, CoreError> {
-        let op = "SignatureLinks::new";
-        let (receivers, senders) = signature::normalized_pair(op, receivers, senders)?;
-        kernel.check_shape(op, (receivers.nrows(), senders.nrows()))?;
-        Ok(Self {
-            receivers,
-            senders,
-            kernel,
-        })
-    }
-}
-
-impl<T: Real> LinkSource for SignatureLinks<T> {
-    type Number = T;
-
-    fn shape(&self) -> (usize, usize) {
-        (self.receivers.nrows(), self.senders.nrows())
-    }
-
-    fn fill(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) {
-        let (receivers, senders) = (self.receivers.view(), self.senders.view());
-        signature::distance_rows(receivers, senders, first, rows.view_mut());
-        let square = self.receivers.nrows() == self.senders.nrows();
-        self.kernel.log_rows(first, square, rows.view_mut());
-        rows.mapv_inplace(link::probability);
     }
 }

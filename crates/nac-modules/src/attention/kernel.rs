@@ -11,9 +11,13 @@
 //! whose links are cut has an empty row, which gives an empty message and not NaN. Such a row keeps its
 //! self link where receivers and senders are the same in number and self links are not eliminated.
 
+use std::cell::Cell;
+
 use tch::{Kind, Tensor};
 
-use super::{EvaluationLinks, KernelConfig, Truncation, sample_log_links};
+use super::pass_links::Request;
+use super::sampling::{link_logit, relax_links};
+use super::{EvaluationLinks, KernelConfig, Truncation};
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::params::{Init, Scope};
@@ -25,6 +29,8 @@ const THRESHOLD: f64 = 0.5;
 #[derive(Debug)]
 pub struct SignatureKernel {
     bandwidth: Tensor,
+    /// The bandwidth as a number, with the version of the tensor it was read from.
+    read_bandwidth: Cell<Option<(i64, f64)>>,
     config: KernelConfig,
     name: String,
 }
@@ -44,6 +50,7 @@ impl SignatureKernel {
         };
         Ok(Self {
             bandwidth,
+            read_bandwidth: Cell::new(None),
             config: config.clone(),
             name: scope.path().to_owned(),
         })
@@ -130,14 +137,25 @@ impl SignatureKernel {
         batch: Option<i64>,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let log_probability = self.log_link_probability(receivers, senders)?;
+        let place = self.place(receivers, senders, ctx)?;
+        let log_probability = ctx.links().log_probability(place);
         ctx.record(
             &format!("{}.log_link_probability", self.name),
             &log_probability,
         );
         match self.mode(ctx) {
             EvaluationLinks::NoSample => Ok(log_probability),
-            EvaluationLinks::Sample => self.sample(&log_probability, batch, ctx),
+            EvaluationLinks::Sample => {
+                let logit = match ctx.links().logit(place) {
+                    Some(logit) => logit,
+                    None => {
+                        let logit = ctx.boundary(&link_logit(&log_probability)?)?;
+                        ctx.links().set_logit(place, &logit);
+                        logit
+                    }
+                };
+                self.sample(&logit, batch, ctx)
+            }
             EvaluationLinks::Threshold => {
                 let on = log_probability.gt(THRESHOLD.ln());
                 Ok(log_probability
@@ -145,6 +163,46 @@ impl SignatureKernel {
                     .masked_fill(&on.logical_not(), f64::NEG_INFINITY))
             }
         }
+    }
+
+    /// Where the pass keeps the link probabilities of these signatures; computes them if no layer did before.
+    fn place(
+        &self,
+        receivers: &Tensor,
+        senders: &Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<usize> {
+        let request = Request {
+            receivers,
+            senders,
+            config: &self.config,
+            bandwidth: &self.bandwidth,
+            fixed_bandwidth: self.fixed_bandwidth()?,
+        };
+        if let Some(place) = ctx.links().find(&request) {
+            return Ok(place);
+        }
+        let log_probability = ctx.boundary(&self.log_link_probability(receivers, senders)?)?;
+        Ok(ctx.links().add(&request, &log_probability))
+    }
+
+    /// The bandwidth as a number if it is not trained; read again when the tensor has changed.
+    fn fixed_bandwidth(&self) -> Result<Option<f64>> {
+        if self.config.learnable_bandwidth {
+            return Ok(None);
+        }
+        let version = self.bandwidth.f_internal_version()?;
+        let value = match self.read_bandwidth.get() {
+            Some((read, value)) if read == version => value,
+            _ => self.bandwidth.f_double_value(&[])?,
+        };
+        self.read_bandwidth.set(Some((version, value)));
+        Ok(Some(value))
+    }
+
+    /// Whether some receiver may hear nobody in this pass: samples are never exactly zero.
+    pub(super) fn may_silence(&self, ctx: &ForwardContext<'_>) -> bool {
+        self.config.may_cut() && self.mode(ctx) != EvaluationLinks::Sample
     }
 
     /// Links in `[0, 1]`: the exponential of [`log_links`](Self::log_links), with the gradient that
@@ -196,21 +254,16 @@ impl SignatureKernel {
 
     fn sample(
         &self,
-        log_probability: &Tensor,
+        logit: &Tensor,
         batch: Option<i64>,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let mut size = log_probability.size();
+        let mut size = logit.size();
         if let (2, Some(batch)) = (size.len(), batch) {
             size.insert(0, batch);
         }
-        let (kind, device) = (log_probability.kind(), log_probability.device());
-        let uniform = ctx.uniform(&self.name, &size, kind, device)?;
-        Ok(sample_log_links(
-            log_probability,
-            &uniform,
-            self.config.temperature,
-        ))
+        let uniform = ctx.uniform(&self.name, &size, logit.kind(), logit.device())?;
+        relax_links(logit, &uniform, self.config.temperature, ctx)
     }
 
     fn uncut(&self, receivers: &Tensor, senders: &Tensor) -> Result<Uncut> {

@@ -1,8 +1,10 @@
 //! Attention in its three uses: read-in from tokens, stochastic attention between modules, and plain
 //! attention for the baseline.
 
+mod fused;
 mod heads;
 mod kernel;
+mod pass_links;
 mod plain;
 mod read_in;
 mod sampling;
@@ -13,6 +15,7 @@ pub use kernel::{SignatureKernel, normalize_links, normalize_log_links};
 pub use nac_core::config::{
     EvaluationLinks, KernelConfig, ReadInAttentionConfig, SkmdpaConfig, Truncation,
 };
+pub(crate) use pass_links::PassLinks;
 pub use plain::PlainAttention;
 pub use read_in::ReadInAttention;
 pub use sampling::sample_log_links;

@@ -16,7 +16,10 @@ use super::{ReadInAttentionConfig, heads};
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, ProjectionKind};
+use crate::layer::{
+    Before, DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, ProjectionKind, Residual,
+    project, project_residual,
+};
 use crate::params::Scope;
 use crate::shape;
 use crate::tokens::Tokens;
@@ -33,12 +36,10 @@ pub struct ReadInAttention {
     key: Projection,
     value: Projection,
     exit: Projection,
-    layer_scale: LayerScale,
+    residual: Residual,
     token_dim: i64,
     heads: i64,
     head_dim: i64,
-    residual: bool,
-    drop_path: DropPath,
 }
 
 impl ReadInAttention {
@@ -81,12 +82,14 @@ impl ReadInAttention {
             key,
             value,
             exit,
-            layer_scale: LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
+            residual: Residual::new(
+                LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
+                drop_path,
+                config.residual,
+            ),
             token_dim: shape::positive("token_dim", token_dim)?,
             heads: shape::positive("heads", config.heads)?,
             head_dim: shape::positive("head_dim", config.head_dim)?,
-            residual: config.residual,
-            drop_path,
         })
     }
 
@@ -115,10 +118,10 @@ impl ReadInAttention {
         shape::check("ReadInAttention", "tokens", tokens.values(), &expected)?;
 
         let x = self.sender_norm.forward(tokens.values())?.unsqueeze(1); // [batch, 1, tokens, token_dim]
-        let listening = self.receiver_norm.forward(modules.states)?;
         let codes = modules.codes;
-        let query = self.query.forward(&listening, codes, ctx)?;
-        let query = heads::split(&query, self.heads);
+        let listening = Before::Norm(&self.receiver_norm);
+        let query = project(modules.states, listening, &[(&self.query, codes)], ctx)?;
+        let query = heads::split(&query[0], self.heads);
 
         let scale = self.key.input_scale(codes, ctx)?;
         let query = self.times_per_head(query, self.key.output_scale(scale.as_ref()));
@@ -137,15 +140,14 @@ impl ReadInAttention {
             Some(bias) => message + bias,
             None => message,
         };
-        let update = self.exit.forward(&message, codes, ctx)?;
-        let update = self
-            .drop_path
-            .forward(self.layer_scale.forward(update)?, ctx)?;
-        Ok(if self.residual {
-            modules.states + update
-        } else {
-            update
-        })
+        project_residual(
+            modules.states,
+            &message,
+            Before::Nothing,
+            (&self.exit, codes),
+            &self.residual,
+            ctx,
+        )
     }
 
     /// Weight of a projector by head, `[heads, head_dim, token_dim]`.
@@ -228,12 +230,7 @@ mod tests {
             .exit
             .forward(&Tensor::cat(&heads, -1), codes, ctx)
             .unwrap();
-        let update = layer.layer_scale.forward(update).unwrap();
-        if layer.residual {
-            states + update
-        } else {
-            update
-        }
+        layer.residual.forward(states, update, ctx).unwrap()
     }
 
     #[test]

@@ -10,11 +10,15 @@
 
 use tch::{Kind, Tensor};
 
+use super::fused::{attend, per_head};
 use super::{SignatureKernel, SkmdpaConfig, heads, normalize_links};
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
-use crate::error::{ModuleError, Result};
-use crate::layer::{DropPath, LayerNorm, LayerScale, ModFcConfig, Projection};
+use crate::error::Result;
+use crate::layer::{
+    Before, DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, Residual, project,
+    project_residual,
+};
 use crate::params::Scope;
 use crate::shape;
 
@@ -30,15 +34,13 @@ pub struct Skmdpa {
     key: Projection,
     value: Projection,
     exit: Projection,
-    layer_scale: LayerScale,
+    residual: Residual,
     kernel: SignatureKernel,
     heads: i64,
     head_dim: i64,
-    residual: bool,
     mask: bool,
     scale: bool,
     normalize: bool,
-    drop_path: DropPath,
 }
 
 impl Skmdpa {
@@ -74,15 +76,17 @@ impl Skmdpa {
             key,
             value,
             exit,
-            layer_scale: LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
+            residual: Residual::new(
+                LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
+                drop_path,
+                config.residual,
+            ),
             kernel: SignatureKernel::new(scope.sub("kernel"), &config.kernel)?,
             heads,
             head_dim: shape::positive("head_dim", config.head_dim)?,
-            residual: config.residual,
             mask: config.mask_attn_scores_with_affinities,
             scale: config.scale_attention_by_affinities_after_softmax,
             normalize: config.normalize_kernel_along_keys,
-            drop_path,
         })
     }
 
@@ -103,79 +107,86 @@ impl Skmdpa {
     ) -> Result<Tensor> {
         receivers.check("Skmdpa")?;
         senders.check("Skmdpa")?;
-        let listening = self.receiver_norm.forward(receivers.states)?;
-        let sending = self
-            .sender_norm
-            .as_ref()
-            .unwrap_or(&self.receiver_norm)
-            .forward(senders.states)?;
-        let mut project = |projection: &Projection, states: &Tensor, codes: &Tensor| {
-            let projected = projection.forward(states, codes, ctx)?;
-            Ok::<_, ModuleError>(heads::split(&projected, self.heads))
-        };
-        let query = project(&self.query, &listening, receivers.codes)?;
-        let key = project(&self.key, &sending, senders.codes)?;
-        let value = project(&self.value, &sending, senders.codes)?;
-        let message = heads::merge(&self.attend(
-            (&query, &key, &value),
+        let [query, key, value] = self.query_key_value(receivers, senders, ctx)?;
+        let message = self.attend(
+            [&query, &key, &value],
             (receivers.signatures, senders.signatures),
             ctx,
-        )?);
-        let update = self.exit.forward(&message, receivers.codes, ctx)?;
-        let update = self
-            .drop_path
-            .forward(self.layer_scale.forward(update)?, ctx)?;
-        Ok(if self.residual {
-            receivers.states + update
-        } else {
-            update
-        })
+        )?;
+        let exit = (&self.exit, receivers.codes);
+        project_residual(
+            receivers.states,
+            &message,
+            Before::Nothing,
+            exit,
+            &self.residual,
+            ctx,
+        )
     }
 
-    /// What each receiver hears, `[batch, heads, receivers, head_dim]`.
+    /// Queries of the receivers, keys and values of the senders, `[batch, modules, heads · head_dim]`. States that
+    /// listen and send through one layer norm are normalised once.
+    fn query_key_value(
+        &self,
+        receivers: &ModuleStates<'_>,
+        senders: &ModuleStates<'_>,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<[Tensor; 3]> {
+        let query = (&self.query, receivers.codes);
+        let [key, value] = [&self.key, &self.value].map(|layer| (layer, senders.codes));
+        let listening = Before::Norm(&self.receiver_norm);
+        if self.sender_norm.is_none() && std::ptr::eq(receivers.states, senders.states) {
+            let all = project(receivers.states, listening, &[query, key, value], ctx)?;
+            return Ok([0, 1, 2].map(|at| all[at].shallow_clone()));
+        }
+        let sending = Before::Norm(self.sender_norm.as_ref().unwrap_or(&self.receiver_norm));
+        let query = project(receivers.states, listening, &[query], ctx)?;
+        let sent = project(senders.states, sending, &[key, value], ctx)?;
+        Ok([&query[0], &sent[0], &sent[1]].map(Tensor::shallow_clone))
+    }
+
+    /// What each receiver hears, `[batch, receivers, heads · head_dim]`.
     fn attend(
         &self,
-        (query, key, value): (&Tensor, &Tensor, &Tensor),
+        [query, key, value]: [&Tensor; 3],
         (receivers, senders): (&Tensor, &Tensor),
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let fused = |mask: Option<&Tensor>| {
-            Tensor::f_scaled_dot_product_attention(query, key, value, mask, 0.0, false, None, false)
-        };
         if !self.mask && !self.scale {
-            return Ok(fused(None)?);
+            return attend([query, key, value], self.heads, None, ctx);
         }
-        let batch = query.size()[0];
+        let (kind, batch) = (query.kind(), query.size()[0]);
         let log_links = self
             .kernel
             .log_links(receivers, senders, Some(batch), ctx)?;
-        let (mask, heard) = if self.kernel.config().may_cut() {
+        let (mask, heard) = if self.kernel.may_silence(ctx) {
             let empty = log_links.isneginf().all_dim(-1, true);
             let mask = log_links.masked_fill(&empty, 0.0);
-            let heard = empty.logical_not().to_kind(query.kind());
-            (mask, Some(per_head(&heard)))
+            (mask, Some(empty.logical_not().to_kind(kind)))
         } else {
             (log_links.shallow_clone(), None)
         };
-        let mask = self.mask.then(|| per_head(&mask.to_kind(query.kind())));
+        let mask = self.mask.then(|| mask.to_kind(kind));
         let message = if self.scale {
             let links = self
                 .kernel
                 .links_of(&log_links, receivers, senders, ctx)?
-                .to_kind(query.kind());
+                .to_kind(kind);
             let links = if self.normalize {
                 normalize_links(&links)
             } else {
                 links
             };
+            let [query, key, value] = [query, key, value].map(|t| heads::split(t, self.heads));
             let scores = query.matmul(&key.transpose(-2, -1)) / (self.head_dim as f64).sqrt();
             let scores = match &mask {
-                Some(mask) => scores + mask,
+                Some(mask) => scores + per_head(mask),
                 None => scores,
             };
-            (scores.softmax(-1, None::<Kind>) * per_head(&links)).matmul(value)
+            let weights = scores.softmax(-1, None::<Kind>) * per_head(&links);
+            heads::merge(&weights.matmul(&value))
         } else {
-            fused(mask.as_ref())?
+            attend([query, key, value], self.heads, mask.as_ref(), ctx)?
         };
         Ok(match heard {
             Some(heard) => message * heard,
@@ -186,15 +197,6 @@ impl Skmdpa {
     /// The kernel that links modules.
     pub fn kernel(&self) -> &SignatureKernel {
         &self.kernel
-    }
-}
-
-/// With a dimension for heads: `[batch or 1, 1, receivers, ...]`.
-fn per_head(x: &Tensor) -> Tensor {
-    if x.dim() == 2 {
-        x.unsqueeze(0).unsqueeze(0)
-    } else {
-        x.unsqueeze(1)
     }
 }
 

@@ -31,6 +31,11 @@ impl DropPath {
         })
     }
 
+    /// Whether anything is dropped in this pass.
+    pub(super) fn acts(&self, ctx: &ForwardContext<'_>) -> bool {
+        self.probability > 0.0 && ctx.is_training()
+    }
+
     /// Applies drop-path in training, nothing in evaluation.
     ///
     /// # Shapes
@@ -40,7 +45,7 @@ impl DropPath {
     /// # Errors
     /// The source of noise fails.
     pub fn forward(&self, branch: Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
-        if self.probability == 0.0 || !ctx.is_training() {
+        if !self.acts(ctx) {
             return Ok(branch);
         }
         let keep = 1.0 - self.probability;

@@ -36,6 +36,11 @@ impl LayerScale {
         Ok(Self { gamma: Some(gamma) })
     }
 
+    /// Whether there is no scale.
+    pub(super) fn is_none(&self) -> bool {
+        self.gamma.is_none()
+    }
+
     /// Applies the scale.
     ///
     /// # Shapes

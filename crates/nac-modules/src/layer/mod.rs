@@ -3,13 +3,17 @@
 mod convnext_block;
 mod drop_path;
 mod feed_forward;
+mod geglu;
 mod layer_scale;
 mod linear;
 mod mod_fc;
 mod mod_ffn;
 mod norm;
 mod positional_grid;
+mod project;
+mod project_cut;
 mod projection;
+mod residual;
 mod wmod_fc;
 
 pub use convnext_block::{ConvNextBlock, LayerNorm2d};
@@ -24,5 +28,7 @@ pub use nac_core::config::{
 };
 pub use norm::LayerNorm;
 pub use positional_grid::PositionalGrid;
+pub(crate) use project::{Before, project, project_residual};
 pub use projection::Projection;
+pub(crate) use residual::Residual;
 pub use wmod_fc::WModFc;

@@ -92,14 +92,44 @@ impl ModFc {
     /// # Errors
     /// The source of noise fails.
     pub fn scale(&self, codes: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
-        let raw = codes.linear(&self.code_projection, None::<&Tensor>);
-        let mut scale = normalise(&raw, self.normalization) * &self.gain;
-        if self.dropout > 0.0 && ctx.is_training() {
+        let raw = codes.f_linear(&self.code_projection, None::<&Tensor>)?;
+        let rule = self.scale_rule(&raw.size(), ctx)?;
+        rule.apply(&raw, &self.gain)
+    }
+
+    /// What a projected code of shape `size` becomes in this pass.
+    fn scale_rule(&self, size: &[i64], ctx: &mut ForwardContext<'_>) -> Result<ScaleRule> {
+        let kept = if self.dropout > 0.0 && ctx.is_training() {
             let keep = 1.0 - self.dropout;
-            let uniform = ctx.uniform(&self.name, &scale.size(), scale.kind(), scale.device())?;
-            scale = scale * (uniform + keep).floor() / keep;
+            let (kind, device) = (self.weight.kind(), self.weight.device());
+            let uniform = ctx.uniform(&self.name, size, kind, device)?;
+            Some((uniform.f_add_scalar(keep)?.f_floor()?, keep))
+        } else {
+            None
+        };
+        Ok(ScaleRule {
+            normalization: self.normalization,
+            kept,
+            add_one: self.add_one,
+        })
+    }
+
+    /// The parts of [`scale`](Self::scale), for who computes it and its gradient themselves.
+    pub(super) fn modulation(
+        &self,
+        codes: &Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Modulation> {
+        let mut size = codes.size();
+        if let Some(last) = size.last_mut() {
+            *last = self.code_projection.size()[0];
         }
-        Ok(if self.add_one { scale + 1.0 } else { scale })
+        Ok(Modulation {
+            codes: codes.shallow_clone(),
+            code_projection: self.code_projection.shallow_clone(),
+            gain: self.gain.shallow_clone(),
+            rule: self.scale_rule(&size, ctx)?,
+        })
     }
 
     /// Applies the layer.
@@ -117,9 +147,14 @@ impl ModFc {
         codes: &Tensor,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let code_dim = self.code_projection.size()[1];
-        super::projection::check("ModFC", x, codes, self.weight.size()[1], Some(code_dim))?;
+        self.check(x, codes)?;
         Ok((x * self.scale(codes, ctx)?).linear(&self.weight, self.bias.as_ref()))
+    }
+
+    /// Refuses operands of [`forward`](Self::forward) that do not fit.
+    pub(super) fn check(&self, x: &Tensor, codes: &Tensor) -> Result<()> {
+        let code_dim = self.code_projection.size()[1];
+        super::projection::check("ModFC", x, codes, self.weight.size()[1], Some(code_dim))
     }
 
     /// The shared weight `W`, `[out, in]`.
@@ -131,6 +166,42 @@ impl ModFc {
     pub(crate) fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }
+}
+
+/// From the projected code `W_c c` to the scale, with what a pass has drawn for it.
+#[derive(Debug)]
+pub(super) struct ScaleRule {
+    normalization: ScaleNormalization,
+    /// One where dropout keeps an entry, zero elsewhere, and the probability of keeping.
+    kept: Option<(Tensor, f64)>,
+    add_one: bool,
+}
+
+impl ScaleRule {
+    /// The scale, differentiable in both operands.
+    pub(super) fn apply(&self, raw: &Tensor, gain: &Tensor) -> Result<Tensor> {
+        let mut scale = normalise(raw, self.normalization).f_mul(gain)?;
+        if let Some((mask, keep)) = &self.kept {
+            scale = scale.f_mul(mask)?.f_div_scalar(*keep)?;
+        }
+        Ok(if self.add_one {
+            scale.f_add_scalar(1.0)?
+        } else {
+            scale
+        })
+    }
+}
+
+/// A scale that is not computed yet: its operands, attached to the graph, and its rule.
+#[derive(Debug)]
+pub(super) struct Modulation {
+    /// `[modules, code]` or `[batch, modules, code]`.
+    pub(super) codes: Tensor,
+    /// `[in, code]`.
+    pub(super) code_projection: Tensor,
+    /// `[]`.
+    pub(super) gain: Tensor,
+    pub(super) rule: ScaleRule,
 }
 
 /// What the projected code goes through before the gain.

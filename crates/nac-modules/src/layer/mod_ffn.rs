@@ -5,7 +5,8 @@
 use tch::Tensor;
 
 use super::{
-    Activation, DropPath, LayerNorm, LayerScale, ModFcConfig, ModFfnConfig, Projection, activate,
+    Activation, Before, DropPath, LayerNorm, LayerScale, ModFcConfig, ModFfnConfig, Projection,
+    Residual, project, project_residual,
 };
 use crate::context::ForwardContext;
 use crate::error::Result;
@@ -18,9 +19,7 @@ pub struct ModFfn {
     expand: Projection,
     contract: Projection,
     activation: Activation,
-    layer_scale: LayerScale,
-    residual: bool,
-    drop_path: DropPath,
+    residual: Residual,
 }
 
 impl ModFfn {
@@ -50,9 +49,11 @@ impl ModFfn {
             expand,
             contract,
             activation: config.activation,
-            layer_scale: LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
-            residual: config.residual,
-            drop_path,
+            residual: Residual::new(
+                LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
+                drop_path,
+                config.residual,
+            ),
         })
     }
 
@@ -71,18 +72,15 @@ impl ModFfn {
         codes: &Tensor,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let hidden = self
-            .expand
-            .forward(&self.norm.forward(states)?, codes, ctx)?;
-        let hidden = activate(self.activation, &hidden)?;
-        let branch = self
-            .layer_scale
-            .forward(self.contract.forward(&hidden, codes, ctx)?)?;
-        let branch = self.drop_path.forward(branch, ctx)?;
-        Ok(if self.residual {
-            states + branch
-        } else {
-            branch
-        })
+        let norm = Before::Norm(&self.norm);
+        let hidden = project(states, norm, &[(&self.expand, codes)], ctx)?;
+        project_residual(
+            states,
+            &hidden[0],
+            Before::Activation(self.activation),
+            (&self.contract, codes),
+            &self.residual,
+            ctx,
+        )
     }
 }

@@ -39,14 +39,27 @@ impl LayerNorm {
     /// The last dimension of `x` is another.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         shape::check_last("LayerNorm", "x", x, self.dim)?;
-        Ok(x.f_layer_norm(
-            [self.dim],
-            Some(&self.weight),
-            Some(&self.bias),
-            EPSILON,
-            false,
-        )?)
+        Ok(normalise_with(x, &self.weight, &self.bias)?)
     }
+
+    /// The gain, `[dim]`.
+    pub(super) fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `[dim]`.
+    pub(super) fn bias(&self) -> &Tensor {
+        &self.bias
+    }
+}
+
+/// Layer norm with this gain and bias, both `[dim]`, epsilon 1e-5.
+pub(super) fn normalise_with(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+) -> std::result::Result<Tensor, tch::TchError> {
+    x.f_layer_norm(weight.size(), Some(weight), Some(bias), EPSILON, false)
 }
 
 /// Layer norm without learned gain and bias, epsilon 1e-5.

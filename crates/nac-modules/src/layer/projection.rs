@@ -65,10 +65,19 @@ impl Projection {
         match self {
             Self::ModFc(layer) => layer.forward(x, codes, ctx),
             Self::Fc(layer) => {
-                check("FC", x, codes, layer.weight().size()[1], None)?;
+                self.check(x, codes)?;
                 layer.forward(x)
             }
             Self::WModFc(layer) => layer.forward(x, codes),
+        }
+    }
+
+    /// Refuses operands of [`forward`](Self::forward) that do not fit.
+    pub(super) fn check(&self, x: &Tensor, codes: &Tensor) -> Result<()> {
+        match self {
+            Self::ModFc(layer) => layer.check(x, codes),
+            Self::Fc(layer) => check("FC", x, codes, layer.weight().size()[1], None),
+            Self::WModFc(layer) => layer.check(x, codes),
         }
     }
 

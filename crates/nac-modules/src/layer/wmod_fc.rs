@@ -78,10 +78,20 @@ impl WModFc {
     /// # Errors
     /// The shapes do not fit.
     pub fn forward(&self, x: &Tensor, codes: &Tensor) -> Result<Tensor> {
-        let code_dim = self.modulation.weight().size()[1];
-        super::projection::check("WModFC", x, codes, self.weight.size()[1], Some(code_dim))?;
+        self.check(x, codes)?;
         let style = self.style(codes)?;
-        let y = (x * &style).linear(&self.weight, None::<&Tensor>) * self.demodulation(&style);
+        self.finish((x * &style).linear(&self.weight, None::<&Tensor>), &style)
+    }
+
+    /// Refuses operands of [`forward`](Self::forward) that do not fit.
+    pub(super) fn check(&self, x: &Tensor, codes: &Tensor) -> Result<()> {
+        let code_dim = self.modulation.weight().size()[1];
+        super::projection::check("WModFC", x, codes, self.weight.size()[1], Some(code_dim))
+    }
+
+    /// From the product with the scaled features to the output: demodulation and bias.
+    pub(super) fn finish(&self, product: Tensor, style: &Tensor) -> Result<Tensor> {
+        let y = product * self.demodulation(style);
         Ok(match &self.bias {
             Some(bias) => y + bias,
             None => y,

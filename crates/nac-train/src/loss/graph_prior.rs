@@ -13,7 +13,6 @@ mod matching;
 use std::collections::BTreeMap;
 
 use nac_core::{GraphPrior, Streams};
-use nac_modules::attention::SignatureGraph;
 use tch::Tensor;
 
 pub use distance::{PriorDistance, PriorLoss};
@@ -47,6 +46,21 @@ struct Target {
     graphon: Tensor,
     matching: Tensor,
     cost: Option<f64>,
+    /// The graphon in the order of the modules, once it was needed.
+    placed: Option<Tensor>,
+}
+
+impl Target {
+    /// The graphon in the order of the modules, where and as the links are.
+    fn placed(&mut self, links: &Tensor) -> Result<&Tensor> {
+        let fits =
+            |known: &Tensor| known.device() == links.device() && known.kind() == links.kind();
+        let placed = match self.placed.take().filter(fits) {
+            Some(placed) => placed,
+            None => distance::placed(&self.graphon, &self.matching, links)?,
+        };
+        Ok(self.placed.insert(placed))
+    }
 }
 
 impl GraphPriorLoss {
@@ -123,7 +137,7 @@ impl GraphPriorLoss {
         let modules = usize::try_from(links.size()[0]).unwrap_or(0);
         let known = self.graphs.remove(name);
         let known = known.filter(|target| target.graphon.size()[0] == links.size()[0]);
-        let target = match known {
+        let mut target = match known {
             Some(target) if !step.is_multiple_of(self.refresh_every) => target,
             known => {
                 let graphon = known.map_or_else(|| self.graphon(modules), |t| Ok(t.graphon))?;
@@ -132,12 +146,11 @@ impl GraphPriorLoss {
                     graphon,
                     matching,
                     cost,
+                    placed: None,
                 }
             }
         };
-        let value = self
-            .distance
-            .value(links, &target.graphon, &target.matching);
+        let value = self.distance.of_placed(links, target.placed(links)?);
         self.graphs.insert(name.to_owned(), target);
         value
     }
@@ -189,17 +202,18 @@ impl LossTerm for GraphPriorLoss {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
+        let graphs = context.model.signature_graphs();
+        // Graphs differ in their kernels; other sets of modules are the same for all.
+        let chosen = if graphs.is_empty() || self.latents == Latents::MEDIATOR {
+            None
+        } else {
+            Some(signatures(context.model, self.latents, NAME)?)
+        };
         let mut sum: Option<Tensor> = None;
-        for graph in context.model.signature_graphs() {
-            let graph = if self.latents == Latents::MEDIATOR {
-                graph
-            } else {
-                let signatures = signatures(context.model, self.latents, NAME)?;
-                SignatureGraph {
-                    signatures,
-                    ..graph
-                }
-            };
+        for mut graph in graphs {
+            if let Some(chosen) = &chosen {
+                graph.signatures = chosen.shallow_clone();
+            }
             let links = graph.link_probabilities()?;
             let term = self.term(&graph.name, &links, context.step)?;
             sum = Some(match sum {
@@ -232,6 +246,7 @@ impl LossTerm for GraphPriorLoss {
                 graphon: self.graphon(modules)?,
                 matching: matching.copy(),
                 cost: None,
+                placed: None,
             };
             self.graphs.insert(name.clone(), target);
         }

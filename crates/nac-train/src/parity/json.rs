@@ -1,7 +1,7 @@
 //! The results as JSON, for programs.
 //!
-//! `{"device", "kind", "seconds", "totals": {"pass", "fail", "unsupported", "error"}, "cases": [{"case", "status",
-//! "reason"?, "seconds", "forward"?, "gradients"?, "allowed"?, "tensors": [...]}]}`. `forward` and `gradients` are
+//! `{"engine", "device", "kind", "seconds", "totals": {"pass", "fail", "unsupported", "error"}, "cases": [{"case", "status",
+//! "reason"?, "seconds", "gradients_left_out"?, "forward"?, "gradients"?, "allowed"?, "tensors": [...]}]}`. `forward` and `gradients` are
 //! the worst relative errors, `allowed` the relative error allowed where the case comes nearest to its limit. An
 //! infinite error (another shape) is `null`.
 
@@ -24,6 +24,7 @@ pub fn to_json(report: &Report) -> Result<String> {
     });
     let cases = report.cases.iter().map(case).collect::<Result<Vec<_>>>()?;
     let all = json!({
+        "engine": report.engine,
         "device": report.device.to_lowercase(),
         "kind": report.kind.to_lowercase(),
         "seconds": report.seconds,

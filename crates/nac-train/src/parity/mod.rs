@@ -5,6 +5,8 @@
 //!                                         compare ◄── tolerance
 //! ```
 //!
+//! The layers run on libtorch or on nac-core's engine ([`Engine`]), held to the same recordings by the same rules.
+//!
 //! A recording is a pair of files: the tensors and the facts. The layer or model is built from the reference's own
 //! configuration in the facts, and from nothing else; a recording nobody has seen before runs like a known one.
 //! [`tolerance`] says which error passes, and why.
@@ -30,9 +32,32 @@ pub use recording::{Facts, Mode, NoiseFloor, Recording, names};
 pub use report::{CaseReport, Report, Status};
 pub use table::{plain_table, terminal_table};
 
+/// What runs the recorded layers and models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// Layers on libtorch: values and gradients, in training and evaluation.
+    #[default]
+    Torch,
+    /// nac-core's engine: values in evaluation, in single precision on the CPU.
+    Core,
+}
+
+impl Engine {
+    /// The word in reports.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Torch => "torch",
+            Self::Core => "core",
+        }
+    }
+}
+
 /// How recordings are run.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// What runs them.
+    pub engine: Engine,
     /// Where.
     pub device: Device,
     /// In which numbers: `Float`, `Double` or `BFloat16`. Parameters and inputs are converted.
@@ -46,6 +71,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            engine: Engine::Torch,
             device: Device::Cpu,
             kind: Kind::Float,
             only: None,
@@ -72,6 +98,22 @@ pub fn run_folder(
             reason: "use float, double or bfloat16",
         });
     }
+    if options.engine == Engine::Core {
+        if options.kind != Kind::Float {
+            return Err(ParityError::Setting {
+                name: "kind",
+                value: format!("{:?}", options.kind).to_lowercase(),
+                reason: "engine core computes in float only",
+            });
+        }
+        if options.device != Device::Cpu {
+            return Err(ParityError::Setting {
+                name: "device",
+                value: format!("{:?}", options.device).to_lowercase(),
+                reason: "engine core runs on the cpu only",
+            });
+        }
+    }
     let mut names = names(folder)?;
     if let Some(part) = &options.only {
         names.retain(|name| name.contains(part.as_str()));
@@ -97,6 +139,7 @@ pub fn run_folder(
         }
     }
     Ok(Report {
+        engine: options.engine.word(),
         device: format!("{:?}", options.device),
         kind: format!("{:?}", options.kind),
         seconds: start.elapsed().as_secs_f64(),

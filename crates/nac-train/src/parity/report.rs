@@ -49,8 +49,15 @@ pub struct CaseReport {
     pub reason: Option<String>,
     /// Seconds it took.
     pub seconds: f64,
+    /// Recorded gradients that were not compared, because the engine has none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gradients_left_out: usize,
     /// Every tensor that was compared.
     pub tensors: Vec<Comparison>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl CaseReport {
@@ -62,6 +69,7 @@ impl CaseReport {
             status: Status::Error,
             reason: Some(reason),
             seconds: 0.0,
+            gradients_left_out: 0,
             tensors: Vec::new(),
         }
     }
@@ -85,6 +93,8 @@ impl CaseReport {
 /// Result of a folder.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
+    /// Engine the layers ran on: `torch` or `core`.
+    pub engine: &'static str,
     /// Device the layers ran on.
     pub device: String,
     /// Kind of numbers.
@@ -120,12 +130,19 @@ impl Report {
         ]
         .map(|s| self.count(s));
         let mut text = format!(
-            "{} cases: {pass} pass, {fail} fail, {unsupported} unsupported, {error} error; {}, {}, {:.1} s",
+            "{} cases: {pass} pass, {fail} fail, {unsupported} unsupported, {error} error; {}, {}, {}, {:.1} s",
             self.cases.len(),
+            self.engine,
             self.kind.to_lowercase(),
             self.device.to_lowercase(),
             self.seconds,
         );
+        let left_out: usize = self.cases.iter().map(|c| c.gradients_left_out).sum();
+        if left_out > 0 {
+            text.push_str(&format!(
+                "\nforward only: {left_out} recorded gradients were not compared"
+            ));
+        }
         let worst = self
             .cases
             .iter()
@@ -162,6 +179,7 @@ mod tests {
             status,
             reason: None,
             seconds: 0.5,
+            gradients_left_out: 0,
             tensors: vec![
                 comparison("out.y", Direction::Forward, error),
                 comparison("grad.in.x", Direction::Gradient, 0.25),
@@ -172,6 +190,7 @@ mod tests {
     #[test]
     fn totals_and_exit() {
         let mut report = Report {
+            engine: "torch",
             device: "Cpu".into(),
             kind: "Float".into(),
             seconds: 1.0,
@@ -183,9 +202,13 @@ mod tests {
         assert_eq!((report.fails(false), report.fails(true)), (false, true));
         let text = report.totals();
         assert!(
-            text.contains("2 cases: 1 pass, 0 fail, 1 unsupported, 0 error; float, cpu"),
+            text.contains("2 cases: 1 pass, 0 fail, 1 unsupported, 0 error; torch, float, cpu"),
             "{text}"
         );
+        assert!(!text.contains("forward only"), "{text}");
+        report.cases[0].gradients_left_out = 7;
+        let note = "forward only: 7 recorded gradients were not compared";
+        assert!(report.totals().contains(note));
         assert!(
             text.contains("b out.y, relative error 1.0e-1 of 2.0e-1 allowed (50 %)"),
             "{text}"

@@ -16,6 +16,9 @@ fn cells(case: &CaseReport) -> [String; 5] {
     };
     let allowed = case.worst_of_all();
     let mut result = case.status.word().to_owned();
+    if case.gradients_left_out > 0 {
+        result.push_str(", forward only");
+    }
     if let Some(reason) = &case.reason {
         result.push_str(": ");
         result.push_str(reason);
@@ -96,9 +99,11 @@ mod tests {
             status: Status::Pass,
             reason: None,
             seconds: 0.0,
+            gradients_left_out: 0,
             tensors: vec![comparison],
         };
-        let report = Report {
+        let mut report = Report {
+            engine: "core",
             device: "Cpu".into(),
             kind: "Float".into(),
             seconds: 0.0,
@@ -108,6 +113,8 @@ mod tests {
         let lines: Vec<&str> = plain.lines().collect();
         assert_eq!(lines[1], "a_layer     1.5e-6          –     3.0e-6  pass");
         assert!(lines[2].ends_with("ERROR: truncated"));
+        report.cases[0].gradients_left_out = 3;
+        assert!(plain_table(&report).contains("3.0e-6  pass, forward only\n"));
         let terminal = terminal_table(&report, Some(100));
         for part in [
             "a_layer",

@@ -7,10 +7,11 @@ use nac_data::split::Subset;
 use nac_data::{
     DataDirs, Dataset, DatasetInfo, Progress, Transform, open_with_progress, transform,
 };
-use nac_modules::model::{self, Model, ModelKind, matched_latent_dim};
+use nac_modules::model::{self, BuildModel, Model, ModelFile, ModelKind, matched_latent_dim};
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind};
 
+use super::Split;
 use crate::batch::input_spec;
 use crate::config::ValidConfig;
 use crate::error::{Result, TrainError};
@@ -76,17 +77,21 @@ impl Data {
             transform,
         })
     }
+
+    /// The examples of a part.
+    pub fn part(&self, split: Split) -> &Arc<dyn Dataset> {
+        match split {
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
+    }
 }
 
-/// Builds the model for a data set, with initial weights from the seed.
+/// The model of a run as it is built for a data set, with the width that matches it to the circuit.
 ///
 /// # Errors
 /// A setting is out of range, or there is no tokenizer for the data set's input.
-pub fn build_model(
-    config: &ValidConfig,
-    info: &DatasetInfo,
-    device: Device,
-) -> Result<Box<dyn Model>> {
+pub fn model_file(config: &ValidConfig, info: &DatasetInfo) -> Result<ModelFile> {
     let input = input_spec(info)?;
     let mut model = config.model.clone();
     if config.baseline.match_circuit && model.kind == ModelKind::PerceiverIo {
@@ -101,8 +106,24 @@ pub fn build_model(
         model.perceiver_io.latent_dim =
             matched_latent_dim(&model, input, info.classes, parameters)?;
     }
+    Ok(ModelFile {
+        classes: info.classes,
+        input,
+        model,
+    })
+}
+
+/// Builds the model for a data set, with initial weights from the seed.
+///
+/// # Errors
+/// As [`model_file`].
+pub fn build_model(
+    config: &ValidConfig,
+    info: &DatasetInfo,
+    device: Device,
+) -> Result<Box<dyn Model>> {
     let store = ParamStore::new(device, Kind::Float, config.seed);
-    Ok(model::build_model(store, &model, input, info.classes)?)
+    Ok(model_file(config, info)?.build(store)?)
 }
 
 /// The loss terms of a run. Terms on signatures are for circuits; the baseline goes without.

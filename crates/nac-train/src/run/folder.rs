@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::revision;
+use crate::checkpoint::{Checkpoint, FolderStore};
 use crate::config::{RunConfig, ValidConfig, differences, from_toml, to_toml};
 use crate::error::{Result, TrainError};
 use crate::storage;
@@ -66,6 +67,24 @@ impl RunFolder {
         let path = self.summary_file();
         let text = fs::read_to_string(&path).map_err(TrainError::io("read", &path))?;
         serde_json::from_str(&text).map_err(|error| TrainError::io("read", &path)(error.into()))
+    }
+
+    /// The last checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] if there is none yet, or it is damaged.
+    pub fn last_checkpoint(&self) -> Result<Checkpoint> {
+        let checkpoints = self.checkpoints();
+        let last = if checkpoints.is_dir() {
+            FolderStore::read_last(&checkpoints)?
+        } else {
+            None
+        };
+        last.ok_or_else(|| TrainError::Checkpoint {
+            path: checkpoints,
+            reason: "there is no checkpoint yet".into(),
+            previous: None,
+        })
     }
 
     /// Whether a run may use the folder; the summary if `resume` finds it finished. Writes nothing.

@@ -10,6 +10,8 @@
 
 mod build;
 mod data_progress;
+mod engine;
+mod export;
 mod folder;
 mod options;
 mod preset;
@@ -22,8 +24,10 @@ use nac_modules::device::open_device;
 use nac_modules::model::Model;
 use tch::{Device, Kind};
 
-pub use build::{Data, build_model, losses, majority_accuracy};
+pub use build::{Data, build_model, losses, majority_accuracy, model_file};
 pub use data_progress::DataProgress;
+pub use engine::{EngineChoice, evaluate_engine, evaluate_run_on, open_engine};
+pub use export::{Exported, SETTINGS_FILE, WEIGHTS_FILE, export_preset, export_run};
 pub use folder::RunFolder;
 pub use options::{RunOptions, Split};
 pub use preset::preset_signatures;
@@ -95,22 +99,9 @@ pub fn evaluate_run(
     set_threads(config.threads);
     let data = Data::open(&config, data_dirs, &DataProgress::default())?;
     let mut model = build_model(&config, data.train.info(), open_device(device)?)?;
-    let checkpoints = folder.checkpoints();
-    let last = if checkpoints.is_dir() {
-        FolderStore::read_last(&checkpoints)?
-    } else {
-        None
-    };
-    let last = last.ok_or_else(|| TrainError::Checkpoint {
-        path: checkpoints.clone(),
-        reason: "there is no checkpoint yet".into(),
-        previous: None,
-    })?;
+    let last = folder.last_checkpoint()?;
     model.params_mut().import(&last.source, &last.model)?;
-    let dataset = match split {
-        Split::Validation => &data.validation,
-        Split::Test => &data.test,
-    };
+    let dataset = data.part(split);
     let training = &config.training;
     evaluate(
         model.as_ref(),

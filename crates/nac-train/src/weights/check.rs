@@ -25,7 +25,7 @@ pub fn check(config: &ValidConfig, source: &Path, weights: &Weights) -> Result<B
 }
 
 /// What a model needs to know of a data set, without its files.
-pub(super) fn describe_data(config: &DataConfig) -> Result<DatasetInfo> {
+pub(crate) fn describe_data(config: &DataConfig) -> Result<DatasetInfo> {
     if config.name == "cifar10" {
         let image = InputKind::Image {
             channels: 3,

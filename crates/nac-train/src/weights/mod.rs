@@ -33,12 +33,14 @@ mod torch;
 mod write;
 
 pub use check::check;
+pub(crate) use check::describe_data;
 pub use error::{Result, WeightsError};
 pub use format::Format;
 pub use inspect::{Contents, TensorFacts, TensorPart, inspect};
 pub use pickle::PickleError;
 pub use read::{Weights, read};
 pub use reference::{ReferenceConfig, export_config, import_config};
+pub(crate) use write::refuse_existing;
 pub use write::{write, write_text};
 
 use tch::{Device, Kind, TchError, Tensor};

@@ -52,7 +52,8 @@ pub fn write_text(path: &Path, text: &str, replace: bool) -> Result<()> {
     Ok(storage::write_atomically(path, text.as_bytes())?)
 }
 
-fn refuse_existing(path: &Path, replace: bool) -> Result<()> {
+/// An error if there is something that is not to be replaced.
+pub(crate) fn refuse_existing(path: &Path, replace: bool) -> Result<()> {
     if path.exists() && !replace {
         return Err(WeightsError::Exists {
             path: path.to_owned(),

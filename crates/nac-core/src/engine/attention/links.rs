@@ -29,14 +29,58 @@ pub(crate) struct LinkSettings {
     pub(crate) normalize: bool,
 }
 
+impl LinkSettings {
+    /// Whether a receiver may have fewer senders than there are.
+    pub(crate) fn cuts(&self) -> bool {
+        self.mask && self.kernel.may_cut()
+    }
+
+    pub(super) fn link_kernel(&self) -> Result<LinkKernel> {
+        link_kernel(&self.kernel, self.bandwidth)
+    }
+
+    /// Whether links are probabilities or exist where these are above one half.
+    pub(super) fn thresholds(&self) -> Result<bool> {
+        thresholds(&self.kernel)
+    }
+}
+
+fn link_kernel(config: &KernelConfig, bandwidth: f32) -> Result<LinkKernel> {
+    let kernel =
+        LinkKernel::new(f64::from(bandwidth))?.with_eliminate_diagonal(config.eliminate_diagonal);
+    Ok(match config.truncation {
+        Some(truncation) => kernel.with_truncation(truncation)?,
+        None => kernel,
+    })
+}
+
+fn thresholds(config: &KernelConfig) -> Result<bool> {
+    match config.evaluation {
+        EvaluationLinks::Threshold => Ok(config.stochastic),
+        EvaluationLinks::Sample if config.stochastic => {
+            let reason = "links drawn anew for each input need a source of noise";
+            let setting = "kernel.evaluation";
+            Err(EngineError::unsupported(setting, config.evaluation, reason))
+        }
+        EvaluationLinks::Sample | EvaluationLinks::NoSample => Ok(false),
+    }
+}
+
 /// Links from one set of senders: for each block of receivers, a row for each sender.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Links {
     bias: Option<Arc<Blocks>>,
     factor: Option<Arc<Blocks>>,
+    cut: bool,
 }
 
 impl Links {
+    /// Whether some links are not there.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Logarithms to base 2.
     pub(crate) fn bias(&self, block: usize) -> Option<&[Row]> {
         self.bias.as_ref().map(|bias| bias.block(block))
     }
@@ -55,10 +99,47 @@ pub(crate) fn links(
     if !settings.mask && !settings.scale {
         return Ok(Vec::new());
     }
-    let all = concatenate(Axis(0), senders).map_err(|error| EngineError::Other(error.to_string()))?;
-    let log = log_links(settings, receivers, all.view())?;
-    let mut factor = settings.scale.then(|| log.mapv(|x| x.exp().min(1.0)));
-    if let Some(factor) = factor.as_mut().filter(|_| settings.normalize) {
+    let all =
+        concatenate(Axis(0), senders).map_err(|error| EngineError::Other(error.to_string()))?;
+    let log = log_links(&settings.kernel, settings.bandwidth, receivers, all.view())?;
+    let counts: Vec<usize> = senders.iter().map(ArrayView2::nrows).collect();
+    Ok(from_logs(settings, &log, &counts))
+}
+
+/// The same from logarithms of links, `[receivers, senders]`; `counts`: senders of each set.
+pub(super) fn from_logs(
+    settings: &LinkSettings,
+    log: &Array2<f32>,
+    counts: &[usize],
+) -> Vec<Links> {
+    let factor = settings.scale.then(|| factors(log, settings.normalize));
+    let is_cut = log.iter().any(|x| *x == f32::NEG_INFINITY);
+    // Softmax takes powers of two.
+    let log = log.mapv(|x| x * std::f32::consts::LOG2_E);
+    let mut first = 0;
+    let cut = |of: &Array2<f32>, first: usize, count: usize| {
+        let part = of.slice(s![.., first..first + count]);
+        // No padding between senders: a row is a sender, and there are as many rows as senders.
+        Arc::new(Blocks::from_items(part, Layout::exact(count)))
+    };
+    counts
+        .iter()
+        .map(|&count| {
+            let links = Links {
+                bias: settings.mask.then(|| cut(&log, first, count)),
+                factor: factor.as_ref().map(|factor| cut(factor, first, count)),
+                cut: is_cut,
+            };
+            first += count;
+            links
+        })
+        .collect()
+}
+
+/// Links from their logarithms, divided by their sum over senders if `normalize`; `[receivers, senders]`.
+pub(crate) fn factors(log: &Array2<f32>, normalize: bool) -> Array2<f32> {
+    let mut factor = log.mapv(|x| x.exp().min(1.0));
+    if normalize {
         for mut row in factor.axis_iter_mut(Axis(0)) {
             let sum = row.sum();
             if sum > 0.0 {
@@ -66,53 +147,30 @@ pub(crate) fn links(
             }
         }
     }
-    let mut first = 0;
-    let cut = |of: &Array2<f32>, first: usize, count: usize| {
-        let part = of.slice(s![.., first..first + count]);
-        // No padding between senders: a row is a sender, and there are as many rows as senders.
-        Arc::new(Blocks::from_items(part, Layout::exact(count)))
-    };
-    Ok(senders
-        .iter()
-        .map(|set| {
-            let count = set.nrows();
-            let links = Links {
-                bias: settings.mask.then(|| cut(&log, first, count)),
-                factor: factor.as_ref().map(|factor| cut(factor, first, count)),
-            };
-            first += count;
-            links
-        })
-        .collect())
+    factor
 }
 
 /// Logarithms of links in evaluation, `[receivers, senders]`.
-fn log_links(
-    settings: &LinkSettings,
+pub(crate) fn log_links(
+    config: &KernelConfig,
+    bandwidth: f32,
     receivers: ArrayView2<'_, f32>,
     senders: ArrayView2<'_, f32>,
 ) -> Result<Array2<f32>> {
-    let config = &settings.kernel;
-    let mut kernel = LinkKernel::new(f64::from(settings.bandwidth))?
-        .with_eliminate_diagonal(config.eliminate_diagonal);
-    if let Some(truncation) = config.truncation {
-        kernel = kernel.with_truncation(truncation)?;
+    let kernel = link_kernel(config, bandwidth)?;
+    let thresholds = thresholds(config)?;
+    let mut log = kernel.log_link_probability(cosine_distance(receivers, senders)?.view())?;
+    if thresholds {
+        log.mapv_inplace(thresholded);
     }
-    let log = kernel.log_link_probability(cosine_distance(receivers, senders)?.view())?;
-    match config.evaluation {
-        _ if !config.stochastic => Ok(log),
-        EvaluationLinks::NoSample => Ok(log),
-        EvaluationLinks::Threshold => Ok(log.mapv(|x| {
-            if x > THRESHOLD.ln() {
-                0.0
-            } else {
-                f32::NEG_INFINITY
-            }
-        })),
-        EvaluationLinks::Sample => {
-            let reason = "links drawn anew for each input need a source of noise";
-            let setting = "kernel.evaluation";
-            Err(EngineError::unsupported(setting, config.evaluation, reason))
-        }
+    Ok(log)
+}
+
+/// Whether a link exists, as its logarithm.
+pub(super) fn thresholded(log: f32) -> f32 {
+    if log > THRESHOLD.ln() {
+        0.0
+    } else {
+        f32::NEG_INFINITY
     }
 }

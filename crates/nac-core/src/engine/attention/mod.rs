@@ -5,18 +5,24 @@
 //! cross-attentions of Perceiver IO. Read-in attention is folded: every module has its own projector, but
 //! `score(u, v) = ((W_kᵀ q_u) ⊙ s_u) · x_v` and `Σ_v a_uv V_u x_v = W_v (s'_u ⊙ Σ_v a_uv x_v) + b_v`, so tokens
 //! themselves are keys and values, once for all modules.
+//!
+//! Where signatures link few modules, [`Connections`] holds a graph, and receivers hear only their own senders.
 
+mod connections;
+mod edges;
 mod links;
 mod query;
 mod receivers;
 mod senders;
+mod sparse;
 mod store;
 
-pub(crate) use links::{LinkSettings, Links, links};
+pub(crate) use connections::{Connections, Wanted};
+pub(crate) use links::{LinkSettings, factors, links, log_links};
 pub(crate) use query::Queries;
 pub(crate) use receivers::{Fold, Heard, Receivers};
 pub(crate) use senders::Senders;
-pub(crate) use store::Store;
+pub(crate) use store::{Lines, Store};
 
 use super::simd::{WIDTH, attend};
 

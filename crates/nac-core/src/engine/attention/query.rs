@@ -1,5 +1,7 @@
 //! Queries of receivers: projected from their states, or fixed because their states are.
 
+use std::f32::consts::LOG2_E;
+
 use ndarray::ArrayView2;
 
 use crate::engine::blocks::{Blocks, Layout};
@@ -8,7 +10,8 @@ use crate::engine::simd::norm::Pair;
 use crate::engine::simd::{PairRow, Row, attend};
 use crate::engine::team::Scratch;
 
-/// Where queries come from. They are divided by the root of the head's width.
+/// Where queries come from. They are divided by the root of the head's width, and multiplied by `log₂ e` since
+/// softmax takes powers of two.
 #[derive(Debug, Clone)]
 pub(crate) enum Queries {
     /// The same for every input: rows of all blocks, in the numbers that products take.
@@ -35,8 +38,8 @@ impl Queries {
         tools: &Tools,
     ) -> Self {
         let mut rows = Blocks::from_items(items, layout);
-        rows.scale(1.0 / (divisor as f32).sqrt());
-        if tools.precision == Precision::F32 {
+        rows.scale(LOG2_E / (divisor as f32).sqrt());
+        if tools.precision.at_the_ends() == Precision::F32 {
             return Self::Fixed(rows);
         }
         let mut pairs = Blocks::zeros(layout.rows() / 2, items.nrows());
@@ -56,7 +59,7 @@ impl Queries {
         modulation: Modulation,
         divisor: usize,
     ) -> Self {
-        let scale = vec![1.0 / (divisor as f32).sqrt(); projection.output_rows()];
+        let scale = vec![LOG2_E / (divisor as f32).sqrt(); projection.output_rows()];
         Self::Projected(Box::new(Projected {
             norm,
             projection,
@@ -73,19 +76,21 @@ impl Queries {
         }
     }
 
-    /// Computes the queries of a block, if they depend on states, into `scratch`.
+    /// Computes the queries of some blocks, if they depend on states, into `scratch`, in numbers of `precision`.
     pub(crate) fn compute(
         &self,
         tools: &Tools,
-        block: usize,
+        precision: Precision,
+        first: usize,
         states: &[Row],
         scratch: &mut Scratch,
     ) {
         let Self::Projected(p) = self else { return };
         let normal = &mut scratch.normal[..states.len()];
         p.norm.apply(tools, states, normal);
-        let rows = p.projection.output_rows();
-        let in_pairs = tools.precision == Precision::Bf16;
+        let stride = p.projection.output_rows();
+        let rows = states.len() / p.projection.input_rows() * stride;
+        let in_pairs = precision.at_the_ends() == Precision::Bf16;
         let room = if in_pairs {
             &mut scratch.message
         } else {
@@ -93,12 +98,13 @@ impl Queries {
         };
         let target = Target {
             y: &mut room[..rows],
+            stride,
             gamma: Some(&p.scale),
             add: false,
         };
         let operand = &mut scratch.operand;
         p.projection
-            .apply(tools, &p.modulation, block, normal, operand, target);
+            .apply(tools, &p.modulation, first, normal, operand, target);
         if in_pairs {
             let y: &mut [PairRow] = bytemuck::cast_slice_mut(&mut scratch.query[..rows / 2]);
             tools.arch.dispatch(Pair {
@@ -109,25 +115,46 @@ impl Queries {
         }
     }
 
-    /// The queries of a head, of `rows` rows: those of block `block`, or what was computed into `computed`.
+    /// The queries of all heads in single precision: those of block `first + offset`, or of the block at `offset` of
+    /// what was computed into `computed`.
+    pub(crate) fn all<'a>(
+        &'a self,
+        (first, offset): (usize, usize),
+        computed: &'a [Row],
+    ) -> &'a [Row] {
+        match self {
+            Self::Fixed(blocks) => blocks.block(first + offset),
+            Self::Projected(p) => {
+                let rows = p.projection.output_rows();
+                &computed[offset * rows..][..rows]
+            }
+        }
+    }
+
+    /// The queries of a head, of `rows` rows: those of block `first + offset`, or of the block at `offset` of what was
+    /// computed into `computed`.
     pub(crate) fn head<'a>(
         &'a self,
         tools: &Tools,
-        block: usize,
+        (first, offset): (usize, usize),
         head: usize,
         rows: usize,
         computed: &'a [Row],
     ) -> attend::Queries<'a> {
+        let in_pairs = tools.precision.at_the_ends() == Precision::Bf16;
         let all = match self {
-            Self::Fixed(blocks) => blocks.block(block),
-            Self::Projected(_) => computed,
-        };
-        match tools.precision {
-            Precision::F32 => attend::Queries::F32(&all[head * rows..][..rows]),
-            Precision::Bf16 => {
-                let rows = rows / 2;
-                attend::Queries::Bf16(bytemuck::cast_slice(&all[head * rows..][..rows]))
+            Self::Fixed(blocks) => blocks.block(first + offset),
+            Self::Projected(p) => {
+                let rows = p.projection.output_rows();
+                let size = if in_pairs { rows / 2 } else { rows };
+                &computed[offset * size..][..size]
             }
+        };
+        if in_pairs {
+            let rows = rows / 2;
+            attend::Queries::Bf16(bytemuck::cast_slice(&all[head * rows..][..rows]))
+        } else {
+            attend::Queries::F32(&all[head * rows..][..rows])
         }
     }
 }

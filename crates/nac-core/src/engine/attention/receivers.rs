@@ -1,5 +1,6 @@
 //! Receivers: queries, attention to all senders head by head, exit projection, residual.
 
+use super::connections::Connections;
 use super::links::Links;
 use super::query::Queries;
 use super::store::Store;
@@ -11,7 +12,7 @@ use crate::engine::simd::norm::Multiply;
 use crate::engine::team::{Room, Scratch};
 
 /// Most sets of senders that one attention hears: read-in modules and processors.
-const SETS: usize = 2;
+pub(super) const SETS: usize = 2;
 
 /// A set of senders as receivers hear it.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +34,7 @@ pub(crate) struct Receivers {
     /// What is heard.
     pub(crate) values: Layout,
     pub(crate) heads: usize,
-    /// Links to each set of senders; all links are one without.
-    pub(crate) links: Vec<Links>,
+    pub(crate) links: Connections,
     /// Value projection after the attention (folded read-in).
     pub(crate) fold: Option<Fold>,
     pub(crate) exit: Projection,
@@ -62,7 +62,7 @@ impl Receivers {
         } else {
             0
         };
-        Room {
+        let room = Room {
             normal: input,
             operand: input
                 .max(self.exit.input_rows())
@@ -70,73 +70,114 @@ impl Receivers {
             query: query.max(folded),
             message: heard.max(query),
             hidden: 0,
+        };
+        match &self.links {
+            Connections::Dense(_) => room,
+            Connections::Sparse(_) => room.or(self.room_for_edges()),
         }
     }
 
-    /// Changes the states of block `block` of the receivers.
+    /// Changes the states of some blocks of the receivers, the first of which is block `first`.
     pub(crate) fn hear(
         &self,
         tools: &Tools,
-        block: usize,
+        first: usize,
         states: &mut [Row],
         sets: &[Heard<'_>],
         scratch: &mut Scratch,
     ) {
-        self.queries.compute(tools, block, states, scratch);
-        let (key, value) = (self.keys.head_rows(), self.values.head_rows());
-        for head in 0..self.heads {
-            let mut senders = [Senders::NOBODY; SETS];
-            for (index, (set, senders)) in sets.iter().zip(&mut senders).enumerate() {
-                let links = self.links.get(index);
-                *senders = Senders {
-                    source: set.store.source(set.stored, head, key, value),
-                    items: set.items,
-                    bias: links.and_then(|links| links.bias(block)),
-                    factor: links.and_then(|links| links.factor(block)),
-                    mask: set.mask,
-                };
+        match &self.links {
+            Connections::Dense(links) => {
+                self.hear_all(links, tools, first, states, sets, scratch);
             }
-            tools.arch.dispatch(Attend {
-                queries: self.queries.head(tools, block, head, key, &scratch.query),
-                senders: &senders[..sets.len().min(SETS)],
-                scores: &mut scratch.scores,
-                pairs: bytemuck::cast_slice_mut(&mut scratch.pairs),
-                out: &mut scratch.message[head * value..][..value],
-            });
+            Connections::Sparse(edges) => {
+                self.hear_edges(edges, tools, first, states, sets, scratch);
+            }
         }
-        if let Some(fold) = &self.fold {
-            self.unfold(fold, tools, block, scratch);
-        }
-        let message = if self.fold.is_some() {
-            &scratch.query
-        } else {
-            &scratch.message
+        let stride = self.exit.output_rows();
+        let count = states.len() / stride;
+        let rows = count * self.exit.input_rows();
+        let message = match &self.fold {
+            Some(fold) => {
+                for offset in 0..count {
+                    self.unfold(fold, tools, (first, offset), scratch);
+                }
+                &scratch.query[..rows]
+            }
+            None => &scratch.message[..rows],
         };
         let target = Target {
             y: states,
+            stride,
             gamma: self.gamma.as_deref(),
             add: self.residual,
         };
-        self.exit.apply(
-            tools,
-            &self.exit_modulation,
-            block,
-            &message[..self.exit.input_rows()],
-            &mut scratch.operand,
-            target,
-        );
+        let room = &mut scratch.operand;
+        self.exit
+            .apply(tools, &self.exit_modulation, first, message, room, target);
     }
 
-    /// From what was heard of the tokens, in `message`, to the message, in `query`.
-    fn unfold(&self, fold: &Fold, tools: &Tools, block: usize, scratch: &mut Scratch) {
+    /// What everybody says, as far as links let it through, into `message`. Keys and values of a head stay in the cache
+    /// while all blocks hear them.
+    fn hear_all(
+        &self,
+        links: &[Links],
+        tools: &Tools,
+        first: usize,
+        states: &[Row],
+        sets: &[Heard<'_>],
+        scratch: &mut Scratch,
+    ) {
+        let precision = tools.precision;
+        self.queries
+            .compute(tools, precision, first, states, scratch);
+        let (key, value) = (self.keys.head_rows(), self.values.head_rows());
+        let heard = self.heads * value;
+        let count = states.len() / self.exit.output_rows();
+        for head in 0..self.heads {
+            for offset in 0..count {
+                let mut senders = [Senders::NOBODY; SETS];
+                for (index, (set, senders)) in sets.iter().zip(&mut senders).enumerate() {
+                    let links = links.get(index);
+                    *senders = Senders {
+                        source: set.store.source(set.stored, head, key, value),
+                        items: set.items,
+                        bias: links.and_then(|links| links.bias(first + offset)),
+                        cut: links.is_some_and(Links::is_cut),
+                        factor: links.and_then(|links| links.factor(first + offset)),
+                        mask: set.mask,
+                    };
+                }
+                let (place, computed) = ((first, offset), &scratch.query);
+                tools.arch.dispatch(Attend {
+                    queries: self.queries.head(tools, place, head, key, computed),
+                    senders: &senders[..sets.len().min(SETS)],
+                    scores: &mut scratch.scores,
+                    pairs: bytemuck::cast_slice_mut(&mut scratch.pairs),
+                    out: &mut scratch.message[offset * heard + head * value..][..value],
+                });
+            }
+        }
+    }
+
+    /// From what a block heard of the tokens, in `message`, to its message, in `query`.
+    fn unfold(
+        &self,
+        fold: &Fold,
+        tools: &Tools,
+        (first, offset): (usize, usize),
+        scratch: &mut Scratch,
+    ) {
         let value = self.values.head_rows();
+        let message = &scratch.message[offset * self.heads * value..];
+        let query = &mut scratch.query[offset * self.exit.input_rows()..];
         let heads = fold.heads.iter().zip(&fold.outputs).enumerate();
         for (head, (projection, modulation)) in heads {
-            let heard = &scratch.message[head * value..][..value];
+            let heard = &message[head * value..][..value];
             let (scaled, room) = scratch.operand.split_at_mut(value);
             let x = match &fold.input {
                 Some(factor) => {
-                    let factor = factor.block(block);
+                    let factor = factor.block(first + offset);
                     let y = &mut *scaled;
                     tools.arch.dispatch(Multiply {
                         x: heard,
@@ -148,8 +189,8 @@ impl Receivers {
                 None => heard,
             };
             let rows = projection.output_rows();
-            let target = Target::overwrite(&mut scratch.query[head * rows..][..rows]);
-            projection.apply(tools, modulation, block, x, room, target);
+            let target = Target::overwrite(&mut query[head * rows..][..rows], rows);
+            projection.apply(tools, modulation, first + offset, x, room, target);
         }
     }
 }
@@ -165,6 +206,7 @@ impl Senders<'_> {
         },
         items: 0,
         bias: None,
+        cut: false,
         factor: None,
         mask: None,
     };

@@ -27,37 +27,46 @@ impl Senders {
         }
     }
 
-    /// Stores keys and values of block `block`, whose states are given.
+    /// Stores keys and values of some blocks, whose states are given; the first is block `first`.
     pub(crate) fn put(
         &self,
         tools: &Tools,
-        block: usize,
+        first: usize,
         states: &[Row],
         stored: &mut [Row],
         scratch: &mut Scratch,
     ) {
         let normal = &mut scratch.normal[..states.len()];
         self.norm.apply(tools, states, normal);
-        let room = &mut scratch.operand;
-        let mut project = |projection: &Projection, modulation: &Modulation, y: &mut [Row]| {
-            let target = Target::overwrite(y);
-            projection.apply(tools, modulation, block, normal, room, target);
-        };
-        match self.store.keys_in(stored) {
-            Some(keys) => project(&self.key, &self.key_modulation, keys),
-            None => {
-                let keys = &mut scratch.query[..self.key.output_rows()];
-                project(&self.key, &self.key_modulation, keys);
-                self.store.put_keys(tools, keys, stored);
-            }
+        let (store, room) = (self.store, &mut scratch.operand);
+        let count = states.len() / self.key.input_rows();
+        let mut project =
+            |projection: &Projection, modulation: &Modulation, y: &mut [Row], stride| {
+                let target = Target::overwrite(y, stride);
+                projection.apply(tools, modulation, first, normal, room, target);
+            };
+        let (key, value) = (&self.key, &self.value);
+        if let Some((stride, values_at)) = store.in_place() {
+            project(key, &self.key_modulation, &mut *stored, stride);
+            project(
+                value,
+                &self.value_modulation,
+                &mut stored[values_at..],
+                stride,
+            );
+            return;
         }
-        match self.store.values_in(stored) {
-            Some(values) => project(&self.value, &self.value_modulation, values),
-            None => {
-                let values = &mut scratch.query[..self.value.output_rows()];
-                project(&self.value, &self.value_modulation, values);
-                self.store.put_values(values, stored);
-            }
+        let rows = key.output_rows();
+        project(key, &self.key_modulation, &mut scratch.query, rows);
+        let blocks = stored.chunks_exact_mut(store.rows());
+        for (keys, block) in scratch.query.chunks_exact(rows).zip(blocks).take(count) {
+            store.put_keys(tools, keys, block);
+        }
+        let rows = value.output_rows();
+        project(value, &self.value_modulation, &mut scratch.query, rows);
+        let blocks = stored.chunks_exact_mut(store.rows());
+        for (values, block) in scratch.query.chunks_exact(rows).zip(blocks).take(count) {
+            store.put_values(tools, values, block);
         }
     }
 }

@@ -21,8 +21,22 @@ pub(crate) struct Modules {
 }
 
 impl Modules {
+    /// Modules of one code each: `[modules, signature]`, `[modules, code]`, `[modules, state]`.
+    pub(crate) fn given(signatures: Array2<f32>, codes: Array2<f32>, states: Array2<f32>) -> Self {
+        Self {
+            signatures,
+            codes: vec![codes],
+            states,
+        }
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.signatures.nrows()
+    }
+
+    /// Codes of each propagator; one if all use the same.
+    pub(crate) fn all_codes(&self) -> &[Array2<f32>] {
+        &self.codes
     }
 
     /// Codes before the first propagator.
@@ -53,15 +67,10 @@ pub(crate) struct Generated {
 impl Generated {
     /// Tensors `input_latents`, `mediator_latents`, `output_latents` and `latent_seeder`.
     pub(crate) fn load(scope: &Scope<'_, '_>, config: &FreeGeneratorConfig) -> Result<Self> {
-        let code_dim = config.code_dim.unwrap_or(config.state_dim);
-        config.seeder.check(config.state_dim, code_dim)?;
-        if config.seeder.state_noise && config.seeder.noise_in_evaluation {
-            let reason = "noise for each input needs a source of noise";
-            let setting = "seeder.noise_in_evaluation";
-            return Err(EngineError::unsupported(setting, true, reason));
-        }
+        check(config)?;
+        let seeder = scope.sub("latent_seeder");
         let set = |name: &str, count: usize, layers: Option<usize>| {
-            modules(scope, name, count, layers, code_dim, config)
+            modules(&scope.sub(name), &seeder, (count, layers), config)
         };
         Ok(Self {
             read_in: config
@@ -79,36 +88,62 @@ impl Generated {
     }
 }
 
-fn modules(
-    scope: &Scope<'_, '_>,
-    name: &str,
-    count: usize,
-    layers: Option<usize>,
-    code_dim: usize,
+/// An error if the settings make no sense or need noise in evaluation.
+pub(crate) fn check(config: &FreeGeneratorConfig) -> Result<()> {
+    config.seeder.check(config.state_dim, code_dim(config))?;
+    if config.seeder.state_noise && config.seeder.noise_in_evaluation {
+        let reason = "noise for each input needs a source of noise";
+        let setting = "seeder.noise_in_evaluation";
+        return Err(EngineError::unsupported(setting, true, reason));
+    }
+    Ok(())
+}
+
+fn code_dim(config: &FreeGeneratorConfig) -> usize {
+    config.code_dim.unwrap_or(config.state_dim)
+}
+
+/// A set of `count` modules, with a code for each of `layers`.
+pub(crate) fn modules(
+    latents: &Scope<'_, '_>,
+    seeder: &Scope<'_, '_>,
+    (count, layers): (usize, Option<usize>),
     config: &FreeGeneratorConfig,
 ) -> Result<Modules> {
-    let latents = scope.sub(name);
+    let code_dim = code_dim(config);
     let signatures = latents.tensor("signatures_", &[count, config.signature_dim])?;
     let codes: Vec<Array2<f32>> = match layers {
-        None => vec![matrix(&latents.tensor("codes_", &[count, code_dim])?, code_dim)],
+        None => vec![matrix(
+            &latents.tensor("codes_", &[count, code_dim])?,
+            code_dim,
+        )],
         Some(layers) => latents
             .tensor("codes_", &[layers, count, code_dim])?
             .chunks_exact(count * code_dim)
             .map(|codes| matrix(codes, code_dim))
             .collect(),
     };
-    let states = match config.seeder.mean {
-        StateMean::Code => codes[0].clone(),
-        StateMean::Learned => {
-            let size = [count, config.state_dim];
-            matrix(&latents.tensor("initial_states_", &size)?, config.state_dim)
-        }
-        StateMean::Projection => projected(&scope.sub("latent_seeder"), &codes[0], config)?,
-    };
     Ok(Modules {
         signatures: matrix(&signatures, config.signature_dim),
+        states: initial_states(latents, seeder, &codes[0], config)?,
         codes,
-        states,
+    })
+}
+
+/// Initial states of modules with these codes, `[modules, state]`.
+pub(crate) fn initial_states(
+    latents: &Scope<'_, '_>,
+    seeder: &Scope<'_, '_>,
+    codes: &Array2<f32>,
+    config: &FreeGeneratorConfig,
+) -> Result<Array2<f32>> {
+    Ok(match config.seeder.mean {
+        StateMean::Code => codes.clone(),
+        StateMean::Learned => {
+            let size = [codes.nrows(), config.state_dim];
+            matrix(&latents.tensor("initial_states_", &size)?, config.state_dim)
+        }
+        StateMean::Projection => projected(seeder, codes, config)?,
     })
 }
 

@@ -1,19 +1,21 @@
 //! From weights and settings to a [`Plan`].
 
+use ndarray::ArrayView2;
+
 use super::generator::{Generated, Modules};
 use super::plan::{Plan, Propagation, ReadOut};
 use super::read_in::{self, Dims};
-use super::skmdpa::{Loading, SharedLinks, Side};
-use crate::config::CircuitConfig;
+use super::skmdpa::{Loading, PROCESSORS, SharedLinks, Side};
+use crate::config::{CircuitConfig, ModFcConfig, ReadOutConfig};
 use crate::engine::attention::Senders;
 use crate::engine::blocks::{Blocks, Layout};
+use crate::engine::connectivity::Wiring;
 use crate::engine::error::{EngineError, Result};
 use crate::engine::head::Head;
-use crate::engine::layer::{Norm, Projection, Tools};
+use crate::engine::layer::{Modulation, Norm, Projection, Tools};
 use crate::engine::weights::Scope;
 
 const READERS: &str = "read-in";
-const PROCESSORS: &str = "processors";
 const READ_OUT: &str = "read-out";
 
 /// A circuit on tokens of `token_dim`: tensors of `scope` (generator, read-in, propagators, read-out) and of
@@ -23,11 +25,11 @@ pub(crate) fn circuit(
     head: impl FnOnce(usize) -> Result<Head>,
     (token_dim, outputs): (usize, usize),
     config: &CircuitConfig,
-    tools: &Tools,
+    (tools, wiring): (&Tools, &Wiring),
 ) -> Result<Plan> {
     config.check()?;
     let modules = Generated::load(scope, &config.generator())?;
-    let wiring = &config.wiring;
+    let who = &config.wiring;
     let dims = Dims {
         token: token_dim,
         state: config.state_dim,
@@ -43,6 +45,7 @@ pub(crate) fn circuit(
         code: dims.code,
         mod_fc,
         tools: *tools,
+        wiring,
         shared: SharedLinks::default(),
     };
     let reading = Side {
@@ -54,7 +57,13 @@ pub(crate) fn circuit(
     let propagations = (0..config.propagators)
         .map(|layer| {
             let settings = config.propagator_at(layer);
-            let scope = scope.sub(format!("propagators.{layer}"));
+            let name = format!("propagators.{layer}");
+            if layer > 0 && who.share_propagators {
+                scope.alias(&name, "propagators.0");
+            } else if layer > 0 && who.share_propagator_ffn {
+                scope.alias(&format!("{name}.ffn"), "propagators.0.ffn");
+            }
+            let scope = scope.sub(name);
             let processors = Side {
                 name: PROCESSORS,
                 signatures: modules.processors.signatures.view(),
@@ -62,7 +71,7 @@ pub(crate) fn circuit(
                 fixed_states: None,
             };
             let all = [reading, processors];
-            let senders = &all[usize::from(!wiring.read_in_sends_to_processors)..];
+            let senders = &all[usize::from(!who.read_in_sends_to_processors)..];
             let (stored, step) = loading.propagator(&scope, settings, processors, senders)?;
             propagation(stored, step)
         })
@@ -74,7 +83,7 @@ pub(crate) fn circuit(
         fixed_states: None,
     };
     let all = [reading, speaking];
-    let senders = &all[usize::from(!wiring.read_in_sends_to_read_out)..];
+    let senders = &all[usize::from(!who.read_in_sends_to_read_out)..];
     let gathering = Side {
         name: READ_OUT,
         signatures: modules.read_out.signatures.view(),
@@ -89,7 +98,17 @@ pub(crate) fn circuit(
     let projection = config
         .read_out
         .use_head
-        .then(|| read_out_projection(&scope, outputs, config, &modules.read_out, tools))
+        .then(|| {
+            let codes = modules.read_out.codes();
+            read_out_projection(
+                &scope,
+                (dims.state, outputs),
+                &config.read_out,
+                mod_fc,
+                codes,
+                tools,
+            )
+        })
         .transpose()?;
     let output_dim = if projection.is_some() {
         outputs
@@ -103,8 +122,7 @@ pub(crate) fn circuit(
         readers: blocks(readers),
         reader_count: readers.count(),
         read_in,
-        processors: (!wiring.read_in_states_become_processors)
-            .then(|| blocks(&modules.processors)),
+        processors: (!who.read_in_states_become_processors).then(|| blocks(&modules.processors)),
         processor_count: modules.processors.count(),
         propagations,
         read_out: ReadOut {
@@ -118,29 +136,28 @@ pub(crate) fn circuit(
 }
 
 /// `head.0.module` (layer norm, if any) and `head.1`.
-fn read_out_projection(
+pub(crate) fn read_out_projection(
     scope: &Scope<'_, '_>,
-    outputs: usize,
-    config: &CircuitConfig,
-    modules: &Modules,
+    (state, outputs): (usize, usize),
+    config: &ReadOutConfig,
+    mod_fc: &ModFcConfig,
+    codes: ArrayView2<'_, f32>,
     tools: &Tools,
-) -> Result<(Option<Norm>, Projection, crate::engine::layer::Modulation)> {
-    let (state, code) = (config.state_dim, config.code_dim());
+) -> Result<(Option<Norm>, Projection, Modulation)> {
     let norm = config
-        .read_out
         .pre_output_layernorm
         .then(|| Norm::load(&scope.sub("head.0.module"), state))
         .transpose()?;
-    let mod_fc = config.read_out.mod_fc.as_ref().unwrap_or(&config.mod_fc);
+    let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
     let layouts = (Layout::plain(state), Layout::plain(outputs));
-    let scope = scope.sub("head.1");
+    let (scope, code) = (scope.sub("head.1"), codes.ncols());
     let projection = Projection::load(&scope, layouts, code, true, mod_fc, tools.precision)?;
-    let modulation = projection.modulation(modules.codes());
+    let modulation = projection.modulation(codes);
     Ok((norm, projection, modulation))
 }
 
 /// The last set of senders is the processors; before it may come the read-in modules.
-fn propagation(mut stored: Vec<Senders>, step: super::Step) -> Result<Propagation> {
+pub(crate) fn propagation(mut stored: Vec<Senders>, step: super::Step) -> Result<Propagation> {
     match (stored.pop(), stored.pop()) {
         (Some(senders), read_senders) => Ok(Propagation {
             read_senders,

@@ -3,13 +3,17 @@
 //! Whatever depends on signatures and codes alone is computed here, once; [`plan::Plan`] is what is left to do for an
 //! input.
 
-mod generator;
+mod collect;
+pub(crate) mod generator;
 mod load;
 pub(crate) mod plan;
-mod read_in;
-mod skmdpa;
+pub(crate) mod read_in;
+pub(crate) mod skmdpa;
 mod step;
+mod token_side;
 
-pub(crate) use load::circuit;
-pub(crate) use plan::{Plan, Propagation, ReadOut, TokenSide};
+pub(crate) use collect::collect;
+pub(crate) use load::{circuit, propagation, read_out_projection};
+pub(crate) use plan::{Plan, Propagation, ReadOut};
 pub(crate) use step::{Step, Uptake};
+pub(crate) use token_side::TokenSide;

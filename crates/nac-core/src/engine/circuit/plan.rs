@@ -5,23 +5,14 @@
 //! block to its keys and values for the next layer.
 
 use super::step::Step;
+use super::token_side::TokenSide;
 use crate::engine::attention::{Heard, Senders, Store};
 use crate::engine::blocks::Blocks;
+use crate::engine::error::{EngineError, Result};
 use crate::engine::head::Head;
 use crate::engine::layer::{Modulation, Norm, Projection, Target, Tools};
 use crate::engine::simd::{Row, WIDTH};
-use crate::engine::team::{Desks, Room, Team};
-
-/// How tokens are stored for those who read them.
-#[derive(Debug, Clone)]
-pub(crate) enum TokenSide {
-    /// Normalised; they are keys and values themselves.
-    Normal { norm: Norm, store: Store },
-    /// Keys and values by projections.
-    Projected(Box<Senders>),
-    /// As they are, for the projection read-in.
-    AsTheyAre,
-}
+use crate::engine::team::{Desks, Grid, MOST_TOGETHER, Room, Scratch, Team};
 
 /// One layer of propagation.
 #[derive(Debug, Clone)]
@@ -42,6 +33,50 @@ pub(crate) struct ReadOut {
     pub(crate) count: usize,
     /// Layer norm, if any, and projection to the outputs.
     pub(crate) projection: Option<(Option<Norm>, Projection, Modulation)>,
+}
+
+impl ReadOut {
+    pub(crate) fn room(&self) -> Room {
+        let rows = self.projection.as_ref().map_or(0, |p| p.1.input_rows());
+        Room {
+            normal: rows,
+            operand: rows,
+            ..Room::default()
+        }
+    }
+
+    /// Rows of what it gives.
+    pub(crate) fn output_rows(&self) -> usize {
+        match &self.projection {
+            Some((_, projection, _)) => projection.output_rows(),
+            None => self.initial.rows(),
+        }
+    }
+
+    /// From the states of block `block` to what it gives.
+    pub(crate) fn finish(
+        &self,
+        tools: &Tools,
+        first: usize,
+        states: &[Row],
+        output: &mut [Row],
+        scratch: &mut Scratch,
+    ) {
+        let Some((norm, projection, modulation)) = &self.projection else {
+            output.copy_from_slice(states);
+            return;
+        };
+        let x = match norm {
+            Some(norm) => {
+                norm.apply(tools, states, &mut scratch.normal);
+                &scratch.normal[..states.len()]
+            }
+            None => states,
+        };
+        let target = Target::overwrite(output, projection.output_rows());
+        let room = &mut scratch.operand;
+        projection.apply(tools, modulation, first, x, room, target);
+    }
 }
 
 /// A model without its tokenizer.
@@ -101,21 +136,20 @@ impl Plan {
         for propagation in &self.propagations {
             room = room.or(layer(propagation));
         }
-        if let TokenSide::Projected(senders) = &self.token_side {
-            room = room.or(senders.room());
+        room.or(self.token_side.room(self.token_rows))
+            .or(self.read_out.room())
+    }
+
+    /// An error unless this many tokens can be read: module by module, or any number.
+    pub(crate) fn expect_tokens(&self, op: &'static str, tokens: usize) -> Result<()> {
+        match self.token_side {
+            TokenSide::AsTheyAre if tokens != self.reader_count => Err(EngineError::Input {
+                op,
+                expected: format!("{} tokens, one for each read-in module", self.reader_count),
+                found: format!("{tokens} tokens"),
+            }),
+            _ => Ok(()),
         }
-        if let Some((_, projection, _)) = &self.read_out.projection {
-            let rows = projection.input_rows();
-            room = room.or(Room {
-                normal: rows,
-                operand: rows,
-                ..Room::default()
-            });
-        }
-        room.or(Room {
-            normal: self.token_rows,
-            ..Room::default()
-        })
     }
 
     /// Blocks of processors, the unit of work.
@@ -125,10 +159,7 @@ impl Plan {
 
     /// Rows of what the read-out gives.
     pub(crate) fn output_rows(&self) -> usize {
-        match &self.read_out.projection {
-            Some((_, projection, _)) => projection.output_rows(),
-            None => self.state_rows(),
-        }
+        self.read_out.output_rows()
     }
 
     fn state_rows(&self) -> usize {
@@ -157,6 +188,7 @@ impl Plan {
         let token_store = self.store_tokens(tools, team, desks, buffers, count);
         let first = self.propagations.first().unwrap_or(&self.read_out.layer);
 
+        let grid = grid(team, blocks, examples);
         fit(&mut buffers.states, examples * blocks * rows);
         let stored_rows = first.senders.store.rows();
         fit(&mut buffers.stored, examples * blocks * stored_rows);
@@ -174,13 +206,18 @@ impl Plan {
         if takes_over {
             let states = (&mut buffers.states[..], rows);
             let stored = (&mut buffers.stored[..], stored_rows);
-            team.each_with(states, stored, desks, |index, states, stored, scratch| {
-                let (example, block) = (index / blocks, index % blocks);
-                states.copy_from_slice(self.readers.block(block));
-                let heard = [heard(example)];
-                self.read_in.apply(tools, block, states, &heard, scratch);
-                first.senders.put(tools, block, states, stored, scratch);
-            });
+            team.each_with(
+                grid,
+                states,
+                stored,
+                desks,
+                |at, states, stored, scratch| {
+                    states.copy_from_slice(self.readers.range(at.first, states.len() / rows));
+                    let heard = [heard(at.example)];
+                    self.read_in.apply(tools, at.first, states, &heard, scratch);
+                    first.senders.put(tools, at.first, states, stored, scratch);
+                },
+            );
             if self.read_in_sends() {
                 buffers.read.clone_from(&buffers.states);
             }
@@ -196,13 +233,18 @@ impl Plan {
             saw("read_in.states", &buffers.read, self.reader_count, rows);
             let states = (&mut buffers.states[..], rows);
             let stored = (&mut buffers.stored[..], stored_rows);
-            team.each_with(states, stored, desks, |index, states, stored, scratch| {
-                let block = index % blocks;
-                if let Some(processors) = &self.processors {
-                    states.copy_from_slice(processors.block(block));
-                }
-                first.senders.put(tools, block, states, stored, scratch);
-            });
+            team.each_with(
+                grid,
+                states,
+                stored,
+                desks,
+                |at, states, stored, scratch| {
+                    if let Some(processors) = &self.processors {
+                        states.copy_from_slice(processors.range(at.first, states.len() / rows));
+                    }
+                    first.senders.put(tools, at.first, states, stored, scratch);
+                },
+            );
         }
 
         for (layer, propagation) in self.propagations.iter().enumerate() {
@@ -215,21 +257,37 @@ impl Plan {
                 let heard = self.heard(propagation, &buffers.stored_read, &buffers.stored);
                 let states = (&mut buffers.states[..], rows);
                 let stored = (&mut buffers.stored_next[..], stored_rows);
-                team.each_with(states, stored, desks, |index, states, stored, scratch| {
-                    let (example, block) = (index / blocks, index % blocks);
-                    let (sets, count) = heard(example);
-                    let step = &propagation.step;
-                    step.apply(tools, block, states, &sets[..count], scratch);
-                    next.put(tools, block, states, stored, scratch);
-                });
+                team.each_with(
+                    grid,
+                    states,
+                    stored,
+                    desks,
+                    |at, states, stored, scratch| {
+                        let (sets, count) = heard(at.example);
+                        let step = &propagation.step;
+                        step.apply(tools, at.first, states, &sets[..count], scratch);
+                        next.put(tools, at.first, states, stored, scratch);
+                    },
+                );
             }
             std::mem::swap(&mut buffers.stored, &mut buffers.stored_next);
             let name = Name::layer(layer);
             saw(name.as_str(), &buffers.states, self.processor_count, rows);
         }
+        saw(
+            "processor.states",
+            &buffers.states,
+            self.processor_count,
+            rows,
+        );
         self.answer(tools, team, desks, buffers, examples);
         let outputs = &buffers.outputs;
-        saw("read_out.states", outputs, self.read_out.count, self.output_rows());
+        saw(
+            "read_out.states",
+            outputs,
+            self.read_out.count,
+            self.output_rows(),
+        );
     }
 
     fn read_in_sends(&self) -> bool {
@@ -247,29 +305,24 @@ impl Plan {
     ) -> Store {
         let rows = self.token_rows;
         let blocks = count.tokens.div_ceil(WIDTH);
-        let store = match &self.token_side {
-            TokenSide::Normal { store, .. } => *store,
-            TokenSide::Projected(senders) => senders.store,
-            TokenSide::AsTheyAre => Store::shared(rows, crate::engine::Precision::F32),
-        };
+        let store = self.token_side.store(rows);
         fit(
             &mut buffers.stored_tokens,
             count.examples * blocks * store.rows(),
         );
         let tokens = (&mut buffers.tokens[..], rows);
         let stored = (&mut buffers.stored_tokens[..], store.rows());
-        team.each_with(tokens, stored, desks, |index, tokens, stored, scratch| {
-            match &self.token_side {
-                TokenSide::Normal { norm, store } => {
-                    norm.apply(tools, tokens, &mut scratch.normal);
-                    store.put_shared(tools, &scratch.normal[..rows], stored);
-                }
-                TokenSide::Projected(senders) => {
-                    senders.put(tools, index % blocks, tokens, stored, scratch);
-                }
-                TokenSide::AsTheyAre => stored.copy_from_slice(tokens),
-            }
-        });
+        let grid = grid(team, blocks, count.examples);
+        team.each_with(
+            grid,
+            tokens,
+            stored,
+            desks,
+            |at, tokens, stored, scratch| {
+                let side = &self.token_side;
+                side.put(tools, at.first, (tokens, rows), stored, scratch);
+            },
+        );
         store
     }
 
@@ -293,9 +346,16 @@ impl Plan {
         );
         let states = (&mut buffers.read[..], self.state_rows());
         let stored = (&mut buffers.stored_read[..], senders.store.rows());
-        team.each_with(states, stored, desks, |index, states, stored, scratch| {
-            senders.put(tools, index % blocks, states, stored, scratch);
-        });
+        let grid = grid(team, blocks, examples);
+        team.each_with(
+            grid,
+            states,
+            stored,
+            desks,
+            |at, states, stored, scratch| {
+                senders.put(tools, at.first, states, stored, scratch);
+            },
+        );
     }
 
     /// The sets of senders that an example hears in a layer, and how many there are.
@@ -335,35 +395,39 @@ impl Plan {
     ) {
         let read_out = &self.read_out;
         self.store_read(tools, team, desks, buffers, &read_out.layer, examples);
-        let (rows, blocks) = (self.state_rows(), read_out.count.div_ceil(WIDTH));
+        // A query may be of another width than those it asks.
+        let (rows, blocks) = (read_out.initial.rows(), read_out.count.div_ceil(WIDTH));
         let output_rows = self.output_rows();
         fit(&mut buffers.answers, examples * blocks * rows);
         fit(&mut buffers.outputs, examples * blocks * output_rows);
         let heard = self.heard(&read_out.layer, &buffers.stored_read, &buffers.stored);
         let answers = (&mut buffers.answers[..], rows);
         let outputs = (&mut buffers.outputs[..], output_rows);
-        team.each_with(answers, outputs, desks, |index, states, output, scratch| {
-            let (example, block) = (index / blocks, index % blocks);
-            states.copy_from_slice(read_out.initial.block(block));
-            let (sets, count) = heard(example);
-            let step = &read_out.layer.step;
-            step.apply(tools, block, states, &sets[..count], scratch);
-            match &read_out.projection {
-                None => output.copy_from_slice(states),
-                Some((norm, projection, modulation)) => {
-                    let x = match norm {
-                        Some(norm) => {
-                            norm.apply(tools, states, &mut scratch.normal);
-                            &scratch.normal[..rows]
-                        }
-                        None => states,
-                    };
-                    let target = Target::overwrite(output);
-                    let room = &mut scratch.operand;
-                    projection.apply(tools, modulation, block, x, room, target);
-                }
-            }
-        });
+        let grid = grid(team, blocks, examples);
+        team.each_with(
+            grid,
+            answers,
+            outputs,
+            desks,
+            |at, states, output, scratch| {
+                states.copy_from_slice(read_out.initial.range(at.first, states.len() / rows));
+                let (sets, count) = heard(at.example);
+                let step = &read_out.layer.step;
+                step.apply(tools, at.first, states, &sets[..count], scratch);
+                read_out.finish(tools, at.first, states, output, scratch);
+            },
+        );
+    }
+}
+
+/// Blocks in pairs, where all threads have enough to do all the same.
+pub(crate) fn grid(team: &Team, blocks: usize, examples: usize) -> Grid {
+    let groups = |group: usize| examples * blocks.div_ceil(group);
+    let fair = |count: usize| count.is_multiple_of(team.threads()) || count >= 8 * team.threads();
+    let together = (2..=MOST_TOGETHER).rev().find(|group| fair(groups(*group)));
+    Grid {
+        blocks,
+        group: together.unwrap_or(1).min(blocks),
     }
 }
 

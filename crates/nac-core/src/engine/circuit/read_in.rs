@@ -6,15 +6,13 @@
 use ndarray::{Array2, s};
 
 use super::generator::Modules;
-use super::plan::TokenSide;
 use super::step::{Step, Uptake};
+use super::token_side::TokenSide;
 use crate::config::{ModFcConfig, ProjectionKind, ReadInAttentionConfig, ReadInConfig, ReadInKind};
-use crate::engine::attention::{Fold, Queries, Receivers, Store};
+use crate::engine::attention::{Connections, Fold, Queries, Receivers, Store};
 use crate::engine::blocks::{Blocks, Layout};
 use crate::engine::error::Result;
-use crate::engine::layer::{
-    FeedForward, Modulation, Norm, Projection, Tools, layer_scale, matrix,
-};
+use crate::engine::layer::{FeedForward, Modulation, Norm, Projection, Tools, layer_scale, matrix};
 use crate::engine::weights::Scope;
 
 /// Widths of tokens, states and codes.
@@ -92,7 +90,14 @@ pub(crate) fn attention(
     let codes = readers.codes();
     let bias = config.qkv_bias;
     let load = |name: &str, inputs: Layout, outputs: Layout, bias: bool, config: &ModFcConfig| {
-        Projection::load(&scope.sub(name), (inputs, outputs), dims.code, bias, config, precision)
+        Projection::load(
+            &scope.sub(name),
+            (inputs, outputs),
+            dims.code,
+            bias,
+            config,
+            precision,
+        )
     };
     let state = Layout::plain(dims.state);
     let query = load("query_compiler", state, inner, bias, mod_fc)?;
@@ -112,7 +117,10 @@ pub(crate) fn attention(
     if let Some(output) = output {
         queries *= &output;
     }
-    let raw_key = matrix(&raw("key_compiler", dims.token, bias, key_value)?.weight, dims.token);
+    let raw_key = matrix(
+        &raw("key_compiler", dims.token, bias, key_value)?.weight,
+        dims.token,
+    );
     let mut folded = Array2::zeros((readers.count(), heads * dims.token));
     for head in 0..heads {
         let rows = head * width..(head + 1) * width;
@@ -150,7 +158,7 @@ pub(crate) fn attention(
         keys: per_token,
         values: per_token,
         heads,
-        links: Vec::new(),
+        links: Connections::ALL,
         fold: Some(Fold {
             heads: projections,
             input: input.map(|input| Blocks::from_items(input.view(), token)),

@@ -10,12 +10,16 @@ use ndarray::ArrayView2;
 use super::step::{Step, Uptake};
 use crate::config::{ModFcConfig, PropagatorConfig, SkmdpaConfig};
 use crate::engine::attention::{
-    LinkSettings, Links, Queries, Receivers, Senders, Store, links,
+    Connections, Lines, LinkSettings, Queries, Receivers, Senders, Store, Wanted,
 };
 use crate::engine::blocks::Layout;
+use crate::engine::connectivity::Wiring;
 use crate::engine::error::Result;
-use crate::engine::layer::{FeedForward, Norm, Projection, Tools, layer_scale};
+use crate::engine::layer::{FeedForward, Norm, Precision, Projection, Tools, layer_scale};
 use crate::engine::weights::Scope;
+
+/// Name of the processors.
+pub(crate) const PROCESSORS: &str = "processors";
 
 /// Modules as attention sees them.
 #[derive(Debug, Clone, Copy)]
@@ -32,22 +36,23 @@ pub(crate) struct Side<'a> {
 
 /// Links that layers share because their kernels are the same.
 #[derive(Debug, Default)]
-pub(crate) struct SharedLinks(BTreeMap<String, Vec<Links>>);
+pub(crate) struct SharedLinks(BTreeMap<String, Connections>);
 
 impl SharedLinks {
     fn get(
         &mut self,
+        wanted: Wanted<'_>,
         settings: &LinkSettings,
         receivers: Side<'_>,
         senders: &[Side<'_>],
-    ) -> Result<Vec<Links>> {
+    ) -> Result<Connections> {
         let names: Vec<&str> = senders.iter().map(|side| side.name).collect();
         let key = format!("{} {names:?} {settings:?}", receivers.name);
         if let Some(known) = self.0.get(&key) {
             return Ok(known.clone());
         }
         let signatures: Vec<_> = senders.iter().map(|side| side.signatures).collect();
-        let new = links(settings, receivers.signatures, &signatures)?;
+        let new = Connections::new(wanted, settings, receivers.signatures, &signatures)?;
         self.0.insert(key, new.clone());
         Ok(new)
     }
@@ -59,6 +64,7 @@ pub(crate) struct Loading<'a> {
     pub(crate) code: usize,
     pub(crate) mod_fc: &'a ModFcConfig,
     pub(crate) tools: Tools,
+    pub(crate) wiring: &'a Wiring,
     pub(crate) shared: SharedLinks,
 }
 
@@ -104,7 +110,14 @@ impl Loading<'_> {
         );
         let bias = config.qkv_bias;
         let load = |name: &str, layouts: (Layout, Layout), bias: bool| {
-            Projection::load(&scope.sub(name), layouts, self.code, bias, mod_fc, precision)
+            Projection::load(
+                &scope.sub(name),
+                layouts,
+                self.code,
+                bias,
+                mod_fc,
+                precision,
+            )
         };
         let query = load("query_compiler", (state, inner), bias)?;
         let key = load("key_compiler", (state, inner), bias)?;
@@ -116,25 +129,39 @@ impl Loading<'_> {
         } else {
             Norm::load(&scope.sub("sender_layernorm"), self.state)?
         };
-        let queries = match receivers.fixed_states {
-            Some(states) => {
-                let name = scope.sub("query_compiler");
-                let raw = Projection::raw(&name, self.state, inner.features(), bias, mod_fc.kind)?;
-                let normal = receiver_norm.lines(states);
-                let lines = query.lines(&raw, normal.view(), receivers.codes);
-                Queries::fixed(lines.view(), inner, config.head_dim, &self.tools)
-            }
-            None => {
-                let modulation = query.modulation(receivers.codes);
-                Queries::projected(receiver_norm, query, modulation, config.head_dim)
-            }
-        };
         let settings = LinkSettings {
             bandwidth: scope.sub("kernel").scalar("bandwidth")?,
             kernel: config.kernel.clone(),
             mask: config.mask_attn_scores_with_affinities,
             scale: config.scale_attention_by_affinities_after_softmax,
             normalize: config.normalize_kernel_along_keys,
+        };
+        let wanted = Wanted {
+            wiring: self.wiring,
+            precision,
+            is_propagator: receivers.name == PROCESSORS,
+        };
+        let connections = self.shared.get(wanted, &settings, receivers, senders)?;
+        let (numbers, store) = match &connections {
+            Connections::Dense(_) => (precision, Store::new(inner, inner, precision)),
+            Connections::Sparse(_) => (Precision::F32, Store::lines(Lines::new(inner, inner))),
+        };
+        let queries = match receivers.fixed_states {
+            Some(states) => {
+                let name = scope.sub("query_compiler");
+                let raw = Projection::raw(&name, self.state, inner.features(), bias, mod_fc.kind)?;
+                let normal = receiver_norm.lines(states);
+                let lines = query.lines(&raw, normal.view(), receivers.codes);
+                let tools = Tools {
+                    precision: numbers,
+                    ..self.tools
+                };
+                Queries::fixed(lines.view(), inner, config.head_dim, &tools)
+            }
+            None => {
+                let modulation = query.modulation(receivers.codes);
+                Queries::projected(receiver_norm, query, modulation, config.head_dim)
+            }
         };
         let gamma = config.layer_scale.map(|_| layer_scale(scope, self.state));
         let stored = senders
@@ -145,7 +172,7 @@ impl Loading<'_> {
                 value_modulation: value.modulation(side.codes),
                 key: key.clone(),
                 value: value.clone(),
-                store: Store::new(inner, inner, precision),
+                store,
             })
             .collect();
         let uptake = Uptake::Attention(Box::new(Receivers {
@@ -153,7 +180,7 @@ impl Loading<'_> {
             keys: inner,
             values: inner,
             heads: config.heads,
-            links: self.shared.get(&settings, receivers, senders)?,
+            links: connections,
             fold: None,
             exit_modulation: exit.modulation(receivers.codes),
             exit,

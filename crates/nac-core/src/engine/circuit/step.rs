@@ -34,28 +34,40 @@ impl Step {
         feed_forward.map_or(uptake, |f| f.room().or(uptake))
     }
 
-    /// Changes the states of block `block`, which hears `sets`.
+    /// Number of edges, if the attention goes over edges.
+    pub(crate) fn edges(&self) -> Option<usize> {
+        match &self.uptake {
+            Uptake::Attention(receivers) => receivers.links.edges(),
+            Uptake::Projection(_) => None,
+        }
+    }
+
+    /// Changes the states of some blocks, the first of which is block `first`; they hear `sets`.
     pub(crate) fn apply(
         &self,
         tools: &Tools,
-        block: usize,
+        first: usize,
         states: &mut [Row],
         sets: &[Heard<'_>],
         scratch: &mut Scratch,
     ) {
         match &self.uptake {
-            Uptake::Attention(receivers) => receivers.hear(tools, block, states, sets, scratch),
+            Uptake::Attention(receivers) => receivers.hear(tools, first, states, sets, scratch),
             Uptake::Projection(projection) => {
                 let (projection, modulation) = projection.as_ref();
                 let rows = projection.input_rows();
-                let token = sets.first().map_or(&[][..], |set| &set.stored[block * rows..]);
-                let target = Target::overwrite(states);
-                let (x, room) = (&token[..rows], &mut scratch.operand);
-                projection.apply(tools, modulation, block, x, room, target);
+                let stride = projection.output_rows();
+                let count = states.len() / stride;
+                let tokens = sets
+                    .first()
+                    .map_or(&[][..], |set| &set.stored[first * rows..]);
+                let target = Target::overwrite(states, stride);
+                let (x, room) = (&tokens[..count * rows], &mut scratch.operand);
+                projection.apply(tools, modulation, first, x, room, target);
             }
         }
         if let Some(feed_forward) = &self.feed_forward {
-            feed_forward.apply(tools, block, states, scratch);
+            feed_forward.apply(tools, first, states, scratch);
         }
     }
 }

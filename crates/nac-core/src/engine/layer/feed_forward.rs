@@ -5,7 +5,7 @@
 
 use ndarray::ArrayView2;
 
-use super::{Modulation, Norm, Operand, Precision, Projection, Target, Tools};
+use super::{Modulation, Norm, Precision, Projection, Target, Tools};
 use crate::config::{Activation, ModFcConfig, ModFfnConfig};
 use crate::engine::blocks::{Blocks, Layout};
 use crate::engine::error::Result;
@@ -51,10 +51,9 @@ impl FeedForward {
         let gated = config.activation == Activation::Geglu;
         let wide = Layout::plain(hidden * config.activation.width_factor());
         let input = Layout::plain(state);
-        let whole =
-            Projection::load(&ffn(0), (input, wide), code, true, mod_fc, Precision::F32)?;
-        let (factor, output) = whole.factors(codes);
         let raw = Projection::raw(&ffn(0), state, wide.features(), true, mod_fc.kind)?;
+        let kind = Projection::kind(&ffn(0), &raw, state, code, mod_fc)?;
+        let (factor, output) = kind.factors(codes);
         let part = |index: usize| {
             let rows = index * hidden..(index + 1) * hidden;
             let weight = &raw.weight[rows.start * state..rows.end * state];
@@ -139,36 +138,43 @@ impl FeedForward {
         }
     }
 
-    /// Changes the states of block `block`.
+    /// Changes the states of some blocks, the first of which is block `first`.
     pub(crate) fn apply(
         &self,
         tools: &Tools,
-        block: usize,
+        first: usize,
         states: &mut [Row],
         scratch: &mut Scratch,
     ) {
         let normal = &mut scratch.normal[..states.len()];
         self.norm.apply(tools, states, normal);
-        let factor = self.expand.input.as_ref().map(|m| m.block(block));
-        let operand = Operand::new(tools, normal, factor, &mut scratch.operand);
-        let hidden = &mut scratch.hidden[..self.contract.input_rows()];
+        let count = states.len() / self.value.input_rows();
+        let blocks = (first, count);
+        let factor = self.expand.input.as_ref().map(|m| m.range(first, count));
+        let operand = self
+            .value
+            .operand(tools, normal, factor, &mut scratch.operand);
+        let outputs = self.contract.input_rows();
+        let hidden = &mut scratch.hidden[..count * outputs];
         tools.arch.dispatch(Activate {
-            value: self.value.branch(operand, &self.expand.value, block),
+            value: self.value.branch(operand, &self.expand.value, blocks),
             gate: self
                 .gate
                 .as_ref()
-                .map(|gate| gate.branch(operand, &self.expand.gate, block)),
+                .map(|gate| gate.branch(operand, &self.expand.gate, blocks)),
+            outputs,
             y: hidden,
         });
         let target = Target {
             y: states,
+            stride: self.contract.output_rows(),
             gamma: self.gamma.as_deref(),
             add: self.residual,
         };
         let modulation = &self.contract_modulation;
         let room = &mut scratch.operand;
         self.contract
-            .apply(tools, modulation, block, hidden, room, target);
+            .apply(tools, modulation, first, hidden, room, target);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::Tools;
 use crate::engine::error::Result;
-use crate::engine::simd::Row;
 use crate::engine::simd::norm::Normalize;
+use crate::engine::simd::{Row, padded};
 use crate::engine::weights::Scope;
 
 /// `(x − mean) / sqrt(var + ε) · gain + bias`. Tensors `weight` and `bias`, `[features]`.
@@ -22,7 +22,11 @@ impl Norm {
         Self::with_epsilon(scope, features, Self::EPSILON)
     }
 
-    pub(crate) fn with_epsilon(scope: &Scope<'_, '_>, features: usize, epsilon: f32) -> Result<Self> {
+    pub(crate) fn with_epsilon(
+        scope: &Scope<'_, '_>,
+        features: usize,
+        epsilon: f32,
+    ) -> Result<Self> {
         Ok(Self {
             gain: scope.tensor("weight", &[features])?.to_vec(),
             bias: scope.tensor("bias", &[features])?.to_vec(),
@@ -35,15 +39,18 @@ impl Norm {
         (&self.gain, &self.bias, self.epsilon)
     }
 
-    /// Normalises a block.
+    /// Normalises blocks.
     pub(crate) fn apply(&self, tools: &Tools, x: &[Row], y: &mut [Row]) {
-        tools.arch.dispatch(Normalize {
-            x,
-            y: &mut y[..x.len()],
-            gain: Some(&self.gain),
-            bias: Some(&self.bias),
-            features: self.gain.len(),
-            epsilon: self.epsilon,
-        });
+        let rows = padded(self.gain.len());
+        for (x, y) in x.chunks_exact(rows).zip(y.chunks_exact_mut(rows)) {
+            tools.arch.dispatch(Normalize {
+                x,
+                y,
+                gain: Some(&self.gain),
+                bias: Some(&self.bias),
+                features: self.gain.len(),
+                epsilon: self.epsilon,
+            });
+        }
     }
 }

@@ -8,9 +8,11 @@
 //! ModFC; reference `utils.py`, classes `ModFC`, `WModFC` and `FC`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use super::at_load::product;
 use super::{Operand, Packed, Precision, Tools, matrix};
 use crate::config::{ModFcConfig, ProjectionKind, ScaleNormalization};
 use crate::engine::blocks::{Blocks, Layout};
@@ -25,17 +27,20 @@ const LN_EPSILON: f32 = 1e-5;
 const L2_EPSILON: f32 = 1e-12;
 
 /// A projection of features; what depends on codes stands in a [`Modulation`].
+///
+/// Copies share their numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Projection {
-    packed: Packed,
-    bias: Option<Vec<f32>>,
+    packed: Arc<Packed>,
+    bias: Option<Arc<[f32]>>,
     inputs: Layout,
     outputs: Layout,
-    kind: Kind,
+    kind: Arc<Kind>,
 }
 
-#[derive(Debug, Clone)]
-enum Kind {
+/// What a projection does with codes.
+#[derive(Debug)]
+pub(super) enum Kind {
     Plain,
     /// `W_c`, `[in, code]`.
     Modulated {
@@ -60,7 +65,9 @@ pub(crate) struct Modulation {
 
 /// Where the result of a projection goes.
 pub(crate) struct Target<'a> {
+    /// Blocks, one every `stride` rows.
     pub(crate) y: &'a mut [Row],
+    pub(crate) stride: usize,
     /// A factor on each output.
     pub(crate) gamma: Option<&'a [f32]>,
     /// Whether the result is added to what is there.
@@ -68,9 +75,10 @@ pub(crate) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    pub(crate) fn overwrite(y: &'a mut [Row]) -> Self {
+    pub(crate) fn overwrite(y: &'a mut [Row], stride: usize) -> Self {
         Self {
             y,
+            stride,
             gamma: None,
             add: false,
         }
@@ -111,7 +119,13 @@ impl Projection {
         let weight = scope.tensor("weight", &[o, i])?;
         let bias = bias.then(|| scope.tensor("bias", &[o])).transpose()?;
         let raw = Raw { weight, bias };
-        Ok(Self::assemble(&raw, inputs, outputs, Kind::Plain, precision))
+        Ok(Self::assemble(
+            &raw,
+            inputs,
+            outputs,
+            Kind::Plain,
+            precision,
+        ))
     }
 
     /// A plain layer of given numbers, `[out, in]` and `[out]`.
@@ -140,14 +154,14 @@ impl Projection {
             for (output, value) in bias.iter().enumerate() {
                 rows[outputs.row(output)] = *value;
             }
-            rows
+            rows.into()
         });
         Self {
-            packed: Packed::new(&raw.weight, outputs, inputs, precision),
+            packed: Arc::new(Packed::new(&raw.weight, outputs, inputs, precision)),
             bias,
             inputs,
             outputs,
-            kind,
+            kind: Arc::new(kind),
         }
     }
 
@@ -172,7 +186,8 @@ impl Projection {
         })
     }
 
-    fn kind(
+    /// What the projection of these tensors does with codes.
+    pub(super) fn kind(
         scope: &Scope<'_, '_>,
         raw: &Raw<'_>,
         inputs: usize,
@@ -205,36 +220,12 @@ impl Projection {
         })
     }
 
-    /// Factors on the inputs of each module, `[modules, in]`, and on its outputs, `[modules, out]`.
+    /// As [`Kind::factors`].
     pub(crate) fn factors(
         &self,
         codes: ArrayView2<'_, f32>,
     ) -> (Option<Array2<f32>>, Option<Array2<f32>>) {
-        match &self.kind {
-            Kind::Plain => (None, None),
-            Kind::Modulated { code, gain, config } => {
-                let mut scale = codes.dot(&code.t());
-                for mut row in scale.axis_iter_mut(Axis(0)) {
-                    normalise(&mut row, config.scale_normalization);
-                }
-                let one = if config.add_one_to_scale { 1.0 } else { 0.0 };
-                scale.mapv_inplace(|x| x * gain + one);
-                (Some(scale), None)
-            }
-            Kind::Demodulated {
-                code,
-                bias,
-                squares,
-            } => {
-                let mut style = codes.dot(&code.t());
-                for mut row in style.axis_iter_mut(Axis(0)) {
-                    row.iter_mut().zip(bias).for_each(|(x, b)| *x += b + 1.0);
-                }
-                let sums = style.mapv(|s| s * s).dot(&squares.t());
-                let output = sums.mapv(|x| 1.0 / (x + DEMODULATION_EPSILON).sqrt());
-                (Some(style), Some(output))
-            }
-        }
+        self.kind.factors(codes)
     }
 
     /// The factors of these modules in blocks. `codes`: `[modules, code]`.
@@ -254,26 +245,42 @@ impl Projection {
         self.outputs.rows()
     }
 
-    /// `W (x ⊙ factor) …` of block `block` of the modules that `modulation` belongs to.
+    /// `W (x ⊙ factor) …` of the blocks `x`, the first of which is block `first` of the modules that `modulation` belongs
+    /// to.
     pub(crate) fn apply(
         &self,
         tools: &Tools,
         modulation: &Modulation,
-        block: usize,
+        first: usize,
         x: &[Row],
         room: &mut [Row],
         target: Target<'_>,
     ) {
-        let factor = modulation.input.as_ref().map(|m| m.block(block));
-        let operand = Operand::new(tools, x, factor, room);
+        let depth = self.inputs.rows();
+        let count = x.len() / depth;
+        let factor = modulation.input.as_ref().map(|m| m.range(first, count));
+        let operand = self.operand(tools, x, factor, room);
         tools.arch.dispatch(Gemm {
-            product: operand.times(&self.packed),
-            output_scale: modulation.output.as_ref().map(|m| m.block(block)),
+            product: operand.times(&self.packed, depth),
+            outputs: self.outputs.rows(),
+            output_scale: modulation.output.as_ref().map(|m| m.range(first, count)),
             bias: self.bias.as_deref(),
             gamma: target.gamma,
             add: target.add,
-            y: &mut target.y[..self.outputs.rows()],
+            y: target.y,
+            stride: target.stride,
         });
+    }
+
+    /// Blocks of inputs as the weights take them.
+    pub(crate) fn operand<'a>(
+        &self,
+        tools: &Tools,
+        x: &'a [Row],
+        factor: Option<&[Row]>,
+        room: &'a mut [Row],
+    ) -> Operand<'a> {
+        Operand::new(tools, &self.packed, (x, self.inputs.rows()), factor, room)
     }
 
     /// The same as part of a feed-forward block.
@@ -281,12 +288,46 @@ impl Projection {
         &'a self,
         operand: Operand<'a>,
         modulation: &'a Modulation,
-        block: usize,
+        (first, count): (usize, usize),
     ) -> Branch<'a> {
         Branch {
-            product: operand.times(&self.packed),
-            output_scale: modulation.output.as_ref().map(|m| m.block(block)),
+            product: operand.times(&self.packed, self.inputs.rows()),
+            output_scale: modulation.output.as_ref().map(|m| m.range(first, count)),
             bias: self.bias.as_deref(),
+        }
+    }
+}
+
+impl Kind {
+    /// Factors on the inputs of each module, `[modules, in]`, and on its outputs, `[modules, out]`.
+    pub(super) fn factors(
+        &self,
+        codes: ArrayView2<'_, f32>,
+    ) -> (Option<Array2<f32>>, Option<Array2<f32>>) {
+        match self {
+            Kind::Plain => (None, None),
+            Kind::Modulated { code, gain, config } => {
+                let mut scale = product(codes, code.t());
+                for mut row in scale.axis_iter_mut(Axis(0)) {
+                    normalise(&mut row, config.scale_normalization);
+                }
+                let one = if config.add_one_to_scale { 1.0 } else { 0.0 };
+                scale.mapv_inplace(|x| x * gain + one);
+                (Some(scale), None)
+            }
+            Kind::Demodulated {
+                code,
+                bias,
+                squares,
+            } => {
+                let mut style = product(codes, code.t());
+                for mut row in style.axis_iter_mut(Axis(0)) {
+                    row.iter_mut().zip(bias).for_each(|(x, b)| *x += b + 1.0);
+                }
+                let sums = product(style.mapv(|s| s * s).view(), squares.t());
+                let output = sums.mapv(|x| 1.0 / (x + DEMODULATION_EPSILON).sqrt());
+                (Some(style), Some(output))
+            }
         }
     }
 }

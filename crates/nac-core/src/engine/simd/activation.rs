@@ -16,23 +16,33 @@ pub(crate) struct Branch<'a> {
 
 impl Branch<'_> {
     #[inline(always)]
-    fn group<S: Simd>(&self, simd: S, group: usize, out: &mut [Row; GROUP]) {
-        self.product.group(simd, group, out);
+    fn group<S: Simd>(
+        &self,
+        simd: S,
+        (group, block, outputs): (usize, usize, usize),
+        out: &mut [Row; GROUP],
+    ) {
+        self.product.group(simd, group, block, out);
         let first = group * GROUP;
+        let scale = self
+            .output_scale
+            .map(|s| &s[block * outputs + first..][..GROUP]);
         finish(
             simd,
             out,
-            self.output_scale.map(|s| &s[first..first + GROUP]),
+            scale,
             self.bias.map(|b| &b[first..first + GROUP]),
         );
     }
 }
 
-/// `y = value · GELU(gate)` (GEGLU), or `y = GELU(value)` without a gate.
+/// `y = value · GELU(gate)` (GEGLU), or `y = GELU(value)` without a gate, for some blocks.
 pub(crate) struct Activate<'a> {
     pub(crate) value: Branch<'a>,
     pub(crate) gate: Option<Branch<'a>>,
-    /// A multiple of 8 rows.
+    /// Number of outputs, a multiple of 8.
+    pub(crate) outputs: usize,
+    /// Blocks of results.
     pub(crate) y: &'a mut [Row],
 }
 
@@ -41,24 +51,29 @@ impl WithSimd for Activate<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let mut gates = [Row::ZERO; GROUP];
-        for (group, y) in self.y.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
-            self.value.group(simd, group, y);
+        let (mut values, mut gates) = ([Row::ZERO; GROUP], [Row::ZERO; GROUP]);
+        let blocks = self.value.product.blocks();
+        let places =
+            (0..self.outputs / GROUP).flat_map(|group| (0..blocks).map(move |b| (group, b)));
+        for (group, block) in places {
+            let place = (group, block, self.outputs);
+            self.value.group(simd, place, &mut values);
             if let Some(gate) = &self.gate {
-                gate.group(simd, group, &mut gates);
-                for (y, gate) in y.iter_mut().zip(&gates) {
+                gate.group(simd, place, &mut gates);
+                for (y, gate) in values.iter_mut().zip(&gates) {
                     let gate = S::as_simd_f32s(&gate.0).0;
                     for (y, gate) in S::as_mut_simd_f32s(&mut y.0).0.iter_mut().zip(gate) {
                         *y = simd.mul_f32s(*y, gelu(simd, *gate));
                     }
                 }
             } else {
-                for y in y {
+                for y in &mut values {
                     for y in S::as_mut_simd_f32s(&mut y.0).0 {
                         *y = gelu(simd, *y);
                     }
                 }
             }
+            self.y[block * self.outputs + group * GROUP..][..GROUP].copy_from_slice(&values);
         }
     }
 }

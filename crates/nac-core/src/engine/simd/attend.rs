@@ -1,12 +1,12 @@
 //! Attention of a block of receivers to all senders, a few blocks of senders at a time.
 //!
-//! `out = softmax_senders(q · k + bias) V`, in the way of FlashAttention (arXiv 2205.14135): the scores of one chunk
+//! `out = softmax_senders(q · k + bias) V`, with `q` and `bias` multiplied by `log₂ e` beforehand, in the way of FlashAttention (arXiv 2205.14135): the scores of one chunk
 //! live in the first cache, a running maximum and sum make up for what is not known yet, and no matrix of
 //! receivers × senders is ever written.
 
 use pulp::{Simd, WithSimd};
 
-use super::math::exp;
+use super::math::exp2;
 use super::norm::pair;
 use super::rows::{GROUP, PairRow, Row, WIDTH};
 use super::{bf16, tile};
@@ -26,8 +26,10 @@ pub(crate) struct Senders<'a> {
     pub(crate) source: Source<'a>,
     /// Number of senders; the last block may be filled in part.
     pub(crate) items: usize,
-    /// Added to the scores: a row for each sender. Below [`LOWEST`] there is no link.
+    /// Added to the scores: a row for each sender.
     pub(crate) bias: Option<&'a [Row]>,
+    /// Whether `bias` may be infinite, where there is no link.
+    pub(crate) cut: bool,
     /// Factor on the weights after the softmax: a row for each sender.
     pub(crate) factor: Option<&'a [Row]>,
     /// Senders that nobody hears are false.
@@ -54,7 +56,7 @@ pub(crate) enum Source<'a> {
     },
 }
 
-/// Queries of the receivers, already divided by the root of the head's width.
+/// Queries of the receivers, already times `log₂ e` and divided by the root of the head's width.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Queries<'a> {
     F32(&'a [Row]),
@@ -189,7 +191,7 @@ fn weigh<S: Simd, const VECTORS: usize>(
     }
     let mut shrink = before;
     for j in 0..VECTORS {
-        shrink[j] = exp(simd, simd.sub_f32s(before[j], highest[j]));
+        shrink[j] = exp2(simd, simd.sub_f32s(before[j], highest[j]));
     }
     shrink
 }
@@ -211,9 +213,12 @@ fn total<S: Simd, const VECTORS: usize>(
     for (i, row) in scores[..count].iter_mut().enumerate() {
         let row = S::as_mut_simd_f32s(&mut row.0).0;
         for j in 0..VECTORS {
-            let weight = exp(simd, simd.sub_f32s(row[j], highest[j]));
-            let linked = simd.less_than_f32s(floor, row[j]);
-            row[j] = simd.select_f32s(linked, weight, zero);
+            let weight = exp2(simd, simd.sub_f32s(row[j], highest[j]));
+            row[j] = if senders.cut {
+                simd.select_f32s(simd.less_than_f32s(floor, row[j]), weight, zero)
+            } else {
+                weight
+            };
             sum[j] = simd.add_f32s(sum[j], row[j]);
         }
         if let Some(factor) = factor {
@@ -282,11 +287,7 @@ fn gather<S: Simd>(
 
 /// `rows ⊙ factor` for a factor per item.
 #[inline(always)]
-fn multiply<S: Simd, const VECTORS: usize>(
-    simd: S,
-    rows: &mut [Row],
-    factor: &[S::f32s; VECTORS],
-) {
+fn multiply<S: Simd, const VECTORS: usize>(simd: S, rows: &mut [Row], factor: &[S::f32s; VECTORS]) {
     for row in rows {
         let row = S::as_mut_simd_f32s(&mut row.0).0;
         for j in 0..VECTORS {

@@ -98,7 +98,10 @@ pub(crate) fn narrow(row: &Row, pairs: &mut [u32; WIDTH / 2]) {
 /// The instruction itself.
 #[cfg(target_arch = "x86_64")]
 mod native {
-    #![allow(unsafe_code, reason = "bits of vectors have no safe conversion to bfloat16")]
+    #![allow(
+        unsafe_code,
+        reason = "bits of vectors have no safe conversion to bfloat16"
+    )]
 
     use std::arch::x86_64::{
         __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512,

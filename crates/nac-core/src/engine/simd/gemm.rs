@@ -3,44 +3,96 @@
 use pulp::{Simd, WithSimd};
 
 use super::rows::{GROUP, PairRow, Row};
-use super::{bf16, tile};
+use super::{bf16, int8, tile};
 
-/// Weights and items to multiply, in one of the kinds of numbers.
+/// Weights and blocks of items to multiply, in one of the kinds of numbers.
 ///
-/// Weights are packed by 8 outputs: `[outputs / 8][inputs][8]`, for bfloat16 `[outputs / 8][inputs / 2][8]` pairs.
+/// Weights are packed by 8 outputs: `[outputs / 8][inputs][8]`, for bfloat16 `[outputs / 8][inputs / 2][8]`
+/// pairs, for 8-bit numbers `[outputs / 8][inputs / 4][8]` fours.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Product<'a> {
     F32 {
         weight: &'a [[f32; GROUP]],
+        /// Blocks one after the other, each of `depth` rows.
         x: &'a [Row],
+        depth: usize,
     },
     Bf16 {
         weight: &'a [[u32; GROUP]],
         x: &'a [PairRow],
+        depth: usize,
+    },
+    Int8 {
+        weight: &'a [[u32; GROUP]],
+        /// Scale and `−128 Σ w` of each output.
+        outputs: &'a [(f32, i32)],
+        x: &'a [PairRow],
+        /// One row for each block.
+        scales: &'a [Row],
+        depth: usize,
     },
 }
 
 impl Product<'_> {
-    /// Outputs `8 · group` and the 7 after it.
-    #[inline(always)]
-    pub(crate) fn group<S: Simd>(&self, simd: S, group: usize, out: &mut [Row; GROUP]) {
+    /// Number of blocks of items.
+    pub(crate) fn blocks(&self) -> usize {
         match *self {
-            Self::F32 { weight, x } => {
-                let weight = &weight[group * x.len()..][..x.len()];
+            Self::F32 { x, depth, .. } => x.len().checked_div(depth).unwrap_or(0),
+            Self::Bf16 { x, depth, .. } | Self::Int8 { x, depth, .. } => {
+                x.len().checked_div(depth).unwrap_or(0)
+            }
+        }
+    }
+
+    /// Outputs `8 · group` and the 7 after it, of one block of items.
+    #[inline(always)]
+    pub(crate) fn group<S: Simd>(
+        &self,
+        simd: S,
+        group: usize,
+        block: usize,
+        out: &mut [Row; GROUP],
+    ) {
+        match *self {
+            Self::F32 { weight, x, depth } => {
+                let weight = &weight[group * depth..][..depth];
+                let x = &x[block * depth..][..depth];
                 tile::tile(simd, weight, 0, x, out, false);
             }
-            Self::Bf16 { weight, x } => {
-                let weight = &weight[group * x.len()..][..x.len()];
+            Self::Bf16 { weight, x, depth } => {
+                let weight = &weight[group * depth..][..depth];
+                let x = &x[block * depth..][..depth];
                 bf16::tile(simd, weight, 0, x, out, false);
+            }
+            Self::Int8 {
+                weight,
+                outputs,
+                x,
+                scales,
+                depth,
+            } => {
+                let weight = &weight[group * depth..][..depth];
+                let x = &x[block * depth..][..depth];
+                let outputs = &outputs[group * GROUP..][..GROUP];
+                int8::tile(weight, x, &std::array::from_fn(|i| outputs[i].1), out);
+                let items = S::as_simd_f32s(&scales[block].0).0;
+                for (out, (scale, _)) in out.iter_mut().zip(outputs) {
+                    let scale = simd.splat_f32s(*scale);
+                    for (y, item) in S::as_mut_simd_f32s(&mut out.0).0.iter_mut().zip(items) {
+                        *y = simd.mul_f32s(*y, simd.mul_f32s(scale, *item));
+                    }
+                }
             }
         }
     }
 }
 
-/// `y = [y +] gamma ⊙ (W x ⊙ output_scale + bias)`.
+/// `y = [y +] gamma ⊙ (W x ⊙ output_scale + bias)` for some blocks: each group of weights is read once for all of them.
 pub(crate) struct Gemm<'a> {
     pub(crate) product: Product<'a>,
-    /// One factor per output and item.
+    /// Number of outputs, a multiple of 8.
+    pub(crate) outputs: usize,
+    /// One factor per output and item, block by block.
     pub(crate) output_scale: Option<&'a [Row]>,
     /// One per output.
     pub(crate) bias: Option<&'a [f32]>,
@@ -48,8 +100,9 @@ pub(crate) struct Gemm<'a> {
     pub(crate) gamma: Option<&'a [f32]>,
     /// Whether the result is added to what `y` holds.
     pub(crate) add: bool,
-    /// A multiple of 8 rows.
+    /// Blocks of results, one every `stride` rows.
     pub(crate) y: &'a mut [Row],
+    pub(crate) stride: usize,
 }
 
 impl WithSimd for Gemm<'_> {
@@ -58,15 +111,18 @@ impl WithSimd for Gemm<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let mut sums = [Row::ZERO; GROUP];
-        for (group, y) in self.y.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
-            self.product.group(simd, group, &mut sums);
+        let blocks = self.product.blocks();
+        let places =
+            (0..self.outputs / GROUP).flat_map(|group| (0..blocks).map(move |b| (group, b)));
+        for (group, block) in places {
+            self.product.group(simd, group, block, &mut sums);
             let first = group * GROUP;
-            finish(
-                simd,
-                &mut sums,
-                self.output_scale.map(|s| &s[first..first + GROUP]),
-                self.bias.map(|b| &b[first..first + GROUP]),
-            );
+            let scale = self
+                .output_scale
+                .map(|s| &s[block * self.outputs + first..][..GROUP]);
+            let bias = self.bias.map(|b| &b[first..first + GROUP]);
+            finish(simd, &mut sums, scale, bias);
+            let y = &mut self.y[block * self.stride + first..][..GROUP];
             for i in 0..GROUP {
                 let y = S::as_mut_simd_f32s(&mut y[i].0).0;
                 let gamma = simd.splat_f32s(self.gamma.map_or(1.0, |gamma| gamma[first + i]));

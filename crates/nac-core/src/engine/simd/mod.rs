@@ -4,12 +4,15 @@
 //! layer norm and softmax included, runs along items and needs no sum across a vector. Matrices of weights are
 //! the operand that is broadcast. Each kernel is written once, over `pulp`'s vectors, and compiled for AVX-512,
 //! AVX2, NEON and plain numbers; which one runs is found out when the program runs. Only products of bfloat16
-//! have an instruction of their own ([`bf16`]).
+//! and of 8-bit numbers have instructions of their own ([`bf16`], [`int8`]).
 
 pub(crate) mod activation;
 pub(crate) mod attend;
 pub(crate) mod bf16;
+pub(crate) mod edges;
 pub(crate) mod gemm;
+pub(crate) mod int8;
+pub(crate) mod lines;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod rows;

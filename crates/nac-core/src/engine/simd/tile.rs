@@ -6,6 +6,9 @@ use pulp::Simd;
 
 use super::rows::{GROUP, Row, WIDTH};
 
+/// How many elements ahead weights are asked for.
+const AHEAD: usize = 64;
+
 /// `out[i] = (out[i] if accumulate) + Σ_k a[k][first + i] · b[k]` for 8 rows `i`.
 ///
 /// `a` holds numbers that belong to one `k` side by side: 8 packed weights, or the
@@ -55,6 +58,7 @@ fn part<S: Simd, const ROWS: usize, const VECTORS: usize, A: AsRef<[f32]>>(
 ) {
     let mut sums = load::<S, ROWS, VECTORS>(simd, out, place, accumulate);
     for (a, b) in a.iter().zip(b) {
+        prefetch(a);
         let b = S::as_simd_f32s(&b.0).0;
         let a = &a.as_ref()[first + place.0..first + place.0 + ROWS];
         for i in 0..ROWS {
@@ -65,6 +69,20 @@ fn part<S: Simd, const ROWS: usize, const VECTORS: usize, A: AsRef<[f32]>>(
         }
     }
     store::<S, ROWS, VECTORS>(&sums, out, place);
+}
+
+/// Asks for what comes [`AHEAD`] elements after `a`: the processor's own prefetching stops at the end of a page.
+#[inline(always)]
+fn prefetch<A>(a: *const A) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and never faults, whatever the address.
+    #[allow(unsafe_code, reason = "a hint to the processor")]
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(AHEAD).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = a;
 }
 
 /// `out[i] += Σ_k a[i][k] · b[k]` for 8 rows `i`, over the blocks that `a` and `b` give one after the other.

@@ -10,11 +10,12 @@ use ndarray::ArrayView4;
 
 use super::TokenizerBuffers;
 use super::depthwise::{Depthwise, REACH, SIDE, padded_size, padded_width};
+use super::grid;
 use crate::config::ConvNextConfig;
 use crate::engine::blocks::Layout;
 use crate::engine::circuit::plan::{Buffers, fit};
 use crate::engine::error::Result;
-use crate::engine::layer::{Modulation, Norm, Operand, Projection, Target, Tools};
+use crate::engine::layer::{Modulation, Norm, Projection, Target, Tools};
 use crate::engine::simd::activation::Activate;
 use crate::engine::simd::{Row, WIDTH};
 use crate::engine::team::{Desks, Room, Scratch, Team};
@@ -100,7 +101,14 @@ impl ConvNext {
                 height: input.height / patch,
                 width: input.width / patch,
             };
-            stages.push(stage(&backbone, index, depth, (input, output), patch, tools)?);
+            stages.push(stage(
+                &backbone,
+                index,
+                depth,
+                (input, output),
+                patch,
+                tools,
+            )?);
             input = output;
         }
         let [rows, columns] = config
@@ -109,10 +117,8 @@ impl ConvNext {
         let grid = if config.grid_dim == 0 {
             Vec::new()
         } else {
-            let shape = [config.grid_dim, rows, columns];
-            let grid = scope.sub("positional_grid").tensor("grid", &shape)?;
-            let resized = |plane: &[f32]| resize(plane, (rows, columns), input);
-            grid.chunks_exact(rows * columns).map(resized).collect()
+            let (scope, from) = (scope.sub("positional_grid"), (rows, columns));
+            grid::planes(&scope, config.grid_dim, from, (input.height, input.width))?
         };
         Ok(Self { size, stages, grid })
     }
@@ -234,7 +240,7 @@ fn stage(
     Ok(Stage {
         norm: Norm::with_epsilon(&scope.sub(norm_at), normed.channels, EPSILON)?,
         norm_first,
-        convolution: Projection::of(&weight, Some(&bias), layouts, tools.precision),
+        convolution: Projection::of(&weight, Some(&bias), layouts, tools.precision.at_the_ends()),
         patch,
         input,
         output,
@@ -254,10 +260,15 @@ impl Stage {
             return;
         }
         let rows = self.input.rows();
-        team.each(&mut map[..self.input.all_rows()], rows, desks, |_, block, scratch| {
-            self.norm.apply(tools, block, &mut scratch.normal);
-            block.copy_from_slice(&scratch.normal[..rows]);
-        });
+        team.each(
+            &mut map[..self.input.all_rows()],
+            rows,
+            desks,
+            |_, block, scratch| {
+                self.norm.apply(tools, block, &mut scratch.normal);
+                block.copy_from_slice(&scratch.normal[..rows]);
+            },
+        );
     }
 
     /// The convolution, and the layer norm if it comes after.
@@ -292,7 +303,7 @@ impl Stage {
             }
             let none = Modulation::default();
             let room = &mut scratch.operand;
-            let target = Target::overwrite(y);
+            let target = Target::overwrite(y, rows);
             self.convolution.apply(tools, &none, 0, x, room, target);
             if !self.norm_first {
                 self.norm.apply(tools, y, &mut scratch.normal);
@@ -307,7 +318,12 @@ impl Block {
         let depthwise = scope.sub("dwconv");
         let (narrow, wide) = (Layout::plain(channels), Layout::plain(4 * channels));
         let plain = |name: &str, layouts| {
-            Projection::plain(&scope.sub(name), layouts, true, tools.precision)
+            Projection::plain(
+                &scope.sub(name),
+                layouts,
+                true,
+                tools.precision.at_the_ends(),
+            )
         };
         let mut gamma = scope.tensor("gamma", &[channels])?.to_vec();
         gamma.resize(narrow.rows(), 0.0);
@@ -351,14 +367,18 @@ impl Block {
             let normal = &scratch.normal[..rows];
             let none = Modulation::default();
             let hidden = &mut scratch.hidden[..self.contract.input_rows()];
-            let operand = Operand::new(tools, normal, None, &mut scratch.operand);
+            let operand = self
+                .expand
+                .operand(tools, normal, None, &mut scratch.operand);
             tools.arch.dispatch(Activate {
-                value: self.expand.branch(operand, &none, 0),
+                value: self.expand.branch(operand, &none, (0, 1)),
                 gate: None,
+                outputs: self.contract.input_rows(),
                 y: hidden,
             });
             let target = Target {
                 y: states,
+                stride: rows,
                 gamma: Some(&self.gamma),
                 add: true,
             };
@@ -397,29 +417,4 @@ impl Block {
             width: map.width,
         });
     }
-}
-
-/// Bilinear, cell centres at halves, as PyTorch with `align_corners = false`.
-fn resize(plane: &[f32], (rows, columns): (usize, usize), to: Map) -> Vec<f32> {
-    if (rows, columns) == (to.height, to.width) {
-        return plane.to_vec();
-    }
-    let along = |index: usize, from: usize, to: usize| {
-        let place = ((index as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
-        let low = (place as usize).min(from - 1);
-        (low, (low + 1).min(from - 1), place - low as f32)
-    };
-    let mut resized = Vec::with_capacity(to.cells());
-    for y in 0..to.height {
-        let (top, bottom, down) = along(y, rows, to.height);
-        for x in 0..to.width {
-            let (left, right, across) = along(x, columns, to.width);
-            let line = |y: usize| {
-                let (a, b) = (plane[y * columns + left], plane[y * columns + right]);
-                a + (b - a) * across
-            };
-            resized.push(line(top) + (line(bottom) - line(top)) * down);
-        }
-    }
-    resized
 }

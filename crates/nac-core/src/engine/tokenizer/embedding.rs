@@ -59,7 +59,9 @@ impl Embedding {
             let tokens = &mut buffers.tokens[place * blocks * rows..][..blocks * rows];
             let mask = &mut buffers.mask[place * length..][..length];
             for (at, (symbol, there)) in symbols.row(example).iter().zip(mask).enumerate() {
-                let vector = usize::try_from(*symbol).ok().filter(|i| *i < self.embedding.nrows());
+                let vector = usize::try_from(*symbol)
+                    .ok()
+                    .filter(|i| *i < self.embedding.nrows());
                 let Some(vector) = vector.map(|i| self.embedding.row(i)) else {
                     return Err(EngineError::Input {
                         op: "Engine::infer",

@@ -3,6 +3,7 @@
 mod convnext;
 mod depthwise;
 mod embedding;
+pub(crate) mod grid;
 mod pixels;
 
 use super::circuit::plan::Buffers;
@@ -51,7 +52,12 @@ impl Tokenizer {
                 ImageTokenizer::Pixels => Self::Pixels(Pixels::new(channels, height, width)),
                 ImageTokenizer::Convnext => {
                     let size = (channels, height, width);
-                    Self::ConvNext(Box::new(ConvNext::load(scope, size, &config.convnext, tools)?))
+                    Self::ConvNext(Box::new(ConvNext::load(
+                        scope,
+                        size,
+                        &config.convnext,
+                        tools,
+                    )?))
                 }
             },
             InputSpec::Tokens {

@@ -3,6 +3,7 @@
 mod config;
 mod data;
 mod eval;
+mod export;
 mod parity;
 mod presets;
 mod reproduce;
@@ -29,6 +30,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate the last checkpoint of a run
     Eval(eval::Args),
+    /// Write the model of a run as two files that programs without libtorch read
+    Export(export::Args),
     /// Run the main experiments and write one report
     ReproducePaper(reproduce::Args),
     /// List data sets, or get one
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::ReproducePaper(args) => reproduce::command(args),
         Command::Parity(args) => parity::command(args),
         Command::Eval(args) => eval::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Export(args) => export::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Data(args) => data::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Weights(args) => weights::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Presets(args) => presets::command(&args).map(|()| ExitCode::SUCCESS),

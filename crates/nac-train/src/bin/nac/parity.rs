@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use nac_modules::device::open_device;
 use nac_train::parity::{
-    CaseReport, Options, Report, plain_table, run_folder, terminal_table, to_json,
+    CaseReport, Engine, Options, Report, plain_table, run_folder, terminal_table, to_json,
 };
 use tch::Kind;
 
@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Also write the results to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// What runs the layers: libtorch, or nac-core's engine (values in evaluation only)
+    #[arg(long, value_enum, default_value = "torch")]
+    engine: EngineName,
     /// cpu, cuda, cuda:N or auto
     #[arg(long, default_value = "cpu")]
     device: String,
@@ -38,6 +41,12 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum EngineName {
+    Torch,
+    Core,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Numbers {
     Float,
     Double,
@@ -46,6 +55,10 @@ enum Numbers {
 
 pub(crate) fn command(args: Args) -> Result<ExitCode> {
     let options = Options {
+        engine: match args.engine {
+            EngineName::Torch => Engine::Torch,
+            EngineName::Core => Engine::Core,
+        },
         device: open_device(&args.device)?,
         kind: match args.kind {
             Numbers::Float => Kind::Float,

@@ -47,14 +47,14 @@ impl PriorDistance {
     /// # Errors
     /// The shapes do not fit.
     pub fn value(&self, links: &Tensor, graphon: &Tensor, assignment: &Tensor) -> Result<Tensor> {
-        let index = assignment.f_to_device(links.device())?;
-        let links = links.f_index_select(0, &index)?.f_index_select(1, &index)?;
-        let graphon = graphon
-            .f_to_device(links.device())?
-            .f_to_kind(links.kind())?;
+        self.of_placed(links, &placed(graphon, assignment, links)?)
+    }
+
+    /// As [`value`](Self::value), of a graphon in the order of the modules.
+    pub(super) fn of_placed(&self, links: &Tensor, graphon: &Tensor) -> Result<Tensor> {
         let each = match self.loss_type {
-            PriorLoss::Mse => links.f_sub(&graphon)?.f_square()?,
-            PriorLoss::Kl => divergence(&links, &graphon)?,
+            PriorLoss::Mse => links.f_sub(graphon)?.f_square()?,
+            PriorLoss::Kl => divergence(links, graphon)?,
         };
         let each = match self.clip {
             Some(floor) => each.f_clamp_min(floor)?,
@@ -62,6 +62,21 @@ impl PriorDistance {
         };
         Ok(each.f_mean(None::<Kind>)?)
     }
+}
+
+/// The graphon with each place where its module is, on the device and in the kind of the links.
+///
+/// Moving the graphon's places to the modules once for each matching, and not the modules' links to
+/// the places in every step, gives the same pairs, and nothing to differentiate.
+pub(super) fn placed(graphon: &Tensor, assignment: &Tensor, links: &Tensor) -> Result<Tensor> {
+    let place = assignment
+        .f_to_device(graphon.device())?
+        .f_argsort(0, false)?;
+    Ok(graphon
+        .f_index_select(0, &place)?
+        .f_index_select(1, &place)?
+        .f_to_device(links.device())?
+        .f_to_kind(links.kind())?)
 }
 
 fn divergence(links: &Tensor, graphon: &Tensor) -> Result<Tensor> {
@@ -124,6 +139,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn modules_are_compared_with_their_places() {
+        let n = 7;
+        let draw = |seed: &str| {
+            let mut values = vec![0.0; n * n];
+            let mut stream = nac_core::Streams::new(3).stream(seed);
+            stream.fill_uniform_f64(&mut values);
+            values
+        };
+        let (links, graphon) = (draw("links"), draw("graphon"));
+        let assignment = [3_usize, 0, 6, 1, 2, 5, 4];
+        let mut expected = 0.0;
+        for t in 0..n {
+            for k in 0..n {
+                let link = links[assignment[t] * n + assignment[k]];
+                expected += (link - graphon[t * n + k]).powi(2) / (n * n) as f64;
+            }
+        }
+        let square = |values: &[f64]| Tensor::from_slice(values).view([n as i64, n as i64]);
+        let index = Tensor::from_slice(&assignment.map(|module| module as i64));
+        let found = PriorDistance::default().value(&square(&links), &square(&graphon), &index);
+        assert!((found.unwrap().double_value(&[]) - expected).abs() < 1e-12);
     }
 
     #[test]

@@ -1,11 +1,9 @@
-//! Matching of modules with a graphon's places by the Hungarian method.
+//! Matching of modules with a graphon's places: an assignment of least cost ([`nac_core::assignment`]).
 //!
 //! `cost[t, i] = mean_k (G[t, k] − P[i, k])²`, and the assignment `π` of least `Σ_t cost[t, π(t)]`. Block and
 //! ring graphons have several best assignments, the scale-free one almost: compare costs, not assignments.
 
-use ordered_float::OrderedFloat;
-use pathfinding::kuhn_munkres::kuhn_munkres_min;
-use pathfinding::matrix::Matrix;
+use ndarray::ArrayView2;
 use tch::{Device, Kind, Tensor};
 
 use super::failed;
@@ -51,13 +49,13 @@ pub fn match_modules(graphon: &Tensor, links: &Tensor, noise: Option<&Tensor>) -
         return Err(failed("link probabilities are not numbers".into()));
     }
     let size = usize::try_from(g[0]).unwrap_or(0);
-    let matrix = Matrix::from_vec(size, size, values.into_iter().map(OrderedFloat).collect())
-        .map_err(|error| failed(error.to_string()))?;
-    let (cost, assignment) = kuhn_munkres_min(&matrix);
-    let assignment: Vec<i64> = assignment.into_iter().map(|module| module as i64).collect();
+    let square =
+        ArrayView2::from_shape((size, size), &values).map_err(|e| failed(e.to_string()))?;
+    let found = nac_core::assign(square)?;
+    let assignment: Vec<i64> = found.columns.iter().map(|&module| module as i64).collect();
     Ok(Matching {
         assignment: Tensor::f_from_slice(&assignment)?,
-        cost: cost.into_inner(),
+        cost: found.cost,
         costs,
     })
 }

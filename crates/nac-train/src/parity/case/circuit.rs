@@ -1,5 +1,7 @@
 //! A circuit without tokenizer and head.
 
+use std::collections::BTreeMap;
+
 use nac_modules::Tokens;
 use nac_modules::circuit::CircuitExecutor;
 use nac_modules::generator::{CircuitGenerator, FreeGenerator};
@@ -35,14 +37,22 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedCircuit) -> Run<()> {
     let _ = executor.forward(&tokens, &circuit, &mut ctx)?;
     let found = ctx.take_intermediates();
     case.noise_is_used()?;
+    let outputs = recorded_states(case, &found)?;
+    case.check_squares(&outputs, &inputs, Some(&store))
+}
+
+/// Of the states found, those that the recording holds, under its names.
+pub(super) fn recorded_states<'f>(
+    case: &Case<'_>,
+    found: &'f BTreeMap<String, Tensor>,
+) -> Run<Vec<(&'static str, &'f Tensor)>> {
     let recorded = STATES
         .iter()
         .filter(|(theirs, _)| case.has(&format!("out.{theirs}")));
-    let outputs = recorded
+    recorded
         .map(|&(theirs, ours)| match found.get(ours) {
             Some(tensor) => Ok((theirs, tensor)),
             None => Err(Stop::Different(format!("`{ours}` was not recorded"))),
         })
-        .collect::<Run<Vec<(&str, &Tensor)>>>()?;
-    case.check_squares(&outputs, &inputs, Some(&store))
+        .collect()
 }

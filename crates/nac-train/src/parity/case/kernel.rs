@@ -9,16 +9,19 @@ use super::context::{Case, squares};
 use super::stop::{Run, Stop};
 
 pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> Run<()> {
-    let recording = case.recording();
-    let outputs: Vec<String> = recording
-        .below("out.")
-        .filter(|(name, _)| !name.starts_with("loss"))
-        .map(|(name, _)| name.to_owned())
-        .collect();
-    for output in outputs {
+    for output in outputs(case) {
         one(case, config, &output)?;
     }
     Ok(())
+}
+
+/// Names of the recorded outputs.
+pub(super) fn outputs(case: &Case<'_>) -> Vec<String> {
+    let recorded = case.recording().below("out.");
+    recorded
+        .filter(|(name, _)| !name.starts_with("loss"))
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 fn one(case: &mut Case<'_>, config: &KernelConfig, output: &str) -> Run<()> {

@@ -2,6 +2,7 @@
 
 mod circuit;
 mod context;
+mod core;
 mod ends;
 mod graph;
 mod graphon;
@@ -25,10 +26,10 @@ use std::time::Instant;
 use nac_modules::reference::{Imported, import};
 use serde_json::Value;
 
-use super::Options;
 use super::compare::Comparison;
 use super::recording::Recording;
 use super::report::{CaseReport, Status};
+use super::{Engine, Options};
 use context::Case;
 use stop::{Run, Stop};
 
@@ -46,34 +47,37 @@ pub(super) fn run(recording: &Recording, options: &Options) -> CaseReport {
             text.unwrap_or("without a message")
         )))
     });
-    let (status, reason, tensors) = match result {
-        Ok(tensors) => match first_failure(&tensors) {
-            None => (Status::Pass, None, tensors),
-            Some(text) => (Status::Fail, Some(text), tensors),
+    let nothing = (Vec::new(), 0);
+    let (status, reason, (tensors, gradients_left_out)) = match result {
+        Ok(found) => match first_failure(&found.0) {
+            None => (Status::Pass, None, found),
+            Some(text) => (Status::Fail, Some(text), found),
         },
-        Err(Stop::Unsupported(what)) => (Status::Unsupported, Some(what), Vec::new()),
-        Err(Stop::Different(what)) => (Status::Fail, Some(what), Vec::new()),
-        Err(Stop::Broken(what)) => (Status::Error, Some(what), Vec::new()),
+        Err(Stop::Unsupported(what)) => (Status::Unsupported, Some(what), nothing),
+        Err(Stop::Different(what)) => (Status::Fail, Some(what), nothing),
+        Err(Stop::Broken(what)) => (Status::Error, Some(what), nothing),
     };
     CaseReport {
         case: recording.name.clone(),
         status,
         reason,
         seconds: start.elapsed().as_secs_f64(),
+        gradients_left_out,
         tensors,
     }
 }
 
-fn compared(recording: &Recording, options: &Options) -> Run<Vec<Comparison>> {
+/// Comparisons, and the number of recorded gradients that were left out.
+fn compared(recording: &Recording, options: &Options) -> Run<(Vec<Comparison>, usize)> {
     let mut case = Case::new(recording, options)?;
     dispatch(&mut case)?;
-    let comparisons = case.finish();
-    if comparisons.is_empty() {
+    let found = case.finish();
+    if found.0.is_empty() {
         return Err(Stop::Broken(
             "the recording holds nothing to compare".into(),
         ));
     }
-    Ok(comparisons)
+    Ok(found)
 }
 
 /// What differs most, and how many tensors do.
@@ -123,11 +127,22 @@ fn dispatch(case: &mut Case<'_>) -> Run<()> {
     let config = case.recording().config();
     check_sizes("config", &Value::Object(config.clone()))?;
     let has = |key: &str| config.contains_key(key);
+    let on_core = case.engine() == Engine::Core;
     let class = match config.get("cls") {
         Some(Value::String(class)) => class.as_str(),
         Some(other) => return Err(Stop::Broken(format!("`cls` = {other} is not a class"))),
         None if has("graph_type") && case.has("in.initial_signatures") => return preset::run(case),
         None if has("graph_type") => return graph::run(case),
+        None if on_core && has("kind") && has("loss_type") => {
+            return core::only_in_training("graph prior as a loss");
+        }
+        None if on_core && has("hinge") => return core::only_in_training("hinge repulsion"),
+        None if on_core && has("num_components") => {
+            return core::only_in_training("distribution of distances as a loss");
+        }
+        None if on_core && has("progress") => {
+            return core::only_in_training("schedule of a weight");
+        }
         None if has("kind") && has("loss_type") => return regularizer::run(case),
         None if has("kind") => return graphon::run(case),
         None if has("hinge") => return signatures::hinge(case),
@@ -140,6 +155,13 @@ fn dispatch(case: &mut Case<'_>) -> Run<()> {
     table.retain(|key, _| !OF_THE_RECORDING.contains(&key.as_str()));
     table.insert("cls".to_owned(), Value::from(class));
     let imported = import(&Value::Object(table))?;
+    if on_core {
+        return match (&terms, has("optimizer")) {
+            (Some(_), _) => core::only_in_training("training objective"),
+            (None, true) => core::only_in_training("steps of an optimizer"),
+            (None, false) => core::run(case, &imported, class),
+        };
+    }
     if let Some(terms) = terms {
         let prior = objective::prior(terms)?;
         return match imported {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use nac_core::PriorConfig;
 use nac_modules::model::Model;
+use nac_modules::params::ParamStore;
 use nac_modules::reference::ImportedModel;
 use tch::Tensor;
 
@@ -13,7 +14,7 @@ use super::matching::check_assignment;
 use super::stop::{Run, Stop};
 use crate::loss::{CrossEntropy, GraphPriorLoss, LossContext, LossTerm, PriorDistance};
 
-const IMAGE: &str = "image";
+pub(super) const IMAGE: &str = "image";
 const TARGETS: &str = "targets";
 
 /// A term of the objective besides cross-entropy: a graph prior with its weight.
@@ -47,15 +48,25 @@ pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<(
     let model = build(case, imported)?;
     let inputs = case.inputs()?;
     let logits = logits(case, model.as_ref(), &inputs)?;
+    check_cross_entropy(case, &logits, &inputs, Some(model.params()))
+}
+
+/// Compares the loss of these logits, and its gradients.
+pub(super) fn check_cross_entropy(
+    case: &mut Case<'_>,
+    logits: &Tensor,
+    inputs: &BTreeMap<String, Tensor>,
+    store: Option<&ParamStore>,
+) -> Run<()> {
     let loss = logits.f_cross_entropy_loss::<Tensor>(
-        case.of(&inputs, TARGETS)?,
+        case.of(inputs, TARGETS)?,
         None,
         tch::Reduction::Mean,
         -100,
         0.0,
     )?;
     case.check_if_recorded("out.loss", &loss)?;
-    case.check_gradients("grad.", &loss, &inputs, Some(model.params()))
+    case.check_gradients("grad.", &loss, inputs, store)
 }
 
 pub(super) fn objective(case: &mut Case<'_>, imported: &ImportedModel, prior: &Prior) -> Run<()> {

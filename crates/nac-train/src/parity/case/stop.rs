@@ -1,5 +1,6 @@
 //! Why a case ends without all of its comparisons.
 
+use nac_core::engine::EngineError;
 use nac_modules::ModuleError;
 use nac_modules::reference::ReferenceError;
 use tch::TchError;
@@ -40,6 +41,15 @@ impl From<TchError> for Stop {
 impl From<nac_core::CoreError> for Stop {
     fn from(error: nac_core::CoreError) -> Self {
         Self::Broken(error.to_string())
+    }
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Unsupported { .. } => Self::Unsupported(error.to_string()),
+            other => Self::Broken(other.to_string()),
+        }
     }
 }
 

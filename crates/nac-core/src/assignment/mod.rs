@@ -1,0 +1,128 @@
+//! The assignment of least cost: each row takes one column, each column is taken once.
+//!
+//! `min_π Σ_i C[i, π(i)]` over all permutations `π`, exactly, by shortest augmenting paths with dual
+//! potentials (Jonker and Volgenant, *A shortest augmenting path algorithm for dense and sparse
+//! linear assignment problems*, Computing 38, 1987). Potentials `v` of the columns say how dear a
+//! column is: an assignment in which every row takes a column of least `C[i, j] − v[j]` is the best
+//! one. From potentials that are a good guess on (`start.rs`), rows first bid for columns (`bids.rs`);
+//! each row that is left without one then takes a shortest path of exchanges to a free column
+//! (`path.rs`).
+//!
+//! Where several assignments are equally good, the same costs always give the same one of them.
+
+mod bids;
+mod path;
+mod start;
+
+use std::borrow::Cow;
+
+use ndarray::ArrayView2;
+
+use crate::CoreError;
+use crate::kernel::first_unfit;
+
+/// Rounds of bids. What they cannot settle by then are chains of small steps, which paths take at
+/// once.
+const ROUNDS: usize = 2;
+/// Costs are at most this large, so that no sum of them overflows.
+const LARGEST: f64 = 1e300;
+
+/// An assignment of rows to columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assignment {
+    /// The column that each row takes, `[rows]`.
+    pub columns: Vec<usize>,
+    /// Sum of the costs of what is taken, in the order of rows.
+    pub cost: f64,
+    /// Column potentials that prove that it is the best, `[columns]`: no row has a cheaper column
+    /// by `C[i, j] − v[j]` than the one it takes.
+    pub potentials: Vec<f64>,
+}
+
+/// Assigns rows to columns at least cost.
+///
+/// # Shapes
+/// - costs: `[n, n]`, at most `1e300` in size
+///
+/// # Errors
+/// [`CoreError::ShapeMismatch`] if the costs are not square, [`CoreError::InvalidValue`] if one is
+/// NaN or too large.
+pub fn assign(costs: ArrayView2<'_, f64>) -> Result<Assignment, CoreError> {
+    let op = "assign";
+    let n = costs.nrows();
+    if !costs.is_square() {
+        let expected = "as many rows as columns";
+        return Err(CoreError::shapes(op, &[n], &[costs.ncols()], expected));
+    }
+    if let Some((place, value)) = first_unfit(costs, |cost| cost.abs() <= LARGEST) {
+        let expected = "a number of at most 1e300 in size";
+        return Err(CoreError::value(op, "costs", place, value, expected));
+    }
+    let costs = match costs.to_slice() {
+        Some(costs) => Cow::Borrowed(costs),
+        None => Cow::Owned(costs.iter().copied().collect()),
+    };
+    let rows = Rows { costs: &costs, n };
+    let mut state = State {
+        row_of: vec![None; n],
+        column_of: vec![None; n],
+        potentials: start::potentials(rows),
+    };
+    let mut free: Vec<usize> = (0..n).collect();
+    for _ in 0..ROUNDS {
+        free = bids::round(rows, &mut state, free);
+    }
+    let mut search = path::Search::new(n);
+    for row in free {
+        search.augment(rows, &mut state, row);
+    }
+    // Every row has a column now.
+    let columns: Vec<usize> = state.column_of.into_iter().flatten().collect();
+    let taken = rows.iter().zip(&columns).map(|(row, &j)| row[j]);
+    Ok(Assignment {
+        cost: taken.sum(),
+        columns,
+        potentials: state.potentials,
+    })
+}
+
+/// A cost matrix, row after row.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    costs: &'a [f64],
+    n: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn row(self, i: usize) -> &'a [f64] {
+        &self.costs[i * self.n..(i + 1) * self.n]
+    }
+
+    fn iter(self) -> impl DoubleEndedIterator<Item = &'a [f64]> {
+        (0..self.n).map(move |i| self.row(i))
+    }
+}
+
+/// Who has what, and the potentials of the columns.
+///
+/// Of every row that has a column, no other column is cheaper: `C[i, j] − v[j]` is least there.
+struct State {
+    row_of: Vec<Option<usize>>,
+    column_of: Vec<Option<usize>>,
+    potentials: Vec<f64>,
+}
+
+impl State {
+    /// Gives `column` to `row`; says which row had it.
+    fn give(&mut self, row: usize, column: usize) -> Option<usize> {
+        let before = self.row_of[column].replace(row);
+        if let Some(before) = before {
+            self.column_of[before] = None;
+        }
+        self.column_of[row] = Some(column);
+        before
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! The engine without libtorch computes what models on libtorch compute, for presets and for every option.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod both;
+mod circuits;
+mod ends;
+mod errors;
+mod perceiver_io;
+mod runs;

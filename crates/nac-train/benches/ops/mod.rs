@@ -1,0 +1,5 @@
+//! One file per operation.
+
+pub(crate) mod graph_prior;
+
+mod assignment_by_rows;

@@ -1,0 +1,120 @@
+//! From a training run to two files that any engine reads: settings and weights.
+//!
+//! | file | content |
+//! |---|---|
+//! | `model.toml` | a [`ModelFile`]: what the model reads, its classes, the settings it was built with |
+//! | `model.safetensors` | its tensors under the names of the reference's `state_dict`, nothing of the optimizer |
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nac_core::config::{ModelFile, Preset};
+use nac_modules::ModuleError;
+use nac_modules::model::BuildModel;
+use nac_modules::params::{ParamStore, TensorFile};
+use tch::{Device, Kind, Tensor};
+
+use super::{RunFolder, model_file};
+use crate::error::TrainError;
+use crate::storage;
+use crate::weights::{Result, describe_data, read, refuse_existing};
+
+/// Name of the file of settings.
+pub const SETTINGS_FILE: &str = "model.toml";
+/// Name of the file of weights.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// File of settings.
+    pub settings: PathBuf,
+    /// File of weights.
+    pub weights: PathBuf,
+    /// Number of trained scalars.
+    pub parameters: usize,
+    /// Training step of the weights, if it is known.
+    pub step: Option<u64>,
+}
+
+/// Writes the model of a run's last checkpoint to the folder `out`, which is made if needed. The data need not be
+/// there.
+///
+/// # Errors
+/// The folder holds no run or no checkpoint, or they do not fit each other;
+/// [`WeightsError::Exists`](crate::weights::WeightsError::Exists) if a file is there and `replace` is false; or the
+/// folder cannot be written.
+pub fn export_run(run: &Path, out: &Path, replace: bool) -> Result<Exported> {
+    let folder = RunFolder::new(run.to_owned());
+    let config = folder.config()?.check()?;
+    let file = model_file(&config, &describe_data(&config.data)?)?;
+    let last = folder.last_checkpoint()?;
+    let step = last.state.step;
+    let metadata = [
+        ("run", config.name.clone()),
+        ("revision", folder.revision()?),
+        ("step", step.to_string()),
+    ];
+    let parameters = write_model(&file, &last.source, &last.model, &metadata, out, replace)?;
+    Ok(Exported {
+        settings: out.join(SETTINGS_FILE),
+        weights: out.join(WEIGHTS_FILE),
+        parameters,
+        step: Some(step),
+    })
+}
+
+/// Writes a preset and the weights of a file that [`read`] takes (safetensors, a checkpoint, `.pt`) to the folder
+/// `out`.
+///
+/// # Errors
+/// There is no such preset, or the weights do not fit it; else as [`export_run`].
+pub fn export_preset(name: &str, weights: &Path, out: &Path, replace: bool) -> Result<Exported> {
+    let preset = Preset::get(name).map_err(ModuleError::from)?;
+    let file = ModelFile {
+        classes: preset.classes,
+        input: preset.input,
+        model: preset.model,
+    };
+    let tensors = read(weights, None)?.tensors;
+    let source = weights.display().to_string();
+    let metadata = [("preset", name.to_owned())];
+    let parameters = write_model(&file, &source, &tensors, &metadata, out, replace)?;
+    Ok(Exported {
+        settings: out.join(SETTINGS_FILE),
+        weights: out.join(WEIGHTS_FILE),
+        parameters,
+        step: None,
+    })
+}
+
+/// Checks that `tensors` fit the model and writes both files; gives the number of trained scalars.
+fn write_model(
+    file: &ModelFile,
+    source: &str,
+    tensors: &BTreeMap<String, Tensor>,
+    metadata: &[(&str, String)],
+    out: &Path,
+    replace: bool,
+) -> Result<usize> {
+    let (settings_path, weights_path) = (out.join(SETTINGS_FILE), out.join(WEIGHTS_FILE));
+    for path in [&settings_path, &weights_path] {
+        refuse_existing(path, replace)?;
+    }
+    let mut model = file.build(ParamStore::sizes_only(Device::Cpu, Kind::Float))?;
+    model.params_mut().import(source, tensors)?;
+    let mut content = TensorFile {
+        tensors: model.params().export()?,
+        // Readers of other projects look for this.
+        metadata: [("format".to_owned(), "pt".to_owned())].into(),
+    };
+    for (key, value) in metadata {
+        content.metadata.insert((*key).to_owned(), value.clone());
+    }
+    let settings = file.to_toml().map_err(ModuleError::from)?;
+    fs::create_dir_all(out).map_err(TrainError::io("make the folder", out))?;
+    storage::write_atomically(&weights_path, &content.to_bytes()?)?;
+    storage::write_atomically(&settings_path, settings.as_bytes())?;
+    Ok(model.params().parameter_count())
+}
