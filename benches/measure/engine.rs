@@ -12,6 +12,7 @@ use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{BuildModel, Inputs, Model};
 use nac_modules::params::{ParamStore, TensorFile};
+use nac_modules::tape::Tape;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
@@ -173,14 +174,16 @@ fn noise() -> StreamNoise {
 
 /// Cross-entropy and backward pass; sets the gradients to zero as the trainer does, so their memory stays.
 fn backward(logits: &Tensor, batch: &Batch, parameters: &[Tensor]) -> Result<()> {
-    let logits = logits.f_to_kind(Kind::Float)?;
-    logits
-        .f_cross_entropy_loss::<Tensor>(&batch.labels, None, tch::Reduction::Mean, -100, 0.0)?
-        .f_backward()?;
+    cross_entropy(logits, batch)?.f_backward()?;
     for parameter in parameters {
         parameter.shallow_clone().zero_grad();
     }
     Ok(())
+}
+
+fn cross_entropy(logits: &Tensor, batch: &Batch) -> Result<Tensor> {
+    let (logits, mean) = (logits.f_to_kind(Kind::Float)?, tch::Reduction::Mean);
+    Ok(logits.f_cross_entropy_loss::<Tensor>(&batch.labels, None, mean, -100, 0.0)?)
 }
 
 struct TorchEngine {
@@ -202,8 +205,17 @@ impl Engine for TorchEngine {
 
     fn train(&mut self, batch: &Batch) -> Result<Tensor> {
         let mut noise = noise();
-        let logits = self.logits(batch, ForwardContext::training(&mut noise))?;
-        backward(&logits, batch, &parameters(self.model.as_ref()))?;
+        let mut tape = Tape::new();
+        let mut ctx = ForwardContext::training(&mut noise);
+        if !self.model.params().device().is_cuda() {
+            ctx = ctx.with_tape(&mut tape);
+        }
+        let logits = self.logits(batch, ctx)?;
+        let loss = cross_entropy(&logits, batch)?;
+        let parameters = parameters(self.model.as_ref());
+        let parameters: Vec<&Tensor> = parameters.iter().collect();
+        // As the trainer has them: all at once, for the optimizer.
+        let _gradients = tape.backward(&loss, &parameters)?;
         Ok(logits.detach())
     }
 }

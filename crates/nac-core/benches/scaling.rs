@@ -48,6 +48,7 @@ impl Scaling {
     }
 
     /// The least cost of a size.
+    #[allow(dead_code, reason = "each package's benchmarks use a part")]
     pub(crate) fn cost(&self, size: f64) -> Option<f64> {
         let found = self.points.iter().find(|(known, _)| *known == size);
         found.map(|(_, cost)| *cost)

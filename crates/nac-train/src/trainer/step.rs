@@ -3,6 +3,7 @@
 use nac_core::rng::Streams;
 use nac_data::Batch;
 use nac_modules::context::{ForwardContext, StreamNoise};
+use nac_modules::tape::Tape;
 use tch::{Kind, Tensor};
 
 use super::Trainer;
@@ -28,9 +29,14 @@ impl Trainer {
         let (inputs, labels) = self.tensorizer.tensors(batch)?;
         let mut noise =
             StreamNoise::new(Streams::new(self.options.seed).child(&format!("noise/step/{step}")));
-        let output = self
-            .model
-            .forward(&inputs, &mut ForwardContext::training(&mut noise))?;
+        let mut tape = Tape::new();
+        let mut ctx = ForwardContext::training(&mut noise);
+        // On CUDA libtorch's own attention keeps little for its backward pass; on the CPU it keeps every score.
+        if !self.model.params().device().is_cuda() {
+            ctx = ctx.with_tape(&mut tape);
+        }
+        let output = self.model.forward(&inputs, &mut ctx)?;
+        drop(ctx);
         let logits = output.logits;
 
         let context = LossContext {
@@ -84,8 +90,7 @@ impl Trainer {
             .map(|((_, weight), (_, value))| weight * value)
             .sum();
 
-        let mut gradients =
-            Tensor::f_run_backward(&[&sum], &self.optimizer.parameters(), false, false)?;
+        let mut gradients = tape.backward(&sum, &self.optimizer.parameters())?;
         let gradient_norm = optim::global_norm(&gradients)?;
         self.require_finite("the gradient norm", gradient_norm)?;
         if let Some(limit) = self.options.optimizer.clip_norm {
