@@ -1,15 +1,17 @@
 //! `nac-measure`: one measurement of one model with one engine, in a process of its own.
 //!
 //! `nac-measure --model chonker --engine torch --json` measures; `nac-measure count chonker` prints what the model costs
-//! at least; `nac-measure weights chonker FILE` writes the weights that all engines use; `nac-measure sample` measures
-//! the sampling of sparse graphs.
+//! at least; `nac-measure weights chonker FILE` writes the weights that all engines use; `nac-measure sample` and
+//! `nac-measure propagator` measure sparse graphs.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use nac_benches::count::{Algorithm, table};
-use nac_benches::measure::{Named, Options, SampleOptions, run, sample, write_weights};
+use nac_benches::measure::{
+    Named, Options, PropagatorOptions, SampleOptions, propagate, run, sample, write_weights,
+};
 use serde::Serialize;
 
 /// Measure a pass of a model: time, images per second, operations, peak memory, logits.
@@ -44,6 +46,14 @@ enum Command {
     Sample {
         #[command(flatten)]
         options: SampleOptions,
+        /// Print one line of JSON instead of many
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure a propagator over the edges of a sparse graph, or over all pairs
+    Propagator {
+        #[command(flatten)]
+        options: PropagatorOptions,
         /// Print one line of JSON instead of many
         #[arg(long)]
         json: bool,
@@ -87,6 +97,7 @@ fn answer(cli: &Cli) -> anyhow::Result<String> {
             format!("{}", file.display())
         }
         (Some(Command::Sample { options, json }), _) => shown(&sample(options)?, *json)?,
+        (Some(Command::Propagator { options, json }), _) => shown(&propagate(options)?, *json)?,
         (None, Some(options)) => shown(&run(options)?, cli.json)?,
         (None, None) => anyhow::bail!("nothing to do; see --help"),
     })

@@ -1,4 +1,4 @@
-//! One measurement in one process: a model, an engine, a pass.
+//! One measurement in one process: a model, an engine, a pass; or a graph, or a propagator.
 //!
 //! The program `nac-measure` is a thin front of this module. A fresh process for each measurement keeps allocator,
 //! caches of primitives and peak memory of one from those of another.
@@ -8,6 +8,7 @@ mod engine;
 mod logits;
 mod memory;
 mod named;
+mod propagator;
 mod record;
 mod run;
 mod sample;
@@ -16,6 +17,7 @@ pub use batch::Batch;
 pub use engine::{Engine, EngineKind, Pass, Source, Weights, open, write_weights};
 pub use memory::Memory;
 pub use named::Named;
+pub use propagator::{Over, Propagated, PropagatorOptions, propagate};
 pub use record::{Difference, Logits, Measurement, Operations, Seconds};
 pub use run::{Options, run};
 pub use sample::{SampleOptions, Sampled, sample};

@@ -59,7 +59,7 @@ pub(crate) enum BenchCommand {
     Engine(BenchOptions),
     /// Training steps on the CPU
     Training(BenchOptions),
-    /// Sampling of sparse graphs of 10,000 to 50,000 modules
+    /// Sampling sparse graphs of up to 50,000 modules, and propagators over edges and over pairs
     Sparse(BenchOptions),
     /// Training steps in bfloat16 on a CUDA device
     Cuda(BenchOptions),

@@ -211,13 +211,12 @@ impl Session {
 
 /// Arguments of `nac-measure` for a variant.
 fn arguments(case: &Case, variant: &Variant) -> Vec<String> {
-    let mut arguments = case.arguments.clone();
-    if case.model {
-        let own = ["--engine", variant.engine, "--weights", variant.weights];
-        arguments.extend(own.map(str::to_owned));
-    }
-    arguments.push("--json".into());
-    arguments
+    let words = [
+        case.arguments.as_slice(),
+        &variant.arguments,
+        &["--json".into()],
+    ];
+    words.concat()
 }
 
 /// The baseline writes its logits; the others are compared with them, if there are any.

@@ -9,7 +9,7 @@ pub(crate) enum SetName {
     Engine,
     /// Training steps on the CPU
     Training,
-    /// Sampling sparse graphs of 10,000 to 50,000 modules
+    /// Sampling sparse graphs of up to 50,000 modules, and propagators over edges and over pairs
     Sparse,
     /// Training steps in bfloat16 on a CUDA device
     Cuda,
@@ -68,11 +68,13 @@ impl Allocator {
 /// One way of doing a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Variant {
-    /// `naive`, `torch` or `core`; ratios are to the first variant of the same allocator.
+    /// Who does it; ratios are to the first variant of a case with the same allocator.
     pub(crate) engine: &'static str,
     /// `f32`, `bf16` or `int8`.
     pub(crate) weights: &'static str,
     pub(crate) allocator: Allocator,
+    /// Arguments of `nac-measure` that are this variant's alone.
+    pub(crate) arguments: Vec<String>,
 }
 
 /// One thing that is done in several ways, in turns.
@@ -80,11 +82,15 @@ pub(crate) struct Variant {
 pub(crate) struct Case {
     /// Model, pass and batch, or what else is done.
     pub(crate) name: String,
-    /// Arguments of `nac-measure`, without those of the variant.
+    /// Arguments of `nac-measure` for all variants.
     pub(crate) arguments: Vec<String>,
     pub(crate) variants: Vec<Variant>,
     /// Whether variants are engines that run a model, so that their logits can be compared.
     pub(crate) model: bool,
+}
+
+fn owned<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
 }
 
 /// A model, a pass and a batch.
@@ -96,9 +102,32 @@ fn case(model: &str, pass: &str, batch: usize, repeat: usize, variants: Vec<Vari
     ];
     Case {
         name: format!("{model} {pass} {batch}"),
-        arguments: arguments.map(str::to_owned).to_vec(),
+        arguments: owned(arguments),
         variants,
         model: true,
+    }
+}
+
+/// Something of nac-core on a sparse graph, over each of some kinds of links if it is given any.
+fn sparse(what: &'static str, modules: usize, over: &[&'static str]) -> Case {
+    let variant = |engine, arguments| Variant {
+        engine,
+        weights: "f32",
+        allocator: Allocator::Default,
+        arguments,
+    };
+    let variants = match over {
+        [] => vec![variant("core", Vec::new())],
+        _ => over
+            .iter()
+            .map(|links| variant(links, owned(["--over", links])))
+            .collect(),
+    };
+    Case {
+        name: format!("{what} {modules} modules"),
+        arguments: owned([what, "--modules", &modules.to_string()]),
+        variants,
+        model: false,
     }
 }
 
@@ -109,6 +138,7 @@ fn variants(engines: &[(&'static str, &'static str)], allocators: &[Allocator]) 
             engine,
             weights,
             allocator,
+            arguments: owned(["--engine", engine, "--weights", weights]),
         })
     };
     allocators.iter().flat_map(of).collect()
@@ -121,6 +151,7 @@ const FORWARD: &[(&str, &str)] = &[
     ("torch", "f32"),
     ("core", "f32"),
     ("core", "bf16"),
+    ("core", "int8"),
 ];
 const TRAIN: &[(&str, &str)] = &[("naive", "f32"), ("torch", "f32")];
 const TRAIN_BF16: &[(&str, &str)] = &[("naive", "bf16"), ("torch", "bf16")];
@@ -153,14 +184,13 @@ pub(crate) fn cases(set: SetName) -> Vec<Case> {
         SetName::Training => [("chonker", 2), ("tiny-nac", 8), ("perceiver-io", 8)]
             .map(|(model, batch)| case(model, "train", batch, 2, variants(TRAIN, BOTH)))
             .to_vec(),
-        SetName::Sparse => [10_000, 20_000, 50_000]
-            .map(|modules: usize| Case {
-                name: format!("sample {modules} modules"),
-                arguments: vec!["sample".into(), "--modules".into(), modules.to_string()],
-                variants: variants(&[("core", "f32")], PLAIN),
-                model: false,
-            })
-            .to_vec(),
+        SetName::Sparse => {
+            let samples = [10_000, 20_000, 50_000].map(|modules| sparse("sample", modules, &[]));
+            let propagators =
+                [2_500, 5_000, 10_000].map(|m| sparse("propagator", m, &["pairs", "edges"]));
+            let larger = [20_000, 40_000].map(|m| sparse("propagator", m, &["edges"]));
+            [samples.as_slice(), &propagators, &larger].concat()
+        }
         SetName::Cuda => {
             let mut cases = Vec::new();
             for model in ["chonker", "tiny-nac"] {
