@@ -97,11 +97,19 @@ mod tests {
         let b = Array2::from_shape_fn((41, 37), wave(3));
         let alone = product(a.view(), b.t());
         for threads in [1, 3] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             assert_eq!(pool.install(|| product(a.view(), b.t())), alone);
         }
-        let most = (&alone - &a.dot(&b.t())).iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        let most = (&alone - &a.dot(&b.t()))
+            .iter()
+            .fold(0.0_f32, |most, x| most.max(x.abs()));
         assert!(most < 1e-5, "{most}");
-        assert_eq!(matrix(&[1.0, 2.0, 3.0, 4.0], 2), ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
+        assert_eq!(
+            matrix(&[1.0, 2.0, 3.0, 4.0], 2),
+            ndarray::array![[1.0, 2.0], [3.0, 4.0]]
+        );
     }
 }

@@ -28,7 +28,9 @@ impl Packed {
         precision: Precision,
     ) -> Self {
         let depth = inputs.rows();
-        let places: Vec<usize> = (0..inputs.features()).map(|input| inputs.row(input)).collect();
+        let places: Vec<usize> = (0..inputs.features())
+            .map(|input| inputs.row(input))
+            .collect();
         // The outputs of each row; none where no feature is.
         let mut features = vec![None; outputs.rows()];
         for (output, weights) in weight.chunks_exact(inputs.features()).enumerate() {
