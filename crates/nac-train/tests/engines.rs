@@ -77,16 +77,7 @@ impl Place {
         let assert = self.run(&format!("eval --run run {arguments}")).success();
         let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
         let words: Vec<&str> = text.split_whitespace().collect();
-        let [
-            "test",
-            "accuracy",
-            accuracy,
-            "loss",
-            loss,
-            "examples",
-            examples,
-        ] = words[..]
-        else {
+        let [_, "accuracy", accuracy, "loss", loss, "examples", examples] = words[..] else {
             panic!("{text}")
         };
         (
