@@ -26,7 +26,19 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
 /// A model with these sizes; each bit of `flags` is a choice.
 fn model(sizes: &[usize], flags: u32) -> ModelFile {
     let flag = |bit: u32| flags >> bit & 1 == 1;
-    let [modules, readers, answers, state, code, token, head, cross, value, ..] = *sizes else {
+    let [
+        modules,
+        readers,
+        answers,
+        state,
+        code,
+        token,
+        head,
+        cross,
+        value,
+        ..,
+    ] = *sizes
+    else {
         unreachable!("there are fifteen sizes")
     };
     let input = if flag(0) {
@@ -74,7 +86,10 @@ fn model(sizes: &[usize], flags: u32) -> ModelFile {
     if flag(11) {
         circuit.mod_fc.scale_normalization = ScaleNormalization::Tanh;
     }
-    (circuit.read_in.attention.heads, circuit.read_in.attention.head_dim) = (sizes[12], head);
+    (
+        circuit.read_in.attention.heads,
+        circuit.read_in.attention.head_dim,
+    ) = (sizes[12], head);
     circuit.read_in.attention.share_key_value_projectors = flag(12);
     let attention = &mut circuit.propagator.attention;
     (attention.heads, attention.head_dim) = (sizes[13], head);

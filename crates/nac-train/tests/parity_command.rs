@@ -191,9 +191,10 @@ fn json_holds_every_case_and_tensor() {
             .unwrap()
             .contains("scale_times_input_normalization_type")
     );
-    for field in ["forward", "gradients", "allowed"] {
+    // Where nothing differs at all, a single number is as near to its limit of a little over 10⁻⁵ as the others.
+    for (field, limit) in [("forward", 1e-5), ("gradients", 1e-5), ("allowed", 2e-5)] {
         let number = cases[0][field].as_f64().unwrap();
-        assert!((0.0..1e-5).contains(&number), "{field} {number}");
+        assert!((0.0..limit).contains(&number), "{field} {number}");
     }
     let tensors = cases[0]["tensors"].as_array().unwrap();
     assert_eq!(tensors.len(), 8, "2 outputs, 6 gradients");
@@ -224,7 +225,9 @@ fn the_engine_of_nac_core_is_held_to_the_same_values() {
         .stdout(
             predicate::str::contains(" 0 fail, ")
                 .and(predicate::str::contains(" 0 error; core, float, cpu"))
-                .and(predicate::str::is_match(r"(?m)^forward only: \d+ recorded gradients").unwrap()),
+                .and(
+                    predicate::str::is_match(r"(?m)^forward only: \d+ recorded gradients").unwrap(),
+                ),
         );
     let json: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(json["engine"], "core");
@@ -233,14 +236,23 @@ fn the_engine_of_nac_core_is_held_to_the_same_values() {
         let name = case["case"].as_str().unwrap();
         if case["status"] == "pass" {
             let tensors = case["tensors"].as_array().unwrap();
-            assert!(tensors.iter().all(|t| t["direction"] == "forward"), "{name}");
+            assert!(
+                tensors.iter().all(|t| t["direction"] == "forward"),
+                "{name}"
+            );
             assert!(!tensors.is_empty(), "{name}");
             passed.push(name);
             continue;
         }
         let reason = case["reason"].as_str().unwrap();
-        let known = ["engine core runs evaluation only", "needs a source of noise"];
-        assert!(known.iter().any(|known| reason.contains(known)), "{name}: {reason}");
+        let known = [
+            "engine core runs evaluation only",
+            "needs a source of noise",
+        ];
+        assert!(
+            known.iter().any(|known| reason.contains(known)),
+            "{name}: {reason}"
+        );
     }
     for kind in [
         "a_fc_bias",
@@ -273,18 +285,37 @@ fn the_engine_of_nac_core_fails_on_a_changed_value_and_leaves_training_out() {
         let file = folder.path().join(format!("{MOD_FC}.safetensors"));
         perturb(&file, tensor, change);
         let line = predicate::str::contains("0 pass, 1 fail");
-        parity(folder.path()).args(core).assert().failure().stdout(line);
+        parity(folder.path())
+            .args(core)
+            .assert()
+            .failure()
+            .stdout(line);
     }
-    let folder = folder(&["c_kernel_sample_log_T0.5", "h_schedules", "h_graphon_sbm_n64_c4"]);
+    let folder = folder(&[
+        "c_kernel_sample_log_T0.5",
+        "h_schedules",
+        "h_graphon_sbm_n64_c4",
+    ]);
     let text = predicate::str::contains("mode = train: engine core runs evaluation only")
         .and(predicate::str::contains(
             "schedule of a weight: engine core runs evaluation only",
         ))
-        .and(predicate::str::contains("3 cases: 1 pass, 0 fail, 2 unsupported"));
-    parity(folder.path()).args(core).assert().success().stdout(text);
+        .and(predicate::str::contains(
+            "3 cases: 1 pass, 0 fail, 2 unsupported",
+        ));
+    parity(folder.path())
+        .args(core)
+        .assert()
+        .success()
+        .stdout(text);
     let double = predicate::str::contains("kind = double: engine core computes in float only");
     let kind = ["--kind", "double"];
-    parity(folder.path()).args(core).args(kind).assert().failure().stderr(double);
+    parity(folder.path())
+        .args(core)
+        .args(kind)
+        .assert()
+        .failure()
+        .stderr(double);
 }
 
 #[test]
@@ -318,8 +349,7 @@ fn the_whole_set_passes_in_both_precisions() {
         }
         return;
     };
-    let done =
-        || predicate::str::contains(" 0 fail, ").and(predicate::str::contains(" 0 error;"));
+    let done = || predicate::str::contains(" 0 fail, ").and(predicate::str::contains(" 0 error;"));
     for kind in ["float", "double"] {
         parity(Path::new(&goldens))
             .args(["--kind", kind])

@@ -267,7 +267,9 @@ impl CoreEngine {
             let count = examples.len();
             // A watcher sees one pass of all examples.
             let watch = watch.as_mut().map(|watch| &mut **watch as Watch<'_>);
-            self.pass(tools, team, desks, &input, examples, buffers, tokenizer, watch)?;
+            self.pass(
+                tools, team, desks, &input, examples, buffers, tokenizer, watch,
+            )?;
             for example in 0..count {
                 self.plan.head.pool(
                     &workplace.buffers.outputs[example * answer..][..answer],
@@ -280,7 +282,9 @@ impl CoreEngine {
         }
         let pooled = (&workplace.pooled[..], rows);
         let (room, own) = (&mut workplace.operand, &mut workplace.logits);
-        self.plan.head.logits(&self.tools, pooled, room, own, logits);
+        self.plan
+            .head
+            .logits(&self.tools, pooled, room, own, logits);
         Ok(())
     }
 
@@ -297,9 +301,15 @@ impl CoreEngine {
         watch: Option<Watch<'_>>,
     ) -> Result<()> {
         team.run(|| {
-            let (tokens, masked) = self
-                .tokenizer
-                .tokenize(tools, team, desks, input, examples.clone(), buffers, tokenizer)?;
+            let (tokens, masked) = self.tokenizer.tokenize(
+                tools,
+                team,
+                desks,
+                input,
+                examples.clone(),
+                buffers,
+                tokenizer,
+            )?;
             self.plan.expect_tokens("Engine::infer", tokens)?;
             let count = TokenCount {
                 examples: examples.len(),

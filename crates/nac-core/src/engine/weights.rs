@@ -115,7 +115,10 @@ fn numbers(view: &TensorView<'_>) -> Option<Vec<f32>> {
         }
         Dtype::F64 => {
             let eight = bytes.as_chunks::<8>().0;
-            eight.iter().map(|b| f64::from_le_bytes(*b) as f32).collect()
+            eight
+                .iter()
+                .map(|b| f64::from_le_bytes(*b) as f32)
+                .collect()
         }
         Dtype::BF16 => {
             let two = bytes.as_chunks::<2>().0.iter();
@@ -221,7 +224,12 @@ impl<'w> Source<'w> {
     }
 
     /// The one tensor of all names that share it; the file may hold it under each of them, or under the first alone.
-    fn shared_tensor(&self, name: String, first: String, shape: &[usize]) -> Result<Cow<'w, [f32]>> {
+    fn shared_tensor(
+        &self,
+        name: String,
+        first: String,
+        shape: &[usize],
+    ) -> Result<Cow<'w, [f32]>> {
         let values = self.own_tensor(first.clone(), shape)?;
         match &self.origin {
             Origin::Given { weights, read } => match weights.get(&name) {
@@ -280,7 +288,14 @@ fn draw(streams: Streams, name: &str, shape: &[usize]) -> Vec<f32> {
         return values;
     }
     streams.stream(name).fill_normal(&mut values);
-    let is_set = ["codes_", "signatures_", "states_", "latents", "query", "grid"];
+    let is_set = [
+        "codes_",
+        "signatures_",
+        "states_",
+        "latents",
+        "query",
+        "grid",
+    ];
     let (factor, shift) = match shape.len() {
         0 => (0.0, 0.1),
         1 if name.ends_with("weight") || name.ends_with("gamma") => (0.1, 1.0),
@@ -355,15 +370,27 @@ mod tests {
 
     #[test]
     fn every_kind_of_number_is_read_and_whole_numbers_are_left_out() {
-        let f64s: Vec<u8> = [1.5_f64, -2.0].iter().flat_map(|x| x.to_le_bytes()).collect();
-        let bf16s: Vec<u8> = [0x3fc0_u16, 0xc000].iter().flat_map(|x| x.to_le_bytes()).collect();
-        let f16s: Vec<u8> = [0x3e00_u16, 0xc000].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let f64s: Vec<u8> = [1.5_f64, -2.0]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        let bf16s: Vec<u8> = [0x3fc0_u16, 0xc000]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        let f16s: Vec<u8> = [0x3e00_u16, 0xc000]
+            .iter()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
         let view = |dtype, bytes| TensorView::new(dtype, vec![2], bytes).unwrap();
         let tensors = [
             ("double", view(Dtype::F64, &f64s)),
             ("brain", view(Dtype::BF16, &bf16s)),
             ("half", view(Dtype::F16, &f16s)),
-            ("whole", TensorView::new(Dtype::I64, vec![2], &f64s).unwrap()),
+            (
+                "whole",
+                TensorView::new(Dtype::I64, vec![2], &f64s).unwrap(),
+            ),
         ];
         let bytes = safetensors::serialize(tensors, None).unwrap();
         let weights = Weights::from_bytes(&bytes).unwrap();
@@ -375,7 +402,11 @@ mod tests {
 
     #[test]
     fn halves_are_exact() {
-        for (bits, value) in [(0x0001, 5.960_464_5e-8), (0x03ff, 6.097_555e-5), (0x7bff, 65504.0)] {
+        for (bits, value) in [
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+            (0x7bff, 65504.0),
+        ] {
             assert_eq!(half(bits), value);
         }
         assert!(half(0x7e00).is_nan() && half(0xfc00) == f32::NEG_INFINITY);
@@ -391,7 +422,12 @@ mod tests {
             values.and_then(|value| source.all_read().map(|()| value))
         };
         let mut weights = Weights::new();
-        assert!(read(&weights).unwrap_err().to_string().contains("`a.l.0.w`"));
+        assert!(
+            read(&weights)
+                .unwrap_err()
+                .to_string()
+                .contains("`a.l.0.w`")
+        );
         weights.insert("a.l.0.w", &[1], vec![2.0]).unwrap();
         assert_eq!(read(&weights).unwrap(), 2.0);
         weights.insert("a.l.1.w", &[1], vec![2.0]).unwrap();
@@ -409,7 +445,9 @@ mod tests {
 
     #[test]
     fn errors_name_the_tensor_or_the_file() {
-        let error = Weights::read("no/such.safetensors").unwrap_err().to_string();
+        let error = Weights::read("no/such.safetensors")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("no/such.safetensors"), "{error}");
         assert!(Weights::from_bytes(b"not a file").is_err());
         let mut weights = Weights::new();

@@ -136,7 +136,9 @@ pub(crate) fn core(file: &ModelFile, threads: usize, precision: Precision) -> Co
 pub(crate) fn distance(found: &Array2<f32>, expected: &Array2<f32>) -> f32 {
     let largest = expected.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
     assert!(largest > 1e-3 && largest.is_finite());
-    let error = (found - expected).iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let error = (found - expected)
+        .iter()
+        .fold(0.0_f32, |m, x| m.max(x.abs()));
     error / largest
 }
 

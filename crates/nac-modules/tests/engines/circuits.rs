@@ -67,7 +67,9 @@ fn who_hears_whom() {
 #[test]
 fn shared_layers_and_codes_of_layers() {
     agree(&[
-        circuit("codes_per_propagator", |c| c.wiring.codes_per_propagator = true),
+        circuit("codes_per_propagator", |c| {
+            c.wiring.codes_per_propagator = true
+        }),
         circuit("codes_per_propagator, read-in sends", |c| {
             own_processors(c);
             c.wiring.codes_per_propagator = true;
@@ -77,7 +79,9 @@ fn shared_layers_and_codes_of_layers() {
             c.wiring.share_propagators = true;
             c.wiring.codes_per_propagator = true;
         }),
-        circuit("share_propagator_ffn", |c| c.wiring.share_propagator_ffn = true),
+        circuit("share_propagator_ffn", |c| {
+            c.wiring.share_propagator_ffn = true
+        }),
         circuit("propagator_layers", |c| {
             c.propagator_layers = vec![c.propagator.clone(); 3];
             c.propagator_layers[1].attention.heads = 2;
@@ -126,7 +130,9 @@ fn projections() {
     agree(&[
         mod_fc("l2", |m| m.scale_normalization = ScaleNormalization::L2),
         mod_fc("none", |m| m.scale_normalization = ScaleNormalization::None),
-        mod_fc("sigmoid", |m| m.scale_normalization = ScaleNormalization::Sigmoid),
+        mod_fc("sigmoid", |m| {
+            m.scale_normalization = ScaleNormalization::Sigmoid
+        }),
         mod_fc("tanh", |m| m.scale_normalization = ScaleNormalization::Tanh),
         mod_fc("without one", |m| m.add_one_to_scale = false),
         mod_fc("fixed gain", |m| {
@@ -219,12 +225,18 @@ fn attention_and_feed_forward() {
             c.read_in.ffn.residual = false;
         }),
         circuit("gelu of 4/3", |c| {
-            for ffn in [&mut c.propagator.ffn, &mut c.read_in.ffn, &mut c.read_out.ffn] {
+            for ffn in [
+                &mut c.propagator.ffn,
+                &mut c.read_in.ffn,
+                &mut c.read_out.ffn,
+            ] {
                 ffn.activation = Activation::Gelu;
                 ffn.capacity_factor = 4.0 / 3.0;
             }
         }),
-        circuit("geglu of 4/3", |c| c.propagator.ffn.capacity_factor = 4.0 / 3.0),
+        circuit("geglu of 4/3", |c| {
+            c.propagator.ffn.capacity_factor = 4.0 / 3.0
+        }),
         circuit("read-out heads", |c| c.read_out.heads = 3),
     ]);
 }
@@ -234,7 +246,9 @@ fn kinds_of_links() {
     let strength = |name, mask, scale, normalize| {
         circuit(name, move |c| {
             c.propagator.attention.mask_attn_scores_with_affinities = mask;
-            c.propagator.attention.scale_attention_by_affinities_after_softmax = scale;
+            c.propagator
+                .attention
+                .scale_attention_by_affinities_after_softmax = scale;
             c.propagator.attention.normalize_kernel_along_keys = normalize;
             c.read_out.mask_attn_scores_with_affinities = mask;
             c.read_out.scale_attention_by_affinities_after_softmax = scale;
@@ -253,7 +267,9 @@ fn kinds_of_links() {
             k.truncation = Some(0.9);
             k.truncation_implementation = Truncation::Masked;
         }),
-        links("truncation that leaves nobody", |k| k.truncation = Some(1e-4)),
+        links("truncation that leaves nobody", |k| {
+            k.truncation = Some(1e-4)
+        }),
         links("threshold", |k| k.evaluation = EvaluationLinks::Threshold),
         links("threshold of short links", |k| {
             k.evaluation = EvaluationLinks::Threshold;
@@ -269,7 +285,9 @@ fn kinds_of_links() {
         }),
         circuit("factors of truncated links", |c| {
             c.propagator.attention.mask_attn_scores_with_affinities = false;
-            c.propagator.attention.scale_attention_by_affinities_after_softmax = true;
+            c.propagator
+                .attention
+                .scale_attention_by_affinities_after_softmax = true;
             c.propagator.attention.kernel.truncation = Some(0.7);
             c.propagator.attention.kernel.eliminate_diagonal = true;
         }),

@@ -76,7 +76,10 @@ fn images() {
         ("no grid", Box::new(|f| f.model.convnext.grid_dim = 0)),
         ("no blocks", Box::new(convnext(&[0, 0], &[12, 20], 2))),
         ("one stage", Box::new(convnext(&[2], &[11], 4))),
-        ("three stages", Box::new(convnext(&[1, 1, 2], &[8, 9, 10], 2))),
+        (
+            "three stages",
+            Box::new(convnext(&[1, 1, 2], &[8, 9, 10], 2)),
+        ),
         (
             "cut edges",
             Box::new(|f| {
@@ -87,7 +90,10 @@ fn images() {
                 };
             }),
         ),
-        ("pixels", Box::new(|f| f.model.image_tokenizer = ImageTokenizer::Pixels)),
+        (
+            "pixels",
+            Box::new(|f| f.model.image_tokenizer = ImageTokenizer::Pixels),
+        ),
         (
             "pixels of a Perceiver IO",
             Box::new(|f| {
@@ -108,7 +114,11 @@ fn sequences_with_padding() {
             Box::new(|file| {
                 symbols(file);
                 file.model.circuit.read_in.attention.heads = 2;
-                file.model.circuit.read_in.attention.share_key_value_projectors = true;
+                file.model
+                    .circuit
+                    .read_in
+                    .attention
+                    .share_key_value_projectors = true;
             }),
         ),
         (

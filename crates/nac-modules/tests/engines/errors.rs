@@ -60,7 +60,8 @@ fn weights_that_are_not_those_of_the_settings() {
         }
     }
     let mut more = good.clone();
-    more.insert("latent_graphs.1.extra", &[1], vec![0.0]).unwrap();
+    more.insert("latent_graphs.1.extra", &[1], vec![0.0])
+        .unwrap();
     match refused(&file, &more) {
         EngineError::UnexpectedWeights { names } => assert_eq!(names, ["latent_graphs.1.extra"]),
         other => panic!("{other}"),
@@ -74,7 +75,10 @@ fn shared_layers_that_differ() {
     let name = "latent_graphs.0.propagators.2.ffn.layernorm.bias";
     weights.insert(name, &[24], vec![0.5; 24]).unwrap();
     let error = refused(&file, &weights).to_string();
-    assert!(error.contains(name) && error.contains("propagators.0.ffn"), "{error}");
+    assert!(
+        error.contains(name) && error.contains("propagators.0.ffn"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -99,7 +103,12 @@ fn shared_layers_may_be_stored_once() {
 #[test]
 fn inputs_that_the_model_does_not_read() {
     let engine = core(&small(), 1, Precision::F32);
-    for shape in [(2, 3, 24, 21), (2, 3, 20, 24), (2, 1, 24, 20), (2, 3, 0, 20)] {
+    for shape in [
+        (2, 3, 24, 21),
+        (2, 3, 20, 24),
+        (2, 1, 24, 20),
+        (2, 3, 0, 20),
+    ] {
         let image = Array4::zeros(shape);
         match engine.infer(Input::Image(image.view())).unwrap_err() {
             EngineError::Input { expected, .. } => assert!(expected.contains("[batch, 3, 24, 20]")),
@@ -113,7 +122,10 @@ fn inputs_that_the_model_does_not_read() {
     for shape in [(2, 4), (1, 5), (3, 5)] {
         let mut room = Array2::zeros(shape);
         let error = engine.infer_into(Input::Image(image.view()), room.view_mut());
-        assert!(matches!(error.unwrap_err(), EngineError::OutputShape { .. }));
+        assert!(matches!(
+            error.unwrap_err(),
+            EngineError::OutputShape { .. }
+        ));
     }
 }
 
@@ -129,17 +141,26 @@ fn symbols_that_do_not_exist() {
     let engine = core(&file, 1, Precision::F32);
     for symbol in [-1, 6, i64::MAX] {
         let tokens = Array2::from_elem((1, 4), symbol);
-        let error = engine.infer(Input::Tokens(tokens.view())).unwrap_err().to_string();
+        let error = engine
+            .infer(Input::Tokens(tokens.view()))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("symbols in 0..6"), "{error}");
     }
     for length in [0, 10] {
         let tokens = Array2::ones((1, length));
-        let error = engine.infer(Input::Tokens(tokens.view())).unwrap_err().to_string();
+        let error = engine
+            .infer(Input::Tokens(tokens.view()))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("sequences [batch, 1..=9]"), "{error}");
     }
     // Nothing but padding is no panic, whatever it means.
     let padding = Array2::zeros((1, 4));
-    assert_eq!(engine.infer(Input::Tokens(padding.view())).unwrap().dim(), (1, 5));
+    assert_eq!(
+        engine.infer(Input::Tokens(padding.view())).unwrap().dim(),
+        (1, 5)
+    );
 }
 
 #[test]
@@ -147,8 +168,14 @@ fn projection_read_in_needs_a_token_for_each_module() {
     let file = with(|file| file.model.circuit.read_in.kind = ReadInKind::Projection);
     let engine = core(&file, 1, Precision::F32);
     let image = Array4::zeros((1, 3, 24, 20));
-    let error = engine.infer(Input::Image(image.view())).unwrap_err().to_string();
-    assert!(error.contains("30 tokens") && error.contains("41 tokens"), "{error}");
+    let error = engine
+        .infer(Input::Image(image.view()))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("30 tokens") && error.contains("41 tokens"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -42,7 +42,9 @@ fn threads_and_companions_change_no_bit() {
                 panic!("not images");
             };
             let alone = images.axis_chunks_iter(Axis(0), 1);
-            let alone: Vec<_> = alone.map(|x| engine.infer(Input::Image(x)).unwrap()).collect();
+            let alone: Vec<_> = alone
+                .map(|x| engine.infer(Input::Image(x)).unwrap())
+                .collect();
             let views: Vec<_> = alone.iter().map(|logits| logits.view()).collect();
             assert_eq!(concatenate(Axis(0), &views).unwrap(), one);
         }
@@ -86,7 +88,11 @@ fn shrink(file: &mut ModelFile) {
     file.classes = 11;
     let model = &mut file.model;
     model.convnext.dims.iter_mut().for_each(|dim| *dim /= 8);
-    model.convnext.depths.iter_mut().for_each(|depth| *depth = (*depth).min(1));
+    model
+        .convnext
+        .depths
+        .iter_mut()
+        .for_each(|depth| *depth = (*depth).min(1));
     let circuit = &mut model.circuit;
     circuit.modules = 40;
     circuit.read_in_modules = circuit.read_in_modules.map(|_| 40);
@@ -95,7 +101,11 @@ fn shrink(file: &mut ModelFile) {
     circuit.propagators = 2;
     circuit.propagator_layers.truncate(2);
     let perceiver_io = &mut model.perceiver_io;
-    (perceiver_io.latents, perceiver_io.latent_dim, perceiver_io.depth) = (40, 32, 2);
+    (
+        perceiver_io.latents,
+        perceiver_io.latent_dim,
+        perceiver_io.depth,
+    ) = (40, 32, 2);
 }
 
 #[test]
@@ -103,7 +113,10 @@ fn states_on_the_way_have_their_sizes() {
     let engine = core(&small(), 2, Precision::F32);
     let batch = Batch::new(small().input, 2);
     let (logits, states) = engine.infer_with_states(batch.input()).unwrap();
-    assert_eq!(distance(&engine.infer(batch.input()).unwrap(), &logits), 0.0);
+    assert_eq!(
+        distance(&engine.infer(batch.input()).unwrap(), &logits),
+        0.0
+    );
     let size = |name: &str| states[name].dim();
     assert_eq!(size("tokens"), (2, 30, 26));
     assert_eq!(size("read_in.states"), (2, 41, 24));

@@ -139,7 +139,9 @@ impl Report {
         );
         let left_out: usize = self.cases.iter().map(|c| c.gradients_left_out).sum();
         if left_out > 0 {
-            text.push_str(&format!("\nforward only: {left_out} recorded gradients were not compared"));
+            text.push_str(&format!(
+                "\nforward only: {left_out} recorded gradients were not compared"
+            ));
         }
         let worst = self
             .cases

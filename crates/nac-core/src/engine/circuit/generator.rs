@@ -22,11 +22,7 @@ pub(crate) struct Modules {
 
 impl Modules {
     /// Modules of one code each: `[modules, signature]`, `[modules, code]`, `[modules, state]`.
-    pub(crate) fn given(
-        signatures: Array2<f32>,
-        codes: Array2<f32>,
-        states: Array2<f32>,
-    ) -> Self {
+    pub(crate) fn given(signatures: Array2<f32>, codes: Array2<f32>, states: Array2<f32>) -> Self {
         Self {
             signatures,
             codes: vec![codes],
@@ -117,7 +113,10 @@ pub(crate) fn modules(
     let code_dim = code_dim(config);
     let signatures = latents.tensor("signatures_", &[count, config.signature_dim])?;
     let codes: Vec<Array2<f32>> = match layers {
-        None => vec![matrix(&latents.tensor("codes_", &[count, code_dim])?, code_dim)],
+        None => vec![matrix(
+            &latents.tensor("codes_", &[count, code_dim])?,
+            code_dim,
+        )],
         Some(layers) => latents
             .tensor("codes_", &[layers, count, code_dim])?
             .chunks_exact(count * code_dim)

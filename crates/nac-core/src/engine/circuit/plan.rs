@@ -4,15 +4,16 @@
 //! other once, and in a layer each block of 32 modules goes its own way, from attention through the feed-forward
 //! block to its keys and values for the next layer.
 
+use super::read_out::ReadOut;
 use super::step::Step;
 use super::token_side::TokenSide;
 use crate::engine::attention::{Heard, Senders, Store};
 use crate::engine::blocks::Blocks;
 use crate::engine::error::{EngineError, Result};
 use crate::engine::head::Head;
-use crate::engine::layer::{Modulation, Norm, Projection, Target, Tools};
+use crate::engine::layer::Tools;
 use crate::engine::simd::{Row, WIDTH};
-use crate::engine::team::{Desks, Room, Scratch, Team};
+use crate::engine::team::{Desks, Room, Team};
 
 /// One layer of propagation.
 #[derive(Debug, Clone)]
@@ -22,61 +23,6 @@ pub(crate) struct Propagation {
     /// Keys and values of the processors.
     pub(crate) senders: Senders,
     pub(crate) step: Step,
-}
-
-/// The last layer.
-#[derive(Debug, Clone)]
-pub(crate) struct ReadOut {
-    pub(crate) layer: Propagation,
-    /// Initial states.
-    pub(crate) initial: Blocks,
-    pub(crate) count: usize,
-    /// Layer norm, if any, and projection to the outputs.
-    pub(crate) projection: Option<(Option<Norm>, Projection, Modulation)>,
-}
-
-impl ReadOut {
-    pub(crate) fn room(&self) -> Room {
-        let rows = self.projection.as_ref().map_or(0, |p| p.1.input_rows());
-        Room {
-            normal: rows,
-            operand: rows,
-            ..Room::default()
-        }
-    }
-
-    /// Rows of what it gives.
-    pub(crate) fn output_rows(&self) -> usize {
-        match &self.projection {
-            Some((_, projection, _)) => projection.output_rows(),
-            None => self.initial.rows(),
-        }
-    }
-
-    /// From the states of block `block` to what it gives.
-    pub(crate) fn finish(
-        &self,
-        tools: &Tools,
-        block: usize,
-        states: &[Row],
-        output: &mut [Row],
-        scratch: &mut Scratch,
-    ) {
-        let Some((norm, projection, modulation)) = &self.projection else {
-            output.copy_from_slice(states);
-            return;
-        };
-        let x = match norm {
-            Some(norm) => {
-                norm.apply(tools, states, &mut scratch.normal);
-                &scratch.normal[..states.len()]
-            }
-            None => states,
-        };
-        let target = Target::overwrite(output);
-        let room = &mut scratch.operand;
-        projection.apply(tools, modulation, block, x, room, target);
-    }
 }
 
 /// A model without its tokenizer.
@@ -258,10 +204,20 @@ impl Plan {
             let name = Name::layer(layer);
             saw(name.as_str(), &buffers.states, self.processor_count, rows);
         }
-        saw("processor.states", &buffers.states, self.processor_count, rows);
+        saw(
+            "processor.states",
+            &buffers.states,
+            self.processor_count,
+            rows,
+        );
         self.answer(tools, team, desks, buffers, examples);
         let outputs = &buffers.outputs;
-        saw("read_out.states", outputs, self.read_out.count, self.output_rows());
+        saw(
+            "read_out.states",
+            outputs,
+            self.read_out.count,
+            self.output_rows(),
+        );
     }
 
     fn read_in_sends(&self) -> bool {
@@ -287,7 +243,8 @@ impl Plan {
         let tokens = (&mut buffers.tokens[..], rows);
         let stored = (&mut buffers.stored_tokens[..], store.rows());
         team.each_with(tokens, stored, desks, |index, tokens, stored, scratch| {
-            self.token_side.put(tools, index % blocks, tokens, stored, scratch);
+            self.token_side
+                .put(tools, index % blocks, tokens, stored, scratch);
         });
         store
     }

@@ -12,7 +12,9 @@ pub(crate) fn planes(
 ) -> Result<Vec<Vec<f32>>> {
     let grid = scope.tensor("grid", &[dim, rows, columns])?;
     let planes = grid.chunks_exact(rows * columns);
-    Ok(planes.map(|plane| resize(plane, (rows, columns), to)).collect())
+    Ok(planes
+        .map(|plane| resize(plane, (rows, columns), to))
+        .collect())
 }
 
 /// Bilinear, cell centres at halves, as PyTorch with `align_corners = false`.

@@ -26,10 +26,10 @@ use std::time::Instant;
 use nac_modules::reference::{Imported, import};
 use serde_json::Value;
 
-use super::{Engine, Options};
 use super::compare::Comparison;
 use super::recording::Recording;
 use super::report::{CaseReport, Status};
+use super::{Engine, Options};
 use context::Case;
 use stop::{Run, Stop};
 
@@ -133,10 +133,16 @@ fn dispatch(case: &mut Case<'_>) -> Run<()> {
         Some(other) => return Err(Stop::Broken(format!("`cls` = {other} is not a class"))),
         None if has("graph_type") && case.has("in.initial_signatures") => return preset::run(case),
         None if has("graph_type") => return graph::run(case),
-        None if on_core && has("kind") && has("loss_type") => return core::only_in_training("graph prior as a loss"),
+        None if on_core && has("kind") && has("loss_type") => {
+            return core::only_in_training("graph prior as a loss");
+        }
         None if on_core && has("hinge") => return core::only_in_training("hinge repulsion"),
-        None if on_core && has("num_components") => return core::only_in_training("distribution of distances as a loss"),
-        None if on_core && has("progress") => return core::only_in_training("schedule of a weight"),
+        None if on_core && has("num_components") => {
+            return core::only_in_training("distribution of distances as a loss");
+        }
+        None if on_core && has("progress") => {
+            return core::only_in_training("schedule of a weight");
+        }
         None if has("kind") && has("loss_type") => return regularizer::run(case),
         None if has("kind") => return graphon::run(case),
         None if has("hinge") => return signatures::hinge(case),

@@ -48,7 +48,9 @@ fn array<D: Dimension>(
 
 fn shape(tensor: &Tensor) -> Vec<usize> {
     let size = tensor.size();
-    size.iter().filter_map(|&n| usize::try_from(n).ok()).collect()
+    size.iter()
+        .filter_map(|&n| usize::try_from(n).ok())
+        .collect()
 }
 
 fn values(tensor: &Tensor) -> Run<Vec<f32>> {

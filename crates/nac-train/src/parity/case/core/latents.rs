@@ -40,13 +40,19 @@ pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()
         ("codes", codes),
         ("states", states),
     ];
-    let recorded = outputs.iter().filter(|(name, _)| case.has(&format!("out.{name}")));
+    let recorded = outputs
+        .iter()
+        .filter(|(name, _)| case.has(&format!("out.{name}")));
     let outputs: Vec<(&str, &Tensor)> = recorded.map(|(name, t)| (*name, t)).collect();
     check_all(case, &outputs)
 }
 
 pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> Run<()> {
-    let config = generator(&imported.latents, imported.state_dim, imported.seeder.clone());
+    let config = generator(
+        &imported.latents,
+        imported.state_dim,
+        imported.seeder.clone(),
+    );
     let weights = weights(case)?;
     let set = SingleLayer::new(&weights).modules(&config, ("latents", "seeder"))?;
     let mut outputs = vec![("states", batched(first(&set.states)?, imported.batch_size)?)];
@@ -74,11 +80,15 @@ fn generator(
 }
 
 fn first(all: &[Array2<f32>]) -> Run<&Array2<f32>> {
-    all.first().ok_or_else(|| Stop::Broken("a set without codes".into()))
+    all.first()
+        .ok_or_else(|| Stop::Broken("a set without codes".into()))
 }
 
 /// The same for every example.
 fn batched(states: &Array2<f32>, batch: usize) -> Run<Tensor> {
     let (modules, dim) = states.dim();
-    tensor(&Array3::from_shape_fn((batch, modules, dim), |(_, i, j)| states[[i, j]]))
+    tensor(&Array3::from_shape_fn(
+        (batch, modules, dim),
+        |(_, i, j)| states[[i, j]],
+    ))
 }

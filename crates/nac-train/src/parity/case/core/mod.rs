@@ -24,7 +24,9 @@ const EVALUATION_ONLY: &str = "engine core runs evaluation only";
 pub(super) fn expect_evaluation(case: &Case<'_>) -> Run<()> {
     match case.recording().facts.mode {
         Mode::Eval => Ok(()),
-        Mode::Train => Err(Stop::Unsupported(format!("mode = train: {EVALUATION_ONLY}"))),
+        Mode::Train => Err(Stop::Unsupported(format!(
+            "mode = train: {EVALUATION_ONLY}"
+        ))),
     }
 }
 

@@ -58,5 +58,6 @@ pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<(
 
 fn tensors(states: &BTreeMap<String, Array3<f32>>) -> Run<BTreeMap<String, Tensor>> {
     let each = states.iter();
-    each.map(|(name, states)| Ok((name.clone(), tensor(states)?))).collect()
+    each.map(|(name, states)| Ok((name.clone(), tensor(states)?)))
+        .collect()
 }

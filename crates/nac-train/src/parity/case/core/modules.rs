@@ -63,7 +63,10 @@ fn between(
     forward: impl FnOnce(&SingleLayer<'_>, ModuleArrays<'_>, ModuleArrays<'_>) -> Found,
 ) -> Run<()> {
     let weights = weights(case)?;
-    let (receivers, senders) = (Modules::read(case, "receiver")?, Modules::read(case, "sender")?);
+    let (receivers, senders) = (
+        Modules::read(case, "receiver")?,
+        Modules::read(case, "sender")?,
+    );
     let layer = SingleLayer::new(&weights);
     let y = forward(&layer, receivers.arrays(), senders.arrays())?;
     check(case, "y", &y)
@@ -74,7 +77,10 @@ pub(super) fn read_in_attention(
     imported: &ImportedReadInAttention,
 ) -> Run<()> {
     let weights = weights(case)?;
-    let (readers, tokens) = (Modules::read(case, "receiver")?, input(case, "sender_states")?);
+    let (readers, tokens) = (
+        Modules::read(case, "receiver")?,
+        input(case, "sender_states")?,
+    );
     let layer = SingleLayer::new(&weights);
     let y = layer.read_in_attention(&imported.config, readers.arrays(), tokens.view())?;
     check(case, "y", &y)
@@ -82,7 +88,10 @@ pub(super) fn read_in_attention(
 
 pub(super) fn read_in(case: &mut Case<'_>, imported: &ImportedBlock<ReadInConfig>) -> Run<()> {
     let weights = weights(case)?;
-    let (readers, tokens) = (Modules::read(case, "receiver")?, input(case, "sender_states")?);
+    let (readers, tokens) = (
+        Modules::read(case, "receiver")?,
+        input(case, "sender_states")?,
+    );
     let layer = SingleLayer::new(&weights);
     let y = layer.read_in(&imported.config, readers.arrays(), tokens.view())?;
     check(case, "y", &y)
