@@ -1,10 +1,9 @@
 //! The engine: a loaded model, its threads, and buffers that callers take turns with.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use ndarray::{Array2, Array3, ArrayViewMut2};
+use ndarray::{Array2, ArrayViewMut2};
 
 use super::circuit::plan::{Buffers, TokenCount, Watch, fit};
 use super::circuit::{Plan, circuit, collect};
@@ -17,7 +16,7 @@ use super::simd::{Row, WIDTH};
 use super::team::{Desks, Room, Team};
 use super::tokenizer::{Tokenizer, TokenizerBuffers};
 use super::weights::{Scope, Source, Weights};
-use super::{Engine, InputSpec};
+use super::{Engine, InputSpec, States};
 use crate::config::{ModelFile, ModelKind};
 
 /// Blocks of work for each thread that a pass should have, so that no thread waits for long.
@@ -55,7 +54,7 @@ pub struct CoreEngine {
     tools: Tools,
     team: Team,
     room: Room,
-    idle: Mutex<Vec<Box<Workplace>>>,
+    idle: Mutex<Vec<Workplace>>,
 }
 
 /// Buffers of one call in progress.
@@ -170,9 +169,9 @@ impl CoreEngine {
     pub fn infer_with_states(
         &self,
         input: Input<'_>,
-    ) -> Result<(Array2<f32>, BTreeMap<String, Array3<f32>>)> {
+    ) -> Result<(Array2<f32>, States)> {
         let mut logits = Array2::zeros((input.batch(), self.file.classes));
-        let mut states = BTreeMap::new();
+        let mut states = States::new();
         let mut watch = collect(&mut states, |name| self.width_of(name));
         self.run(input, logits.view_mut(), Some(&mut watch))?;
         drop(watch);
@@ -217,18 +216,16 @@ impl CoreEngine {
         result
     }
 
-    fn take(&self) -> Box<Workplace> {
+    fn take(&self) -> Workplace {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.pop().unwrap_or_else(|| {
-            Box::new(Workplace {
-                desks: Desks::new(self.team.threads(), self.room),
-                buffers: Buffers::default(),
-                tokenizer: TokenizerBuffers::default(),
-                pooled: Vec::new(),
-                confidence: Vec::new(),
-                logits: Vec::new(),
-                operand: vec![Row::ZERO; self.plan.head.room()],
-            })
+        idle.pop().unwrap_or_else(|| Workplace {
+            desks: Desks::new(self.team.threads(), self.room),
+            buffers: Buffers::default(),
+            tokenizer: TokenizerBuffers::default(),
+            pooled: Vec::new(),
+            confidence: Vec::new(),
+            logits: Vec::new(),
+            operand: vec![Row::ZERO; self.plan.head.room()],
         })
     }
 

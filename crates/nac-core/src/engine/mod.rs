@@ -26,6 +26,7 @@ mod tokenizer;
 mod weights;
 
 pub use core_engine::{CoreEngine, EngineOptions};
+pub use circuit::States;
 pub use error::{EngineError, Result};
 pub use input::Input;
 pub use layer::Precision;

@@ -13,6 +13,7 @@ pub(crate) mod skmdpa;
 mod step;
 mod token_side;
 
+pub use collect::States;
 pub(crate) use collect::collect;
 pub(crate) use load::{circuit, propagation};
 pub(crate) use plan::{Plan, Propagation};
