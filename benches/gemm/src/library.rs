@@ -3,6 +3,7 @@
 //! To add one: a variant of [`Library`] and an arm in each `match`.
 
 use anyhow::Result;
+use nac_core::engine::{EngineOptions, Operation, Precision, Probe};
 use ndarray::Array2;
 use ndarray::linalg::general_mat_mul;
 use tch::{Cuda, Device, Kind, Tensor};
@@ -19,6 +20,10 @@ pub(crate) enum Library {
     Gemm,
     /// Crate `matrixmultiply`, through ndarray.
     MatrixMultiply,
+    /// The modulated projection of nac-core's engine.
+    NacCore,
+    /// The same in bfloat16.
+    NacCoreBf16,
 }
 
 impl Library {
@@ -26,7 +31,16 @@ impl Library {
     pub(crate) fn on(device: Device) -> Vec<Self> {
         let torch = vec![Self::Torch, Self::TorchBf16];
         if device == Device::Cpu {
-            [torch, vec![Self::Gemm, Self::MatrixMultiply]].concat()
+            [
+                torch,
+                vec![
+                    Self::Gemm,
+                    Self::MatrixMultiply,
+                    Self::NacCore,
+                    Self::NacCoreBf16,
+                ],
+            ]
+            .concat()
         } else {
             torch
         }
@@ -37,13 +51,14 @@ impl Library {
             Self::Torch | Self::TorchBf16 => "libtorch",
             Self::Gemm => "gemm",
             Self::MatrixMultiply => "matrixmultiply",
+            Self::NacCore | Self::NacCoreBf16 => "nac-core",
         }
     }
 
     pub(crate) fn kind(self) -> &'static str {
         match self {
-            Self::TorchBf16 => "bf16",
-            Self::Torch | Self::Gemm | Self::MatrixMultiply => "f32",
+            Self::TorchBf16 | Self::NacCoreBf16 => "bf16",
+            Self::Torch | Self::Gemm | Self::MatrixMultiply | Self::NacCore => "f32",
         }
     }
 }
@@ -55,6 +70,7 @@ pub(crate) enum Operands {
         right: Tensor,
         product: Tensor,
     },
+    Engine(Box<Probe>),
     Arrays {
         library: Library,
         left: Array2<f32>,
@@ -84,6 +100,8 @@ impl Operands {
         let kind = match library {
             Library::Torch => Kind::Float,
             Library::TorchBf16 => Kind::BFloat16,
+            Library::NacCore => return Self::engine(shape, Precision::F32, threads),
+            Library::NacCoreBf16 => return Self::engine(shape, Precision::Bf16, threads),
             Library::Gemm | Library::MatrixMultiply => {
                 return Ok(Self::Arrays {
                     library,
@@ -107,6 +125,21 @@ impl Operands {
         })
     }
 
+    /// Rows are modules, columns the features of the result.
+    fn engine(shape: Shape, precision: Precision, threads: usize) -> Result<Self> {
+        let operation = Operation::Projection {
+            inputs: shape.inner,
+            outputs: shape.columns,
+            items: shape.rows,
+        };
+        let options = EngineOptions {
+            threads,
+            precision,
+            ..Default::default()
+        };
+        Ok(Self::Engine(Box::new(Probe::new(operation, &options)?)))
+    }
+
     /// Computes the product, and waits for it.
     pub(crate) fn multiply(&mut self) -> Result<()> {
         match self {
@@ -120,6 +153,7 @@ impl Operands {
                     Cuda::synchronize(index as i64);
                 }
             }
+            Self::Engine(probe) => probe.run(),
             Self::Arrays {
                 library: Library::Gemm,
                 left,

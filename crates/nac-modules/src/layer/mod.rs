@@ -1,5 +1,6 @@
 //! Layers that act on each module or token by itself.
 
+mod again;
 mod convnext_block;
 mod drop_path;
 mod feed_forward;
