@@ -11,6 +11,7 @@ use criterion::{Criterion, criterion_group};
 
 criterion_group!(
     benches,
+    ops::assignment::bench,
     ops::engine::bench,
     ops::kernel::bench,
     ops::relaxed::bench,

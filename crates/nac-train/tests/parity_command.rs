@@ -191,9 +191,10 @@ fn json_holds_every_case_and_tensor() {
             .unwrap()
             .contains("scale_times_input_normalization_type")
     );
-    for field in ["forward", "gradients", "allowed"] {
+    // Where nothing differs at all, a single number is as near to its limit of a little over 10⁻⁵ as the others.
+    for (field, limit) in [("forward", 1e-5), ("gradients", 1e-5), ("allowed", 2e-5)] {
         let number = cases[0][field].as_f64().unwrap();
-        assert!((0.0..1e-5).contains(&number), "{field} {number}");
+        assert!((0.0..limit).contains(&number), "{field} {number}");
     }
     let tensors = cases[0]["tensors"].as_array().unwrap();
     assert_eq!(tensors.len(), 8, "2 outputs, 6 gradients");

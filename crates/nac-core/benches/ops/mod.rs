@@ -1,5 +1,6 @@
 //! One file per operation.
 
+pub(crate) mod assignment;
 pub(crate) mod engine;
 pub(crate) mod kernel;
 pub(crate) mod propagator;

@@ -80,7 +80,6 @@ fn file(widths: Widths, modules: usize, propagators: usize) -> ModelFile {
         read_in_modules: Some(32),
         read_out_modules: 32,
         state_dim: widths.state,
-        code_dim: Some(32),
         signature_dim: super::DIM,
         propagators,
         ..CircuitConfig::default()

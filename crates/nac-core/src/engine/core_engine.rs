@@ -1,10 +1,9 @@
 //! The engine: a loaded model, its threads, and buffers that callers take turns with.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ndarray::{Array2, Array3, ArrayViewMut2};
+use ndarray::{Array2, ArrayViewMut2};
 
 use super::circuit::plan::{Buffers, TokenCount, Watch, fit};
 use super::circuit::{Plan, circuit, collect};
@@ -18,15 +17,12 @@ use super::simd::{Row, WIDTH};
 use super::team::{Desks, Room, Team};
 use super::tokenizer::{Tokenizer, TokenizerBuffers};
 use super::weights::{Scope, Source, Weights};
-use super::{Engine, InputSpec};
+use super::{Engine, InputSpec, States};
 use crate::Csr;
 use crate::config::{ModelFile, ModelKind};
 
 /// Blocks of work for each thread that a pass should have, so that no thread waits for long.
 const BLOCKS_PER_THREAD: usize = 8;
-
-/// States on the way by name, `[batch, modules, state]` each.
-pub type States = BTreeMap<String, Array3<f32>>;
 
 /// How a model is run.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -231,7 +227,7 @@ impl CoreEngine {
     /// As [`Engine::infer_into`].
     pub fn infer_with_states(&self, input: Input<'_>) -> Result<(Array2<f32>, States)> {
         let mut logits = Array2::zeros((input.batch(), self.file.classes));
-        let mut states = BTreeMap::new();
+        let mut states = States::new();
         let mut watch = collect(&mut states, |name| self.width_of(name));
         self.run(input, logits.view_mut(), Some(&mut watch))?;
         drop(watch);

@@ -27,8 +27,9 @@ mod team;
 mod tokenizer;
 mod weights;
 
+pub use circuit::States;
 pub use connectivity::Connectivity;
-pub use core_engine::{CoreEngine, EngineOptions, States};
+pub use core_engine::{CoreEngine, EngineOptions};
 pub use error::{EngineError, Result};
 pub use input::Input;
 pub use layer::Precision;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use super::attention::CHUNK_ROWS;
+use super::attention::{CHUNK_ROWS, SCORE_ROWS};
 use super::error::{EngineError, Result};
 use super::simd::Row;
 
@@ -191,7 +191,7 @@ impl Scratch {
             query: blocks(room.query),
             message: blocks(room.message),
             hidden: blocks(room.hidden),
-            scores: rows(CHUNK_ROWS),
+            scores: rows(SCORE_ROWS),
             pairs: rows(CHUNK_ROWS / 2),
         }
     }

@@ -1,3 +1,5 @@
+//! Cuts give the gradients of libtorch's own graph.
+
 use super::*;
 use tch::{Device, Kind};
 

@@ -7,6 +7,9 @@ use nac_core::engine::Precision;
 
 use super::both::{ROUNDING, agree, difference, with};
 
+/// A change of the small model, by name.
+type Change = (&'static str, Box<dyn Fn(&mut ModelFile)>);
+
 fn symbols(file: &mut ModelFile) {
     file.input = InputSpec::Tokens {
         vocabulary: 11,
@@ -19,7 +22,7 @@ fn symbols(file: &mut ModelFile) {
 
 #[test]
 fn heads() {
-    let mut changes: Vec<(&str, Box<dyn Fn(&mut ModelFile)>)> = Vec::new();
+    let mut changes: Vec<Change> = Vec::new();
     for (name, softmax) in [
         ("vanilla", PoolingSoftmax::Vanilla),
         ("gumbel", PoolingSoftmax::Gumbel),
@@ -69,7 +72,7 @@ fn images() {
             file.model.convnext.stem_patch = patch;
         }
     };
-    let changes: [(&str, Box<dyn Fn(&mut ModelFile)>); 10] = [
+    let changes: [Change; 10] = [
         ("larger grid", Box::new(grid(9, 8))),
         ("smaller grid", Box::new(grid(2, 3))),
         ("grid of one", Box::new(grid(1, 1))),
@@ -107,7 +110,7 @@ fn images() {
 
 #[test]
 fn sequences_with_padding() {
-    let changes: [(&str, Box<dyn Fn(&mut ModelFile)>); 4] = [
+    let changes: [Change; 4] = [
         ("circuit", Box::new(symbols)),
         (
             "heads",

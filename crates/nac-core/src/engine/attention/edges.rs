@@ -6,7 +6,7 @@
 use std::f32::consts::LOG2_E;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array2, ArrayView2, ArrayViewMut1, Axis, concatenate, s};
 use rayon::prelude::*;
 
 use super::links::{LinkSettings, thresholded};
@@ -58,7 +58,7 @@ impl Logs {
             for (offset, mut row) in logs.outer_iter_mut().enumerate() {
                 if let Some(weakest) = weakest {
                     let own = keeps_self.then_some(first + offset);
-                    drop_weak(row.as_slice_mut().unwrap_or_default(), weakest, own);
+                    drop_weak(row.view_mut(), weakest, own);
                 }
                 if thresholds {
                     row.mapv_inplace(thresholded);
@@ -226,10 +226,10 @@ fn check_width(senders: usize) -> Result<()> {
 }
 
 /// Cuts links weaker than `weakest`, but for the one to `own` if it would be left alone.
-fn drop_weak(row: &mut [f32], weakest: f32, own: Option<usize>) {
+fn drop_weak(mut row: ArrayViewMut1<'_, f32>, weakest: f32, own: Option<usize>) {
     let kept = own.map(|own| (own, row[own]));
     let mut alone = true;
-    for log in &mut *row {
+    for log in &mut row {
         if *log < weakest {
             *log = f32::NEG_INFINITY;
         }

@@ -24,7 +24,14 @@ pub(crate) use receivers::{Fold, Heard, Receivers};
 pub(crate) use senders::Senders;
 pub(crate) use store::{Lines, Store};
 
-use super::simd::{WIDTH, attend};
+use super::simd::{WIDTH, attend, edges as over_edges};
 
 /// Senders whose scores are held at a time.
 pub(crate) const CHUNK_ROWS: usize = attend::CHUNK * WIDTH;
+
+/// Rows that hold scores, of either kind of attention.
+pub(crate) const SCORE_ROWS: usize = if over_edges::SCORES > CHUNK_ROWS * WIDTH {
+    over_edges::SCORES / WIDTH
+} else {
+    CHUNK_ROWS
+};

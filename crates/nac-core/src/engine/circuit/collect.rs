@@ -7,9 +7,12 @@ use ndarray::Array3;
 use crate::engine::blocks::to_items;
 use crate::engine::simd::{Row, WIDTH};
 
+/// States by name, each `[examples, modules, features]`.
+pub type States = BTreeMap<String, Array3<f32>>;
+
 /// Collects states by name, `[examples, modules, features]`; `width` says how many features there are.
 pub(crate) fn collect(
-    states: &mut BTreeMap<String, Array3<f32>>,
+    states: &mut States,
     width: impl Fn(&str) -> usize + Send,
 ) -> impl FnMut(&str, &[Row], usize, usize) + Send {
     move |name, blocks, modules, rows| {

@@ -1,18 +1,17 @@
 //! From weights and settings to a [`Plan`].
 
-use ndarray::ArrayView2;
-
 use super::generator::{Generated, Modules};
-use super::plan::{Plan, Propagation, ReadOut};
+use super::plan::{Plan, Propagation};
 use super::read_in::{self, Dims};
+use super::read_out::{self, ReadOut};
 use super::skmdpa::{Loading, PROCESSORS, SharedLinks, Side};
-use crate::config::{CircuitConfig, ModFcConfig, ReadOutConfig};
+use crate::config::CircuitConfig;
 use crate::engine::attention::Senders;
 use crate::engine::blocks::{Blocks, Layout};
 use crate::engine::connectivity::Wiring;
 use crate::engine::error::{EngineError, Result};
 use crate::engine::head::Head;
-use crate::engine::layer::{Modulation, Norm, Projection, Tools};
+use crate::engine::layer::Tools;
 use crate::engine::weights::Scope;
 
 const READERS: &str = "read-in";
@@ -100,7 +99,7 @@ pub(crate) fn circuit(
         .use_head
         .then(|| {
             let codes = modules.read_out.codes();
-            read_out_projection(
+            read_out::projection(
                 &scope,
                 (dims.state, outputs),
                 &config.read_out,
@@ -133,27 +132,6 @@ pub(crate) fn circuit(
         },
         head: head(output_dim)?,
     })
-}
-
-/// `head.0.module` (layer norm, if any) and `head.1`.
-pub(crate) fn read_out_projection(
-    scope: &Scope<'_, '_>,
-    (state, outputs): (usize, usize),
-    config: &ReadOutConfig,
-    mod_fc: &ModFcConfig,
-    codes: ArrayView2<'_, f32>,
-    tools: &Tools,
-) -> Result<(Option<Norm>, Projection, Modulation)> {
-    let norm = config
-        .pre_output_layernorm
-        .then(|| Norm::load(&scope.sub("head.0.module"), state))
-        .transpose()?;
-    let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
-    let layouts = (Layout::plain(state), Layout::plain(outputs));
-    let (scope, code) = (scope.sub("head.1"), codes.ncols());
-    let projection = Projection::load(&scope, layouts, code, true, mod_fc, tools.precision)?;
-    let modulation = projection.modulation(codes);
-    Ok((norm, projection, modulation))
 }
 
 /// The last set of senders is the processors; before it may come the read-in modules.

@@ -4,15 +4,17 @@
 //! other once, and in a layer each block of 32 modules goes its own way, from attention through the feed-forward
 //! block to its keys and values for the next layer.
 
+pub(crate) use super::buffers::{Buffers, TokenCount, fit};
+use super::read_out::ReadOut;
 use super::step::Step;
 use super::token_side::TokenSide;
 use crate::engine::attention::{Heard, Senders, Store};
 use crate::engine::blocks::Blocks;
 use crate::engine::error::{EngineError, Result};
 use crate::engine::head::Head;
-use crate::engine::layer::{Modulation, Norm, Projection, Target, Tools};
+use crate::engine::layer::Tools;
 use crate::engine::simd::{Row, WIDTH};
-use crate::engine::team::{Desks, Grid, MOST_TOGETHER, Room, Scratch, Team};
+use crate::engine::team::{Desks, Grid, MOST_TOGETHER, Room, Team};
 
 /// One layer of propagation.
 #[derive(Debug, Clone)]
@@ -22,61 +24,6 @@ pub(crate) struct Propagation {
     /// Keys and values of the processors.
     pub(crate) senders: Senders,
     pub(crate) step: Step,
-}
-
-/// The last layer.
-#[derive(Debug, Clone)]
-pub(crate) struct ReadOut {
-    pub(crate) layer: Propagation,
-    /// Initial states.
-    pub(crate) initial: Blocks,
-    pub(crate) count: usize,
-    /// Layer norm, if any, and projection to the outputs.
-    pub(crate) projection: Option<(Option<Norm>, Projection, Modulation)>,
-}
-
-impl ReadOut {
-    pub(crate) fn room(&self) -> Room {
-        let rows = self.projection.as_ref().map_or(0, |p| p.1.input_rows());
-        Room {
-            normal: rows,
-            operand: rows,
-            ..Room::default()
-        }
-    }
-
-    /// Rows of what it gives.
-    pub(crate) fn output_rows(&self) -> usize {
-        match &self.projection {
-            Some((_, projection, _)) => projection.output_rows(),
-            None => self.initial.rows(),
-        }
-    }
-
-    /// From the states of block `block` to what it gives.
-    pub(crate) fn finish(
-        &self,
-        tools: &Tools,
-        first: usize,
-        states: &[Row],
-        output: &mut [Row],
-        scratch: &mut Scratch,
-    ) {
-        let Some((norm, projection, modulation)) = &self.projection else {
-            output.copy_from_slice(states);
-            return;
-        };
-        let x = match norm {
-            Some(norm) => {
-                norm.apply(tools, states, &mut scratch.normal);
-                &scratch.normal[..states.len()]
-            }
-            None => states,
-        };
-        let target = Target::overwrite(output, projection.output_rows());
-        let room = &mut scratch.operand;
-        projection.apply(tools, modulation, first, x, room, target);
-    }
 }
 
 /// A model without its tokenizer.
@@ -96,34 +43,9 @@ pub(crate) struct Plan {
     pub(crate) head: Head,
 }
 
-/// Buffers of a run. They keep their sizes, so that the next run of the same size allocates nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers {
-    pub(crate) tokens: Vec<Row>,
-    pub(crate) mask: Vec<bool>,
-    stored_tokens: Vec<Row>,
-    read: Vec<Row>,
-    stored_read: Vec<Row>,
-    states: Vec<Row>,
-    stored: Vec<Row>,
-    stored_next: Vec<Row>,
-    answers: Vec<Row>,
-    pub(crate) outputs: Vec<Row>,
-}
-
 /// What of a run somebody wants to see besides the result: blocks of states by the names that
 /// [`crate::engine::CoreEngine`] documents.
 pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&str, &[Row], usize, usize) + Send);
-
-/// The tokens of a run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TokenCount {
-    pub(crate) examples: usize,
-    /// Tokens of an example.
-    pub(crate) tokens: usize,
-    /// Whether `mask` says which of them are there.
-    pub(crate) masked: bool,
-}
 
 impl Plan {
     pub(crate) fn room(&self) -> Room {
@@ -429,11 +351,6 @@ pub(crate) fn grid(team: &Team, blocks: usize, examples: usize) -> Grid {
         blocks,
         group: together.unwrap_or(1).min(blocks),
     }
-}
-
-/// Makes a buffer that long; its old numbers do not matter.
-pub(crate) fn fit(buffer: &mut Vec<Row>, rows: usize) {
-    buffer.resize(rows, Row::ZERO);
 }
 
 /// The name of a layer's states, without an allocation.

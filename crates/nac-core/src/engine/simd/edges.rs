@@ -8,9 +8,19 @@ use pulp::{Simd, WithSimd};
 
 use super::lines::ALIGN;
 use super::math::exp2;
+use super::prefetch::prefetch;
+
+/// Heads whose scores are held at a time.
+const HEADS: usize = 16;
 
 /// Edges whose scores are held at a time.
-pub(crate) const CHUNK: usize = 1024;
+const EDGES: usize = 256;
+
+/// How many scores are held.
+pub(crate) const SCORES: usize = HEADS * EDGES;
+
+/// Lines are asked for so many edges before they are read.
+const AHEAD: usize = 2;
 
 /// Below every score, but finite.
 const LOWEST: f32 = -1e30;
@@ -55,7 +65,7 @@ pub(crate) struct Hear<'a> {
     /// `[32][heads · key]`, already times `log₂ e` and divided by the root of the head's width.
     pub(crate) queries: &'a [f32],
     pub(crate) sets: &'a [Edges<'a>],
-    /// Room for [`CHUNK`] scores.
+    /// Room for [`SCORES`] scores.
     pub(crate) scores: &'a mut [f32],
     /// `[32][heads · value]`.
     pub(crate) out: &'a mut [f32],
@@ -68,88 +78,118 @@ impl WithSimd for Hear<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Shape { heads, key, value } = self.shape;
         self.out.fill(0.0);
-        let outs = self.out.chunks_exact_mut(value).enumerate();
-        for ((index, out), query) in outs.zip(self.queries.chunks_exact(key)) {
-            let (receiver, head) = (index / heads, index % heads);
-            let place = Head {
-                line: heads * (key + value),
-                key: head * key,
-                value: heads * key + head * value,
-            };
-            let query = S::as_simd_f32s(query).0;
-            let out = S::as_mut_simd_f32s(out).0;
-            let mut so_far = SoFar {
-                highest: LOWEST,
-                sum: 0.0,
-            };
-            for set in self.sets {
-                so_far.add(simd, set, receiver, place, query, self.scores, out);
-            }
-            // A receiver without any edge has heard nothing: its sum is zero, and so is `out`.
-            let share = simd.splat_f32s(1.0 / so_far.sum.max(f32::MIN_POSITIVE));
-            for out in out {
-                *out = simd.mul_f32s(*out, share);
+        let outs = self.out.chunks_exact_mut(heads * value);
+        let queries = self.queries.chunks_exact(heads * key);
+        for (receiver, (out, query)) in outs.zip(queries).enumerate() {
+            let groups = out.chunks_mut(HEADS * value);
+            for (group, (out, query)) in groups.zip(query.chunks(HEADS * key)).enumerate() {
+                let place = Place {
+                    line: heads * (key + value),
+                    key: group * HEADS * key,
+                    value: heads * key + group * HEADS * value,
+                };
+                let mut so_far = [SoFar::NOTHING; HEADS];
+                for set in self.sets {
+                    let heads = Heads {
+                        shape: self.shape,
+                        place,
+                        query,
+                        so_far: &mut so_far,
+                        scores: self.scores,
+                        out,
+                    };
+                    heads.add(simd, set, receiver);
+                }
+                for (out, so_far) in out.chunks_exact_mut(value).zip(&so_far) {
+                    // A receiver without any edge has heard nothing: its sum is zero, and so is `out`.
+                    let share = simd.splat_f32s(1.0 / so_far.sum.max(f32::MIN_POSITIVE));
+                    for out in S::as_mut_simd_f32s(out).0 {
+                        *out = simd.mul_f32s(*out, share);
+                    }
+                }
             }
         }
     }
 }
 
-/// Where a head lies in the lines of senders.
+/// Where a group of heads lies in the lines of senders.
 #[derive(Debug, Clone, Copy)]
-struct Head {
+struct Place {
     line: usize,
     key: usize,
     value: usize,
 }
 
-/// Softmax over the edges seen so far.
+/// Softmax of a head over the edges seen so far.
+#[derive(Debug, Clone, Copy)]
 struct SoFar {
     highest: f32,
     sum: f32,
 }
 
-impl SoFar {
-    /// Adds what `receiver` hears from a set of senders, not yet divided by the sum.
+/// A group of heads of one receiver.
+struct Heads<'a> {
+    shape: Shape,
+    place: Place,
+    query: &'a [f32],
+    so_far: &'a mut [SoFar; HEADS],
+    scores: &'a mut [f32],
+    /// Not yet divided by the sum.
+    out: &'a mut [f32],
+}
+
+impl Heads<'_> {
+    /// Adds what `receiver` hears from a set of senders.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments, reason = "one head of one receiver")]
-    fn add<S: Simd>(
-        &mut self,
-        simd: S,
-        set: &Edges<'_>,
-        receiver: usize,
-        head: Head,
-        query: &[S::f32s],
-        scores: &mut [f32],
-        out: &mut [S::f32s],
-    ) {
+    fn add<S: Simd>(self, simd: S, set: &Edges<'_>, receiver: usize) {
         // The last block may have fewer receivers.
         let Some(&[start, end]) = set.offsets.get(receiver..receiver + 2) else {
             return;
         };
-        for first in (start..end).step_by(CHUNK) {
-            let edges = first..end.min(first + CHUNK);
+        let Shape { key, value, .. } = self.shape;
+        for first in (start..end).step_by(EDGES) {
+            let edges = first..end.min(first + EDGES);
             let senders = &set.senders[edges.clone()];
-            let scores = &mut scores[..senders.len().next_multiple_of(ALIGN)];
-            // The number of vectors as a constant, for the usual widths.
-            match query.len() {
-                1 => score(simd, &query[..1], set.lines, head, senders, scores),
-                2 => score(simd, &query[..2], set.lines, head, senders, scores),
-                4 => score(simd, &query[..4], set.lines, head, senders, scores),
-                _ => score(simd, query, set.lines, head, senders, scores),
+            let ask = Ask {
+                lines: set.lines,
+                place: self.place,
+                senders,
+                later: &set.senders[first..],
+            };
+            // The width as a constant, for the usual ones.
+            let (query, scores, lanes) = (self.query, &mut *self.scores, S::F32_LANES);
+            match key / lanes {
+                1 => ask.score(simd, query, lanes, scores),
+                2 => ask.score(simd, query, 2 * lanes, scores),
+                4 => ask.score(simd, query, 4 * lanes, scores),
+                _ => ask.score(simd, query, key, scores),
             }
-            scores[senders.len()..].fill(2.0 * LOWEST);
-            if let Some(bias) = set.bias {
-                let bias = &bias[edges.clone()];
-                scores.iter_mut().zip(bias).for_each(|(s, b)| *s += b);
+            let outs = self.out.chunks_exact_mut(value).zip(&mut *self.so_far);
+            for ((head, (out, so_far)), scores) in outs.enumerate().zip(scores.chunks_mut(EDGES)) {
+                let scores = &mut scores[..senders.len().next_multiple_of(ALIGN)];
+                scores[senders.len()..].fill(2.0 * LOWEST);
+                if let Some(bias) = set.bias {
+                    let bias = &bias[edges.clone()];
+                    scores.iter_mut().zip(bias).for_each(|(s, b)| *s += b);
+                }
+                let shrink = so_far.weigh(simd, scores);
+                if let Some(factor) = set.factor {
+                    let factor = &factor[edges.clone()];
+                    scores.iter_mut().zip(factor).for_each(|(s, f)| *s *= f);
+                }
+                let place = (self.place.line, self.place.value + head * value);
+                let out = S::as_mut_simd_f32s(out).0;
+                gather(simd, set.lines, place, senders, scores, shrink, out);
             }
-            let shrink = self.weigh(simd, scores);
-            if let Some(factor) = set.factor {
-                let factor = &factor[edges];
-                scores.iter_mut().zip(factor).for_each(|(s, f)| *s *= f);
-            }
-            gather(simd, set.lines, head, senders, scores, shrink, out);
         }
     }
+}
+
+impl SoFar {
+    const NOTHING: Self = Self {
+        highest: LOWEST,
+        sum: 0.0,
+    };
 
     /// Turns scores into weights; returns what sums before shrink by.
     #[inline(always)]
@@ -176,24 +216,37 @@ impl SoFar {
     }
 }
 
-/// `scores[edge] = q · k`.
-#[inline(always)]
-fn score<S: Simd>(
-    simd: S,
-    query: &[S::f32s],
-    lines: &[f32],
-    head: Head,
-    senders: &[u32],
-    scores: &mut [f32],
-) {
-    for (sender, score) in senders.iter().zip(scores) {
-        let key = &lines[*sender as usize * head.line + head.key..][..query.len() * S::F32_LANES];
-        let key = S::as_simd_f32s(key).0;
-        let mut sums = [simd.splat_f32s(0.0); 2];
-        for (i, (q, k)) in query.iter().zip(key).enumerate() {
-            sums[i % 2] = simd.mul_add_f32s(*q, *k, sums[i % 2]);
+/// Senders that a receiver asks.
+#[derive(Debug, Clone, Copy)]
+struct Ask<'a> {
+    lines: &'a [f32],
+    place: Place,
+    senders: &'a [u32],
+    /// These, and whoever is asked afterwards.
+    later: &'a [u32],
+}
+
+impl Ask<'_> {
+    /// `scores[head][edge] = q · k` for the heads of `query`, of `key` numbers each. Senders one after the other, so
+    /// that each line is read from its start.
+    #[inline(always)]
+    fn score<S: Simd>(self, simd: S, query: &[f32], key: usize, scores: &mut [f32]) {
+        let Place { line, key: at, .. } = self.place;
+        for (edge, sender) in self.senders.iter().enumerate() {
+            if let Some(next) = self.later.get(edge + AHEAD) {
+                prefetch(&self.lines[*next as usize * line..][..line]);
+            }
+            let keys = &self.lines[*sender as usize * line + at..][..query.len()];
+            let heads = query.chunks_exact(key).zip(keys.chunks_exact(key));
+            for ((query, keys), scores) in heads.zip(scores.chunks_mut(EDGES)) {
+                let (query, keys) = (S::as_simd_f32s(query).0, S::as_simd_f32s(keys).0);
+                let mut sums = [simd.splat_f32s(0.0); 2];
+                for (i, (q, k)) in query.iter().zip(keys).enumerate() {
+                    sums[i % 2] = simd.mul_add_f32s(*q, *k, sums[i % 2]);
+                }
+                scores[edge] = simd.reduce_sum_f32s(simd.add_f32s(sums[0], sums[1]));
+            }
         }
-        *score = simd.reduce_sum_f32s(simd.add_f32s(sums[0], sums[1]));
     }
 }
 
@@ -202,7 +255,7 @@ fn score<S: Simd>(
 fn gather<S: Simd>(
     simd: S,
     lines: &[f32],
-    head: Head,
+    (line, at): (usize, usize),
     senders: &[u32],
     weights: &[f32],
     shrink: f32,
@@ -211,13 +264,13 @@ fn gather<S: Simd>(
     let (fours, ones) = out.as_chunks_mut::<4>();
     let rest = fours.len() * 4;
     for (i, out) in fours.iter_mut().enumerate() {
-        let at = head.value + i * 4 * S::F32_LANES;
-        gather_vectors(simd, lines, (head.line, at), senders, weights, shrink, out);
+        let at = at + i * 4 * S::F32_LANES;
+        gather_vectors(simd, lines, (line, at), senders, weights, shrink, out);
     }
     for (i, out) in ones.iter_mut().enumerate() {
-        let at = head.value + (rest + i) * S::F32_LANES;
+        let at = at + (rest + i) * S::F32_LANES;
         let out = std::array::from_mut(out);
-        gather_vectors(simd, lines, (head.line, at), senders, weights, shrink, out);
+        gather_vectors(simd, lines, (line, at), senders, weights, shrink, out);
     }
 }
 
@@ -344,7 +397,7 @@ mod tests {
             shape,
             queries: &queries,
             sets,
-            scores: &mut vec![f32::NAN; CHUNK],
+            scores: &mut vec![f32::NAN; SCORES],
             out: &mut out,
         });
         for receiver in 0..receivers {
@@ -360,7 +413,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_graph_is_heard_as_defined(
-            heads in 1_usize..4,
+            heads in prop_oneof![1_usize..4, Just(HEADS + 2)],
             key in 1_usize..6,
             value in 1_usize..6,
             receivers in 0_usize..=32,
@@ -383,9 +436,9 @@ mod tests {
             key: ALIGN,
             value: ALIGN,
         };
-        let mut set = Set::draw("many", shape, 2, 2 * CHUNK + 5, 1e9);
+        let mut set = Set::draw("many", shape, 2, 2 * EDGES + 5, 1e9);
         // The highest score comes in the second chunk.
-        set.bias[CHUNK + 3] = 9.0;
+        set.bias[EDGES + 3] = 9.0;
         check(shape, 2, &[set.edges((true, true))]);
     }
 }

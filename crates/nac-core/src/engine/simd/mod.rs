@@ -15,6 +15,7 @@ pub(crate) mod int8;
 pub(crate) mod lines;
 pub(crate) mod math;
 pub(crate) mod norm;
+pub(crate) mod prefetch;
 pub(crate) mod rows;
 pub(crate) mod tile;
 

@@ -5,12 +5,13 @@ use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 use super::SingleLayer;
 use super::example::{ModuleArrays, of};
 use crate::config::{PropagatorConfig, ReadOutConfig, SkmdpaConfig};
-use crate::engine::attention::Heard;
+use crate::engine::attention::{Heard, Senders};
 use crate::engine::blocks::{Blocks, Layout, to_items};
+use crate::engine::circuit::read_out::{self, OutputProjection};
 use crate::engine::circuit::skmdpa::{Loading, SharedLinks, Side};
-use crate::engine::circuit::{ReadOut, Step, propagation, read_out_projection};
+use crate::engine::circuit::{ReadOut, Step, propagation};
 use crate::engine::connectivity::Wiring;
-use crate::engine::error::Result;
+use crate::engine::error::{EngineError, Result};
 use crate::engine::layer::Tools;
 use crate::engine::simd::Row;
 use crate::engine::team::Scratch;
@@ -108,7 +109,7 @@ impl SingleLayer<'_> {
             let projection = config.use_head.then(|| {
                 let (codes, tools) = (receivers.codes, self.tools());
                 let widths = (state, outputs);
-                read_out_projection(scope, widths, config, &self.mod_fc, codes, &tools)
+                read_out::projection(scope, widths, config, &self.mod_fc, codes, &tools)
             });
             Ok((stored, step, projection.transpose()?))
         })
@@ -172,15 +173,7 @@ impl SingleLayer<'_> {
 }
 
 /// Stored senders, the step of the receivers, and the projection of what it gives.
-type Loaded = (
-    Vec<crate::engine::attention::Senders>,
-    Step,
-    Option<(
-        Option<crate::engine::layer::Norm>,
-        crate::engine::layer::Projection,
-        crate::engine::layer::Modulation,
-    )>,
-);
+type Loaded = (Vec<Senders>, Step, Option<OutputProjection>);
 
 /// Who hears whom, and whether queries are computed at loading.
 struct Pair<'r, 's> {
@@ -203,7 +196,7 @@ impl Pair<'_, '_> {
             ("signatures", &receivers.signatures, &senders.signatures),
         ] {
             if width(of_receivers) != width(of_senders) {
-                return Err(crate::engine::EngineError::Input {
+                return Err(EngineError::Input {
                     op: self.op,
                     expected: format!("`{name}` of senders of {} features", width(of_receivers)),
                     found: format!("`{name}` {:?}", of_senders.shape()),

@@ -1,15 +1,13 @@
 //! A circuit on tokens, without tokenizer and head.
 
-use std::collections::BTreeMap;
-
-use ndarray::{Array3, ArrayView3};
+use ndarray::ArrayView3;
 
 use super::SingleLayer;
 use super::example::expect;
 use crate::config::{CircuitConfig, HeadConfig, HeadKind};
 use crate::engine::blocks::{Blocks, Layout};
 use crate::engine::circuit::plan::{Buffers, TokenCount};
-use crate::engine::circuit::{circuit, collect};
+use crate::engine::circuit::{States, circuit, collect};
 use crate::engine::connectivity::Wiring;
 use crate::engine::error::Result;
 use crate::engine::head::Head;
@@ -34,7 +32,7 @@ impl SingleLayer<'_> {
         config: &CircuitConfig,
         outputs: usize,
         tokens: ArrayView3<'_, f32>,
-    ) -> Result<BTreeMap<String, Array3<f32>>> {
+    ) -> Result<States> {
         let (batch, count, token_dim) = tokens.dim();
         expect(OP, "tokens", tokens, &[batch], count)?;
         let tools = self.tools();
@@ -63,7 +61,7 @@ impl SingleLayer<'_> {
             tokens: count,
             masked: false,
         };
-        let mut states = BTreeMap::new();
+        let mut states = States::new();
         let mut watch = collect(&mut states, |name| match name {
             "tokens" => token_dim,
             "read_out.states" if config.read_out.use_head => outputs,

@@ -1,6 +1,7 @@
 //! Tokenizers: from an input to blocks of tokens.
 
 mod convnext;
+mod convnext_block;
 mod depthwise;
 mod embedding;
 pub(crate) mod grid;
