@@ -61,7 +61,7 @@ pub trait Engine {
     /// The batch does not fit the model.
     fn forward(&mut self, batch: &Batch) -> Result<Tensor>;
 
-    /// Logits in training mode, after the gradients of their cross-entropy were computed and set to zero.
+    /// Logits in training mode, after the gradients of their cross-entropy were computed, all at once, and dropped.
     ///
     /// # Errors
     /// The batch does not fit the model, or this engine cannot train.
@@ -172,15 +172,6 @@ fn noise() -> StreamNoise {
     StreamNoise::new(Streams::new(0))
 }
 
-/// Cross-entropy and backward pass; sets the gradients to zero as the trainer does, so their memory stays.
-fn backward(logits: &Tensor, batch: &Batch, parameters: &[Tensor]) -> Result<()> {
-    cross_entropy(logits, batch)?.f_backward()?;
-    for parameter in parameters {
-        parameter.shallow_clone().zero_grad();
-    }
-    Ok(())
-}
-
 fn cross_entropy(logits: &Tensor, batch: &Batch) -> Result<Tensor> {
     let (logits, mean) = (logits.f_to_kind(Kind::Float)?, tch::Reduction::Mean);
     Ok(logits.f_cross_entropy_loss::<Tensor>(&batch.labels, None, mean, -100, 0.0)?)
@@ -214,7 +205,6 @@ impl Engine for TorchEngine {
         let loss = cross_entropy(&logits, batch)?;
         let parameters = parameters(self.model.as_ref());
         let parameters: Vec<&Tensor> = parameters.iter().collect();
-        // As the trainer has them: all at once, for the optimizer.
         let _gradients = tape.backward(&loss, &parameters)?;
         Ok(logits.detach())
     }
@@ -235,7 +225,8 @@ impl Engine for NaiveEngine {
 
     fn train(&mut self, batch: &Batch) -> Result<Tensor> {
         let logits = self.naive.forward(&batch.image, true, &mut noise())?;
-        backward(&logits, batch, &self.parameters)?;
+        let loss = cross_entropy(&logits, batch)?;
+        let _gradients = Tensor::f_run_backward(&[&loss], &self.parameters, false, false)?;
         Ok(logits.detach())
     }
 }

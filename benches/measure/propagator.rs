@@ -1,12 +1,13 @@
 //! A propagator of nac-core's engine over the edges of a sparse graph, or over all pairs of modules.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use nac_core::config::{CircuitConfig, InputSpec, ModelConfig, ModelFile, StateMean};
 use nac_core::engine::{Connectivity, CoreEngine, Engine, EngineOptions, Input};
-use nac_core::{Streams, cosine_distance};
+use nac_core::{Csr, Streams, cosine_distance};
 use ndarray::{Array2, s};
 use serde::Serialize;
 
@@ -25,6 +26,8 @@ pub enum Over {
     Edges,
     /// All pairs, those without an edge masked.
     Pairs,
+    /// A graph without edges: what a pass takes more than on it is attention alone.
+    Nothing,
 }
 
 /// What to measure.
@@ -74,8 +77,12 @@ pub fn propagate(options: &PropagatorOptions) -> Result<Propagated> {
     let settings = EngineOptions {
         threads: options.threads,
         connectivity: match options.over {
-            Over::Edges => Connectivity::Sparse,
+            Over::Edges | Over::Nothing => Connectivity::Sparse,
             Over::Pairs => Connectivity::Dense,
+        },
+        graph: match options.over {
+            Over::Nothing => Some(Arc::new(no_edges(options.modules)?)),
+            Over::Edges | Over::Pairs => None,
         },
         ..EngineOptions::default()
     };
@@ -127,6 +134,10 @@ fn circuit(options: &PropagatorOptions) -> Result<ModelFile> {
     })
 }
 
+fn no_edges(modules: usize) -> Result<Csr> {
+    Ok(Csr::new(modules, vec![0; modules + 1], Vec::new(), None)?)
+}
+
 /// The distance within which a module with a random signature has `degree` others, by a sample.
 fn cut(modules: usize, dim: usize, degree: usize) -> Result<f64> {
     let mut values = vec![0.0_f32; modules * dim];
@@ -162,6 +173,8 @@ mod tests {
         assert!((12 * 400..22 * 400).contains(&edges), "{edges}");
         options.over = Over::Pairs;
         assert_eq!(propagate(&options).unwrap().edges, None);
+        options.over = Over::Nothing;
+        assert_eq!(propagate(&options).unwrap().edges, Some(0));
         options.degree = 500;
         assert!(propagate(&options).is_err());
     }

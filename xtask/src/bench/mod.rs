@@ -137,6 +137,9 @@ impl Session {
         result.load[1] = load();
         self.save(set, &result)?;
         println!("{}", table::table(&result));
+        for note in result.cases.iter().filter_map(table::attention_alone) {
+            println!("{note}");
+        }
         println!("{}", peaks(&result));
         eprintln!("written to {}", self.path.display());
         Ok(())

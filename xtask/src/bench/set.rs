@@ -186,9 +186,9 @@ pub(crate) fn cases(set: SetName) -> Vec<Case> {
             .to_vec(),
         SetName::Sparse => {
             let samples = [10_000, 20_000, 50_000].map(|modules| sparse("sample", modules, &[]));
-            let propagators =
-                [2_500, 5_000, 10_000].map(|m| sparse("propagator", m, &["pairs", "edges"]));
-            let larger = [20_000, 40_000].map(|m| sparse("propagator", m, &["edges"]));
+            let propagators = [2_500, 5_000, 10_000]
+                .map(|m| sparse("propagator", m, &["pairs", "edges", "nothing"]));
+            let larger = [20_000, 40_000].map(|m| sparse("propagator", m, &["edges", "nothing"]));
             [samples.as_slice(), &propagators, &larger].concat()
         }
         SetName::Cuda => {

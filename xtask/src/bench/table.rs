@@ -82,6 +82,24 @@ fn row(set: &SetResult, case: &CaseResult, variant: &VariantResult) -> [String; 
     ]
 }
 
+/// What the attention of a propagator takes: the time of a case over pairs and over edges, each less that over nothing.
+pub(crate) fn attention_alone(case: &CaseResult) -> Option<String> {
+    let least = |engine: &str| {
+        let variant = case
+            .variants
+            .iter()
+            .find(|variant| variant.engine == engine)?;
+        variant.least("/seconds/min")
+    };
+    let nothing = least("nothing")?;
+    let (pairs, edges) = (least("pairs")? - nothing, least("edges")? - nothing);
+    (edges > 0.0).then(|| {
+        let name = &case.name;
+        let ratio = pairs / edges;
+        format!("{name}: attention alone {pairs:.3} s over pairs, {edges:.4} s over edges, {ratio:.1} times")
+    })
+}
+
 fn ratio(base: Option<f64>, own: Option<f64>) -> Option<f64> {
     let (base, own) = base.zip(own)?;
     (own > 0.0).then(|| base / own)
@@ -141,6 +159,23 @@ mod tests {
         assert_eq!(cells(3)[6], "4.00");
         let text = table(&set).to_string();
         assert_eq!(text.lines().count(), 6, "{text}");
+    }
+
+    #[test]
+    fn attention_is_what_is_more_than_nothing() {
+        let run = |seconds: f64| json!({"seconds": {"min": seconds}});
+        let mut case = CaseResult {
+            name: "p".into(),
+            variants: vec![
+                variant("pairs", "default", run(5.0)),
+                variant("edges", "default", run(1.25)),
+                variant("nothing", "default", run(1.0)),
+            ],
+        };
+        let text = attention_alone(&case).unwrap();
+        assert!(text.ends_with("16.0 times"), "{text}");
+        case.variants.pop();
+        assert_eq!(attention_alone(&case), None);
     }
 
     #[test]
