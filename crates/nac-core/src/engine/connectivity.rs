@@ -8,7 +8,7 @@ use crate::{CoreError, Csr};
 /// How attention between modules is computed. Results are the same but for rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Connectivity {
-    /// Edge by edge where links are cut and at most a tenth of all pairs is left (a twenty-fifth in
+    /// Edge by edge where links are cut and at most a tenth of all pairs is left (a twentieth in
     /// [`Precision::Bf16`](super::Precision::Bf16)), otherwise [`Dense`](Self::Dense).
     #[default]
     Auto,
