@@ -221,15 +221,17 @@ mod tests {
         let shape = Shape::new(5, 7, 3);
         let products: Vec<Vec<f32>> = Library::on(Device::Cpu)
             .into_iter()
-            .map(|library| {
+            .filter_map(|library| {
                 let mut operands = Operands::new(library, shape, Device::Cpu, 2).unwrap();
                 operands.multiply().unwrap();
-                match operands {
+                Some(match operands {
                     Operands::Torch { product, .. } => {
                         Vec::try_from(product.to_kind(Kind::Float).flatten(0, -1)).unwrap()
                     }
                     Operands::Arrays { product, .. } => product.into_raw_vec_and_offset().0,
-                }
+                    // It has weights of its own; its products are tested in nac-core.
+                    Operands::Engine(_) => return None,
+                })
             })
             .collect();
         assert_eq!(products.len(), 4);
