@@ -76,7 +76,7 @@ pub(crate) struct BenchOptions {
     /// Short word for this machine, part of the file's name; `cpu<cores>` or the GPU's if not given
     #[arg(long, value_name = "WORD")]
     pub(crate) machine: Option<String>,
-    /// File for the results, instead of docs/results/bench-<machine>.json
+    /// File for the results, instead of `docs/results/bench-MACHINE.json`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Processes for each engine of a case, in turns with those of the others
