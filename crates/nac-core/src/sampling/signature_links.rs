@@ -3,8 +3,8 @@
 //!
 //! For each tile of receivers × senders: one matrix product gives the distances; senders beyond the
 //! truncation are passed over 32 at a time, with their draws (the stream is moved on without
-//! generating them); the bound of `prefilter.rs` compares the others with their draws. The links are those of
-//! the dense probabilities and the same draws, bit for bit.
+//! generating them); the bound of `prefilter.rs` compares the others with their draws. The links
+//! are those of the dense probabilities and the same draws, bit for bit.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder as _, aview_mut2, s};
 
@@ -170,11 +170,12 @@ impl<T: Real> LinkSource for SignatureLinks<T> {
         let bound = Prefilter::new(self.kernel.bandwidth());
         let may_link = |d: T, draw: &[u8; DRAW]| bound.may_link(d.as_f32(), high_word(draw));
         let mut draws = [[0_u8; DRAW]; GROUP];
+        let origin: Vec<u128> = streams.iter().map(Stream::position).collect();
         // The sender whose draw comes next in each stream.
         let mut next = vec![0; streams.len()];
         self.visit(first, streams.len(), |k, start, distances, truncation| {
             if next[k] != start {
-                streams[k].seek(start as u128 * DRAW_WORDS);
+                streams[k].seek(origin[k] + start as u128 * DRAW_WORDS);
             }
             streams[k].fill_bytes(draws.as_flattened_mut());
             next[k] = start + GROUP;
@@ -199,11 +200,8 @@ impl<T: Real> LinkSource for SignatureLinks<T> {
         // Beyond `−ε ln t` a link is weaker than `t`; one `ε` more covers rounding.
         let farthest = T::from_f64(self.kernel.bandwidth() * (1.0 - threshold.ln()));
         self.visit(first, kept.len(), |k, start, distances, truncation| {
-            if distances
-                .iter()
-                .fold(0, |sum, &d| sum | u32::from(d <= farthest))
-                == 0
-            {
+            let near = |sum, &d: &T| sum | u32::from(d <= farthest);
+            if distances.iter().fold(0, near) == 0 {
                 return;
             }
             let strong = |&d: &T| self.probability(d, truncation).as_f64() >= threshold;
@@ -277,6 +275,22 @@ mod tests {
                 equals_dense::<f32>(&s, &s, kernel.with_eliminate_diagonal(bandwidth < 0.1));
             }
         }
+    }
+
+    #[test]
+    fn draws_go_on_from_where_a_stream_stands() {
+        let s = signatures("s", 100, 0.2);
+        let links = SignatureLinks::new(s.view(), s.view(), kernel(0.3, Some(0.4), false)).unwrap();
+        let d = cosine_distance(s.view(), s.view()).unwrap();
+        let p = links.kernel.link_probability(d.view()).unwrap();
+        let draw = |source: &dyn LinkSource<Number = f64>| {
+            let mut streams = vec![Streams::new(15).stream("moved"); 2];
+            streams[1].next_u64();
+            let mut kept = vec![Vec::new(); 2];
+            source.draw(40, &mut streams, &mut kept).unwrap();
+            kept
+        };
+        assert_eq!(draw(&links), draw(&DenseLinks(p.view())));
     }
 
     #[test]
