@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use nac_benches::measure::{Batch, Engine, EngineKind, Named, Weights};
 use nac_benches::scaling::Scaling;
-use nac_core::config::InputSpec;
+use nac_core::model::InputSpec;
 use tch::Device;
 
 use crate::engines::{ALL, engine, name, slow_group};

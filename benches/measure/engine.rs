@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use nac_core::config::ModelFile;
-use nac_core::engine::{CoreEngine, Engine as _, EngineOptions, Input, Precision};
+use nac_core::model::ModelFile;
+use nac_engine::{CoreEngine, Engine as _, EngineOptions, Input, Precision};
 use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{BuildModel, Inputs, Model};
@@ -157,8 +157,8 @@ fn core(source: &Source<'_>) -> Result<Core> {
     };
     let file = source.model.clone();
     let weights = match source.load {
-        Some(path) => nac_core::engine::Weights::read(path)?,
-        None => nac_core::engine::Weights::from_bytes(&drawn(&file)?)?,
+        Some(path) => nac_engine::Weights::read(path)?,
+        None => nac_engine::Weights::from_bytes(&drawn(&file)?)?,
     };
     Ok(Core(CoreEngine::new(file, &weights, options)?))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nac_core::config::{InputSpec, ModelFile, Preset};
+use nac_core::model::{InputSpec, ModelFile, Preset};
 
 use crate::count::{Algorithm, Count};
 

@@ -20,7 +20,7 @@ pub(crate) fn run(
         "run",
         "--release",
         "--package",
-        "nac-train",
+        "nac-cli",
         "--bin",
         "nac",
         "--",

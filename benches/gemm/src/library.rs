@@ -3,7 +3,7 @@
 //! To add one: a variant of [`Library`] and an arm in each `match`.
 
 use anyhow::Result;
-use nac_core::engine::{EngineOptions, Operation, Precision, Probe};
+use nac_engine::{EngineOptions, Operation, Precision, Probe};
 use ndarray::Array2;
 use ndarray::linalg::general_mat_mul;
 use tch::{Cuda, Device, Kind, Tensor};

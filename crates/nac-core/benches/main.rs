@@ -12,17 +12,14 @@ use criterion::{Criterion, criterion_group};
 criterion_group!(
     benches,
     ops::assignment::bench,
-    ops::engine::bench,
     ops::kernel::bench,
     ops::relaxed::bench,
-    ops::sampling::bench,
-    ops::propagator::bench
+    ops::sampling::bench
 );
 
 fn main() {
     if let Some(name) = memory::asked() {
         ops::sampling::memory(&name);
-        ops::propagator::memory(&name);
         return;
     }
     benches();

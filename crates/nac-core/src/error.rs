@@ -1,6 +1,6 @@
 //! The error type of this crate: every variant names the operation and what was wrong with it.
 
-use crate::config::ConfigError;
+use crate::model::ConfigError;
 
 /// What can go wrong in this crate.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

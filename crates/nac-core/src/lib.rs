@@ -13,8 +13,8 @@
 //! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one;
 //!    [`assignment`] — which module takes which place of a prior's graph.
 //!
-//! Beside this way, [`config`] holds the settings of whole models, the files they stand in and the models that
-//! have names: all that is needed to build a model, apart from its weights. [`engine`] runs a trained model
+//! Beside this way, [`model`] holds the settings of whole models, the files they stand in and the models that
+//! have names: all that is needed to build a model, apart from its weights. nac-engine runs a trained model
 //! without libtorch; layers that can be trained are in nac-modules.
 //!
 //! All randomness comes from the named streams of [`rng`], so a seed fixes every result, whatever
@@ -40,10 +40,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod assignment;
-pub mod config;
-pub mod engine;
 pub mod graph;
 pub mod kernel;
+pub mod model;
 pub mod prior;
 pub mod rng;
 pub mod sampling;
@@ -53,9 +52,9 @@ mod error;
 mod real;
 
 pub use assignment::{Assignment, assign};
-pub use config::ConfigError;
 pub use error::CoreError;
 pub use graph::GraphGenerator;
+pub use model::ConfigError;
 pub use kernel::{LinkKernel, cosine_distance, normalize_along_keys, normalize_signatures};
 pub use prior::{GraphPrior, PriorConfig};
 pub use real::Real;

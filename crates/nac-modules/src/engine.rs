@@ -1,12 +1,12 @@
 //! Models on libtorch behind the interface of engines, so that they can be swapped with nac-core's in one line.
 //!
 //! ```no_run
-//! use nac_core::engine::{CoreEngine, Engine};
+//! use nac_engine::{CoreEngine, Engine};
 //! use nac_modules::engine::TorchEngine;
 //!
 //! let engine: Box<dyn Engine> = Box::new(CoreEngine::load("model.toml", "model.safetensors", Default::default())?);
 //! let engine: Box<dyn Engine> = Box::new(TorchEngine::load("model.toml", "model.safetensors", tch::Device::Cpu)?);
-//! # Ok::<(), nac_core::engine::EngineError>(())
+//! # Ok::<(), nac_engine::EngineError>(())
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use nac_core::Streams;
-use nac_core::config::{InputSpec, ModelFile};
-use nac_core::engine::{Engine, EngineError, Input, Weights};
+use nac_core::model::{InputSpec, ModelFile};
+use nac_engine::{Engine, EngineError, Input, Weights};
 use ndarray::ArrayViewMut2;
 use tch::{Device, Kind, Tensor};
 

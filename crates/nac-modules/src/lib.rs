@@ -54,7 +54,6 @@ pub mod layer;
 pub mod model;
 pub mod params;
 pub mod presets;
-pub mod reference;
 mod shape;
 pub mod tape;
 pub mod testing;

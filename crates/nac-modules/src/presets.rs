@@ -15,7 +15,7 @@
 //! # Ok::<(), nac_modules::ModuleError>(())
 //! ```
 
-pub use nac_core::config::Preset;
+pub use nac_core::model::Preset;
 
 pub use crate::model::BuildModel;
 

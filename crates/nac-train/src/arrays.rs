@@ -1,6 +1,6 @@
 //! From plain buffers to arrays: what [`batch`](crate::batch) is for libtorch, for engines that do without.
 
-use nac_core::engine::Input;
+use nac_engine::Input;
 use nac_data::{Batch, DatasetInfo, InputKind, Values};
 use ndarray::{Array2, Array4, ShapeError};
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nac_core::CoreError;
-use nac_core::engine::EngineError;
+use nac_engine::EngineError;
 use nac_data::DataError;
 use nac_modules::ModuleError;
 use tch::TchError;
@@ -59,6 +59,13 @@ pub enum TrainError {
         path: PathBuf,
         /// What the operating system says; part of the text, so not a `source`.
         cause: std::io::Error,
+    },
+
+    /// A file exists already and was not to be replaced.
+    #[error("{} exists; nothing was changed. Use --force to replace it", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
     },
 
     /// A loss term or a gradient is NaN or infinite.

@@ -50,46 +50,11 @@ mod error;
 pub mod loss;
 pub mod metrics;
 pub mod optim;
-pub mod parity;
-pub mod report;
-pub mod reproduce;
 pub mod run;
 pub mod scheduled;
-mod storage;
+pub mod storage;
 pub mod summary;
 pub mod testing;
 pub mod trainer;
-pub mod weights;
 
 pub use error::{Result, TrainError};
-
-/// The Rust on the pages for people, compiled and run as doc tests.
-#[cfg(doctest)]
-mod pages {
-    #[doc = include_str!("../../../README.md")]
-    struct Readme;
-    #[doc = include_str!("../../../ARCHITECTURE.md")]
-    struct Architecture;
-    #[doc = include_str!("../../nac-core/README.md")]
-    struct NacCore;
-    #[doc = include_str!("../../nac-data/README.md")]
-    struct NacData;
-    #[doc = include_str!("../../nac-modules/README.md")]
-    struct NacModules;
-    #[doc = include_str!("../README.md")]
-    struct NacTrain;
-    #[doc = include_str!("../../../docs/src/quick-start.md")]
-    struct QuickStart;
-    #[doc = include_str!("../../../docs/src/model.md")]
-    struct Model;
-    #[doc = include_str!("../../../docs/src/presets.md")]
-    struct Presets;
-    #[doc = include_str!("../../../docs/src/engine.md")]
-    struct WithoutLibtorch;
-    #[doc = include_str!("../../../docs/src/data.md")]
-    struct Data;
-    #[doc = include_str!("../../../docs/src/extending.md")]
-    struct Extending;
-    #[doc = include_str!("../../../docs/src/troubleshooting.md")]
-    struct Troubleshooting;
-}

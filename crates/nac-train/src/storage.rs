@@ -13,7 +13,7 @@ const UNFINISHED: &str = ".unfinished-";
 ///
 /// # Errors
 /// The folder cannot be written, or the disk is full; the old file stays.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -38,6 +38,19 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// An error if `path` exists and is not to be replaced.
+///
+/// # Errors
+/// [`TrainError::Exists`].
+pub fn refuse_existing(path: &Path, replace: bool) -> Result<()> {
+    if path.exists() && !replace {
+        return Err(TrainError::Exists {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
+}
+
 fn write_synced(file: &mut File, bytes: &[u8], path: &Path) -> Result<()> {
     file.write_all(bytes)
         .map_err(TrainError::io("write", path))?;
@@ -48,7 +61,7 @@ fn write_synced(file: &mut File, bytes: &[u8], path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The folder cannot be read or a file not be removed.
-pub(crate) fn remove_unfinished(folder: &Path) -> Result<()> {
+pub fn remove_unfinished(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(TrainError::io("read", folder))? {
         let entry = entry.map_err(TrainError::io("read", folder))?;
         if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {

@@ -1,9 +1,7 @@
 //! One file per operation.
 
 pub(crate) mod assignment;
-pub(crate) mod engine;
 pub(crate) mod kernel;
-pub(crate) mod propagator;
 pub(crate) mod relaxed;
 pub(crate) mod sampling;
 

@@ -59,8 +59,14 @@ impl<T: Real> SignatureLinks<T> {
         })
     }
 
-    /// As [`LinkSource::fill`], but logarithms.
-    pub(crate) fn fill_logs(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) {
+    /// As [`LinkSource::fill`], but log link probabilities.
+    ///
+    /// # Shapes
+    /// - rows: `[receivers from first on, senders]`
+    ///
+    /// # Panics
+    /// As [`LinkSource::fill`]: if `rows` reaches beyond the last receiver or has another width.
+    pub fn fill_logs(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) {
         let (receivers, senders) = (self.receivers.view(), self.senders.view());
         distance_rows(receivers, senders, first, rows.view_mut());
         self.kernel.log_rows(first, self.is_square(), rows);

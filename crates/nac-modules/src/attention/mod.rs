@@ -12,7 +12,7 @@ mod signature_graph;
 mod skmdpa;
 
 pub use kernel::{SignatureKernel, normalize_links, normalize_log_links};
-pub use nac_core::config::{
+pub use nac_core::model::{
     EvaluationLinks, KernelConfig, ReadInAttentionConfig, SkmdpaConfig, Truncation,
 };
 pub(crate) use pass_links::PassLinks;

@@ -2,5 +2,5 @@
 
 mod perceiver_io;
 
-pub use nac_core::config::PerceiverIoConfig;
+pub use nac_core::model::PerceiverIoConfig;
 pub use perceiver_io::PerceiverIo;

@@ -8,7 +8,7 @@ mod read_out;
 mod states;
 
 pub use executor::CircuitExecutor;
-pub use nac_core::config::{
+pub use nac_core::model::{
     CircuitConfig, PropagatorConfig, ReadInConfig, ReadInKind, ReadOutConfig, WiringConfig,
 };
 pub use propagator::Propagator;

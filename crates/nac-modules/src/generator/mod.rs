@@ -12,7 +12,7 @@ use tch::Tensor;
 
 pub use free::FreeGenerator;
 pub use latents::{LatentSizes, Latents};
-pub use nac_core::config::{
+pub use nac_core::model::{
     FreeGeneratorConfig, LatentsConfig, SeederConfig, SignatureStart, StateMean,
 };
 pub use seeder::Seeder;

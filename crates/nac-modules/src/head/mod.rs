@@ -5,4 +5,4 @@ mod first_slot;
 
 pub use confidence_pooling::ConfidencePooling;
 pub use first_slot::FirstSlot;
-pub use nac_core::config::{HeadConfig, HeadKind, PoolingSoftmax};
+pub use nac_core::model::{HeadConfig, HeadKind, PoolingSoftmax};

@@ -24,7 +24,7 @@ pub use layer_scale::LayerScale;
 pub use linear::Linear;
 pub use mod_fc::ModFc;
 pub use mod_ffn::ModFfn;
-pub use nac_core::config::{
+pub use nac_core::model::{
     Activation, ModFcConfig, ModFfnConfig, ProjectionKind, ScaleNormalization,
 };
 pub use norm::LayerNorm;

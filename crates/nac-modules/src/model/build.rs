@@ -1,6 +1,6 @@
 //! From settings to a model.
 
-use nac_core::config::Preset;
+use nac_core::model::Preset;
 use tch::{Device, Kind};
 
 use super::{ImageTokenizer, InputSpec, Model, ModelConfig, ModelFile, ModelKind, NeuralCircuit};

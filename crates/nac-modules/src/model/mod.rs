@@ -10,7 +10,7 @@ use tch::Tensor;
 
 pub use build::{BuildModel, build_model};
 pub use circuit_model::NeuralCircuit;
-pub use nac_core::config::{ImageTokenizer, InputSpec, ModelConfig, ModelFile, ModelKind};
+pub use nac_core::model::{ImageTokenizer, InputSpec, ModelConfig, ModelFile, ModelKind};
 pub use size::matched_latent_dim;
 
 use crate::attention::SignatureGraph;

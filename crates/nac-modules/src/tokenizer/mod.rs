@@ -6,7 +6,7 @@ mod pixels;
 
 pub use convnext::ConvNextTokenizer;
 pub use embedding::EmbeddingTokenizer;
-pub use nac_core::config::{ConvNextConfig, EmbeddingConfig};
+pub use nac_core::model::{ConvNextConfig, EmbeddingConfig};
 pub use pixels::PixelTokenizer;
 
 use crate::context::ForwardContext;

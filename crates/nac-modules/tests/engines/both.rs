@@ -1,7 +1,7 @@
 //! Both engines with the same weights on the same inputs.
 
-use nac_core::config::{InputSpec, ModelFile};
-use nac_core::engine::{CoreEngine, Engine, EngineOptions, Input, Precision, Weights};
+use nac_core::model::{InputSpec, ModelFile};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision, Weights};
 use nac_core::rng::Streams;
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::ParamStore;

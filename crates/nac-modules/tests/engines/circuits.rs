@@ -1,6 +1,6 @@
 //! Options of circuits: who hears whom, projections, attention, links, initial states.
 
-use nac_core::config::{
+use nac_core::model::{
     Activation, CircuitConfig, EvaluationLinks, KernelConfig, ModFcConfig, ModelFile,
     ProjectionKind, ReadInKind, ScaleNormalization, SeederConfig, StateMean, Truncation,
 };

@@ -1,9 +1,9 @@
 //! Both ends of a model: tokenizers, read-out projection, heads.
 
-use nac_core::config::{
+use nac_core::model::{
     HeadKind, ImageTokenizer, InputSpec, ModelFile, ModelKind, PoolingSoftmax, ProjectionKind,
 };
-use nac_core::engine::Precision;
+use nac_engine::Precision;
 
 use super::both::{ROUNDING, agree, difference, with};
 

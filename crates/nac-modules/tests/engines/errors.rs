@@ -1,9 +1,9 @@
 //! What cannot be run is an error with its place, and never a panic.
 
-use nac_core::config::{
+use nac_core::model::{
     EvaluationLinks, ModelFile, PoolingSoftmax, ReadInKind, SeederConfig, StateMean,
 };
-use nac_core::engine::{CoreEngine, Engine, EngineError, EngineOptions, Input, Precision, Weights};
+use nac_engine::{CoreEngine, Engine, EngineError, EngineOptions, Input, Precision, Weights};
 use ndarray::{Array2, Array4};
 
 use super::both::{core, small, weights, with};
@@ -134,7 +134,7 @@ fn inputs_that_the_model_does_not_read() {
 #[test]
 fn symbols_that_do_not_exist() {
     let file = with(|file| {
-        file.input = nac_core::config::InputSpec::Tokens {
+        file.input = nac_core::model::InputSpec::Tokens {
             vocabulary: 6,
             max_len: 9,
             pad: 0,

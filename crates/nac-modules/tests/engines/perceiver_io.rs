@@ -1,6 +1,6 @@
 //! Options of Perceiver IO.
 
-use nac_core::config::{ModelFile, ModelKind, PerceiverIoConfig};
+use nac_core::model::{ModelFile, ModelKind, PerceiverIoConfig};
 
 use super::both::agree;
 

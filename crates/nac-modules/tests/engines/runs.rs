@@ -1,7 +1,7 @@
 //! Batches, threads, numbers, presets.
 
-use nac_core::config::{ImageTokenizer, InputSpec, ModelFile, ModelKind, Preset};
-use nac_core::engine::{Engine, Input, Precision};
+use nac_core::model::{ImageTokenizer, InputSpec, ModelFile, ModelKind, Preset};
+use nac_engine::{Engine, Input, Precision};
 use ndarray::{Axis, concatenate};
 
 use super::both::{Batch, ROUNDING, core, difference, distance, small, with};

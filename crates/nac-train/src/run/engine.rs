@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use nac_core::config::ModelFile;
-use nac_core::engine::{CoreEngine, Engine, EngineOptions, Weights};
+use nac_core::model::ModelFile;
+use nac_engine::{CoreEngine, Engine, EngineOptions, Weights};
 use nac_data::{DataDirs, Dataset, Loader, LoaderOptions};
 use nac_modules::device::open_device;
 use nac_modules::engine::TorchEngine;
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn models_of_other_data_are_refused() {
-        let file = nac_core::config::Preset::get("cpu-digits").unwrap().text;
+        let file = nac_core::model::Preset::get("cpu-digits").unwrap().text;
         let file = ModelFile::from_toml(file).unwrap();
         let (engine, _) = CoreEngine::random(file, 0, EngineOptions::default()).unwrap();
         let evaluate = |dataset: InMemory| {

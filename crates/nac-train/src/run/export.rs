@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nac_core::config::{ModelFile, Preset};
+use nac_core::model::{ModelFile, Preset};
 use nac_modules::ModuleError;
 use nac_modules::model::BuildModel;
 use nac_modules::params::{ParamStore, TensorFile};
 use tch::{Device, Kind, Tensor};
 
 use super::{RunFolder, model_file};
-use crate::error::TrainError;
-use crate::storage;
-use crate::weights::{Result, describe_data, read, refuse_existing};
+use super::describe_data::describe_data;
+use crate::error::{Result, TrainError};
+use crate::storage::{self, refuse_existing};
 
 /// Name of the file of settings.
 pub const SETTINGS_FILE: &str = "model.toml";
@@ -43,7 +43,7 @@ pub struct Exported {
 ///
 /// # Errors
 /// The folder holds no run or no checkpoint, or they do not fit each other;
-/// [`WeightsError::Exists`](crate::weights::WeightsError::Exists) if a file is there and `replace` is false; or the
+/// [`TrainError::Exists`] if a file is there and `replace` is false; or the
 /// folder cannot be written.
 pub fn export_run(run: &Path, out: &Path, replace: bool) -> Result<Exported> {
     let folder = RunFolder::new(run.to_owned());
@@ -65,22 +65,25 @@ pub fn export_run(run: &Path, out: &Path, replace: bool) -> Result<Exported> {
     })
 }
 
-/// Writes a preset and the weights of a file that [`read`] takes (safetensors, a checkpoint, `.pt`) to the folder
-/// `out`.
+/// Writes a preset and `tensors` by name to the folder `out`; `source` is where they come from, for errors.
 ///
 /// # Errors
 /// There is no such preset, or the weights do not fit it; else as [`export_run`].
-pub fn export_preset(name: &str, weights: &Path, out: &Path, replace: bool) -> Result<Exported> {
+pub fn export_preset(
+    name: &str,
+    source: &str,
+    tensors: &BTreeMap<String, Tensor>,
+    out: &Path,
+    replace: bool,
+) -> Result<Exported> {
     let preset = Preset::get(name).map_err(ModuleError::from)?;
     let file = ModelFile {
         classes: preset.classes,
         input: preset.input,
         model: preset.model,
     };
-    let tensors = read(weights, None)?.tensors;
-    let source = weights.display().to_string();
     let metadata = [("preset", name.to_owned())];
-    let parameters = write_model(&file, &source, &tensors, &metadata, out, replace)?;
+    let parameters = write_model(&file, source, tensors, &metadata, out, replace)?;
     Ok(Exported {
         settings: out.join(SETTINGS_FILE),
         weights: out.join(WEIGHTS_FILE),

@@ -10,6 +10,7 @@
 
 mod build;
 mod data_progress;
+mod describe_data;
 mod engine;
 mod export;
 mod folder;
@@ -26,6 +27,7 @@ use tch::{Device, Kind};
 
 pub use build::{Data, build_model, losses, majority_accuracy, model_file};
 pub use data_progress::DataProgress;
+pub use describe_data::describe_data;
 pub use engine::{EngineChoice, evaluate_engine, evaluate_run_on, open_engine};
 pub use export::{Exported, SETTINGS_FILE, WEIGHTS_FILE, export_preset, export_run};
 pub use folder::RunFolder;

@@ -1,0 +1,101 @@
+//! `nac eval`: accuracy of a run's last checkpoint.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use nac_engine::{EngineOptions, Precision};
+use nac_data::DataDirs;
+use nac_train::run::{EngineChoice, Split, evaluate_run, evaluate_run_on};
+
+/// Arguments of `nac eval`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder of the run
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// Which examples
+    #[arg(long, value_enum, default_value = "test")]
+    split: Part,
+    /// Folder with data sets; also NAC_DATA_DIR
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Run the model through the common interface of engines: on nac-core's own, or on libtorch [default: the trainer's
+    /// evaluation on libtorch]
+    #[arg(long, value_enum)]
+    engine: Option<Runner>,
+    /// Numbers that products of the core engine take [default: f32]
+    #[arg(long, value_enum, requires = "engine")]
+    precision: Option<Numbers>,
+    /// Threads of the engine; 0: as many as the machine has [default: 0, libtorch: `threads` of the run]
+    #[arg(long, requires = "engine")]
+    threads: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Runner {
+    Core,
+    Torch,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Numbers {
+    F32,
+    Bf16,
+    Int8,
+}
+
+impl Args {
+    fn choice(&self, runner: Runner) -> Result<EngineChoice> {
+        Ok(match (runner, self.precision) {
+            (Runner::Torch, Some(_)) => bail!("--precision is for --engine core"),
+            (Runner::Torch, None) => EngineChoice::Torch {
+                device: self.device.clone(),
+                threads: self.threads,
+            },
+            (Runner::Core, _) if !["auto", "cpu"].contains(&self.device.as_str()) => {
+                bail!("--engine core runs on the CPU, not on `{}`", self.device)
+            }
+            (Runner::Core, precision) => {
+                let mut options = EngineOptions::default();
+                if let Some(threads) = self.threads {
+                    options.threads = threads;
+                }
+                if let Some(precision) = precision {
+                    options.precision = match precision {
+                        Numbers::F32 => Precision::F32,
+                        Numbers::Bf16 => Precision::Bf16,
+                        Numbers::Int8 => Precision::Int8,
+                    };
+                }
+                EngineChoice::Core(options)
+            }
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Part {
+    Validation,
+    Test,
+}
+
+pub(crate) fn command(args: &Args) -> Result<()> {
+    let (split, name) = match args.split {
+        Part::Validation => (Split::Validation, "validation"),
+        Part::Test => (Split::Test, "test"),
+    };
+    let dirs = DataDirs::discover(args.data_dir.clone())?;
+    let found = match args.engine {
+        None => evaluate_run(&args.run, split, &dirs, &args.device),
+        Some(runner) => evaluate_run_on(&args.run, split, &dirs, args.choice(runner)?),
+    };
+    let found = found.with_context(|| format!("evaluating {}", args.run.display()))?;
+    println!(
+        "{name} accuracy {:.6} loss {:.6} examples {}",
+        found.accuracy, found.loss, found.examples
+    );
+    Ok(())
+}

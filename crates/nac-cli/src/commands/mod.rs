@@ -1,0 +1,11 @@
+//! One file per command.
+
+pub(crate) mod config;
+pub(crate) mod data;
+pub(crate) mod eval;
+pub(crate) mod export;
+pub(crate) mod parity;
+pub(crate) mod presets;
+pub(crate) mod reproduce;
+pub(crate) mod train;
+pub(crate) mod weights;

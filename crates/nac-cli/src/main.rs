@@ -1,0 +1,80 @@
+//! `nac`: trains and evaluates Neural Attentive Circuits, and gets their data.
+
+mod commands;
+
+use std::process::ExitCode;
+
+use crate::commands::{config, data, eval, export, parity, presets, reproduce, train, weights};
+use clap::{Parser, Subcommand};
+use nac_train::TrainError;
+use nac_train::trainer::Interrupt;
+
+/// Neural Attentive Circuits.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train a model, or go on with an interrupted run
+    Train(train::Args),
+    /// Evaluate the last checkpoint of a run
+    Eval(eval::Args),
+    /// Write the model of a run as two files that programs without libtorch read
+    Export(export::Args),
+    /// Run the main experiments and write one report
+    ReproducePaper(reproduce::Args),
+    /// List data sets, or get one
+    Data(data::Args),
+    /// Compare our layers with a folder of recordings of the reference implementation
+    Parity(parity::Args),
+    /// Look into files of weights, convert them, check them against a model
+    Weights(weights::Args),
+    /// List models that have a name, or print the settings of one
+    Presets(presets::Args),
+    /// Print all settings with their defaults, or check those of a file
+    Config(config::Args),
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    // A listing cut off by `| head` ends quietly. A run must outlive whoever read its progress.
+    if !matches!(command, Command::Train(_) | Command::ReproducePaper(_)) {
+        sigpipe::reset();
+    }
+    let result = match command {
+        Command::Train(args) => train::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::ReproducePaper(args) => reproduce::command(args),
+        Command::Parity(args) => parity::command(args),
+        Command::Eval(args) => eval::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Export(args) => export::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Data(args) => data::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Weights(args) => weights::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Presets(args) => presets::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Config(args) => config::command(&args).map(|()| ExitCode::SUCCESS),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit_code(&error)
+        }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<TrainError>());
+    let interrupted = causes
+        .into_iter()
+        .any(|cause| matches!(cause, TrainError::Interrupted { .. }));
+    if interrupted {
+        ExitCode::from(Interrupt::EXIT_CODE)
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,299 @@
+//! The reference's YAML settings to TOML and back, and the weights that go with them.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use nac_modules::params::{ParamStore, TensorFile};
+use nac_train::config::{RunConfig, from_toml, load};
+use nac_pytorch::weights::{Format, read, write};
+use nac_pytorch::yaml::{export_config, import_config};
+use predicates::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+fn small() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../nac-pytorch/tests/fixtures/reference/small.yml")
+}
+
+fn nac(arguments: &[&Path]) -> assert_cmd::assert::Assert {
+    let mut command = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("nac"));
+    command.arg("weights").args(arguments).assert()
+}
+
+/// The settings of a run on pictures of the small file's size.
+fn run_config(toml: &str) -> RunConfig {
+    let mut config = from_toml(toml, Path::new("model.toml"), &[]).unwrap();
+    config.data.name = "cifar10".into();
+    config
+}
+
+#[test]
+fn a_settings_file_becomes_toml_with_what_it_says() {
+    let reference = import_config(&small()).unwrap();
+    let text = reference.to_toml().unwrap();
+    let config = run_config(&text);
+    assert_eq!(config.model.circuit, reference.model.config.circuit);
+    assert_eq!(config.model.convnext, reference.model.config.convnext);
+    let circuit = &config.model.circuit;
+    assert_eq!(
+        (
+            circuit.modules,
+            circuit.read_out_modules,
+            circuit.propagators
+        ),
+        (12, 3, 2)
+    );
+    // What the file leaves out has the reference's defaults, not ours.
+    let read_out = &circuit.read_out;
+    assert!(
+        read_out.kernel.learnable_bandwidth && !read_out.kernel.stochastic && read_out.qkv_bias
+    );
+    assert_eq!(config.model.convnext.dims, [8, 16]);
+    for part in [
+        "images of 3 channels and 32 x 32 pixels, and 10 classes",
+        "signatures of mediator_latents start from the graph barabasi-albert",
+        "Not taken over, see the page \"From PyTorch\" of the book: criterion, data.",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(!text.contains("perceiver_io"), "{text}");
+}
+
+#[test]
+fn toml_becomes_yaml_that_means_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let config = run_config(&import_config(&small()).unwrap().to_toml().unwrap());
+    let yaml = export_config(&small(), &config.check().unwrap()).unwrap();
+    fs::write(place("back.yml"), yaml).unwrap();
+    let back = import_config(&place("back.yml")).unwrap();
+    assert_eq!(back.model.config.circuit, config.model.circuit);
+    assert_eq!(back.model.config.convnext, config.model.convnext);
+
+    // The defaults too: inherited settings are written out, a grid gets the size of the pictures.
+    let defaults = RunConfig::default();
+    let mut defaults = RunConfig {
+        data: config.data.clone(),
+        ..defaults
+    };
+    let yaml = export_config(&small(), &defaults.check().unwrap()).unwrap();
+    fs::write(place("defaults.yml"), yaml).unwrap();
+    let back = import_config(&place("defaults.yml")).unwrap();
+    assert_eq!(back.model.config.convnext.grid_size, Some([4, 4]));
+    assert_eq!(
+        back.model.config.circuit.read_in.attention.mod_fc,
+        Some(defaults.model.circuit.mod_fc.clone())
+    );
+
+    // The baseline, and what cannot be said.
+    defaults.model.kind = nac_modules::model::ModelKind::PerceiverIo;
+    let yaml = export_config(&small(), &defaults.check().unwrap()).unwrap();
+    fs::write(place("baseline.yml"), yaml).unwrap();
+    let back = import_config(&place("baseline.yml")).unwrap();
+    assert_eq!(back.model.config.perceiver_io, defaults.model.perceiver_io);
+    (
+        defaults.model.convnext.stem_patch,
+        defaults.model.perceiver_io.ffn_multiplier,
+    ) = (2, 3);
+    let error = export_config(&small(), &defaults.check().unwrap())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("cannot express"), "{error}");
+    assert!(
+        error.contains("model.convnext.stem_patch (2 → 4)"),
+        "{error}"
+    );
+    assert!(
+        error.contains("model.perceiver_io.ffn_multiplier (3 → 4)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn errors_name_file_and_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.yml");
+    let text = fs::read_to_string(small()).unwrap();
+    let laughs = "a: &a [x, x]\n".to_owned()
+        + &(0..40)
+            .map(|i| {
+                format!(
+                    "a{i}: &a{i} [*a{0}, *a{0}, *a{0}, *a{0}]\n",
+                    match i {
+                        0 => String::new(),
+                        i => (i - 1).to_string(),
+                    }
+                )
+            })
+            .collect::<String>();
+    for (text, part) in [
+        (
+            text.replace("qkv_bias", "qkv_bais"),
+            "model.kwargs: `latent_graph_kwargs",
+        ),
+        (
+            text.replace("NeuralCompiler", "Transformer"),
+            "model `Transformer` is unknown",
+        ),
+        (text.replace("  name: NeuralCompiler", ""), "no model in it"),
+        (
+            text.replace("num_iterations: 2", "num_iterations: two"),
+            "num_iterations",
+        ),
+        ("model: [".into(), "bad.yml: "),
+        (laughs, "bad.yml: "),
+    ] {
+        fs::write(&path, text).unwrap();
+        let error = import_config(&path).unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("bad.yml"), "{error}");
+    }
+}
+
+#[test]
+fn the_program_converts_settings_and_checks_weights_against_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let reference = import_config(&small()).unwrap();
+    let store = ParamStore::new(Device::Cpu, Kind::Float, 5);
+    let mut weights = reference
+        .model
+        .build(store, 32, 32)
+        .unwrap()
+        .params()
+        .export()
+        .unwrap();
+    write(&place("theirs.pt"), &weights, Format::Torch, false).unwrap();
+    let (theirs, ours, toml) = (
+        place("theirs.pt"),
+        place("ours.safetensors"),
+        place("model.toml"),
+    );
+    let flag = |name: &'static str| Path::new(name);
+    let convert = [
+        flag("convert"),
+        &theirs,
+        &ours,
+        flag("--config"),
+        &small(),
+        flag("--config-out"),
+        &toml,
+    ];
+    nac(&convert).success();
+    assert_eq!(read(&ours, None).unwrap().tensors, weights);
+    assert_eq!(
+        load(&toml, &[]).unwrap().model.circuit,
+        reference.model.config.circuit
+    );
+    nac(&convert)
+        .failure()
+        .stderr(predicate::str::contains("exists"));
+    let (again, yaml) = (place("again.toml"), place("again.yml"));
+    nac(&[flag("convert-config"), &small(), &again]).success();
+    assert_eq!(fs::read(&again).unwrap(), fs::read(&toml).unwrap());
+    let with_data = format!(
+        "[data]\nname = \"cifar10\"\n\n{}",
+        fs::read_to_string(&again).unwrap()
+    );
+    fs::write(&again, with_data).unwrap();
+    nac(&[flag("convert-config"), &again, &yaml]).success();
+    assert_eq!(
+        import_config(&yaml).unwrap().model.config.circuit,
+        reference.model.config.circuit
+    );
+
+    let gone = weights.pop_first().unwrap().0;
+    weights.insert("surplus".into(), Tensor::from_slice(&[1.0_f32]));
+    write(&theirs, &weights, Format::Torch, true).unwrap();
+    let out = place("none.safetensors");
+    nac(&[flag("convert"), &theirs, &out, flag("--config"), &small()])
+        .failure()
+        .stderr(
+            predicate::str::contains(format!("missing (1): {gone}"))
+                .and(predicate::str::contains("unexpected (1): surplus")),
+        );
+    assert!(!out.exists());
+}
+
+#[test]
+fn the_models_of_all_recordings_are_imported_filled_and_exported() {
+    let Some(goldens) = std::env::var_os("NAC_GOLDENS_DIR").filter(|value| !value.is_empty())
+    else {
+        let line =
+            "SKIPPED: models of all recordings (set NAC_GOLDENS_DIR to the full set of recordings)";
+        eprintln!("{line}");
+        if let Some(log) = std::env::var_os("NAC_SKIP_LOG") {
+            let mut log = fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(log)
+                .unwrap();
+            writeln!(log, "{line}").unwrap();
+        }
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut models = 0;
+    for entry in fs::read_dir(goldens).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        let mut facts: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let class = facts["config"]["cls"].as_str().unwrap_or_default();
+        if !["NeuralCompiler", "PerceiverIO"].contains(&class) {
+            continue;
+        }
+        if let Some(config) = facts["config"].as_object_mut() {
+            config.remove("optimizer"); // of the recording, not of the model
+        }
+        // JSON is YAML.
+        let (name, yaml) = (path.display(), folder.path().join("model.yml"));
+        fs::write(&yaml, facts["config"].to_string()).unwrap();
+        let reference = import_config(&yaml).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let tensors = TensorFile::read(&path.with_extension("safetensors"))
+            .unwrap()
+            .tensors;
+        let weights: BTreeMap<String, Tensor> = tensors
+            .into_iter()
+            .filter_map(|(name, tensor)| Some((name.strip_prefix("param.")?.to_owned(), tensor)))
+            .collect();
+        let (torch, ours) = (
+            folder.path().join("w.pt"),
+            folder.path().join("w.safetensors"),
+        );
+        write(&torch, &weights, Format::Torch, true).unwrap();
+        write(
+            &ours,
+            &read(&torch, None).unwrap().tensors,
+            Format::Safetensors,
+            true,
+        )
+        .unwrap();
+        let read_back = read(&ours, None).unwrap();
+        reference
+            .check(&ours, &read_back)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+
+        let mut config = run_config(&reference.to_toml().unwrap());
+        config.name = "x".into();
+        let exported = export_config(&path, &config.check().unwrap());
+        fs::write(
+            &yaml,
+            exported.unwrap_or_else(|error| panic!("{name}: {error}")),
+        )
+        .unwrap();
+        let back = import_config(&yaml).unwrap();
+        assert_eq!(
+            back.model.config.circuit, reference.model.config.circuit,
+            "{name}"
+        );
+        assert_eq!(
+            back.model.config.perceiver_io, reference.model.config.perceiver_io,
+            "{name}"
+        );
+        models += 1;
+    }
+    assert!(models > 0, "no recording of a model");
+}

@@ -1,0 +1,67 @@
+//! Settings of models, as they stand in TOML files.
+//!
+//! One file for each box of the model, in the order in which an example goes through them:
+//!
+//! ```text
+//! model_file ─► model ─► tokenizer
+//!    preset        │
+//!                  ├───► circuit: wiring · generator (latents, seeder)
+//!                  │        read_in ─► propagator (kernel) ─► read_out ─► head
+//!                  │        each made of mod_fc and mod_ffn
+//!                  └───► perceiver_io
+//! ```
+//!
+//! Every setting has a default, and the defaults together are the paper's final configuration; a key that
+//! is not known is an error. A model is what its [`ModelFile`] says plus a file of weights, so whatever can
+//! read both can run it, with libtorch or without.
+//!
+//! ```
+//! use nac_core::model::{ModelFile, Preset};
+//!
+//! let preset = Preset::get("cpu-digits")?;
+//! let file = ModelFile::from_toml(preset.text)?;
+//! assert_eq!((file.classes, file.model.circuit.modules), (10, 32));
+//! file.model.circuit.check()?;
+//!
+//! let error = ModelFile::from_toml("classes = 2\ninputs = 3\n").unwrap_err();
+//! assert!(error.to_string().starts_with("model settings:2:1: unknown field `inputs`"));
+//! # Ok::<(), nac_core::model::ConfigError>(())
+//! ```
+
+mod circuit;
+mod error;
+mod generator;
+mod head;
+mod kernel;
+mod latents;
+mod mod_fc;
+mod mod_ffn;
+mod model;
+mod model_file;
+mod perceiver_io;
+mod preset;
+mod propagator;
+mod read_in;
+mod read_out;
+mod seeder;
+mod tokenizer;
+mod wiring;
+
+pub use circuit::CircuitConfig;
+pub use error::ConfigError;
+pub use generator::FreeGeneratorConfig;
+pub use head::{HeadConfig, HeadKind, PoolingSoftmax};
+pub use kernel::{EvaluationLinks, KernelConfig, Truncation};
+pub use latents::{LatentsConfig, SignatureStart};
+pub use mod_fc::{ModFcConfig, ProjectionKind, ScaleNormalization};
+pub use mod_ffn::{Activation, ModFfnConfig};
+pub use model::{ImageTokenizer, InputSpec, ModelConfig, ModelKind};
+pub use model_file::ModelFile;
+pub use perceiver_io::PerceiverIoConfig;
+pub use preset::Preset;
+pub use propagator::{PropagatorConfig, SkmdpaConfig};
+pub use read_in::{ReadInAttentionConfig, ReadInConfig, ReadInKind};
+pub use read_out::ReadOutConfig;
+pub use seeder::{SeederConfig, StateMean};
+pub use tokenizer::{ConvNextConfig, EmbeddingConfig};
+pub use wiring::WiringConfig;

@@ -1,0 +1,145 @@
+//! A file that describes a whole model: what it reads, how many classes it tells apart, its settings.
+//!
+//! ```toml
+//! classes = 10
+//!
+//! [input]
+//! kind = "image"
+//! channels = 3
+//! height = 32
+//! width = 32
+//!
+//! [model.circuit]
+//! modules = 64
+//! ```
+//!
+//! Settings that are not in the file have their defaults; unknown ones are errors.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, InputSpec, ModelConfig};
+
+/// What errors call text that comes from no file.
+const NO_FILE: &str = "model settings";
+
+/// All that is needed to build a model, apart from its weights. The form of the presets and of a user's file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// Number of classes.
+    pub classes: usize,
+    /// What the model reads.
+    pub input: InputSpec,
+    /// Settings of the model.
+    pub model: ModelConfig,
+}
+
+impl ModelFile {
+    /// From TOML text.
+    ///
+    /// # Errors
+    /// [`ConfigError::Parse`] with line and column for an unknown key, a wrong type or bad syntax.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Self::from_toml_of(text, Path::new(NO_FILE))
+    }
+
+    /// As [`from_toml`](Self::from_toml), for text of a file; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml).
+    pub fn from_toml_of(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::parse(&error, text, path))
+    }
+
+    /// From a TOML file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] if the file cannot be read, else as [`from_toml`](Self::from_toml).
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Self::from_toml_of(&text, path)
+    }
+
+    /// As TOML, defaults written out; [`from_toml`](Self::from_toml) gives the same again.
+    ///
+    /// # Errors
+    /// [`ConfigError::Write`] for a number that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string_pretty(self).map_err(|error| ConfigError::Write {
+            reason: error.to_string(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Preset, PropagatorConfig, Truncation};
+
+    const GOOD: &str = "classes = 2\n[input]\nkind = \"image\"\nchannels = 1\nheight = 8\n\
+        width = 8\n[model.circuit]\nmodules = 8\n";
+
+    #[test]
+    fn unknown_keys_and_wrong_types_are_found_with_their_place() {
+        assert_eq!(ModelFile::from_toml(GOOD).unwrap().model.circuit.modules, 8);
+        for (from, to, start) in [
+            ("classes", "clases", "x.toml:1:1: unknown field `clases`"),
+            ("width", "widht", "x.toml:"),
+            ("modules", "moduls", "x.toml:8:1: unknown field `moduls`"),
+            (
+                "modules = 8",
+                "modules = \"8\"",
+                "x.toml:8:11: invalid type",
+            ),
+            ("[model.circuit]", "[modle.circuit]", "x.toml:7:"),
+            ("width", "depth = 1\nwidth", "x.toml:"),
+            ("kind = \"image\"", "kind = \"sound\"", "x.toml:"),
+            ("classes = 2", "classes = = 2", "x.toml:1:11: "),
+        ] {
+            let text = GOOD.replace(from, to);
+            let error = ModelFile::from_toml_of(&text, Path::new("x.toml"));
+            let error = error.unwrap_err().to_string();
+            assert!(error.starts_with(start), "{error}");
+        }
+        let error = ModelFile::from_toml("").unwrap_err().to_string();
+        assert!(error.contains("classes"), "{error}");
+    }
+
+    #[test]
+    fn files_that_are_not_there_are_named() {
+        let path = Path::new("no-such-folder/model.toml");
+        let error = ModelFile::read(path).unwrap_err().to_string();
+        assert!(error.contains("no-such-folder/model.toml"), "{error}");
+    }
+
+    #[test]
+    fn toml_round_trips_with_every_optional_setting() {
+        for name in Preset::names() {
+            let preset = Preset::get(name).unwrap();
+            let mut file = ModelFile::from_toml(preset.text).unwrap();
+            for set in [false, true] {
+                if set {
+                    let circuit = &mut file.model.circuit;
+                    circuit.read_in_modules = Some(3);
+                    circuit.code_dim = Some(5);
+                    circuit.propagator_layers = vec![PropagatorConfig::default(); 2];
+                    circuit.propagator_layers[1].drop_path = Some(0.25);
+                    let attention = &mut circuit.propagator.attention;
+                    attention.mod_fc = Some(Default::default());
+                    attention.layer_scale = Some(1e-6);
+                    attention.kernel.truncation = Some(0.9);
+                    attention.kernel.truncation_implementation = Truncation::Masked;
+                    file.model.convnext.grid_size = Some([7, 9]);
+                    file.model.perceiver_io.query_dim = Some(11);
+                }
+                let text = file.to_toml().unwrap();
+                assert_eq!(ModelFile::from_toml(&text).unwrap(), file, "{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Benchmarks of the engine, one module per operation: `cargo bench -p nac-engine`.
+
+#[path = "../../nac-core/benches/memory.rs"]
+mod memory;
+mod ops;
+#[path = "../../nac-core/benches/scaling.rs"]
+mod scaling;
+
+use criterion::{Criterion, criterion_group};
+
+criterion_group!(benches, ops::engine::bench, ops::propagator::bench);
+
+fn main() {
+    if let Some(name) = memory::asked() {
+        ops::propagator::memory(&name);
+        return;
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

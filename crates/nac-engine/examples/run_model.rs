@@ -1,0 +1,158 @@
+//! Runs a model without libtorch and says how long it takes:
+//!
+//! ```sh
+//! cargo run --release -p nac-core --example run_model -- PRESET_OR_FOLDER \
+//!     [--batch N] [--threads N] [--precision f32|bf16|int8] [--repeat N]
+//! ```
+//!
+//! The model is a preset with random weights (nobody trained it: good for times, not for answers), or a folder that
+//! `nac export` wrote. Inputs are made up.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Instant;
+
+use nac_core::model::{InputSpec, ModelFile, Preset};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision, Weights};
+use ndarray::{Array2, Array4};
+
+const USAGE: &str = "usage: run_model [PRESET_OR_FOLDER] [--batch N] [--threads N] \
+    [--precision f32|bf16|int8] [--repeat N]";
+
+/// What the command line asks for.
+struct Wish {
+    model: String,
+    batch: usize,
+    repeat: usize,
+    options: EngineOptions,
+}
+
+impl Wish {
+    fn from(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
+        let mut wish = Self {
+            model: "cpu-digits".into(),
+            batch: 1,
+            repeat: 10,
+            options: EngineOptions::default(),
+        };
+        while let Some(word) = words.next() {
+            if !word.starts_with('-') {
+                wish.model = word;
+                continue;
+            }
+            let value = words.next().ok_or(USAGE)?;
+            let number = || match value.parse::<usize>() {
+                Ok(number) => Ok(number),
+                Err(error) => Err(format!("{word} {value}: {error}")),
+            };
+            match word.as_str() {
+                "--batch" => wish.batch = number()?,
+                "--repeat" => wish.repeat = number()?,
+                "--threads" => wish.options.threads = number()?,
+                "--precision" => {
+                    wish.options.precision = match value.as_str() {
+                        "f32" => Precision::F32,
+                        "bf16" => Precision::Bf16,
+                        "int8" => Precision::Int8,
+                        _ => return Err(USAGE.into()),
+                    }
+                }
+                _ => return Err(USAGE.into()),
+            }
+        }
+        Ok(wish)
+    }
+}
+
+/// Settings and weights of a folder, or those of a preset with random numbers.
+fn find(model: &str) -> Result<(ModelFile, Weights), Box<dyn Error>> {
+    let folder = Path::new(model);
+    if folder.is_dir() {
+        let file = ModelFile::read(&folder.join("model.toml"))?;
+        return Ok((file, Weights::read(folder.join("model.safetensors"))?));
+    }
+    let file = ModelFile::from_toml(Preset::get(model)?.text)?;
+    let (_, weights) = CoreEngine::random(file.clone(), 0, EngineOptions::default())?;
+    Ok((file, weights))
+}
+
+/// Made-up inputs.
+enum Made {
+    Images(Array4<f32>),
+    Sequences(Array2<i64>),
+}
+
+impl Made {
+    fn new(spec: InputSpec, batch: usize) -> Self {
+        match spec {
+            InputSpec::Image {
+                channels,
+                height,
+                width,
+            } => {
+                let wave = |(b, c, y, x)| ((b + 3 * c + 5 * y + 7 * x) as f32).sin();
+                Self::Images(Array4::from_shape_fn(
+                    (batch, channels, height, width),
+                    wave,
+                ))
+            }
+            InputSpec::Tokens {
+                vocabulary,
+                max_len,
+                pad,
+            } => {
+                let symbols: Vec<i64> = (0..vocabulary as i64).filter(|s| *s != pad).collect();
+                let symbol = |(b, i)| symbols.get((b + i) % symbols.len().max(1)).copied();
+                let symbol = |place| symbol(place).unwrap_or(pad);
+                Self::Sequences(Array2::from_shape_fn((batch, max_len), symbol))
+            }
+        }
+    }
+
+    fn input(&self) -> Input<'_> {
+        match self {
+            Self::Images(images) => Input::Image(images.view()),
+            Self::Sequences(sequences) => Input::Tokens(sequences.view()),
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let milliseconds = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
+    let start = Instant::now();
+    let wish = Wish::from(std::env::args().skip(1))?;
+    let precision = wish.options.precision;
+    let (file, weights) = find(&wish.model)?;
+    let found = milliseconds(start);
+    let engine = CoreEngine::new(file, &weights, wish.options)?;
+    let loaded = milliseconds(start);
+    let made = Made::new(engine.input(), wish.batch);
+    let logits = engine.infer(made.input())?;
+    let first = milliseconds(start);
+    let threads = engine.threads();
+    println!("{}: {threads} threads, {precision:?}", wish.model);
+    println!("weights read or drawn after {found:9.2} ms");
+    println!("model loaded after          {loaded:9.2} ms");
+    println!(
+        "first output after          {first:9.2} ms: logits {:?}",
+        logits.dim()
+    );
+    let mut times = Vec::with_capacity(wish.repeat);
+    for _ in 0..wish.repeat {
+        let start = Instant::now();
+        std::hint::black_box(engine.infer(made.input())?);
+        times.push(milliseconds(start));
+    }
+    times.sort_by(f64::total_cmp);
+    if let (Some(least), Some(median)) = (times.first(), times.get(times.len() / 2)) {
+        println!(
+            "one batch of {:<4}          {least:9.3} ms at least, {median:.3} ms median",
+            wish.batch
+        );
+        println!(
+            "examples per second         {:9.1}",
+            wish.batch as f64 / least * 1e3
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Read-out: read-out modules hear the processors; a layer norm and a projection may follow.
+
+use ndarray::ArrayView2;
+
+use super::plan::Propagation;
+use nac_core::model::{ModFcConfig, ReadOutConfig};
+use crate::blocks::{Blocks, Layout};
+use crate::error::Result;
+use crate::layer::{Modulation, Norm, Projection, Target, Tools};
+use crate::simd::Row;
+use crate::team::{Room, Scratch};
+use crate::weights::Scope;
+
+/// Layer norm, if any, and projection to the outputs, with the modulation of the read-out modules.
+pub(crate) type OutputProjection = (Option<Norm>, Projection, Modulation);
+
+/// The last layer.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadOut {
+    pub(crate) layer: Propagation,
+    /// Initial states.
+    pub(crate) initial: Blocks,
+    pub(crate) count: usize,
+    /// Without one, states are what it gives.
+    pub(crate) projection: Option<OutputProjection>,
+}
+
+impl ReadOut {
+    pub(crate) fn room(&self) -> Room {
+        let rows = self.projection.as_ref().map_or(0, |p| p.1.input_rows());
+        Room {
+            normal: rows,
+            operand: rows,
+            ..Room::default()
+        }
+    }
+
+    /// Rows of what it gives.
+    pub(crate) fn output_rows(&self) -> usize {
+        match &self.projection {
+            Some((_, projection, _)) => projection.output_rows(),
+            None => self.initial.rows(),
+        }
+    }
+
+    /// From the states of some blocks to what it gives; the first is block `first`.
+    pub(crate) fn finish(
+        &self,
+        tools: &Tools,
+        first: usize,
+        states: &[Row],
+        output: &mut [Row],
+        scratch: &mut Scratch,
+    ) {
+        let Some((norm, projection, modulation)) = &self.projection else {
+            output.copy_from_slice(states);
+            return;
+        };
+        let x = match norm {
+            Some(norm) => {
+                norm.apply(tools, states, &mut scratch.normal);
+                &scratch.normal[..states.len()]
+            }
+            None => states,
+        };
+        let target = Target::overwrite(output, projection.output_rows());
+        let room = &mut scratch.operand;
+        projection.apply(tools, modulation, first, x, room, target);
+    }
+}
+
+/// `head.0.module` (layer norm, if any) and `head.1`.
+pub(crate) fn projection(
+    scope: &Scope<'_, '_>,
+    (state, outputs): (usize, usize),
+    config: &ReadOutConfig,
+    mod_fc: &ModFcConfig,
+    codes: ArrayView2<'_, f32>,
+    tools: &Tools,
+) -> Result<OutputProjection> {
+    let norm = config
+        .pre_output_layernorm
+        .then(|| Norm::load(&scope.sub("head.0.module"), state))
+        .transpose()?;
+    let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
+    let layouts = (Layout::plain(state), Layout::plain(outputs));
+    let (scope, code) = (scope.sub("head.1"), codes.ncols());
+    let projection = Projection::load(&scope, layouts, code, true, mod_fc, tools.precision)?;
+    let modulation = projection.modulation(codes);
+    Ok((norm, projection, modulation))
+}

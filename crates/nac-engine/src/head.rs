@@ -1,0 +1,176 @@
+//! From what the read-out gives to logits.
+//!
+//! Confidence pooling weighs the states of the read-out modules by a softmax of their confidences and projects the sum;
+//! the Gumbel noise that may be set belongs to training. Sources: reference `tokenizers.py`, `OutputLatentPooling` and
+//! `FirstSlotAsLogits`.
+
+use super::blocks::{Layout, to_items};
+use super::error::{EngineError, Result};
+use super::layer::{Modulation, Projection, Target, Tools};
+use super::simd::{Row, WIDTH};
+use super::weights::Scope;
+use nac_core::model::{HeadConfig, HeadKind, PoolingSoftmax};
+use ndarray::ArrayViewMut2;
+
+/// A head.
+#[derive(Debug, Clone)]
+pub(crate) enum Head {
+    /// Confidence-weighted sum of all modules, then a linear layer.
+    Pooling {
+        score: Vec<f32>,
+        bias: f32,
+        temperature: f32,
+        /// The most confident module alone.
+        hard: bool,
+        logits: Box<Projection>,
+    },
+    /// The first module's outputs, through a linear layer if there is one.
+    First { logits: Option<Box<Projection>> },
+}
+
+impl Head {
+    /// Tensors `confidence_scorer` and `to_logits`, or none.
+    pub(crate) fn load(
+        scope: &Scope<'_, '_>,
+        state: usize,
+        classes: usize,
+        config: &HeadConfig,
+        tools: &Tools,
+    ) -> Result<Self> {
+        if config.kind == HeadKind::FirstSlot {
+            return Ok(Self::First { logits: None });
+        }
+        config.check()?;
+        if config.noise_in_evaluation && config.softmax != PoolingSoftmax::Vanilla {
+            let reason = "noise for each input needs a source of noise";
+            let setting = "head.noise_in_evaluation";
+            return Err(EngineError::unsupported(setting, true, reason));
+        }
+        let scorer = scope.sub("confidence_scorer");
+        let layouts = (Layout::plain(state), Layout::plain(classes));
+        let logits = Projection::plain(
+            &scope.sub("to_logits"),
+            layouts,
+            true,
+            tools.precision.at_the_ends(),
+        )?;
+        Ok(Self::Pooling {
+            score: scorer.tensor("weight", &[1, state])?.to_vec(),
+            bias: scorer.tensor("bias", &[1])?[0],
+            temperature: config.temperature as f32,
+            hard: config.softmax == PoolingSoftmax::GumbelHard,
+            logits: Box::new(logits),
+        })
+    }
+
+    /// A linear layer on the only read-out module: tensors `weight`, `bias`.
+    pub(crate) fn linear(
+        scope: &Scope<'_, '_>,
+        state: usize,
+        classes: usize,
+        tools: &Tools,
+    ) -> Result<Self> {
+        let layouts = (Layout::plain(state), Layout::plain(classes));
+        let logits = Projection::plain(scope, layouts, true, tools.precision.at_the_ends())?;
+        Ok(Self::First {
+            logits: Some(Box::new(logits)),
+        })
+    }
+
+    /// Writes what is projected of an example, given in blocks of `rows` rows, into lane `example % 32` of block
+    /// `example / 32` of `pooled`.
+    pub(crate) fn pool(
+        &self,
+        states: &[Row],
+        (modules, rows): (usize, usize),
+        pooled: &mut [Row],
+        example: usize,
+        confidence: &mut Vec<f32>,
+    ) {
+        let block = &mut pooled[example / WIDTH * rows..][..rows];
+        let lane = example % WIDTH;
+        let Self::Pooling {
+            score,
+            bias,
+            temperature,
+            hard,
+            ..
+        } = self
+        else {
+            for (sum, row) in block.iter_mut().zip(states) {
+                sum.0[lane] = row.0[0];
+            }
+            return;
+        };
+        confidence.clear();
+        for states in states.chunks_exact(rows) {
+            let mut sums = [*bias; WIDTH];
+            for (row, weight) in states.iter().zip(score) {
+                for (sum, x) in sums.iter_mut().zip(&row.0) {
+                    *sum += weight * x;
+                }
+            }
+            confidence.extend(sums.map(|sum| sum / temperature));
+        }
+        confidence.truncate(modules);
+        let highest = confidence.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if *hard {
+            let winner = confidence.iter().position(|c| *c == highest);
+            for (i, c) in confidence.iter_mut().enumerate() {
+                *c = if Some(i) == winner { 1.0 } else { 0.0 };
+            }
+        } else {
+            let mut sum = 0.0;
+            for c in confidence.iter_mut() {
+                *c = (*c - highest).exp();
+                sum += *c;
+            }
+            confidence.iter_mut().for_each(|c| *c /= sum);
+        }
+        for (feature, sum) in block.iter_mut().enumerate() {
+            let mut total = 0.0;
+            for (states, weights) in states.chunks_exact(rows).zip(confidence.chunks(WIDTH)) {
+                let row = &states[feature].0;
+                total += row.iter().zip(weights).map(|(x, w)| x * w).sum::<f32>();
+            }
+            sum.0[lane] = total;
+        }
+    }
+
+    /// Logits of all examples, `[examples, classes]`, from `pooled`.
+    pub(crate) fn logits(
+        &self,
+        tools: &Tools,
+        (pooled, rows): (&[Row], usize),
+        room: &mut [Row],
+        logits_room: &mut Vec<Row>,
+        logits: ArrayViewMut2<'_, f32>,
+    ) {
+        let projection = match self {
+            Self::Pooling { logits, .. } => Some(logits),
+            Self::First { logits } => logits.as_ref(),
+        };
+        let Some(projection) = projection else {
+            to_items(pooled, rows, logits);
+            return;
+        };
+        let output = projection.output_rows();
+        super::circuit::plan::fit(logits_room, pooled.len() / rows * output);
+        let blocks = pooled
+            .chunks_exact(rows)
+            .zip(logits_room.chunks_exact_mut(output));
+        for (x, y) in blocks {
+            let none = Modulation::default();
+            projection.apply(tools, &none, 0, x, room, Target::overwrite(y, output));
+        }
+        to_items(logits_room, output, logits);
+    }
+
+    /// Rows of room that [`logits`](Self::logits) needs.
+    pub(crate) fn room(&self) -> usize {
+        match self {
+            Self::Pooling { logits, .. } => logits.input_rows(),
+            Self::First { logits } => logits.as_ref().map_or(0, |p| p.input_rows()),
+        }
+    }
+}

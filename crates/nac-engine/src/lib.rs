@@ -1,0 +1,75 @@
+//! Runs a trained model without libtorch: tokenizers, circuits and Perceiver IO on plain threads.
+//!
+//! ```text
+//! input ─► tokenizer ─► read-in ─► propagator × L ─► read-out ─► head ─► logits
+//!               blocks of 32 modules or tokens, feature by feature (blocks, simd)
+//! ```
+//!
+//! [`CoreEngine`] loads a [`ModelFile`](nac_core::model::ModelFile) and a safetensors file of weights and computes what
+//! the same model computes on libtorch in evaluation. What depends on signatures and codes alone (modulations, links,
+//! the queries of read-in and read-out) is computed at loading. [`Engine`] is the interface that it shares with other
+//! executors. [`single`] runs one layer on its own.
+
+mod attention;
+mod blocks;
+mod circuit;
+mod connectivity;
+mod core_engine;
+mod error;
+mod head;
+mod input;
+mod layer;
+mod perceiver_io;
+mod probe;
+mod simd;
+pub mod single;
+mod team;
+mod tokenizer;
+mod weights;
+
+pub use circuit::States;
+pub use connectivity::Connectivity;
+pub use core_engine::{CoreEngine, EngineOptions};
+pub use error::{EngineError, Result};
+pub use input::Input;
+pub use layer::Precision;
+pub use probe::{Operation, Probe};
+pub use weights::Weights;
+
+use ndarray::{Array2, ArrayViewMut2};
+
+use nac_core::model::InputSpec;
+
+/// Something that computes the logits of a trained model in evaluation.
+pub trait Engine: Send + Sync {
+    /// What the model reads.
+    fn input(&self) -> InputSpec;
+
+    /// Number of classes.
+    fn classes(&self) -> usize;
+
+    /// Computes logits into `logits`.
+    ///
+    /// # Shapes
+    /// - input: `[batch, ...]`
+    /// - logits: `[batch, classes]`
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] if the input is not what the model reads, [`EngineError::OutputShape`] if `logits` has
+    /// another shape.
+    fn infer_into(&self, input: Input<'_>, logits: ArrayViewMut2<'_, f32>) -> Result<()>;
+
+    /// Computes logits.
+    ///
+    /// # Shapes
+    /// - input: `[batch, ...]`
+    /// - result: `[batch, classes]`
+    ///
+    /// # Errors
+    /// [`EngineError::Input`] if the input is not what the model reads.
+    fn infer(&self, input: Input<'_>) -> Result<Array2<f32>> {
+        let mut logits = Array2::zeros((input.batch(), self.classes()));
+        self.infer_into(input, logits.view_mut())?;
+        Ok(logits)
+    }
+}

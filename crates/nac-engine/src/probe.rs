@@ -1,0 +1,268 @@
+//! One operation of the engine on its own, for benchmarks and for the speed of a machine.
+//!
+//! ```
+//! use nac_engine::{EngineOptions, Operation, Probe};
+//!
+//! let product = Operation::Projection { inputs: 64, outputs: 128, items: 96 };
+//! let mut probe = Probe::new(product, &EngineOptions::default())?;
+//! probe.run();
+//! assert_eq!(probe.operations(), 2.0 * 64.0 * 128.0 * 96.0);
+//! # Ok::<(), nac_engine::EngineError>(())
+//! ```
+
+use ndarray::Array2;
+
+use super::attention::{Connections, Heard, LinkSettings, Queries, Receivers, Store, links};
+use super::blocks::{Blocks, Layout};
+use super::circuit::plan::grid;
+use super::core_engine::EngineOptions;
+use super::error::Result;
+use super::layer::{FeedForward, Modulation, Projection, Target, Tools};
+use super::simd::{Row, WIDTH};
+use super::team::{Desks, Room, Team};
+use super::weights::{Scope, Source};
+use nac_core::Streams;
+use nac_core::model::{KernelConfig, ModFcConfig, ModFfnConfig};
+
+/// What a [`Probe`] runs. An item is a module or a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// A modulated projection (ModFC) of items.
+    Projection {
+        /// Features of an item before.
+        inputs: usize,
+        /// Features after.
+        outputs: usize,
+        /// Number of items.
+        items: usize,
+    },
+    /// Dense attention along links, all heads, without its projections.
+    Attention {
+        /// Number of heads.
+        heads: usize,
+        /// Features per head.
+        head_dim: usize,
+        /// Modules that hear each other.
+        items: usize,
+    },
+    /// Layer norm, two modulated projections with GEGLU between them, residual (ModFFN).
+    FeedForward {
+        /// Features of a state.
+        state: usize,
+        /// Hidden features as a multiple of it.
+        capacity: usize,
+        /// Number of items.
+        items: usize,
+    },
+}
+
+/// An operation with random weights and inputs, ready to run as often as wanted.
+#[derive(Debug)]
+pub struct Probe {
+    operation: Operation,
+    layer: Layer,
+    tools: Tools,
+    team: Team,
+    desks: Desks,
+    states: Vec<Row>,
+    rows: usize,
+    results: Vec<Row>,
+    result_rows: usize,
+    stored: Vec<Row>,
+}
+
+#[derive(Debug)]
+enum Layer {
+    Projection(Box<(Projection, Modulation)>),
+    Attention(Box<Receivers>, Store),
+    FeedForward(Box<FeedForward>),
+}
+
+impl Probe {
+    /// Prepares an operation.
+    ///
+    /// # Errors
+    /// A size is zero or threads cannot be started.
+    pub fn new(operation: Operation, options: &EngineOptions) -> Result<Self> {
+        let tools = Tools::new(options.precision);
+        let source = Source::drawn(0);
+        let scope = Scope::root(&source);
+        let draw = |name: &str, items: usize, features: usize| {
+            let mut values = vec![0.0; items * features];
+            Streams::new(1).stream(name).fill_normal(&mut values);
+            Array2::from_shape_fn((items, features), |(i, j)| values[i * features + j])
+        };
+        let mod_fc = ModFcConfig::default();
+        let (layer, items, state, result_rows) = match operation {
+            Operation::Projection {
+                inputs,
+                outputs,
+                items,
+            } => {
+                let layouts = (Layout::plain(inputs), Layout::plain(outputs));
+                let precision = options.precision;
+                let layer = Projection::load(&scope, layouts, inputs, true, &mod_fc, precision)?;
+                let modulation = layer.modulation(draw("codes", items, inputs).view());
+                let layer = Layer::Projection(Box::new((layer, modulation)));
+                (layer, items, inputs, layouts.1.rows())
+            }
+            Operation::FeedForward {
+                state,
+                capacity,
+                items,
+            } => {
+                let config = ModFfnConfig {
+                    capacity_factor: capacity as f64,
+                    ..ModFfnConfig::default()
+                };
+                let codes = draw("codes", items, state);
+                let (dims, precision) = ((state, state), options.precision);
+                let codes = codes.view();
+                let layer =
+                    FeedForward::modulated(&scope, dims, &config, &mod_fc, codes, precision)?;
+                let rows = Layout::plain(state).rows();
+                (Layer::FeedForward(Box::new(layer)), items, state, rows)
+            }
+            Operation::Attention {
+                heads,
+                head_dim,
+                items,
+            } => {
+                let (inner, state) = (Layout::heads(heads, head_dim), heads * head_dim);
+                let signatures = draw("signatures", items, 64);
+                let settings = LinkSettings {
+                    kernel: KernelConfig::default(),
+                    bandwidth: 1.0,
+                    mask: true,
+                    scale: false,
+                    normalize: false,
+                };
+                let layouts = (inner, Layout::plain(state));
+                let exit = Projection::plain(&scope, layouts, true, options.precision)?;
+                let queries = draw("queries", items, state);
+                let receivers = Receivers {
+                    queries: Queries::fixed(queries.view(), inner, head_dim, &tools),
+                    keys: inner,
+                    values: inner,
+                    heads,
+                    links: Connections::Dense(links(
+                        &settings,
+                        signatures.view(),
+                        &[signatures.view()],
+                    )?),
+                    fold: None,
+                    exit,
+                    exit_modulation: Modulation::default(),
+                    gamma: None,
+                    residual: true,
+                };
+                let store = Store::new(inner, inner, options.precision);
+                let layer = Layer::Attention(Box::new(receivers), store);
+                (layer, items, state, Layout::plain(state).rows())
+            }
+        };
+        let layout = Layout::plain(state);
+        let states = draw("states", items, state);
+        let states = Blocks::from_items(states.view(), layout);
+        let blocks = items.div_ceil(WIDTH);
+        let stored = match &layer {
+            Layer::Attention(_, store) => vec![Row([0.01; WIDTH]); blocks * store.rows()],
+            _ => Vec::new(),
+        };
+        let room = match &layer {
+            Layer::Projection(layer) => Room {
+                operand: layer.0.input_rows(),
+                ..Room::default()
+            },
+            Layer::Attention(layer, _) => layer.room(),
+            Layer::FeedForward(layer) => layer.room(),
+        };
+        let team = Team::new(options.threads)?;
+        Ok(Self {
+            operation,
+            layer,
+            tools,
+            desks: Desks::new(team.threads(), room),
+            team,
+            states: states.range(0, blocks).to_vec(),
+            rows: layout.rows(),
+            results: vec![Row::ZERO; blocks * result_rows],
+            result_rows,
+            stored,
+        })
+    }
+
+    /// Runs the operation once on all items.
+    pub fn run(&mut self) {
+        let blocks = self.states.len() / self.rows;
+        let grid = grid(&self.team, blocks, 1);
+        let (tools, layer, stored) = (&self.tools, &self.layer, &self.stored[..]);
+        let (states, results) = (&mut self.states[..], &mut self.results[..]);
+        let (rows, result_rows) = (self.rows, self.result_rows);
+        let items = match self.operation {
+            Operation::Projection { items, .. }
+            | Operation::Attention { items, .. }
+            | Operation::FeedForward { items, .. } => items,
+        };
+        self.team.run(|| {
+            let (states, results) = ((states, rows), (results, result_rows));
+            let team = &self.team;
+            team.each_with(
+                grid,
+                states,
+                results,
+                &self.desks,
+                |at, x, y, scratch| match layer {
+                    Layer::Projection(layer) => {
+                        let (layer, modulation) = layer.as_ref();
+                        let target = Target::overwrite(y, result_rows);
+                        let room = &mut scratch.operand;
+                        layer.apply(tools, modulation, at.first, x, room, target);
+                    }
+                    Layer::FeedForward(layer) => {
+                        y.copy_from_slice(x);
+                        layer.apply(tools, at.first, y, scratch);
+                    }
+                    Layer::Attention(layer, store) => {
+                        y.copy_from_slice(x);
+                        let heard = Heard {
+                            stored,
+                            store: *store,
+                            items,
+                            mask: None,
+                        };
+                        layer.hear(tools, at.first, y, &[heard], scratch);
+                    }
+                },
+            );
+        });
+    }
+
+    /// Floating-point operations of a run that matter: two for each product of two numbers that is added to a sum, in
+    /// matrix products only.
+    #[must_use]
+    pub fn operations(&self) -> f64 {
+        let product = |a: usize, b: usize, c: usize| 2.0 * a as f64 * b as f64 * c as f64;
+        match self.operation {
+            Operation::Projection {
+                inputs,
+                outputs,
+                items,
+            } => product(inputs, outputs, items),
+            Operation::Attention {
+                heads,
+                head_dim,
+                items,
+            } => {
+                let inner = heads * head_dim;
+                // Scores, values, and the exit projection that comes with them.
+                2.0 * product(items, items, inner) + product(items, inner, inner)
+            }
+            Operation::FeedForward {
+                state,
+                capacity,
+                items,
+            } => product(items, state, 3 * capacity * state),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The feed-forward block of a circuit's layers.
+
+use ndarray::{Array3, ArrayView3};
+
+use super::SingleLayer;
+use super::example::{expect, in_place, of};
+use nac_core::model::ModFfnConfig;
+use crate::error::Result;
+use crate::layer::FeedForward;
+use crate::team::Scratch;
+
+const OP: &str = "SingleLayer::feed_forward";
+
+impl SingleLayer<'_> {
+    /// A ModFFN. Tensors `layernorm`, `ffn.0`, `ffn.2`, `layer_scale`.
+    ///
+    /// # Shapes
+    /// - states: `[batch, modules, state]`
+    /// - codes: `[1, modules, code]` or `[batch, modules, code]`
+    /// - result: `[batch, modules, state]`
+    ///
+    /// # Errors
+    /// The shapes do not fit, a setting is out of range, or a tensor is missing, has another shape or no place.
+    pub fn feed_forward(
+        &self,
+        config: &ModFfnConfig,
+        states: ArrayView3<'_, f32>,
+        codes: ArrayView3<'_, f32>,
+    ) -> Result<Array3<f32>> {
+        let (batch, modules, state) = states.dim();
+        expect(OP, "states", states, &[batch], modules)?;
+        expect(OP, "codes", codes, &[1, batch], modules)?;
+        let tools = self.tools();
+        let widths = (state, codes.dim().2);
+        self.each_example(
+            states.dim(),
+            codes.dim().0 == 1,
+            |scope, example| {
+                let codes = of(&codes, example);
+                FeedForward::modulated(scope, widths, config, &self.mod_fc, codes, self.precision)
+            },
+            |layer, example, out| {
+                let mut scratch = Scratch::new(layer.room());
+                in_place(of(&states, example), out, |block, states| {
+                    layer.apply(&tools, block, states, &mut scratch);
+                });
+            },
+        )
+    }
+}

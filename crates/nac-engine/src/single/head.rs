@@ -1,0 +1,52 @@
+//! A head: from what the read-out gives to logits.
+
+use ndarray::{Array2, ArrayView3};
+
+use super::SingleLayer;
+use super::example::{expect, of};
+use nac_core::model::{HeadConfig, HeadKind};
+use crate::blocks::{Blocks, Layout};
+use crate::circuit::plan::fit;
+use crate::error::Result;
+use crate::head::Head;
+use crate::simd::{Row, WIDTH};
+
+impl SingleLayer<'_> {
+    /// Logits of what the read-out modules give. Tensors `confidence_scorer` and `to_logits`, none for the first slot,
+    /// whose outputs are the logits.
+    ///
+    /// # Shapes
+    /// - outputs: `[batch, modules, features]`
+    /// - result: `[batch, classes]`; for the first slot `[batch, features]`
+    ///
+    /// # Errors
+    /// The shapes do not fit, the settings need noise, or a tensor is missing, has another shape or no place.
+    pub fn head(
+        &self,
+        config: &HeadConfig,
+        classes: usize,
+        outputs: ArrayView3<'_, f32>,
+    ) -> Result<Array2<f32>> {
+        let (batch, modules, features) = outputs.dim();
+        expect("SingleLayer::head", "outputs", outputs, &[batch], modules)?;
+        let tools = self.tools();
+        let head = self.built(|scope| Head::load(scope, features, classes, config, &tools))?;
+        let layout = Layout::plain(features);
+        let (mut pooled, mut confidence, mut own) = (Vec::new(), Vec::new(), Vec::new());
+        fit(&mut pooled, batch.div_ceil(WIDTH) * layout.rows());
+        for example in 0..batch {
+            let blocks = Blocks::from_items(of(&outputs, example), layout);
+            let size = (modules, layout.rows());
+            head.pool(blocks.all(), size, &mut pooled, example, &mut confidence);
+        }
+        let width = match config.kind {
+            HeadKind::ConfidencePooling => classes,
+            HeadKind::FirstSlot => features,
+        };
+        let mut logits = Array2::zeros((batch, width));
+        let mut room = vec![Row::ZERO; head.room()];
+        let pooled = (&pooled[..], layout.rows());
+        head.logits(&tools, pooled, &mut room, &mut own, logits.view_mut());
+        Ok(logits)
+    }
+}

@@ -1,0 +1,79 @@
+//! One layer on its own, on plain arrays: for comparisons with other implementations and for looking inside.
+//!
+//! The layer is built from its tensors by their names and goes through the very blocks and kernels that a whole model
+//! goes through. What a model computes at loading, from codes, signatures or fixed states, is computed here for each
+//! example that has its own.
+//!
+//! ```
+//! use nac_core::model::ModFcConfig;
+//! use nac_engine::Weights;
+//! use nac_engine::single::SingleLayer;
+//! use ndarray::array;
+//!
+//! let mut weights = Weights::new();
+//! weights.insert("native_weight", &[1, 2], vec![3.0, 4.0])?;
+//! weights.insert("scale.weight", &[2, 1], vec![0.5, 0.5])?;
+//! weights.insert("scale_gain", &[], vec![1.0])?;
+//! let layer = SingleLayer::new(&weights);
+//! let (x, code) = (array![[[1.0, 2.0]]], array![[[2.0]]]);
+//! let y = layer.projection(&ModFcConfig::default(), (1, false), x.view(), code.view())?;
+//! assert_eq!(y, array![[[11.0]]]); // a layer norm of two equal numbers is zero
+//! # Ok::<(), nac_engine::EngineError>(())
+//! ```
+
+mod between;
+mod circuit;
+mod example;
+mod feed_forward;
+mod head;
+mod links;
+mod modules;
+mod projection;
+mod read_in;
+mod tokens;
+
+pub use example::ModuleArrays;
+pub use modules::ModuleSet;
+
+use super::layer::{Precision, Tools};
+use super::weights::Weights;
+use nac_core::model::ModFcConfig;
+
+/// A layer in evaluation, by its tensors.
+#[derive(Debug, Clone)]
+pub struct SingleLayer<'w> {
+    weights: &'w Weights,
+    mod_fc: ModFcConfig,
+    precision: Precision,
+}
+
+impl<'w> SingleLayer<'w> {
+    /// The layer with these tensors, under the names that they have below the layer's own in a model's file. All of
+    /// them must belong to the layer.
+    #[must_use]
+    pub fn new(weights: &'w Weights) -> Self {
+        Self {
+            weights,
+            mod_fc: ModFcConfig::default(),
+            precision: Precision::default(),
+        }
+    }
+
+    /// Projections of parts that do not set their own, as [`CircuitConfig::mod_fc`](nac_core::model::CircuitConfig).
+    #[must_use]
+    pub fn with_mod_fc(mut self, mod_fc: ModFcConfig) -> Self {
+        self.mod_fc = mod_fc;
+        self
+    }
+
+    /// Numbers that matrix products take.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    fn tools(&self) -> Tools {
+        Tools::new(self.precision)
+    }
+}

@@ -1,0 +1,63 @@
+//! A projection: ModFC, WModFC or FC.
+
+use ndarray::{Array3, ArrayView3};
+
+use super::SingleLayer;
+use super::example::{expect, of};
+use nac_core::model::ModFcConfig;
+use crate::blocks::{Blocks, Layout, to_items};
+use crate::error::Result;
+use crate::layer::{Projection, Target};
+use crate::simd::Row;
+
+const OP: &str = "SingleLayer::projection";
+
+impl SingleLayer<'_> {
+    /// A projection of each module's features, modulated by its code, to `outputs` features.
+    ///
+    /// Tensors: of ModFC `native_weight`, `native_bias`, `scale.weight`, `scale_gain`; of FC `lin.weight`, `lin.bias`;
+    /// of WModFC `weight`, `bias`, `modulation.weight`, `modulation.bias`.
+    ///
+    /// # Shapes
+    /// - x: `[batch, modules, in]`
+    /// - codes: `[1, modules, code]` or `[batch, modules, code]`
+    /// - result: `[batch, modules, outputs]`
+    ///
+    /// # Errors
+    /// The shapes do not fit, or a tensor is missing, has another shape or no place.
+    pub fn projection(
+        &self,
+        config: &ModFcConfig,
+        (outputs, bias): (usize, bool),
+        x: ArrayView3<'_, f32>,
+        codes: ArrayView3<'_, f32>,
+    ) -> Result<Array3<f32>> {
+        let (batch, modules, inputs) = x.dim();
+        expect(OP, "x", x, &[batch], modules)?;
+        expect(OP, "codes", codes, &[1, batch], modules)?;
+        let tools = self.tools();
+        let layouts = (Layout::plain(inputs), Layout::plain(outputs));
+        let (rows, code_dim) = (layouts.1.rows(), codes.dim().2);
+        let shape = (batch, modules, outputs);
+        self.each_example(
+            shape,
+            codes.dim().0 == 1,
+            |scope, example| {
+                let layer =
+                    Projection::load(scope, layouts, code_dim, bias, config, self.precision)?;
+                let modulation = layer.modulation(of(&codes, example));
+                Ok((layer, modulation))
+            },
+            |(layer, modulation), example, out| {
+                let x = Blocks::from_items(of(&x, example), layouts.0);
+                let mut room = vec![Row::ZERO; layer.input_rows()];
+                let mut y = vec![Row::ZERO; rows * x.count()];
+                for (block, y) in y.chunks_exact_mut(rows).enumerate() {
+                    let target = Target::overwrite(y, rows);
+                    layer.apply(&tools, modulation, block, x.block(block), &mut room, target);
+                }
+                to_items(&y, rows, out);
+            },
+        )
+    }
+}

@@ -1,0 +1,135 @@
+//! Layers from tokens to modules.
+
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
+
+use super::SingleLayer;
+use super::example::{ModuleArrays, expect, in_place, of};
+use nac_core::model::{ReadInAttentionConfig, ReadInConfig, ReadInKind};
+use crate::attention::Heard;
+use crate::blocks::{Blocks, Layout};
+use crate::circuit::generator::Modules;
+use crate::circuit::read_in::{self, Dims};
+use crate::circuit::{Step, TokenSide};
+use crate::error::Result;
+use crate::layer::Tools;
+use crate::simd::Row;
+use crate::team::Scratch;
+use crate::weights::Scope;
+
+impl SingleLayer<'_> {
+    /// The attention of a read-in. Tensors `receiver_layernorm`, `sender_layernorm`, `query_compiler`, `key_compiler`,
+    /// `value_compiler`, `exit_layer`, `layer_scale`.
+    ///
+    /// # Shapes
+    /// - modules: as in [`ModuleArrays`]; signatures do not matter
+    /// - tokens: `[batch, tokens, token_dim]`
+    /// - result: `[batch, modules, state]`
+    ///
+    /// # Errors
+    /// The shapes do not fit, or a tensor is missing, has another shape or no place.
+    pub fn read_in_attention(
+        &self,
+        config: &ReadInAttentionConfig,
+        modules: ModuleArrays<'_>,
+        tokens: ArrayView3<'_, f32>,
+    ) -> Result<Array3<f32>> {
+        const OP: &str = "SingleLayer::read_in_attention";
+        let count = tokens.dim().1;
+        self.reading(OP, modules, (tokens, count), |scope, dims, readers| {
+            let tools = &self.tools();
+            let (tokens, uptake) =
+                read_in::attention(scope, dims, config, &self.mod_fc, readers, tools)?;
+            let step = Step {
+                uptake,
+                feed_forward: None,
+            };
+            Ok((tokens, step))
+        })
+    }
+
+    /// A read-in: attention or projection, then a ModFFN. Tensors below `read_in_attention` or `read_in_projection`,
+    /// and `ffn`.
+    ///
+    /// # Shapes
+    /// - modules: as in [`ModuleArrays`]; signatures do not matter
+    /// - tokens: `[batch, tokens, token_dim]`; the projection read-in has as many tokens as modules
+    /// - result: `[batch, modules, state]`
+    ///
+    /// # Errors
+    /// As [`read_in_attention`](Self::read_in_attention).
+    pub fn read_in(
+        &self,
+        config: &ReadInConfig,
+        modules: ModuleArrays<'_>,
+        tokens: ArrayView3<'_, f32>,
+    ) -> Result<Array3<f32>> {
+        let count = match config.kind {
+            ReadInKind::Attention => tokens.dim().1,
+            ReadInKind::Projection => modules.states.dim().1,
+        };
+        let op = "SingleLayer::read_in";
+        self.reading(op, modules, (tokens, count), |scope, dims, readers| {
+            read_in::load(scope, dims, config, &self.mod_fc, readers, &self.tools())
+        })
+    }
+
+    fn reading(
+        &self,
+        op: &'static str,
+        modules: ModuleArrays<'_>,
+        (tokens, count): (ArrayView3<'_, f32>, usize),
+        load: impl Fn(&Scope<'_, '_>, Dims, &Modules) -> Result<(TokenSide, Step)>,
+    ) -> Result<Array3<f32>> {
+        let batch = modules.states.dim().0;
+        modules.check(op, batch)?;
+        expect(op, "tokens", tokens, &[batch], count)?;
+        let dims = Dims {
+            token: tokens.dim().2,
+            state: modules.states.dim().2,
+            code: modules.codes.dim().2,
+        };
+        let tools = self.tools();
+        // States are fixed when a model is loaded, so each example has a layer of its own.
+        self.each_example(
+            modules.states.dim(),
+            false,
+            |scope, example| {
+                let part = |array: &ArrayView3<'_, f32>| of(array, example).to_owned();
+                let (signatures, codes) = (part(&modules.signatures), part(&modules.codes));
+                let readers = Modules::given(signatures, codes, part(&modules.states));
+                load(scope, dims, &readers)
+            },
+            |layer, example, out| {
+                let states = of(&modules.states, example);
+                run(&tools, layer, states, of(&tokens, example), out);
+            },
+        )
+    }
+}
+
+fn run(
+    tools: &Tools,
+    (side, step): &(TokenSide, Step),
+    states: ArrayView2<'_, f32>,
+    tokens: ArrayView2<'_, f32>,
+    out: ArrayViewMut2<'_, f32>,
+) {
+    let layout = Layout::plain(tokens.ncols());
+    let mut scratch = Scratch::new(step.room().or(side.room(layout.rows())));
+    let store = side.store(layout.rows());
+    let blocks = Blocks::from_items(tokens, layout);
+    let mut stored = vec![Row::ZERO; blocks.count() * store.rows()];
+    for (block, stored) in stored.chunks_exact_mut(store.rows()).enumerate() {
+        let tokens = (blocks.block(block), layout.rows());
+        side.put(tools, block, tokens, stored, &mut scratch);
+    }
+    let heard = [Heard {
+        stored: &stored,
+        store,
+        items: tokens.nrows(),
+        mask: None,
+    }];
+    in_place(states, out, |block, states| {
+        step.apply(tools, block, states, &heard, &mut scratch);
+    });
+}

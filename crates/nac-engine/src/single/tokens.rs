@@ -1,0 +1,70 @@
+//! A tokenizer, and a positional grid.
+
+use ndarray::{Array3, ArrayView3};
+
+use super::SingleLayer;
+use nac_core::model::{InputSpec, ModelConfig};
+use crate::blocks::{Layout, to_items};
+use crate::circuit::plan::Buffers;
+use crate::error::{EngineError, Result};
+use crate::input::Input;
+use crate::simd::WIDTH;
+use crate::team::{Desks, Team};
+use crate::tokenizer::{Tokenizer, TokenizerBuffers, grid};
+
+impl SingleLayer<'_> {
+    /// Tokens of inputs, by the tokenizer that the settings choose. Tensors of a ConvNeXt: below `backbone` and
+    /// `positional_grid`; of symbols: `embedding.weight`, `positions`.
+    ///
+    /// # Shapes
+    /// - input: `[batch, ...]`
+    /// - result: `[batch, tokens, token_dim]`
+    ///
+    /// # Errors
+    /// The input is not what `spec` says, a setting does not suit it, or a tensor is missing, has another shape or no
+    /// place.
+    pub fn tokens(
+        &self,
+        spec: InputSpec,
+        config: &ModelConfig,
+        input: Input<'_>,
+    ) -> Result<Array3<f32>> {
+        let tools = self.tools();
+        let tokenizer = self.built(|scope| Tokenizer::load(scope, spec, config, &tools))?;
+        let team = Team::new(1)?;
+        let desks = Desks::new(1, tokenizer.room());
+        let mut buffers = Buffers::default();
+        let mut room = TokenizerBuffers::default();
+        let all = 0..input.batch();
+        let (tokens, _) =
+            tokenizer.tokenize(&tools, &team, &desks, &input, all, &mut buffers, &mut room)?;
+        let features = tokenizer.token_dim();
+        let rows = Layout::plain(features).rows();
+        let mut found = Array3::zeros((input.batch(), tokens, features));
+        let examples = buffers.tokens.chunks_exact(tokens.div_ceil(WIDTH) * rows);
+        for (blocks, items) in examples.zip(found.outer_iter_mut()) {
+            to_items(blocks, rows, items);
+        }
+        Ok(found)
+    }
+
+    /// A positional grid of `size` (height, width), resized to `to`. Tensor `grid`, `[dim, height, width]`.
+    ///
+    /// # Shapes
+    /// - result: `[dim, to.0, to.1]`
+    ///
+    /// # Errors
+    /// The tensor is missing or has another shape.
+    pub fn positional_grid(
+        &self,
+        dim: usize,
+        size: (usize, usize),
+        to: (usize, usize),
+    ) -> Result<Array3<f32>> {
+        let planes = self.built(|scope| grid::planes(scope, dim, size, to))?;
+        let values = planes.concat();
+        ArrayView3::from_shape((dim, to.0, to.1), &values)
+            .map(|planes| planes.to_owned())
+            .map_err(|error| EngineError::Other(error.to_string()))
+    }
+}

@@ -1,0 +1,62 @@
+//! Each pixel is a token, its channels are the features.
+
+use std::ops::Range;
+
+use ndarray::ArrayView4;
+
+use crate::blocks::Layout;
+use crate::circuit::plan::{Buffers, fit};
+use crate::simd::WIDTH;
+
+/// Pixels of images of one size, row by row from the top.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pixels {
+    channels: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Pixels {
+    pub(crate) fn new(channels: usize, height: usize, width: usize) -> Self {
+        Self {
+            channels,
+            height,
+            width,
+        }
+    }
+
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    pub(crate) fn size(&self) -> (usize, usize, usize) {
+        (self.channels, self.height, self.width)
+    }
+
+    pub(crate) fn tokens(&self) -> usize {
+        self.height * self.width
+    }
+
+    pub(crate) fn run(
+        &self,
+        image: &ArrayView4<'_, f32>,
+        examples: Range<usize>,
+        buffers: &mut Buffers,
+    ) {
+        let rows = Layout::plain(self.channels).rows();
+        let blocks = self.tokens().div_ceil(WIDTH);
+        fit(&mut buffers.tokens, examples.len() * blocks * rows);
+        for (place, example) in examples.enumerate() {
+            let tokens = &mut buffers.tokens[place * blocks * rows..][..blocks * rows];
+            for channel in 0..self.channels {
+                for y in 0..self.height {
+                    for x in 0..self.width {
+                        let token = y * self.width + x;
+                        let row = &mut tokens[token / WIDTH * rows + channel];
+                        row.0[token % WIDTH] = image[[example, channel, y, x]];
+                    }
+                }
+            }
+        }
+    }
+}

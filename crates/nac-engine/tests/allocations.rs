@@ -1,0 +1,92 @@
+//! A call of the engine that is like an earlier one allocates nothing.
+
+#![allow(clippy::unwrap_used)]
+#![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nac_core::model::{ModelFile, ModelKind, Preset};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision};
+use ndarray::{Array2, Array4};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static BYTES: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it is; counting touches no memory of callers.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller keeps the rules of `GlobalAlloc::alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: `pointer` comes from `alloc` above, that is from the system's allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Allocations and bytes of `calls` calls after two of the same kind.
+fn count(file: &ModelFile, options: EngineOptions, calls: usize) -> (usize, usize) {
+    let (engine, _) = CoreEngine::random(file.clone(), 0, options).unwrap();
+    let image = Array4::from_elem((3, 1, 8, 8), 0.5);
+    let mut logits = Array2::zeros((3, engine.classes()));
+    let mut call = || {
+        engine
+            .infer_into(Input::Image(image.view()), logits.view_mut())
+            .unwrap();
+    };
+    call();
+    call();
+    let before = (
+        ALLOCATIONS.load(Ordering::Relaxed),
+        BYTES.load(Ordering::Relaxed),
+    );
+    for _ in 0..calls {
+        call();
+    }
+    (
+        ALLOCATIONS.load(Ordering::Relaxed) - before.0,
+        BYTES.load(Ordering::Relaxed) - before.1,
+    )
+}
+
+/// One test, so that no other thread allocates meanwhile.
+#[test]
+fn a_repeated_call_allocates_nothing() {
+    let mut file = ModelFile::from_toml(Preset::get("cpu-digits").unwrap().text).unwrap();
+    let baseline = &mut file.model.perceiver_io;
+    (baseline.latents, baseline.latent_dim, baseline.depth) = (40, 32, 2);
+    for kind in [ModelKind::Nac, ModelKind::PerceiverIo] {
+        file.model.kind = kind;
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            let alone = EngineOptions {
+                threads: 1,
+                precision,
+                ..Default::default()
+            };
+            assert_eq!(
+                count(&file, alone.clone(), 5),
+                (0, 0),
+                "{kind} {precision:?}"
+            );
+            // A thread pool hands calls over through a queue, which grows by small blocks now and then.
+            let pool = EngineOptions {
+                threads: 3,
+                ..alone
+            };
+            let (allocations, bytes) = count(&file, pool, 20);
+            assert!(
+                allocations < 20 && bytes < 32 * 1024,
+                "{kind} {precision:?}: {allocations} allocations, {bytes} bytes"
+            );
+        }
+    }
+}

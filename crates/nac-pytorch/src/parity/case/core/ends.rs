@@ -1,0 +1,52 @@
+//! Both ends of a model: tokenizer and positional grid, pooling and first slot.
+
+use nac_core::model::{InputSpec, ModelConfig};
+use nac_engine::Input;
+use nac_engine::single::SingleLayer;
+use crate::settings::{ImportedGrid, ImportedHead, ImportedTokenizer};
+use ndarray::{Array4, Axis};
+
+use super::super::context::Case;
+use super::super::stop::Run;
+use super::arrays::{check, image, input, weights};
+
+pub(super) fn tokenizer(case: &mut Case<'_>, imported: &ImportedTokenizer) -> Run<()> {
+    let weights = weights(case)?;
+    let image = image(case, "image")?;
+    let (_, _, height, width) = image.dim();
+    let spec = InputSpec::Image {
+        channels: imported.channels,
+        height,
+        width,
+    };
+    let config = ModelConfig {
+        convnext: imported.config.clone(),
+        ..ModelConfig::default()
+    };
+    let layer = SingleLayer::new(&weights);
+    let tokens = layer.tokens(spec, &config, Input::Image(image.view()))?;
+    check(case, "tokens", &tokens)
+}
+
+pub(super) fn grid(case: &mut Case<'_>, imported: &ImportedGrid) -> Run<()> {
+    let weights = weights(case)?;
+    let [height, width] = imported.size;
+    let layer = SingleLayer::new(&weights);
+    let grid = layer.positional_grid(imported.dim, (height, width), (height, width))?;
+    let shape = (imported.batch_size, imported.dim, height, width);
+    let batched = Array4::from_shape_fn(shape, |(_, c, y, x)| grid[[c, y, x]]);
+    check(case, "grid", &batched)
+}
+
+pub(super) fn head(case: &mut Case<'_>, imported: &ImportedHead) -> Run<()> {
+    let weights = weights(case)?;
+    let mut states = input(case, "states")?;
+    if case.tensor("in.states")?.dim() == 2 {
+        // Examples without modules: each has one.
+        states.swap_axes(0, 1);
+    }
+    let states = states.as_standard_layout();
+    let classes = imported.classes.unwrap_or(states.len_of(Axis(2)));
+    let logits = SingleLayer::new(&weights).head(&imported.config, classes, states.view())?;
+    check(case, "logits", &logits)
+}

@@ -1,0 +1,94 @@
+//! Sets of modules and their initial states.
+
+use nac_core::model::{FreeGeneratorConfig, SeederConfig, StateMean};
+use nac_engine::single::SingleLayer;
+use crate::settings::{ImportedLatents, ImportedSeededLatents};
+use ndarray::{Array2, Array3, Axis};
+use tch::Tensor;
+
+use super::super::context::Case;
+use super::super::stop::{Run, Stop};
+use super::arrays::{check_all, tensor, weights};
+
+pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()> {
+    // Without states of their own nothing is made of the codes.
+    let mean = match imported.sizes.state_dim {
+        Some(_) => StateMean::Learned,
+        None => StateMean::Code,
+    };
+    let seeder = SeederConfig {
+        mean,
+        ..SeederConfig::default()
+    };
+    let state_dim = imported.sizes.state_dim.unwrap_or(imported.sizes.code_dim);
+    let config = generator(imported, state_dim, seeder);
+    let weights = weights(case)?;
+    let set = SingleLayer::new(&weights).modules(&config, ("", ""))?;
+    let codes = match imported.sizes.code_layers {
+        None => tensor(first(&set.codes)?)?,
+        Some(_) => {
+            let layers: Vec<_> = set.codes.iter().map(|codes| codes.view()).collect();
+            let codes = ndarray::stack(Axis(0), &layers);
+            tensor(&codes.map_err(|error| Stop::Broken(error.to_string()))?)?
+        }
+    };
+    let recorded = case.recording().tensors.get("out.states");
+    let batch = recorded.and_then(|t| usize::try_from(*t.size().first()?).ok());
+    let states = batched(first(&set.states)?, batch.unwrap_or(1))?;
+    let outputs = [
+        ("signatures", tensor(&set.signatures)?),
+        ("codes", codes),
+        ("states", states),
+    ];
+    let recorded = outputs
+        .iter()
+        .filter(|(name, _)| case.has(&format!("out.{name}")));
+    let outputs: Vec<(&str, &Tensor)> = recorded.map(|(name, t)| (*name, t)).collect();
+    check_all(case, &outputs)
+}
+
+pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> Run<()> {
+    let config = generator(
+        &imported.latents,
+        imported.state_dim,
+        imported.seeder.clone(),
+    );
+    let weights = weights(case)?;
+    let set = SingleLayer::new(&weights).modules(&config, ("latents", "seeder"))?;
+    let mut outputs = vec![("states", batched(first(&set.states)?, imported.batch_size)?)];
+    if case.has("out.states_last")
+        && let Some(last) = set.states.last()
+    {
+        outputs.push(("states_last", batched(last, imported.batch_size)?));
+    }
+    let outputs: Vec<(&str, &Tensor)> = outputs.iter().map(|(name, t)| (*name, t)).collect();
+    check_all(case, &outputs)
+}
+
+fn generator(
+    imported: &ImportedLatents,
+    state_dim: usize,
+    seeder: SeederConfig,
+) -> FreeGeneratorConfig {
+    let sizes = imported.sizes;
+    FreeGeneratorConfig {
+        code_dim: Some(sizes.code_dim),
+        code_layers: sizes.code_layers,
+        seeder,
+        ..FreeGeneratorConfig::new(sizes.modules, 1, state_dim, sizes.signature_dim)
+    }
+}
+
+fn first(all: &[Array2<f32>]) -> Run<&Array2<f32>> {
+    all.first()
+        .ok_or_else(|| Stop::Broken("a set without codes".into()))
+}
+
+/// The same for every example.
+fn batched(states: &Array2<f32>, batch: usize) -> Run<Tensor> {
+    let (modules, dim) = states.dim();
+    tensor(&Array3::from_shape_fn(
+        (batch, modules, dim),
+        |(_, i, j)| states[[i, j]],
+    ))
+}

@@ -1,0 +1,63 @@
+//! A circuit without tokenizer and head, and whole models with cross-entropy.
+
+use std::collections::BTreeMap;
+
+use nac_core::model::{InputSpec, ModelFile, ModelKind};
+use nac_engine::single::SingleLayer;
+use nac_engine::{CoreEngine, EngineOptions, Input};
+use crate::settings::{ImportedCircuit, ImportedModel};
+use ndarray::Array3;
+use tch::Tensor;
+
+use super::super::circuit::recorded_states;
+use super::super::context::Case;
+use super::super::model::{IMAGE, check_cross_entropy};
+use super::super::stop::Run;
+use super::arrays::{check_all, image, input, tensor, weights};
+
+pub(super) fn circuit(case: &mut Case<'_>, imported: &ImportedCircuit) -> Run<()> {
+    let weights = weights(case)?;
+    let tokens = input(case, "inputs")?;
+    let layer = SingleLayer::new(&weights);
+    let states = layer.circuit(&imported.config, imported.output_dim, tokens.view())?;
+    let states = tensors(&states)?;
+    let outputs = recorded_states(case, &states)?;
+    check_all(case, &outputs)
+}
+
+pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
+    let weights = weights(case)?;
+    let image = image(case, IMAGE)?;
+    let (_, _, height, width) = image.dim();
+    let file = ModelFile {
+        classes: imported.classes,
+        input: InputSpec::Image {
+            channels: imported.channels,
+            height,
+            width,
+        },
+        model: imported.config.clone(),
+    };
+    let one = EngineOptions {
+        threads: 1,
+        ..EngineOptions::default()
+    };
+    let engine = CoreEngine::new(file, &weights, one)?;
+    let (logits, states) = engine.infer_with_states(Input::Image(image.view()))?;
+    case.noise_is_used()?;
+    if imported.config.kind == ModelKind::Nac {
+        let states = tensors(&states)?;
+        for (name, found) in recorded_states(case, &states)? {
+            case.check(&format!("out.{name}"), found)?;
+        }
+    }
+    let logits = tensor(&logits)?;
+    case.check("out.logits", &logits)?;
+    check_cross_entropy(case, &logits, &case.inputs()?, None)
+}
+
+fn tensors(states: &BTreeMap<String, Array3<f32>>) -> Run<BTreeMap<String, Tensor>> {
+    let each = states.iter();
+    each.map(|(name, states)| Ok((name.clone(), tensor(states)?)))
+        .collect()
+}

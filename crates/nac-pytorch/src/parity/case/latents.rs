@@ -1,0 +1,64 @@
+//! Sets of modules and their initial states.
+
+use nac_modules::generator::{Latents, Seeder};
+use crate::settings::{ImportedLatents, ImportedSeededLatents};
+use tch::Tensor;
+
+use super::context::Case;
+use super::stop::{Run, Stop};
+
+pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()> {
+    let mut store = case.store();
+    let latents = Latents::new(store.root(), imported.sizes, &imported.config)?;
+    case.load(&mut store)?;
+    let mut outputs = vec![
+        ("signatures", latents.signatures().shallow_clone()),
+        ("codes", latents.codes().shallow_clone()),
+    ];
+    if let Some(states) = latents.initial_states() {
+        let recorded = case.recording().tensors.get("out.states");
+        let batch = recorded
+            .and_then(|t| t.size().first().copied())
+            .unwrap_or(1);
+        outputs.push((
+            "states",
+            states.f_unsqueeze(0)?.f_expand([batch, -1, -1], false)?,
+        ));
+    }
+    outputs.retain(|(name, _)| case.has(&format!("out.{name}")));
+    let outputs: Vec<(&str, &Tensor)> = outputs.iter().map(|(name, t)| (*name, t)).collect();
+    case.check_squares(&outputs, &case.inputs()?, Some(&store))
+}
+
+pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> Run<()> {
+    let mut store = case.store();
+    let sizes = imported.latents.sizes;
+    let mut root = store.root();
+    let latents = Latents::new(root.sub("latents"), sizes, &imported.latents.config)?;
+    let seeder = Seeder::new(
+        root.sub("seeder"),
+        imported.state_dim,
+        sizes.code_dim,
+        &imported.seeder,
+    )?;
+    case.load(&mut store)?;
+    let batch = i64::try_from(imported.batch_size).unwrap_or(0);
+    // States that are the same for every example come once.
+    let batched = |states: Tensor| match states.dim() {
+        2 => states.f_unsqueeze(0)?.f_expand([batch, -1, -1], false),
+        _ => Ok(states),
+    };
+    let states = seeder.forward(&latents.first_codes(), batch, &mut case.pass())?;
+    let mut outputs = vec![("states", batched(states)?)];
+    if case.has("out.states_last") {
+        let codes = latents.layer_codes();
+        let last = codes
+            .last()
+            .ok_or_else(|| Stop::Broken("there is one code only".into()))?;
+        let states = seeder.forward(last, batch, &mut case.pass())?;
+        outputs.push(("states_last", batched(states)?));
+    }
+    case.noise_is_used()?;
+    let outputs: Vec<(&str, &Tensor)> = outputs.iter().map(|(name, t)| (*name, t)).collect();
+    case.check_squares(&outputs, &case.inputs()?, Some(&store))
+}

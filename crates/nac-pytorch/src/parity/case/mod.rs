@@ -1,0 +1,193 @@
+//! Running one recording: the family decides the runner, the configuration decides the rest.
+
+mod circuit;
+mod context;
+mod core;
+mod ends;
+mod graph;
+mod graphon;
+mod kernel;
+mod latents;
+mod layer;
+mod matching;
+mod model;
+mod modules;
+mod objective;
+mod optimizer;
+mod preset;
+mod regularizer;
+mod settings;
+mod signatures;
+mod stop;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use crate::settings::{Imported, import};
+use serde_json::Value;
+
+use super::compare::Comparison;
+use super::recording::Recording;
+use super::report::{CaseReport, Status};
+use super::{Engine, Options};
+use context::Case;
+use stop::{Run, Stop};
+
+/// Runs one recording. Nothing that is wrong with it gets out of its report.
+pub(super) fn run(recording: &Recording, options: &Options) -> CaseReport {
+    let start = Instant::now();
+    // Operators of libtorch that we do not call through their fallible form panic; for a comparison of recordings
+    // that nobody has seen this must be the end of one case only.
+    let result = catch_unwind(AssertUnwindSafe(|| compared(recording, options)));
+    let result = result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Stop::Broken(format!(
+            "panicked: {}",
+            text.unwrap_or("without a message")
+        )))
+    });
+    let nothing = (Vec::new(), 0);
+    let (status, reason, (tensors, gradients_left_out)) = match result {
+        Ok(found) => match first_failure(&found.0) {
+            None => (Status::Pass, None, found),
+            Some(text) => (Status::Fail, Some(text), found),
+        },
+        Err(Stop::Unsupported(what)) => (Status::Unsupported, Some(what), nothing),
+        Err(Stop::Different(what)) => (Status::Fail, Some(what), nothing),
+        Err(Stop::Broken(what)) => (Status::Error, Some(what), nothing),
+    };
+    CaseReport {
+        case: recording.name.clone(),
+        status,
+        reason,
+        seconds: start.elapsed().as_secs_f64(),
+        gradients_left_out,
+        tensors,
+    }
+}
+
+/// Comparisons, and the number of recorded gradients that were left out.
+fn compared(recording: &Recording, options: &Options) -> Run<(Vec<Comparison>, usize)> {
+    let mut case = Case::new(recording, options)?;
+    dispatch(&mut case)?;
+    let found = case.finish();
+    if found.0.is_empty() {
+        return Err(Stop::Broken(
+            "the recording holds nothing to compare".into(),
+        ));
+    }
+    Ok(found)
+}
+
+/// What differs most, and how many tensors do.
+fn first_failure(tensors: &[Comparison]) -> Option<String> {
+    let failed = || tensors.iter().filter(|t| !t.passes());
+    let worst = failed().max_by(|a, b| a.share().total_cmp(&b.share()))?;
+    let text = match &worst.problem {
+        Some(problem) => format!("{}: {problem}", worst.tensor),
+        None => format!(
+            "{} differs by {:.2e}, allowed {:.2e}",
+            worst.tensor, worst.error, worst.allowed
+        ),
+    };
+    let more = failed().count() - 1;
+    Some(if more == 0 {
+        text
+    } else {
+        format!("{text}, and {more} more")
+    })
+}
+
+/// Keys that belong to the recording, not to the class.
+const OF_THE_RECORDING: [&str; 2] = ["square", "optimizer"];
+
+/// The largest whole number that a recording's configuration may hold: a size beyond it is an accident, and would
+/// exhaust the memory before anything could be compared.
+const LARGEST_SIZE: u64 = 65_536;
+
+/// An error if a number below `path` is beyond all sizes.
+fn check_sizes(path: &str, value: &Value) -> Run<()> {
+    match value {
+        Value::Object(table) => table
+            .iter()
+            .filter(|(key, _)| *key != "seed")
+            .try_for_each(|(key, value)| check_sizes(&format!("{path}.{key}"), value)),
+        Value::Array(all) => all.iter().try_for_each(|value| check_sizes(path, value)),
+        Value::Number(number) if number.as_u64().is_some_and(|n| n > LARGEST_SIZE) => {
+            let text = format!("{path} = {number} is more than {LARGEST_SIZE}");
+            Err(Stop::Broken(text))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Chooses the runner by class, or by the keys of a configuration without one.
+fn dispatch(case: &mut Case<'_>) -> Run<()> {
+    let config = case.recording().config();
+    check_sizes("config", &Value::Object(config.clone()))?;
+    let has = |key: &str| config.contains_key(key);
+    let on_core = case.engine() == Engine::Core;
+    let class = match config.get("cls") {
+        Some(Value::String(class)) => class.as_str(),
+        Some(other) => return Err(Stop::Broken(format!("`cls` = {other} is not a class"))),
+        None if has("graph_type") && case.has("in.initial_signatures") => return preset::run(case),
+        None if has("graph_type") => return graph::run(case),
+        None if on_core && has("kind") && has("loss_type") => {
+            return core::only_in_training("graph prior as a loss");
+        }
+        None if on_core && has("hinge") => return core::only_in_training("hinge repulsion"),
+        None if on_core && has("num_components") => {
+            return core::only_in_training("distribution of distances as a loss");
+        }
+        None if on_core && has("progress") => {
+            return core::only_in_training("schedule of a weight");
+        }
+        None if has("kind") && has("loss_type") => return regularizer::run(case),
+        None if has("kind") => return graphon::run(case),
+        None if has("hinge") => return signatures::hinge(case),
+        None if has("num_components") => return signatures::distribution(case),
+        None if has("progress") => return signatures::schedules(case),
+        None => return Err(Stop::Broken("the configuration has no `cls`".into())),
+    };
+    let (class, terms) = objective::split(class);
+    let mut table = config.clone();
+    table.retain(|key, _| !OF_THE_RECORDING.contains(&key.as_str()));
+    table.insert("cls".to_owned(), Value::from(class));
+    let imported = import(&Value::Object(table))?;
+    if on_core {
+        return match (&terms, has("optimizer")) {
+            (Some(_), _) => core::only_in_training("training objective"),
+            (None, true) => core::only_in_training("steps of an optimizer"),
+            (None, false) => core::run(case, &imported),
+        };
+    }
+    if let Some(terms) = terms {
+        let prior = objective::prior(terms)?;
+        return match imported {
+            Imported::Model(imported) => model::objective(case, &imported, &prior),
+            _ => Err(Stop::unsupported(
+                "cls",
+                format!("{class} with an objective"),
+            )),
+        };
+    }
+    match imported {
+        Imported::Projection(imported) => layer::projection(case, &imported),
+        Imported::Ffn(imported) => layer::ffn(case, &imported),
+        Imported::Kernel(config) => kernel::run(case, &config),
+        Imported::Attention(imported) => modules::attention(case, &imported),
+        Imported::ReadInAttention(imported) => modules::read_in_attention(case, &imported),
+        Imported::ReadIn(imported) => modules::read_in(case, &imported),
+        Imported::Propagator(imported) => modules::propagator(case, &imported),
+        Imported::ReadOut(imported) => modules::read_out(case, &imported),
+        Imported::Latents(imported) => latents::latents(case, &imported),
+        Imported::SeededLatents(imported) => latents::seeded(case, &imported),
+        Imported::Tokenizer(imported) => ends::tokenizer(case, &imported),
+        Imported::Grid(imported) => ends::grid(case, &imported),
+        Imported::Head(imported) => ends::head(case, &imported),
+        Imported::Circuit(imported) => circuit::run(case, &imported),
+        Imported::Model(imported) if has("optimizer") => optimizer::run(case, &imported),
+        Imported::Model(imported) => model::classifier(case, &imported),
+    }
+}

@@ -1,0 +1,124 @@
+//! Whole models with cross-entropy, and with the training objective.
+
+use std::collections::BTreeMap;
+
+use nac_core::PriorConfig;
+use nac_modules::model::Model;
+use nac_modules::params::ParamStore;
+use crate::settings::ImportedModel;
+use tch::Tensor;
+
+use super::circuit::STATES;
+use super::context::{Case, model_inputs};
+use super::matching::check_assignment;
+use super::stop::{Run, Stop};
+use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossContext, LossTerm, PriorDistance};
+
+pub(super) const IMAGE: &str = "image";
+const TARGETS: &str = "targets";
+
+/// A term of the objective besides cross-entropy: a graph prior with its weight.
+pub(super) struct Prior {
+    pub(super) config: PriorConfig,
+    pub(super) distance: PriorDistance,
+    pub(super) weight: f64,
+}
+
+pub(super) fn build(case: &Case<'_>, imported: &ImportedModel) -> Run<Box<dyn Model>> {
+    // The last three dimensions: training steps may come before the batch.
+    let dims = case
+        .recording()
+        .tensors
+        .get("in.image")
+        .map_or(0, |t| t.dim());
+    let at = |from_the_end: usize| {
+        dims.checked_sub(from_the_end)
+            .ok_or_else(|| Stop::Broken("`in.image` is no image".into()))
+    };
+    let (height, width) = (
+        case.input_size(IMAGE, at(2)?)?,
+        case.input_size(IMAGE, at(1)?)?,
+    );
+    let mut model = imported.build(case.store(), height, width)?;
+    case.load(model.params_mut())?;
+    Ok(model)
+}
+
+pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
+    let model = build(case, imported)?;
+    let inputs = case.inputs()?;
+    let logits = logits(case, model.as_ref(), &inputs)?;
+    check_cross_entropy(case, &logits, &inputs, Some(model.params()))
+}
+
+/// Compares the loss of these logits, and its gradients.
+pub(super) fn check_cross_entropy(
+    case: &mut Case<'_>,
+    logits: &Tensor,
+    inputs: &BTreeMap<String, Tensor>,
+    store: Option<&ParamStore>,
+) -> Run<()> {
+    let loss = logits.f_cross_entropy_loss::<Tensor>(
+        case.of(inputs, TARGETS)?,
+        None,
+        tch::Reduction::Mean,
+        -100,
+        0.0,
+    )?;
+    case.check_if_recorded("out.loss", &loss)?;
+    case.check_gradients("grad.", &loss, inputs, store)
+}
+
+pub(super) fn objective(case: &mut Case<'_>, imported: &ImportedModel, prior: &Prior) -> Run<()> {
+    let model = build(case, imported)?;
+    let inputs = case.inputs()?;
+    let logits = logits(case, model.as_ref(), &inputs)?;
+    let mut regularizer =
+        GraphPriorLoss::new(prior.config.build(), prior.weight, 1).with_distance(prior.distance);
+    if case.has("out.assignment_input_idx") {
+        let graphs = model.signature_graphs();
+        let graph = graphs
+            .first()
+            .ok_or_else(|| Stop::Different("no graph of signatures".into()))?;
+        let links = graph.link_probabilities()?;
+        let assignment = check_assignment(case, "", &prior.config, &links, None)?;
+        regularizer = regularizer.with_assignment(assignment);
+    }
+    let context = LossContext {
+        logits: &logits,
+        labels: case.of(&inputs, TARGETS)?,
+        model: model.as_ref(),
+        step: 0,
+    };
+    let cross_entropy = CrossEntropy::new(0.0).compute(&context)?;
+    let sparsity = regularizer.compute(&context)?;
+    let loss = cross_entropy.f_add(&sparsity.f_mul_scalar(regularizer.weight())?)?;
+    for (name, value) in [
+        ("out.loss_classification", &cross_entropy),
+        ("out.loss_graph_sparsity", &sparsity),
+        ("out.loss_total", &loss),
+        ("out.loss", &loss),
+    ] {
+        case.check_if_recorded(name, value)?;
+    }
+    case.check_gradients("grad.", &loss, &inputs, Some(model.params()))
+}
+
+/// Logits in the recorded mode; compares them and the recorded states on the way.
+fn logits(
+    case: &mut Case<'_>,
+    model: &dyn Model,
+    inputs: &BTreeMap<String, Tensor>,
+) -> Run<Tensor> {
+    let image = case.of(inputs, IMAGE)?.shallow_clone();
+    let image = model_inputs(&[(IMAGE.to_owned(), image)].into());
+    let output = model.forward(&image, &mut case.pass().with_intermediates())?;
+    case.noise_is_used()?;
+    for (theirs, ours) in STATES {
+        if let Some(tensor) = output.intermediates.get(ours) {
+            case.check_if_recorded(&format!("out.{theirs}"), tensor)?;
+        }
+    }
+    case.check("out.logits", &output.logits)?;
+    Ok(output.logits)
+}

@@ -1,0 +1,145 @@
+//! Layers between modules: attention, propagator and read-out; and those that take in tokens.
+
+use std::collections::BTreeMap;
+
+use nac_modules::attention::{ReadInAttention, Skmdpa};
+use nac_modules::circuit::{
+    ModuleStates, Propagator, PropagatorConfig, ReadIn, ReadInConfig, ReadOut, ReadOutConfig,
+};
+use nac_modules::context::ForwardContext;
+use nac_modules::layer::{DropPath, ModFcConfig};
+use nac_modules::params::ParamStore;
+use crate::settings::{ImportedAttention, ImportedBlock, ImportedReadInAttention};
+use nac_modules::{Result, Tokens};
+use tch::Tensor;
+
+use super::context::Case;
+use super::stop::{Run, Stop};
+
+/// Drop-path of a layer on its own: blocks say theirs in their settings.
+const NO_DROP: f64 = 0.0;
+
+pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> Run<()> {
+    let mut store = case.store();
+    let layer = Skmdpa::new(
+        store.root(),
+        imported.state_dim,
+        imported.code_dim,
+        &imported.config,
+        &ModFcConfig::default(),
+        DropPath::new("drop_path", imported.drop_path)?,
+    )?;
+    between_modules(case, store, |receivers, senders, ctx| {
+        layer.forward(receivers, senders, ctx)
+    })
+}
+
+pub(super) fn propagator(
+    case: &mut Case<'_>,
+    imported: &ImportedBlock<PropagatorConfig>,
+) -> Run<()> {
+    let mut store = case.store();
+    let (dim, codes) = (imported.state_dim, imported.code_dim);
+    let mod_fc = ModFcConfig::default();
+    let layer = Propagator::new(store.root(), dim, codes, &imported.config, &mod_fc, NO_DROP)?;
+    between_modules(case, store, |receivers, senders, ctx| {
+        layer.forward(receivers, senders, ctx)
+    })
+}
+
+pub(super) fn read_out(case: &mut Case<'_>, imported: &ImportedBlock<ReadOutConfig>) -> Run<()> {
+    let mut store = case.store();
+    let layer = ReadOut::new(
+        store.root(),
+        imported.state_dim,
+        imported.code_dim,
+        imported.output_dim,
+        &imported.config,
+        &ModFcConfig::default(),
+        NO_DROP,
+    )?;
+    between_modules(case, store, |receivers, senders, ctx| {
+        layer.forward(receivers, senders, ctx)
+    })
+}
+
+pub(super) fn read_in_attention(
+    case: &mut Case<'_>,
+    imported: &ImportedReadInAttention,
+) -> Run<()> {
+    let mut store = case.store();
+    let layer = ReadInAttention::new(
+        store.root(),
+        imported.token_dim,
+        imported.state_dim,
+        imported.code_dim,
+        &imported.config,
+        &ModFcConfig::default(),
+        DropPath::new("drop_path", imported.drop_path)?,
+    )?;
+    from_tokens(case, store, |receivers, tokens, ctx| {
+        layer.forward(receivers, tokens, ctx)
+    })
+}
+
+pub(super) fn read_in(case: &mut Case<'_>, imported: &ImportedBlock<ReadInConfig>) -> Run<()> {
+    let mut store = case.store();
+    let layer = ReadIn::new(
+        store.root(),
+        imported.input_dim,
+        imported.state_dim,
+        imported.code_dim,
+        &imported.config,
+        &ModFcConfig::default(),
+        NO_DROP,
+    )?;
+    from_tokens(case, store, |receivers, tokens, ctx| {
+        layer.forward(receivers, tokens, ctx)
+    })
+}
+
+/// Loads and runs a layer from senders to receivers, and compares what it gives.
+fn between_modules(
+    case: &mut Case<'_>,
+    mut store: ParamStore,
+    forward: impl FnOnce(
+        &ModuleStates<'_>,
+        &ModuleStates<'_>,
+        &mut ForwardContext<'_>,
+    ) -> Result<Tensor>,
+) -> Run<()> {
+    case.load(&mut store)?;
+    let inputs = case.inputs()?;
+    let (receivers, senders) = (modules(&inputs, "receiver")?, modules(&inputs, "sender")?);
+    let y = forward(&receivers, &senders, &mut case.pass())?;
+    case.noise_is_used()?;
+    case.check_squares(&[("y", &y)], &inputs, Some(&store))
+}
+
+/// Loads and runs a layer that reads tokens, and compares what it gives.
+fn from_tokens(
+    case: &mut Case<'_>,
+    mut store: ParamStore,
+    forward: impl FnOnce(&ModuleStates<'_>, &Tokens, &mut ForwardContext<'_>) -> Result<Tensor>,
+) -> Run<()> {
+    case.load(&mut store)?;
+    let inputs = case.inputs()?;
+    let tokens = Tokens::new(case.of(&inputs, "sender_states")?.shallow_clone())?;
+    let y = forward(&modules(&inputs, "receiver")?, &tokens, &mut case.pass())?;
+    case.noise_is_used()?;
+    case.check_squares(&[("y", &y)], &inputs, Some(&store))
+}
+
+/// The inputs `<who>_states`, `<who>_signatures` and `<who>_codes`.
+fn modules<'t>(inputs: &'t BTreeMap<String, Tensor>, who: &str) -> Run<ModuleStates<'t>> {
+    let input = |what: &str| {
+        let name = format!("{who}_{what}");
+        let missing = || Stop::Broken(format!("the recording has no `in.{name}`"));
+        inputs.get(&name).ok_or_else(missing)
+    };
+    Ok(ModuleStates {
+        states: input("states")?,
+        signatures: input("signatures")?,
+        codes: input("codes")?,
+    })
+}

@@ -1,0 +1,137 @@
+//! Import of the reference's configuration: from its option names and defaults to the settings of this crate.
+//!
+//! [`import`] takes a table as the reference writes it (JSON, or YAML read into the same values), with the
+//! class under `cls`, and gives the settings from which this crate builds the same layer or model, with the
+//! same parameter names. Nothing is ignored silently: an option without counterpart is a
+//! [`ReferenceError`] that names its path and value.
+//!
+//! Defaults are the reference's, which differ from this crate's: there a `ModFC` has gain 1 and no `+ 1`,
+//! kernels learn their bandwidth and do not sample, here the defaults are the paper's final configuration.
+//! The reference draws the noise of initial states and of Gumbel pooling in evaluation too; so does what is
+//! imported, by `noise_in_evaluation`, which is off otherwise.
+//!
+//! ```
+//! use crate::settings::{Imported, import};
+//!
+//! let table = serde_json::json!({
+//!     "cls": "ModFC", "in_features": 12, "out_features": 10, "context_features": 8,
+//!     "add_one_to_scale": true, "learnable_scale_gain": true, "scale_gain": 0.1,
+//! });
+//! let Imported::Projection(layer) = import(&table)? else { panic!() };
+//! assert_eq!(layer.config, Default::default());
+//!
+//! let error = import(&serde_json::json!({"cls": "ModFFN", "state_dim": 8, "code_dim": 8, "capacity_factor": 4,
+//!     "mod_fc_kwargs": {"sale_gain": 1}})).unwrap_err();
+//! assert!(error.to_string().contains("mod_fc_kwargs.sale_gain"));
+//! # Ok::<(), crate::settings::ReferenceError>(())
+//! ```
+
+mod attention;
+mod blocks;
+mod circuit;
+mod error;
+mod latents;
+mod layers;
+mod model;
+mod reader;
+
+use serde_json::Value;
+
+pub use attention::{ImportedAttention, ImportedReadInAttention};
+pub use blocks::ImportedBlock;
+pub use circuit::ImportedCircuit;
+pub use error::ReferenceError;
+pub use latents::{ImportedLatents, ImportedSeededLatents, InitialGraph};
+pub use layers::{ImportedFfn, ImportedProjection};
+pub use model::{ImportedGrid, ImportedHead, ImportedModel, ImportedTokenizer};
+
+use nac_modules::attention::KernelConfig;
+use nac_modules::circuit::{PropagatorConfig, ReadInConfig, ReadOutConfig};
+use reader::Reader;
+
+/// What a table of the reference describes, by its class.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Imported {
+    /// `FC`, `ModFC`, `WModFC`.
+    Projection(ImportedProjection),
+    /// `ModFFN`.
+    Ffn(ImportedFfn),
+    /// `DotProductKernel`.
+    Kernel(KernelConfig),
+    /// `KernelModulatedLatentAttention`.
+    Attention(ImportedAttention),
+    /// `ReadInAttention`.
+    ReadInAttention(ImportedReadInAttention),
+    /// `AttentiveReadIn`, `ProjectionReadIn`.
+    ReadIn(ImportedBlock<ReadInConfig>),
+    /// `Propagator`.
+    Propagator(ImportedBlock<PropagatorConfig>),
+    /// `ReadOut`.
+    ReadOut(ImportedBlock<ReadOutConfig>),
+    /// `Latents`.
+    Latents(ImportedLatents),
+    /// `Latents+LatentSeeder`.
+    SeededLatents(ImportedSeededLatents),
+    /// `ConvNeXtImageTokenizer`.
+    Tokenizer(ImportedTokenizer),
+    /// `PositionalGrid`.
+    Grid(ImportedGrid),
+    /// `OutputLatentPooling`, `FirstSlotAsLogits`.
+    Head(ImportedHead),
+    /// `LatentGraph`.
+    Circuit(Box<ImportedCircuit>),
+    /// `NeuralCompiler`, `PerceiverIO`.
+    Model(Box<ImportedModel>),
+}
+
+/// Reads a table with its class under `cls`.
+///
+/// # Errors
+/// An option has no counterpart, a wrong type, or is missing; its path is named.
+pub fn import(table: &Value) -> Result<Imported, ReferenceError> {
+    let mut r = Reader::new("", table)?;
+    let Some(class) = r.word("cls")? else {
+        return Err(ReferenceError::Missing { path: "cls".into() });
+    };
+    match class {
+        "FC" | "ModFC" | "WModFC" => layers::projection(r, class),
+        "ModFFN" => layers::ffn(r),
+        "DotProductKernel" => attention::kernel(r),
+        "KernelModulatedLatentAttention" => attention::attention(r),
+        "ReadInAttention" => attention::read_in_attention(r),
+        "AttentiveReadIn" | "ProjectionReadIn" => blocks::read_in(r, class),
+        "Propagator" => blocks::propagator(r),
+        "ReadOut" => blocks::read_out(r),
+        "Latents" => latents::latents(r),
+        "Latents+LatentSeeder" => latents::seeded_latents(r),
+        "ConvNeXtImageTokenizer" => model::tokenizer(r),
+        "PositionalGrid" => model::grid(r),
+        "OutputLatentPooling" | "FirstSlotAsLogits" => model::head(r, class),
+        "LatentGraph" => circuit::circuit(r),
+        "NeuralCompiler" => model::neural_compiler(r).map(|m| Imported::Model(Box::new(m))),
+        "PerceiverIO" => model::perceiver_io(r).map(|m| Imported::Model(Box::new(m))),
+        _ => Err(r.unsupported(
+            "cls",
+            &Value::from(class),
+            "a class this import does not know",
+        )),
+    }
+}
+
+/// Reads the arguments of a `NeuralCompiler`, such as the `model` table of a training configuration. A `cls`
+/// may be there; it is not looked at.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_neural_compiler(table: &Value) -> Result<ImportedModel, ReferenceError> {
+    model::neural_compiler(Reader::new("", table)?)
+}
+
+/// Reads the arguments of a `PerceiverIO`. A `cls` may be there; it is not looked at.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_perceiver_io(table: &Value) -> Result<ImportedModel, ReferenceError> {
+    model::perceiver_io(Reader::new("", table)?)
+}

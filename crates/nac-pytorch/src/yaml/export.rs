@@ -1,0 +1,161 @@
+//! From the `[model]` table of ours to YAML for the reference.
+
+use std::path::Path;
+
+use nac_modules::head::{HeadConfig, HeadKind};
+use nac_modules::model::{ImageTokenizer, InputSpec, ModelConfig, ModelKind};
+use crate::settings::{import_neural_compiler, import_perceiver_io};
+use nac_modules::tokenizer::ConvNextConfig;
+use serde_json::{Map, Value, json};
+
+use super::circuit::circuit;
+use super::normal_form;
+use nac_train::batch::input_spec;
+use nac_train::config::{RunConfig, ValidConfig, differences};
+use nac_train::run::describe_data;
+use crate::weights::{Result, WeightsError};
+
+/// Side in pixels of what one token stands for.
+pub(super) fn pixels_per_token(config: &ConvNextConfig) -> usize {
+    let halvings = u32::try_from(config.depths.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    let factor = 2_usize.checked_pow(halvings).unwrap_or(usize::MAX);
+    config.stem_patch.saturating_mul(factor)
+}
+
+/// The model of a run's settings as YAML that the reference reads: `model: {name, kwargs}`. `source` is what
+/// errors call the settings.
+///
+/// # Errors
+/// [`WeightsError::NotExpressible`] with every setting that the reference has no option for.
+pub fn export_config(source: &Path, config: &ValidConfig) -> Result<String> {
+    let info = describe_data(&config.data)?;
+    let refuse = |settings: Vec<String>| WeightsError::NotExpressible {
+        path: source.to_owned(),
+        settings,
+    };
+    let InputSpec::Image {
+        channels,
+        height,
+        width,
+    } = input_spec(&info)?
+    else {
+        let what = format!("data.name = {} (the reference reads images)", info.name);
+        return Err(refuse(vec![what]));
+    };
+    if config.baseline.match_circuit && config.model.kind == ModelKind::PerceiverIo {
+        return Err(refuse(vec!["baseline.match_circuit = true".into()]));
+    }
+    let mut model = normal_form(&config.model);
+    if model.image_tokenizer == ImageTokenizer::Convnext && model.convnext.grid_dim > 0 {
+        let cell = pixels_per_token(&model.convnext).max(1);
+        model
+            .convnext
+            .grid_size
+            .get_or_insert([height / cell, width / cell]);
+    }
+    let (name, arguments) = match model.kind {
+        ModelKind::Nac => (
+            "NeuralCompiler",
+            neural_compiler(&model, channels, info.classes),
+        ),
+        ModelKind::PerceiverIo => ("PerceiverIO", perceiver_io(&model, channels, info.classes)),
+    };
+    let back = match model.kind {
+        ModelKind::Nac => import_neural_compiler(&arguments),
+        ModelKind::PerceiverIo => import_perceiver_io(&arguments),
+    };
+    let back = back.map_err(|error| refuse(vec![error.to_string()]))?;
+    let run = |model: ModelConfig| RunConfig {
+        model,
+        ..RunConfig::default()
+    };
+    let lost = differences(&run(model), &run(normal_form(&back.config)));
+    if !lost.is_empty() {
+        return Err(refuse(lost));
+    }
+    let table = json!({"model": {"name": name, "kwargs": arguments}});
+    serde_saphyr::to_string(&table).map_err(|error| WeightsError::File {
+        path: source.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+fn neural_compiler(model: &ModelConfig, channels: usize, classes: usize) -> Value {
+    let circuit_config = &model.circuit;
+    let (head, head_arguments) = head(&circuit_config.head);
+    json!({
+        "input_dim": channels,
+        "output_dim": classes,
+        "state_dim": circuit_config.state_dim,
+        "input_tokenizer_type": match model.image_tokenizer {
+            ImageTokenizer::Convnext => "ConvNeXtImageTokenizer",
+            ImageTokenizer::Pixels => "pixels",
+        },
+        "input_tokenizer_kwargs": convnext(&model.convnext, circuit_config.state_dim),
+        "latent_graph_type": "LatentGraph",
+        "latent_graph_kwargs": circuit(circuit_config),
+        "output_tokenizer_type": head,
+        "output_tokenizer_kwargs": head_arguments,
+        "simplified_interface": true,
+    })
+}
+
+fn perceiver_io(model: &ModelConfig, channels: usize, classes: usize) -> Value {
+    let config = &model.perceiver_io;
+    let pixels = model.image_tokenizer == ImageTokenizer::Pixels;
+    let mut table = json!({
+        "as_classifier": true,
+        "dim": channels,
+        "logits_dim": classes,
+        "depth": config.depth,
+        "num_latents": config.latents,
+        "latent_dim": config.latent_dim,
+        "queries_dim": config.query_dim.unwrap_or(config.latent_dim),
+        "cross_heads": config.cross_heads,
+        "latent_heads": config.latent_heads,
+        "latent_dim_head": config.head_dim,
+        "cross_dim_head": config.cross_head_dim.unwrap_or(config.head_dim),
+        "weight_tie_layers": config.weight_tie_layers,
+        "decoder_ff": config.decoder_ffn,
+        "from_bchw": pixels,
+        "use_tokenizer": !pixels,
+    });
+    if !pixels {
+        table["tokenizer_kwargs"] = convnext(&model.convnext, config.latent_dim);
+    }
+    table
+}
+
+/// Depths and widths follow from a preset and the width of the last stage that there could be.
+fn convnext(config: &ConvNextConfig, width: usize) -> Value {
+    let preset = match config.depths.as_slice() {
+        depths if depths.iter().all(|&depth| depth == 0) => "atto",
+        [_, rest @ ..] if rest.iter().all(|&depth| depth == 0) => "femto",
+        _ => "nano",
+    };
+    let mut table = Map::new();
+    table.insert("capacity_preset".into(), json!(preset));
+    table.insert("num_stages".into(), json!(config.depths.len()));
+    let first = config.dims.first().copied().unwrap_or(0);
+    if first.saturating_mul(4) != width {
+        table.insert("repr_dim".into(), json!(first.saturating_mul(4)));
+    }
+    if config.grid_dim > 0 {
+        let grid = json!({"dim": config.grid_dim, "grid_size": config.grid_size});
+        table.insert("positional_grid_kwargs".into(), grid);
+    }
+    Value::Object(table)
+}
+
+fn head(config: &HeadConfig) -> (&'static str, Value) {
+    match config.kind {
+        HeadKind::FirstSlot => ("FirstSlotAsLogits", Value::Null),
+        HeadKind::ConfidencePooling => {
+            let mut arguments = json!({"softmax_type": config.softmax});
+            if config.temperature != 1.0 {
+                arguments["softmax_temperature"] = json!(config.temperature);
+            }
+            ("OutputLatentPooling", arguments)
+        }
+    }
+}

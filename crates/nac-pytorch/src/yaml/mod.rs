@@ -1,0 +1,110 @@
+//! The reference's YAML settings, in and out.
+//!
+//! A settings file of the reference has its model under `model: {name, kwargs}`;
+//! [`crate::settings`] knows what the options mean. Going out, settings are written as the reference
+//! would have them, read again, and compared: what does not come back the same is an error, not a loss.
+
+mod circuit;
+mod export;
+mod import;
+
+pub use export::export_config;
+pub use import::{ReferenceConfig, import_config};
+
+use nac_modules::circuit::{CircuitConfig, ReadInKind};
+use nac_modules::layer::{ModFcConfig, ProjectionKind};
+use nac_modules::model::{ModelConfig, ModelKind};
+use tch::{Device, Kind};
+
+use crate::weights::Result;
+use crate::weights::Weights;
+
+impl ReferenceConfig {
+    /// Loads weights into the model that the settings describe.
+    ///
+    /// # Errors
+    /// The model cannot be built, or
+    /// [`ModuleError::Weights`](nac_modules::ModuleError::Weights) with all names that do not fit.
+    pub fn check(&self, source: &std::path::Path, weights: &Weights) -> Result<()> {
+        let store = nac_modules::params::ParamStore::sizes_only(Device::Cpu, Kind::Float);
+        let [height, width] = self.image_size;
+        let mut model = self.model.build(store, height, width)?;
+        let source = source.display().to_string();
+        Ok(model.params_mut().import(&source, &weights.tensors)?)
+    }
+}
+
+/// The same settings with everything that is inherited written out, and what has no effect set to its default.
+fn normal_form(config: &ModelConfig) -> ModelConfig {
+    let mut config = config.clone();
+    config.embedding = Default::default();
+    match config.kind {
+        ModelKind::Nac => {
+            config.perceiver_io = Default::default();
+            resolve(&mut config.circuit);
+        }
+        ModelKind::PerceiverIo => {
+            config.circuit = Default::default();
+            let perceiver = &mut config.perceiver_io;
+            perceiver.query_dim = perceiver
+                .query_dim
+                .filter(|&dim| dim != perceiver.latent_dim);
+            perceiver.cross_head_dim = perceiver
+                .cross_head_dim
+                .filter(|&dim| dim != perceiver.head_dim);
+        }
+    }
+    config
+}
+
+fn resolve(circuit: &mut CircuitConfig) {
+    let (outer, drop_path) = (plain(&circuit.mod_fc), circuit.drop_path);
+    let fill = |mod_fc: &mut Option<ModFcConfig>| {
+        *mod_fc = Some(mod_fc.as_ref().map_or_else(|| outer.clone(), plain));
+    };
+    let (read_in, read_out) = (&mut circuit.read_in, &mut circuit.read_out);
+    if read_in.kind == ReadInKind::Projection {
+        read_in.attention = nac_modules::attention::ReadInAttentionConfig {
+            mod_fc: read_in.attention.mod_fc.take(),
+            ..Default::default()
+        };
+    }
+    fill(&mut read_in.attention.mod_fc);
+    fill(&mut read_in.ffn.mod_fc);
+    fill(&mut read_out.mod_fc);
+    fill(&mut read_out.ffn.mod_fc);
+    read_in.drop_path.get_or_insert(drop_path);
+    read_out.drop_path.get_or_insert(drop_path);
+    for propagator in std::iter::once(&mut circuit.propagator).chain(&mut circuit.propagator_layers)
+    {
+        fill(&mut propagator.attention.mod_fc);
+        fill(&mut propagator.ffn.mod_fc);
+        propagator.drop_path.get_or_insert(drop_path);
+    }
+    // Nothing inherits from the circuit any more.
+    let propagator = &circuit.propagator;
+    circuit.drop_path = propagator.drop_path.unwrap_or(drop_path);
+    circuit.mod_fc = propagator.attention.mod_fc.clone().unwrap_or_default();
+    let (modules, state_dim) = (circuit.modules, circuit.state_dim);
+    let separate = circuit.wiring.separate_read_in_modules;
+    circuit.read_in_modules = circuit
+        .read_in_modules
+        .filter(|&count| separate && count != modules);
+    circuit.code_dim = circuit.code_dim.filter(|&dim| dim != state_dim);
+}
+
+/// Only the settings that the kind of projection looks at.
+fn plain(config: &ModFcConfig) -> ModFcConfig {
+    match config.kind {
+        ProjectionKind::ModFc => config.clone(),
+        ProjectionKind::Fc => ModFcConfig {
+            kind: config.kind,
+            ..Default::default()
+        },
+        ProjectionKind::WModFc => ModFcConfig {
+            kind: config.kind,
+            weight_init_gain: config.weight_init_gain,
+            ..Default::default()
+        },
+    }
+}
