@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use nac_core::model::{CircuitConfig, InputSpec, ModelConfig, ModelFile, StateMean};
-use nac_engine::{Connectivity, CoreEngine, Engine, EngineOptions, Input};
 use nac_core::{Csr, Streams, cosine_distance};
+use nac_engine::{Connectivity, CoreEngine, Engine, EngineOptions, Input};
 use ndarray::{Array2, s};
 use serde::Serialize;
 

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use nac_engine::{CoreEngine, Engine, EngineOptions, Weights};
 use nac_data::{DataConfig, DataDirs, Loader, LoaderOptions, open};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Weights};
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::TensorFile;
 use nac_train::arrays::Arrays;

@@ -7,9 +7,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use nac_modules::params::{ParamStore, TensorFile};
-use nac_train::config::{RunConfig, from_toml, load};
 use nac_pytorch::weights::{Format, read, write};
 use nac_pytorch::yaml::{export_config, import_config};
+use nac_train::config::{RunConfig, from_toml, load};
 use predicates::prelude::*;
 use tch::{Device, Kind, Tensor};
 

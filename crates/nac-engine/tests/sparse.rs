@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nac_core::model::{EvaluationLinks, KernelConfig, ModelFile, Preset};
-use nac_engine::{Connectivity, CoreEngine, EngineOptions, Input, Precision, Weights};
 use nac_core::{Csr, LinkKernel, SelfEdges, Streams, cosine_distance, hard_sample};
+use nac_engine::{Connectivity, CoreEngine, EngineOptions, Input, Precision, Weights};
 use ndarray::{Array2, Array3, ArrayView2};
 
 const MODULES: usize = 70;

@@ -19,11 +19,11 @@ use nac_modules::head::{ConfidencePooling, FirstSlot, HeadKind};
 use nac_modules::layer::{DropPath, ModFcConfig, ModFfn, PositionalGrid, Projection};
 use nac_modules::model::Inputs;
 use nac_modules::params::{ParamStore, TensorFile};
+use nac_modules::tokenizer::{ConvNextTokenizer, Tokenizer};
 use nac_pytorch::settings::{
     Imported, ImportedBlock, ImportedCircuit, ImportedHead, ImportedModel, ImportedSeededLatents,
     import,
 };
-use nac_modules::tokenizer::{ConvNextTokenizer, Tokenizer};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 

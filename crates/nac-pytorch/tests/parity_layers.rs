@@ -14,8 +14,8 @@ use nac_modules::circuit::{ModuleStates, Propagator, ReadIn, ReadOut};
 use nac_modules::context::{ForwardContext, Noise, RecordedNoise};
 use nac_modules::layer::{DropPath, ModFcConfig, ModFfn, Projection};
 use nac_modules::params::ParamStore;
-use nac_pytorch::settings::{Imported, import};
 use nac_modules::{ModuleError, Tokens};
+use nac_pytorch::settings::{Imported, import};
 use support::Recording;
 use tch::{Device, Kind, Tensor};
 

@@ -1,7 +1,7 @@
 //! From plain buffers to arrays: what [`batch`](crate::batch) is for libtorch, for engines that do without.
 
-use nac_engine::Input;
 use nac_data::{Batch, DatasetInfo, InputKind, Values};
+use nac_engine::Input;
 use ndarray::{Array2, Array4, ShapeError};
 
 use crate::batch::check_labels;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use nac_core::CoreError;
-use nac_engine::EngineError;
 use nac_data::DataError;
+use nac_engine::EngineError;
 use nac_modules::ModuleError;
 use tch::TchError;
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use nac_engine::{EngineOptions, Precision};
 use nac_data::DataDirs;
+use nac_engine::{EngineOptions, Precision};
 use nac_train::run::{EngineChoice, Split, evaluate_run, evaluate_run_on};
 
 /// Arguments of `nac eval`.

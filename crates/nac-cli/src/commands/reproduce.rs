@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use nac_cli::report::terminal_table;
+use nac_cli::reproduce::{self, Experiment, Profile, Request, Training};
 use nac_data::{DataDirs, Progress as _};
 use nac_modules::device::open_device;
 use nac_train::config::{Override, RunConfig, from_toml};
-use nac_cli::report::terminal_table;
-use nac_cli::reproduce::{self, Experiment, Profile, Request, Training};
 use nac_train::run::{DataProgress, RunOptions};
 use nac_train::trainer::Interrupt;
 

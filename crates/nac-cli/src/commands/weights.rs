@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use nac_pytorch::weights::{
+    Contents, Format, TensorPart, Weights, check, inspect, read, write, write_text,
+};
+use nac_pytorch::yaml::{export_config, import_config};
 use nac_train::config::{Override, RunConfig, load};
 use nac_train::run::RunFolder;
-use nac_pytorch::weights::{Contents, Format, TensorPart, Weights, check, inspect, read, write, write_text};
-use nac_pytorch::yaml::{export_config, import_config};
 
 /// Arguments of `nac weights`.
 #[derive(Debug, clap::Args)]

@@ -6,9 +6,9 @@ use nac_data::Progress;
 
 use super::plan::{PlannedExperiment, PlannedRun};
 use nac_train::config::RunConfig;
-use nac_train::{Result, TrainError};
 use nac_train::run::{RunFolder, RunOptions, run};
 use nac_train::summary::RunSummary;
+use nac_train::{Result, TrainError};
 
 /// A single run to carry out.
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::Profile;
-use nac_train::config::{Override, RunConfig, from_toml};
 use nac_train::Result;
+use nac_train::config::{Override, RunConfig, from_toml};
 
 /// The settings that come with the program: file name and text.
 const CONFIGS: [(Experiment, Profile, &str, &str); 5] = [

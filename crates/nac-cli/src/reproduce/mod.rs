@@ -28,9 +28,9 @@ pub use profile::Profile;
 use self::availability::Availability;
 use self::execute::Ended;
 use self::plan::PlannedExperiment;
+use crate::report::{Report, ReportError, Written};
 use nac_train::config::Override;
 use nac_train::{Result, TrainError};
-use crate::report::{Report, ReportError, Written};
 
 /// What to run.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use nac_modules::model::ModelKind;
 
 use super::{Experiment, Profile};
-use nac_train::config::{Override, RunConfig};
 use nac_train::Result;
+use nac_train::config::{Override, RunConfig};
 
 /// Circuit first, then the baseline of the same size.
 pub(super) const MODELS: [ModelKind; 2] = [ModelKind::Nac, ModelKind::PerceiverIo];

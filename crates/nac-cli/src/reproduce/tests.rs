@@ -5,9 +5,9 @@ use std::path::Path;
 use nac_data::Silent;
 
 use super::*;
-use nac_train::config;
-use nac_train::TrainError;
 use crate::report::Status;
+use nac_train::TrainError;
+use nac_train::config;
 use nac_train::summary::{CurvePoint, RunSummary};
 
 /// Writes what a run writes and remembers what it was asked for.

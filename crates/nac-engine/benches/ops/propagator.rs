@@ -11,8 +11,8 @@ use std::sync::Arc;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
 use nac_core::model::{CircuitConfig, InputSpec, ModelFile, Preset};
-use nac_engine::{Connectivity, CoreEngine, Engine, EngineOptions, Input, Precision};
 use nac_core::{Csr, Streams, cosine_distance};
+use nac_engine::{Connectivity, CoreEngine, Engine, EngineOptions, Input, Precision};
 use ndarray::{Array2, s};
 
 use super::random_signatures;

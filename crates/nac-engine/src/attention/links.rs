@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
-use nac_core::model::{EvaluationLinks, KernelConfig};
 use crate::blocks::{Blocks, Layout};
 use crate::error::{EngineError, Result};
 use crate::simd::Row;
 use nac_core::kernel::{LinkKernel, cosine_distance};
+use nac_core::model::{EvaluationLinks, KernelConfig};
 
 /// Probability above which a thresholded link exists.
 const THRESHOLD: f32 = 0.5;

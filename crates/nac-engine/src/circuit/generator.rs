@@ -4,10 +4,10 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
-use nac_core::model::{FreeGeneratorConfig, StateMean};
 use crate::error::{EngineError, Result};
 use crate::layer::{Norm, matrix};
 use crate::weights::Scope;
+use nac_core::model::{FreeGeneratorConfig, StateMean};
 
 /// A set of modules.
 #[derive(Debug, Clone)]

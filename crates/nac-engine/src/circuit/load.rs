@@ -5,7 +5,6 @@ use super::plan::{Plan, Propagation};
 use super::read_in::{self, Dims};
 use super::read_out::{self, ReadOut};
 use super::skmdpa::{Loading, PROCESSORS, SharedLinks, Side};
-use nac_core::model::CircuitConfig;
 use crate::attention::Senders;
 use crate::blocks::{Blocks, Layout};
 use crate::connectivity::Wiring;
@@ -13,6 +12,7 @@ use crate::error::{EngineError, Result};
 use crate::head::Head;
 use crate::layer::Tools;
 use crate::weights::Scope;
+use nac_core::model::CircuitConfig;
 
 const READERS: &str = "read-in";
 const READ_OUT: &str = "read-out";

@@ -8,12 +8,14 @@ use ndarray::{Array2, s};
 use super::generator::Modules;
 use super::step::{Step, Uptake};
 use super::token_side::TokenSide;
-use nac_core::model::{ModFcConfig, ProjectionKind, ReadInAttentionConfig, ReadInConfig, ReadInKind};
 use crate::attention::{Connections, Fold, Queries, Receivers, Store};
 use crate::blocks::{Blocks, Layout};
 use crate::error::Result;
 use crate::layer::{FeedForward, Modulation, Norm, Projection, Tools, layer_scale, matrix};
 use crate::weights::Scope;
+use nac_core::model::{
+    ModFcConfig, ProjectionKind, ReadInAttentionConfig, ReadInConfig, ReadInKind,
+};
 
 /// Widths of tokens, states and codes.
 #[derive(Debug, Clone, Copy)]

@@ -3,13 +3,13 @@
 use ndarray::ArrayView2;
 
 use super::plan::Propagation;
-use nac_core::model::{ModFcConfig, ReadOutConfig};
 use crate::blocks::{Blocks, Layout};
 use crate::error::Result;
 use crate::layer::{Modulation, Norm, Projection, Target, Tools};
 use crate::simd::Row;
 use crate::team::{Room, Scratch};
 use crate::weights::Scope;
+use nac_core::model::{ModFcConfig, ReadOutConfig};
 
 /// Layer norm, if any, and projection to the outputs, with the modulation of the read-out modules.
 pub(crate) type OutputProjection = (Option<Norm>, Projection, Modulation);

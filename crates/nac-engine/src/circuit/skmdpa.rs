@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use ndarray::ArrayView2;
 
 use super::step::{Step, Uptake};
-use nac_core::model::{ModFcConfig, PropagatorConfig, SkmdpaConfig};
 use crate::attention::{
     Connections, Lines, LinkSettings, Queries, Receivers, Senders, Store, Wanted,
 };
@@ -17,6 +16,7 @@ use crate::connectivity::Wiring;
 use crate::error::Result;
 use crate::layer::{FeedForward, Norm, Precision, Projection, Tools, layer_scale};
 use crate::weights::Scope;
+use nac_core::model::{ModFcConfig, PropagatorConfig, SkmdpaConfig};
 
 /// Name of the processors.
 pub(crate) const PROCESSORS: &str = "processors";

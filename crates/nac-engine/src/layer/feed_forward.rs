@@ -6,13 +6,13 @@
 use ndarray::ArrayView2;
 
 use super::{Modulation, Norm, Precision, Projection, Target, Tools};
-use nac_core::model::{Activation, ModFcConfig, ModFfnConfig};
 use crate::blocks::{Blocks, Layout};
 use crate::error::Result;
 use crate::simd::Row;
 use crate::simd::activation::Activate;
 use crate::team::{Room, Scratch};
 use crate::weights::Scope;
+use nac_core::model::{Activation, ModFcConfig, ModFfnConfig};
 
 /// A feed-forward block with the modulation of its modules.
 #[derive(Debug, Clone)]

@@ -14,13 +14,13 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use super::at_load::product;
 use super::{Operand, Packed, Precision, Tools, matrix};
-use nac_core::model::{ModFcConfig, ProjectionKind, ScaleNormalization};
 use crate::blocks::{Blocks, Layout};
 use crate::error::Result;
 use crate::simd::Row;
 use crate::simd::activation::Branch;
 use crate::simd::gemm::Gemm;
 use crate::weights::Scope;
+use nac_core::model::{ModFcConfig, ProjectionKind, ScaleNormalization};
 
 const DEMODULATION_EPSILON: f32 = 1e-6;
 const LN_EPSILON: f32 = 1e-5;

@@ -4,7 +4,6 @@ use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
 use super::SingleLayer;
 use super::example::{ModuleArrays, of};
-use nac_core::model::{PropagatorConfig, ReadOutConfig, SkmdpaConfig};
 use crate::attention::{Heard, Senders};
 use crate::blocks::{Blocks, Layout, to_items};
 use crate::circuit::read_out::{self, OutputProjection};
@@ -16,6 +15,7 @@ use crate::layer::Tools;
 use crate::simd::Row;
 use crate::team::Scratch;
 use crate::weights::Scope;
+use nac_core::model::{PropagatorConfig, ReadOutConfig, SkmdpaConfig};
 
 impl SingleLayer<'_> {
     /// Attention of receivers to senders, as strong as the links between their signatures (SKMDPA).

@@ -4,7 +4,6 @@ use ndarray::ArrayView3;
 
 use super::SingleLayer;
 use super::example::expect;
-use nac_core::model::{CircuitConfig, HeadConfig, HeadKind};
 use crate::blocks::{Blocks, Layout};
 use crate::circuit::plan::{Buffers, TokenCount};
 use crate::circuit::{States, circuit, collect};
@@ -12,6 +11,7 @@ use crate::connectivity::Wiring;
 use crate::error::Result;
 use crate::head::Head;
 use crate::team::{Desks, Team};
+use nac_core::model::{CircuitConfig, HeadConfig, HeadKind};
 
 const OP: &str = "SingleLayer::circuit";
 

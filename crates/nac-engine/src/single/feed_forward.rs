@@ -4,10 +4,10 @@ use ndarray::{Array3, ArrayView3};
 
 use super::SingleLayer;
 use super::example::{expect, in_place, of};
-use nac_core::model::ModFfnConfig;
 use crate::error::Result;
 use crate::layer::FeedForward;
 use crate::team::Scratch;
+use nac_core::model::ModFfnConfig;
 
 const OP: &str = "SingleLayer::feed_forward";
 

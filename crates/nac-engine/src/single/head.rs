@@ -4,12 +4,12 @@ use ndarray::{Array2, ArrayView3};
 
 use super::SingleLayer;
 use super::example::{expect, of};
-use nac_core::model::{HeadConfig, HeadKind};
 use crate::blocks::{Blocks, Layout};
 use crate::circuit::plan::fit;
 use crate::error::Result;
 use crate::head::Head;
 use crate::simd::{Row, WIDTH};
+use nac_core::model::{HeadConfig, HeadKind};
 
 impl SingleLayer<'_> {
     /// Logits of what the read-out modules give. Tensors `confidence_scorer` and `to_logits`, none for the first slot,

@@ -4,9 +4,9 @@ use ndarray::{Array3, ArrayView3};
 
 use super::SingleLayer;
 use super::example::{expect, of};
-use nac_core::model::KernelConfig;
 use crate::attention::{factors, log_links};
 use crate::error::Result;
+use nac_core::model::KernelConfig;
 
 impl SingleLayer<'_> {
     /// Logarithms of links, what attention adds to its scores. Tensor `bandwidth`.

@@ -3,9 +3,9 @@
 use ndarray::Array2;
 
 use super::SingleLayer;
-use nac_core::model::FreeGeneratorConfig;
 use crate::circuit::generator::{check, initial_states, modules};
 use crate::error::Result;
+use nac_core::model::FreeGeneratorConfig;
 
 /// A set of modules.
 #[derive(Debug, Clone, PartialEq)]

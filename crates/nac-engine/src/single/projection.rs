@@ -4,11 +4,11 @@ use ndarray::{Array3, ArrayView3};
 
 use super::SingleLayer;
 use super::example::{expect, of};
-use nac_core::model::ModFcConfig;
 use crate::blocks::{Blocks, Layout, to_items};
 use crate::error::Result;
 use crate::layer::{Projection, Target};
 use crate::simd::Row;
+use nac_core::model::ModFcConfig;
 
 const OP: &str = "SingleLayer::projection";
 

@@ -4,7 +4,6 @@ use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
 use super::SingleLayer;
 use super::example::{ModuleArrays, expect, in_place, of};
-use nac_core::model::{ReadInAttentionConfig, ReadInConfig, ReadInKind};
 use crate::attention::Heard;
 use crate::blocks::{Blocks, Layout};
 use crate::circuit::generator::Modules;
@@ -15,6 +14,7 @@ use crate::layer::Tools;
 use crate::simd::Row;
 use crate::team::Scratch;
 use crate::weights::Scope;
+use nac_core::model::{ReadInAttentionConfig, ReadInConfig, ReadInKind};
 
 impl SingleLayer<'_> {
     /// The attention of a read-in. Tensors `receiver_layernorm`, `sender_layernorm`, `query_compiler`, `key_compiler`,

@@ -3,7 +3,6 @@
 use ndarray::{Array3, ArrayView3};
 
 use super::SingleLayer;
-use nac_core::model::{InputSpec, ModelConfig};
 use crate::blocks::{Layout, to_items};
 use crate::circuit::plan::Buffers;
 use crate::error::{EngineError, Result};
@@ -11,6 +10,7 @@ use crate::input::Input;
 use crate::simd::WIDTH;
 use crate::team::{Desks, Team};
 use crate::tokenizer::{Tokenizer, TokenizerBuffers, grid};
+use nac_core::model::{InputSpec, ModelConfig};
 
 impl SingleLayer<'_> {
     /// Tokens of inputs, by the tokenizer that the settings choose. Tensors of a ConvNeXt: below `backbone` and

@@ -12,7 +12,6 @@ use super::TokenizerBuffers;
 use super::convnext_block::Block;
 use super::depthwise::padded_size;
 use super::grid;
-use nac_core::model::ConvNextConfig;
 use crate::blocks::Layout;
 use crate::circuit::plan::{Buffers, fit};
 use crate::error::Result;
@@ -20,6 +19,7 @@ use crate::layer::{Modulation, Norm, Projection, Target, Tools};
 use crate::simd::{Row, WIDTH};
 use crate::team::{Desks, Room, Team};
 use crate::weights::Scope;
+use nac_core::model::ConvNextConfig;
 
 pub(super) const EPSILON: f32 = 1e-6;
 

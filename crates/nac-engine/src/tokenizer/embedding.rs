@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2};
 
-use nac_core::model::EmbeddingConfig;
 use crate::blocks::Layout;
 use crate::circuit::plan::{Buffers, fit};
 use crate::error::{EngineError, Result};
 use crate::layer::matrix;
 use crate::simd::WIDTH;
 use crate::weights::Scope;
+use nac_core::model::EmbeddingConfig;
 
 /// Tensors `embedding.weight`, `[vocabulary, dim]`, and `positions`, `[max_len, position_dim]`.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! Both engines with the same weights on the same inputs.
 
 use nac_core::model::{InputSpec, ModelFile};
-use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision, Weights};
 use nac_core::rng::Streams;
+use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision, Weights};
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::ParamStore;
 use nac_modules::presets::BuildModel;

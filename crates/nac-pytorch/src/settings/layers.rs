@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::reader::Reader;
 use super::{Imported, ReferenceError};
-use nac_modules::layer::{Activation, ModFcConfig, ModFfnConfig, ProjectionKind, ScaleNormalization};
+use nac_modules::layer::{
+    Activation, ModFcConfig, ModFfnConfig, ProjectionKind, ScaleNormalization,
+};
 
 type Result<T> = std::result::Result<T, ReferenceError>;
 

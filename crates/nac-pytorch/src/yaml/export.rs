@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
+use crate::settings::{import_neural_compiler, import_perceiver_io};
 use nac_modules::head::{HeadConfig, HeadKind};
 use nac_modules::model::{ImageTokenizer, InputSpec, ModelConfig, ModelKind};
-use crate::settings::{import_neural_compiler, import_perceiver_io};
 use nac_modules::tokenizer::ConvNextConfig;
 use serde_json::{Map, Value, json};
 
 use super::circuit::circuit;
 use super::normal_form;
+use crate::weights::{Result, WeightsError};
 use nac_train::batch::input_spec;
 use nac_train::config::{RunConfig, ValidConfig, differences};
 use nac_train::run::describe_data;
-use crate::weights::{Result, WeightsError};
 
 /// Side in pixels of what one token stands for.
 pub(super) fn pixels_per_token(config: &ConvNextConfig) -> usize {

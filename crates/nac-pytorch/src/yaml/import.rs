@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nac_modules::model::{ModelConfig, ModelKind};
 use crate::settings::{ImportedModel, import_neural_compiler, import_perceiver_io};
+use nac_modules::model::{ModelConfig, ModelKind};
 use serde::Serialize;
 use serde_json::Value;
 
-use nac_train::TrainError;
 use crate::weights::{Result, WeightsError};
+use nac_train::TrainError;
 
 /// A model as a settings file of the reference describes it.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nac_core::model::ModelFile;
-use nac_engine::{CoreEngine, Engine, EngineOptions, Weights};
 use nac_data::{DataDirs, Dataset, Loader, LoaderOptions};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Weights};
 use nac_modules::device::open_device;
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::TensorFile;

@@ -15,8 +15,8 @@ use nac_modules::model::BuildModel;
 use nac_modules::params::{ParamStore, TensorFile};
 use tch::{Device, Kind, Tensor};
 
-use super::{RunFolder, model_file};
 use super::describe_data::describe_data;
+use super::{RunFolder, model_file};
 use crate::error::{Result, TrainError};
 use crate::storage::{self, refuse_existing};
 

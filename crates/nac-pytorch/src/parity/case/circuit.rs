@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::settings::ImportedCircuit;
 use nac_modules::Tokens;
 use nac_modules::circuit::CircuitExecutor;
 use nac_modules::generator::{CircuitGenerator, FreeGenerator};
-use crate::settings::ImportedCircuit;
 use tch::Tensor;
 
 use super::context::{Case, model_inputs};

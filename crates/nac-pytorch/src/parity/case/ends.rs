@@ -1,8 +1,8 @@
 //! Both ends of a model: tokenizer and positional grid, pooling and first slot.
 
+use crate::settings::{ImportedGrid, ImportedHead, ImportedTokenizer};
 use nac_modules::head::{ConfidencePooling, FirstSlot};
 use nac_modules::layer::PositionalGrid;
-use crate::settings::{ImportedGrid, ImportedHead, ImportedTokenizer};
 use nac_modules::tokenizer::{ConvNextTokenizer, Tokenizer};
 
 use super::context::{Case, model_inputs};

@@ -1,7 +1,7 @@
 //! Sets of modules and their initial states.
 
-use nac_modules::generator::{Latents, Seeder};
 use crate::settings::{ImportedLatents, ImportedSeededLatents};
+use nac_modules::generator::{Latents, Seeder};
 use tch::Tensor;
 
 use super::context::Case;

@@ -1,7 +1,7 @@
 //! Projections (`FC`, `ModFC`, `WModFC`) and the feed-forward block (`ModFFN`).
 
-use nac_modules::layer::{DropPath, ModFcConfig, ModFfn, Projection};
 use crate::settings::{ImportedFfn, ImportedProjection};
+use nac_modules::layer::{DropPath, ModFcConfig, ModFfn, Projection};
 
 use super::context::Case;
 use super::stop::Run;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::settings::ImportedModel;
 use nac_core::PriorConfig;
 use nac_modules::model::Model;
 use nac_modules::params::ParamStore;
-use crate::settings::ImportedModel;
 use tch::Tensor;
 
 use super::circuit::STATES;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::settings::{ImportedAttention, ImportedBlock, ImportedReadInAttention};
 use nac_modules::attention::{ReadInAttention, Skmdpa};
 use nac_modules::circuit::{
     ModuleStates, Propagator, PropagatorConfig, ReadIn, ReadInConfig, ReadOut, ReadOutConfig,
@@ -9,7 +10,6 @@ use nac_modules::circuit::{
 use nac_modules::context::ForwardContext;
 use nac_modules::layer::{DropPath, ModFcConfig};
 use nac_modules::params::ParamStore;
-use crate::settings::{ImportedAttention, ImportedBlock, ImportedReadInAttention};
 use nac_modules::{Result, Tokens};
 use tch::Tensor;
 

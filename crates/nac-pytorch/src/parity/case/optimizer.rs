@@ -3,11 +3,11 @@
 //! The configuration of such a recording says model and optimizer. The objective is the one of the final
 //! configuration: cross-entropy and the scale-free prior; the prior's weight is that of the recorded losses.
 
+use crate::settings::ImportedModel;
 use nac_core::PriorConfig;
 use nac_core::prior::ScaleFree;
 use nac_modules::context::{ForwardContext, RecordedNoise};
 use nac_modules::model::Inputs;
-use crate::settings::ImportedModel;
 use tch::{Kind, Tensor};
 
 use super::super::compare::{Comparison, Direction, largest_finite};

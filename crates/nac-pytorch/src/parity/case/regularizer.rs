@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::settings::{Imported, import};
 use nac_modules::attention::SignatureKernel;
 use nac_modules::params::ParamStore;
-use crate::settings::{Imported, import};
 use serde_json::{Map, Value};
 use tch::{Kind, Tensor};
 

@@ -1,8 +1,8 @@
 //! Why a case ends without all of its comparisons.
 
+use crate::settings::ReferenceError;
 use nac_engine::EngineError;
 use nac_modules::ModuleError;
-use crate::settings::ReferenceError;
 use tch::TchError;
 
 /// Result of a step of a case.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zip::{CompressionMethod, ZipArchive};
 
-use nac_train::TrainError;
 use crate::weights::error::{Result, WeightsError};
+use nac_train::TrainError;
 
 /// Largest pickle. That of a large model has less than a megabyte.
 const MOST_PICKLE: u64 = 64 << 20;

@@ -1,9 +1,9 @@
 //! Both ends of a model: tokenizer and positional grid, pooling and first slot.
 
+use crate::settings::{ImportedGrid, ImportedHead, ImportedTokenizer};
 use nac_core::model::{InputSpec, ModelConfig};
 use nac_engine::Input;
 use nac_engine::single::SingleLayer;
-use crate::settings::{ImportedGrid, ImportedHead, ImportedTokenizer};
 use ndarray::{Array4, Axis};
 
 use super::super::context::Case;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use nac_core::kernel::{cosine_distance, normalize_along_keys};
 use nac_core::model::KernelConfig;
 use nac_engine::single::SingleLayer;
-use nac_core::kernel::{cosine_distance, normalize_along_keys};
 use ndarray::{Array2, Array3, ArrayView2};
 use tch::Tensor;
 

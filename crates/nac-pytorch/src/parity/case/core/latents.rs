@@ -1,8 +1,8 @@
 //! Sets of modules and their initial states.
 
+use crate::settings::{ImportedLatents, ImportedSeededLatents};
 use nac_core::model::{FreeGeneratorConfig, SeederConfig, StateMean};
 use nac_engine::single::SingleLayer;
-use crate::settings::{ImportedLatents, ImportedSeededLatents};
 use ndarray::{Array2, Array3, Axis};
 use tch::Tensor;
 

@@ -1,7 +1,7 @@
 //! Projections and the feed-forward block.
 
-use nac_engine::single::SingleLayer;
 use crate::settings::{ImportedFfn, ImportedProjection};
+use nac_engine::single::SingleLayer;
 
 use super::super::context::Case;
 use super::super::stop::Run;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::settings::{ImportedCircuit, ImportedModel};
 use nac_core::model::{InputSpec, ModelFile, ModelKind};
 use nac_engine::single::SingleLayer;
 use nac_engine::{CoreEngine, EngineOptions, Input};
-use crate::settings::{ImportedCircuit, ImportedModel};
 use ndarray::Array3;
 use tch::Tensor;
 

@@ -1,8 +1,8 @@
 //! Layers between modules, and those that take in tokens.
 
+use crate::settings::{ImportedAttention, ImportedBlock, ImportedReadInAttention};
 use nac_core::model::{PropagatorConfig, ReadInConfig, ReadOutConfig};
 use nac_engine::single::{ModuleArrays, SingleLayer};
-use crate::settings::{ImportedAttention, ImportedBlock, ImportedReadInAttention};
 use ndarray::Array3;
 
 use super::super::context::Case;
