@@ -198,7 +198,7 @@ impl<'a> ForwardContext<'a> {
         self
     }
 
-    /// Lets layers cut the graph on `tape`; gradients then come from [`Tape::backward`] alone.
+    /// Lets layers record recompute nodes on `tape`; gradients then come from [`Tape::backward`] alone.
     #[must_use]
     pub fn with_tape(mut self, tape: &'a mut Tape) -> Self {
         self.tape = Some(tape);
@@ -215,13 +215,13 @@ impl<'a> ForwardContext<'a> {
         self.tape.is_some()
     }
 
-    /// [`Tape::boundary`] with a tape, the tensor itself without.
+    /// [`Tape::detached_leaf`] with a tape, the tensor itself without.
     ///
     /// # Errors
     /// libtorch fails.
-    pub fn boundary(&mut self, tensor: &Tensor) -> Result<Tensor> {
+    pub fn detached_leaf(&mut self, tensor: &Tensor) -> Result<Tensor> {
         match &mut self.tape {
-            Some(tape) => tape.boundary(tensor),
+            Some(tape) => tape.detached_leaf(tensor),
             None => Ok(tensor.shallow_clone()),
         }
     }

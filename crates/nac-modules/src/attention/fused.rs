@@ -1,8 +1,8 @@
 //! Multi-head attention `softmax(QKᵀ/√d + bias) V` that keeps no `[batch, heads, receivers, senders]` tensor.
 //!
 //! libtorch's fused kernel does the forward pass. On the CPU it is refused as soon as the bias takes a gradient
-//! (then libtorch keeps scores and weights of every head); so with a tape the pass is a cut there: the forward pass
-//! runs without a graph, and the backward pass makes the weights of a few heads and receivers at a time again:
+//! (then libtorch keeps scores and weights of every head); so with a tape the pass is a recompute node there: the
+//! forward pass runs without a graph, and the backward pass recomputes the weights, a few heads and receivers at a time:
 //! `P = softmax(QKᵀ/√d + bias)`, `∇V = Pᵀ∇O`, `∇P = ∇O Vᵀ`, `∇S = P ⊙ (∇P − Σ_v ∇P ⊙ P)`, `∇Q = ∇S K/√d`,
 //! `∇K = ∇Sᵀ Q/√d`, and `∇bias` is the sum of `∇S` over heads. On CUDA the memory-efficient kernel has a
 //! gradient of the bias, and is left alone.
@@ -16,7 +16,7 @@ use crate::error::Result;
 /// Scores computed at a time in the backward pass: a few MB, so that they stay in the cache of a CPU.
 const SCORES_AT_A_TIME: i64 = 1 << 20;
 
-/// What receivers hear from senders.
+/// What receivers get from the sources they attend to.
 ///
 /// # Shapes
 /// - query: `[batch, receivers, heads · head_dim]`; key, value: `[batch, senders, heads · head_dim]`
@@ -52,16 +52,16 @@ pub(super) fn attend(
         value.shallow_clone(),
     ];
     inputs.extend(bias.map(Tensor::shallow_clone));
-    let kept = Kept {
+    let saved = Saved {
         query: query.f_detach()?,
         key: key.f_detach()?,
         value: value.f_detach()?,
         bias: bias.map(Tensor::f_detach).transpose()?,
-        bias_learns: bias.is_some_and(Tensor::requires_grad),
+        bias_requires_grad: bias.is_some_and(Tensor::requires_grad),
         heads,
     };
-    let mut outputs = tape.cut(inputs, vec![message], move |gradients| {
-        tch::no_grad(|| kept.backward(&gradients[0]))
+    let mut outputs = tape.recompute_node(inputs, vec![message], move |gradients| {
+        tch::no_grad(|| saved.backward(&gradients[0]))
     })?;
     Ok(outputs.swap_remove(0))
 }
@@ -76,12 +76,12 @@ pub(super) fn per_head(x: &Tensor) -> Tensor {
 }
 
 /// Operands of an attention, without a graph.
-struct Kept {
+struct Saved {
     query: Tensor,
     key: Tensor,
     value: Tensor,
     bias: Option<Tensor>,
-    bias_learns: bool,
+    bias_requires_grad: bool,
     heads: i64,
 }
 
@@ -98,14 +98,14 @@ struct Example {
     bias_gradient: Option<Tensor>,
 }
 
-impl Kept {
+impl Saved {
     /// Gradients of query, key, value and bias from that of the output.
     fn backward(&self, gradient: &Tensor) -> Result<Vec<Tensor>> {
         let zeros = [&self.query, &self.key, &self.value].map(|t| t.f_zeros_like());
         let [query_gradient, key_gradient, value_gradient] = zeros;
         let gradients = [query_gradient?, key_gradient?, value_gradient?];
         let bias_gradient = match &self.bias {
-            Some(bias) if self.bias_learns => Some(bias.f_zeros_like()?),
+            Some(bias) if self.bias_requires_grad => Some(bias.f_zeros_like()?),
             _ => None,
         };
         let of_example = |t: &Tensor, example: i64| -> Result<Tensor> {

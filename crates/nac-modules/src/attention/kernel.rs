@@ -149,7 +149,7 @@ impl SignatureKernel {
                 let logit = match ctx.links().logit(place) {
                     Some(logit) => logit,
                     None => {
-                        let logit = ctx.boundary(&link_logit(&log_probability)?)?;
+                        let logit = ctx.detached_leaf(&link_logit(&log_probability)?)?;
                         ctx.links().set_logit(place, &logit);
                         logit
                     }
@@ -182,7 +182,7 @@ impl SignatureKernel {
         if let Some(place) = ctx.links().find(&request) {
             return Ok(place);
         }
-        let log_probability = ctx.boundary(&self.log_link_probability(receivers, senders)?)?;
+        let log_probability = ctx.detached_leaf(&self.log_link_probability(receivers, senders)?)?;
         Ok(ctx.links().add(&request, &log_probability))
     }
 

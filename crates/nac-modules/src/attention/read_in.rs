@@ -17,7 +17,7 @@ use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::layer::{
-    Before, DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, ProjectionKind, Residual,
+    Preprocess, DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, ProjectionKind, Residual,
     project, project_residual,
 };
 use crate::params::Scope;
@@ -119,7 +119,7 @@ impl ReadInAttention {
 
         let x = self.sender_norm.forward(tokens.values())?.unsqueeze(1); // [batch, 1, tokens, token_dim]
         let codes = modules.codes;
-        let listening = Before::Norm(&self.receiver_norm);
+        let listening = Preprocess::Norm(&self.receiver_norm);
         let query = project(modules.states, listening, &[(&self.query, codes)], ctx)?;
         let query = heads::split(&query[0], self.heads);
 
@@ -143,7 +143,7 @@ impl ReadInAttention {
         project_residual(
             modules.states,
             &message,
-            Before::Nothing,
+            Preprocess::Identity,
             (&self.exit, codes),
             &self.residual,
             ctx,

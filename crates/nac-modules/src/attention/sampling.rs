@@ -64,7 +64,7 @@ fn relax(logit: &Tensor, uniform: &Tensor, temperature: f64) -> Result<Tensor> {
     Ok(scaled.f_log_sigmoid()?.f_clamp(low, high)?)
 }
 
-/// [`relax`], as a cut if the context has a tape.
+/// [`relax`], as a recompute node if the context has a tape.
 pub(super) fn relax_links(
     logit: &Tensor,
     uniform: &Tensor,
@@ -77,7 +77,7 @@ pub(super) fn relax_links(
     let log_links = tch::no_grad(|| relax(&logit.detach(), uniform, temperature))?;
     let kept = log_links.shallow_clone();
     let per_example = logit.dim() == uniform.dim();
-    let mut outputs = tape.cut(
+    let mut outputs = tape.recompute_node(
         vec![logit.shallow_clone()],
         vec![log_links],
         move |gradients| {
@@ -152,10 +152,10 @@ mod tests {
                 let mut tape = Tape::new();
                 let mut noise = StreamNoise::new(Streams::new(0));
                 let mut ctx = ForwardContext::training(&mut noise).with_tape(&mut tape);
-                let logit = ctx.boundary(&link_logit(&log).unwrap()).unwrap();
-                let cut = relax_links(&logit, &uniform, temperature, &mut ctx).unwrap();
-                assert_eq!(cut, ours.detach());
-                let by_tape = tape.backward(&gradient(&cut), &[&log]).unwrap();
+                let logit = ctx.detached_leaf(&link_logit(&log).unwrap()).unwrap();
+                let recorded = relax_links(&logit, &uniform, temperature, &mut ctx).unwrap();
+                assert_eq!(recorded, ours.detach());
+                let by_tape = tape.backward(&gradient(&recorded), &[&log]).unwrap();
                 for found in [&by_graph[0], &by_tape[0]] {
                     let room = tolerance * 10.0;
                     assert!(

@@ -16,7 +16,7 @@ use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::layer::{
-    Before, DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, Residual, project,
+    Preprocess, DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, Residual, project,
     project_residual,
 };
 use crate::params::Scope;
@@ -117,7 +117,7 @@ impl Skmdpa {
         project_residual(
             receivers.states,
             &message,
-            Before::Nothing,
+            Preprocess::Identity,
             exit,
             &self.residual,
             ctx,
@@ -134,12 +134,12 @@ impl Skmdpa {
     ) -> Result<[Tensor; 3]> {
         let query = (&self.query, receivers.codes);
         let [key, value] = [&self.key, &self.value].map(|layer| (layer, senders.codes));
-        let listening = Before::Norm(&self.receiver_norm);
+        let listening = Preprocess::Norm(&self.receiver_norm);
         if self.sender_norm.is_none() && std::ptr::eq(receivers.states, senders.states) {
             let all = project(receivers.states, listening, &[query, key, value], ctx)?;
             return Ok([0, 1, 2].map(|at| all[at].shallow_clone()));
         }
-        let sending = Before::Norm(self.sender_norm.as_ref().unwrap_or(&self.receiver_norm));
+        let sending = Preprocess::Norm(self.sender_norm.as_ref().unwrap_or(&self.receiver_norm));
         let query = project(receivers.states, listening, &[query], ctx)?;
         let sent = project(senders.states, sending, &[key, value], ctx)?;
         Ok([&query[0], &sent[0], &sent[1]].map(Tensor::shallow_clone))

@@ -1,6 +1,5 @@
 //! Layers that act on each module or token by itself.
 
-mod again;
 mod convnext_block;
 mod drop_path;
 mod feed_forward;
@@ -11,9 +10,11 @@ mod mod_fc;
 mod mod_ffn;
 mod norm;
 mod positional_grid;
+mod preprocess;
 mod project;
-mod project_cut;
 mod projection;
+mod recompute;
+mod recompute_projection;
 mod residual;
 mod wmod_fc;
 
@@ -29,7 +30,8 @@ pub use nac_core::model::{
 };
 pub use norm::LayerNorm;
 pub use positional_grid::PositionalGrid;
-pub(crate) use project::{Before, project, project_residual};
+pub(crate) use preprocess::Preprocess;
+pub(crate) use project::{project, project_residual};
 pub use projection::Projection;
 pub(crate) use residual::Residual;
 pub use wmod_fc::WModFc;

@@ -5,7 +5,7 @@
 use tch::Tensor;
 
 use super::{
-    Activation, Before, DropPath, LayerNorm, LayerScale, ModFcConfig, ModFfnConfig, Projection,
+    Activation, Preprocess, DropPath, LayerNorm, LayerScale, ModFcConfig, ModFfnConfig, Projection,
     Residual, project, project_residual,
 };
 use crate::context::ForwardContext;
@@ -72,12 +72,12 @@ impl ModFfn {
         codes: &Tensor,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let norm = Before::Norm(&self.norm);
+        let norm = Preprocess::Norm(&self.norm);
         let hidden = project(states, norm, &[(&self.expand, codes)], ctx)?;
         project_residual(
             states,
             &hidden[0],
-            Before::Activation(self.activation),
+            Preprocess::Activation(self.activation),
             (&self.contract, codes),
             &self.residual,
             ctx,

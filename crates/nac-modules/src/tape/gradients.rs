@@ -6,33 +6,33 @@ use tch::Tensor;
 
 use crate::error::{ModuleError, Result};
 
-/// Storage and shape: what tells leaves apart. No two watched leaves may share both.
+/// Storage and shape: what tells leaves apart. No two tracked leaves may share both.
 type Key = (usize, Vec<i64>);
 
-/// What has come in for one leaf.
+/// The gradient summed so far for one leaf.
 struct Sum {
     leaf: Tensor,
     gradient: Option<Tensor>,
-    /// Whether nobody else holds the gradient, so that it may be added to in place.
+    /// Whether no other owner holds the gradient, so that it may be added to in place.
     owned: bool,
 }
 
-/// Gradients of watched leaves.
+/// Gradients of tracked leaves.
 #[derive(Default)]
 pub(super) struct Gradients {
-    places: HashMap<Key, usize>,
+    slots: HashMap<Key, usize>,
     sums: Vec<Option<Sum>>,
 }
 
 impl Gradients {
-    /// Starts to take gradients of `leaf`. Watching one twice is an error: its gradient would be ambiguous.
-    pub(super) fn watch(&mut self, leaf: &Tensor) -> Result<()> {
+    /// Starts to sum gradients of `leaf`. Tracking one twice is an error: its gradient would be ambiguous.
+    pub(super) fn track(&mut self, leaf: &Tensor) -> Result<()> {
         if !leaf.requires_grad() || !leaf.f_is_leaf()? {
             return Err(refuse(leaf, "a leaf that takes a gradient"));
         }
-        let place = self.sums.len();
-        if leaf.numel() > 0 && self.places.insert(key(leaf), place).is_some() {
-            return Err(refuse(leaf, "a leaf with values of its own"));
+        let slot = self.sums.len();
+        if leaf.numel() > 0 && self.slots.insert(key(leaf), slot).is_some() {
+            return Err(refuse(leaf, "a leaf that shares its values with no other"));
         }
         self.sums.push(Some(Sum {
             leaf: leaf.shallow_clone(),
@@ -42,33 +42,33 @@ impl Gradients {
         Ok(())
     }
 
-    /// Stops to watch `leaf` and gives what has come in.
-    pub(super) fn unwatch(&mut self, leaf: &Tensor) -> Result<Option<Tensor>> {
-        let place = self.places.remove(&key(leaf));
-        Ok(place
-            .and_then(|place| self.sums[place].take())
+    /// Stops tracking `leaf` and gives its sum.
+    pub(super) fn take(&mut self, leaf: &Tensor) -> Result<Option<Tensor>> {
+        let slot = self.slots.remove(&key(leaf));
+        Ok(slot
+            .and_then(|slot| self.sums[slot].take())
             .and_then(|sum| sum.gradient))
     }
 
-    /// What has come in for `leaf`.
+    /// The sum so far for `leaf`.
     pub(super) fn get(&self, leaf: &Tensor) -> Result<Option<Tensor>> {
-        let place = self.places.get(&key(leaf)).copied();
-        let sum = place.and_then(|place| self.sums[place].as_ref());
+        let slot = self.slots.get(&key(leaf)).copied();
+        let sum = slot.and_then(|slot| self.sums[slot].as_ref());
         Ok(sum
             .and_then(|sum| sum.gradient.as_ref())
             .map(Tensor::shallow_clone))
     }
 
-    /// Adds to the gradient of `leaf`; of a leaf nobody watches, nothing is kept.
+    /// Adds to the gradient of `leaf`; gradients of untracked leaves are dropped.
     pub(super) fn add(&mut self, leaf: &Tensor, gradient: Tensor) -> Result<()> {
-        match self.places.get(&key(leaf)) {
-            Some(place) => self.add_at(*place, gradient),
+        match self.slots.get(&key(leaf)) {
+            Some(slot) => self.add_at(*slot, gradient),
             None => Ok(()),
         }
     }
 
-    fn add_at(&mut self, place: usize, gradient: Tensor) -> Result<()> {
-        let Some(sum) = &mut self.sums[place] else {
+    fn add_at(&mut self, slot: usize, gradient: Tensor) -> Result<()> {
+        let Some(sum) = &mut self.sums[slot] else {
             return Ok(());
         };
         if gradient.size() != sum.leaf.size() {
@@ -93,17 +93,17 @@ impl Gradients {
     ///
     /// Graphs are kept: several roots may share one, and whoever holds it lets it go soon.
     pub(super) fn spread(&mut self, roots: &[Tensor]) -> Result<()> {
-        let places: Vec<usize> = (0..self.sums.len())
-            .filter(|place| self.sums[*place].is_some())
+        let slots: Vec<usize> = (0..self.sums.len())
+            .filter(|slot| self.sums[*slot].is_some())
             .collect();
         let leaves: Vec<&Tensor> = self.sums.iter().flatten().map(|sum| &sum.leaf).collect();
         if leaves.is_empty() {
             return Ok(());
         }
         let gradients = Tensor::f_run_backward(roots, &leaves, true, false)?;
-        for (place, gradient) in places.into_iter().zip(gradients) {
+        for (slot, gradient) in slots.into_iter().zip(gradients) {
             if gradient.defined() {
-                self.add_at(place, gradient)?;
+                self.add_at(slot, gradient)?;
             }
         }
         Ok(())

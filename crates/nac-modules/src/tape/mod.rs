@@ -1,10 +1,11 @@
-//! Gradient cuts: backward passes written by hand where libtorch would keep too much for its own.
+//! Recompute nodes: backward passes written by hand where libtorch would keep too much for its own.
 //!
-//! A layer computes a result without recording a graph, gives the rest of the pass a leaf with that value, and
-//! leaves on the tape what it needs to turn the gradient of the leaf into gradients of its operands, usually
-//! far less than a graph would hold. After the loss is known [`Tape::backward`] walks the cuts in reverse:
-//! each runs when everything behind it has sent its gradient, and hands gradients to what comes before it,
-//! through libtorch's graph where there is one. Gradients are those of the plain graph to rounding.
+//! A layer computes a result without recording a graph, gives the rest of the pass a detached leaf with that value,
+//! and records on the tape what turns the gradient of the leaf into gradients of its operands, usually far less than a
+//! graph would hold. Once the loss is known, [`Tape::backward`] walks the nodes in reverse: each runs when everything
+//! after it has sent its gradient, and hands gradients to what comes before it, through libtorch's graph where there
+//! is one. Gradients equal those of the plain graph up to rounding. (PyTorch users: custom `autograd.Function`s that
+//! recompute, as `torch.utils.checkpoint` does for whole blocks.)
 //!
 //! Layers use a tape if the [`ForwardContext`](crate::context::ForwardContext) carries one; without it
 //! everything goes through libtorch's own graph.
@@ -17,9 +18,9 @@
 //! let mut tape = Tape::new();
 //! // y = x², with dy/dx = 2x written out.
 //! let value = tch::no_grad(|| x.square());
-//! let kept = x.detach();
-//! let y = tape.cut(vec![x.shallow_clone()], vec![value], move |gradients| {
-//!     Ok(vec![&gradients[0] * &kept * 2.0])
+//! let saved = x.detach();
+//! let y = tape.recompute_node(vec![x.shallow_clone()], vec![value], move |gradients| {
+//!     Ok(vec![&gradients[0] * &saved * 2.0])
 //! })?;
 //! let loss = (&y[0] * 3.0).sum(Kind::Double);
 //! let gradients = tape.backward(&loss, &[&x])?;
@@ -37,29 +38,29 @@ use crate::error::{ModuleError, Result};
 /// From the gradients of the outputs to those of the inputs; an undefined tensor is no gradient.
 type Backward = Box<dyn FnOnce(&[Tensor]) -> Result<Vec<Tensor>>>;
 
-/// A place where the graph is cut.
-struct Cut {
+/// One step of the forward pass whose backward pass is written by hand.
+struct Node {
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
     backward: Backward,
 }
 
-/// The cuts of one forward pass, in the order in which they were made.
+/// The recompute nodes of one forward pass, in order.
 #[derive(Default)]
 pub struct Tape {
-    cuts: Vec<Cut>,
+    nodes: Vec<Node>,
 }
 
 impl std::fmt::Debug for Tape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tape")
-            .field("cuts", &self.cuts.len())
+            .field("nodes", &self.nodes.len())
             .finish()
     }
 }
 
 impl Tape {
-    /// A tape without cuts.
+    /// An empty tape.
     pub fn new() -> Self {
         Self::default()
     }
@@ -74,7 +75,7 @@ impl Tape {
     ///
     /// # Errors
     /// libtorch fails.
-    pub fn cut(
+    pub fn recompute_node(
         &mut self,
         inputs: Vec<Tensor>,
         outputs: Vec<Tensor>,
@@ -91,7 +92,7 @@ impl Tape {
             .into_iter()
             .map(|leaf| leaf.set_requires_grad(true))
             .collect();
-        self.cuts.push(Cut {
+        self.nodes.push(Node {
             inputs,
             outputs: leaves.iter().map(Tensor::shallow_clone).collect(),
             backward: Box::new(backward),
@@ -99,31 +100,31 @@ impl Tape {
         Ok(leaves)
     }
 
-    /// A leaf with the value of `tensor`, so that a graph that many cuts depend on is walked once.
+    /// A leaf with the value of `tensor`, so that a graph that many nodes depend on is walked once.
     ///
     /// A tensor that is a leaf already, or takes no gradient, is given back.
     ///
     /// # Errors
     /// libtorch fails.
-    pub fn boundary(&mut self, tensor: &Tensor) -> Result<Tensor> {
+    pub fn detached_leaf(&mut self, tensor: &Tensor) -> Result<Tensor> {
         if !tensor.requires_grad() || tensor.f_is_leaf()? {
             return Ok(tensor.shallow_clone());
         }
         let value = tensor.f_detach()?.copy();
-        let mut leaves = self.cut(vec![tensor.shallow_clone()], vec![value], |gradients| {
+        let mut leaves = self.recompute_node(vec![tensor.shallow_clone()], vec![value], |gradients| {
             Ok(vec![gradients[0].shallow_clone()])
         })?;
         Ok(leaves.swap_remove(0))
     }
 
-    /// Number of cuts.
+    /// Number of nodes.
     pub fn len(&self) -> usize {
-        self.cuts.len()
+        self.nodes.len()
     }
 
-    /// Whether there are no cuts.
+    /// Whether there are no nodes.
     pub fn is_empty(&self) -> bool {
-        self.cuts.is_empty()
+        self.nodes.is_empty()
     }
 
     /// Gradients of `loss` with respect to `inputs`, which must be leaves; undefined where the loss does not
@@ -136,47 +137,47 @@ impl Tape {
     /// # Errors
     /// An input is no leaf or takes no gradient, or libtorch fails.
     pub fn backward(&mut self, loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-        let mut cuts = std::mem::take(&mut self.cuts);
+        let mut nodes = std::mem::take(&mut self.nodes);
         let mut sums = Gradients::default();
         for input in inputs {
-            sums.watch(input)?;
+            sums.track(input)?;
         }
-        for output in cuts.iter().flat_map(|cut| &cut.outputs) {
-            sums.watch(output)?;
+        for output in nodes.iter().flat_map(|node| &node.outputs) {
+            sums.track(output)?;
         }
         if loss.requires_grad() {
             sums.spread(&[loss.shallow_clone()])?;
         }
-        while let Some(cut) = cuts.pop() {
-            let found = cut
+        while let Some(node) = nodes.pop() {
+            let found = node
                 .outputs
                 .iter()
-                .map(|output| sums.unwatch(output))
+                .map(|output| sums.take(output))
                 .collect::<Result<Vec<_>>>()?;
             if found.iter().all(Option::is_none) {
                 continue;
             }
             let gradients = found
                 .into_iter()
-                .zip(&cut.outputs)
+                .zip(&node.outputs)
                 .map(|(gradient, output)| match gradient {
                     Some(gradient) => Ok(gradient),
                     None => Ok(output.f_zeros_like()?.f_detach()?),
                 })
                 .collect::<Result<Vec<_>>>()?;
-            let count = cut.inputs.len();
-            // Every temporary of the backward pass and everything the cut kept is freed here.
-            let gradients = (cut.backward)(&gradients)?;
+            let count = node.inputs.len();
+            // Every temporary of the backward pass and everything the node saved is freed here.
+            let gradients = (node.backward)(&gradients)?;
             if gradients.len() != count {
                 return Err(ModuleError::Shape {
                     op: "Tape",
-                    name: "gradients of a cut".into(),
+                    name: "gradients of a recompute node".into(),
                     expected: format!("one for each of {count} inputs"),
                     found: vec![i64::try_from(gradients.len()).unwrap_or(i64::MAX)],
                 });
             }
             let mut roots = Vec::new();
-            for (input, gradient) in cut.inputs.iter().zip(gradients) {
+            for (input, gradient) in node.inputs.iter().zip(gradients) {
                 if !gradient.defined() || !input.requires_grad() {
                     continue;
                 }

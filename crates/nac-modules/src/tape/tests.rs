@@ -1,4 +1,4 @@
-//! Cuts give the gradients of libtorch's own graph.
+//! Recompute nodes give the gradients of libtorch's own graph.
 
 use super::*;
 use tch::{Device, Kind};
@@ -9,18 +9,18 @@ fn leaf(size: &[i64]) -> Tensor {
     Tensor::randn(size, DOUBLE).set_requires_grad(true)
 }
 
-/// `a · b` elementwise, cut.
+/// `a · b` elementwise, as a node.
 fn product(tape: &mut Tape, a: &Tensor, b: &Tensor) -> Tensor {
     let value = tch::no_grad(|| a * b);
     let (x, y) = (a.detach(), b.detach());
     let inputs = vec![a.shallow_clone(), b.shallow_clone()];
     let backward = move |g: &[Tensor]| Ok(vec![&g[0] * &y, &g[0] * &x]);
-    tape.cut(inputs, vec![value], backward)
+    tape.recompute_node(inputs, vec![value], backward)
         .unwrap()
         .swap_remove(0)
 }
 
-/// A chain of products, sums and functions in which leaves, graph tensors and results of cuts meet.
+/// A chain of products, sums and functions in which leaves, graph tensors and results of nodes meet.
 fn chain(product: &mut dyn FnMut(&Tensor, &Tensor) -> Tensor, leaves: &[Tensor; 3]) -> Tensor {
     let [a, b, c] = leaves;
     let shared = (a + b).tanh();
@@ -40,7 +40,7 @@ fn close(ours: &[Tensor], theirs: &[Tensor]) {
 }
 
 #[test]
-fn cuts_in_a_graph_give_the_gradients_of_the_graph() {
+fn nodes_in_a_graph_give_the_gradients_of_the_graph() {
     let leaves = [leaf(&[2, 3]), leaf(&[2, 3]), leaf(&[2, 3])];
     let all: Vec<&Tensor> = leaves.iter().collect();
     let plain = chain(&mut |x, y| x * y, &leaves);
@@ -53,10 +53,10 @@ fn cuts_in_a_graph_give_the_gradients_of_the_graph() {
 }
 
 #[test]
-fn a_boundary_changes_nothing() {
+fn a_detached_leaf_changes_no_gradient() {
     let (a, b) = (leaf(&[4]), leaf(&[4]));
     let mut tape = Tape::new();
-    let inner = tape.boundary(&(&a * &b).exp()).unwrap();
+    let inner = tape.detached_leaf(&(&a * &b).exp()).unwrap();
     assert!(inner.is_leaf());
     let loss = (product(&mut tape, &inner, &a) + &inner).sum(Kind::Double);
     let ours = tape.backward(&loss, &[&a, &b]).unwrap();
@@ -66,8 +66,8 @@ fn a_boundary_changes_nothing() {
         &ours,
         &Tensor::run_backward(&[loss], &[&a, &b], false, false),
     );
-    assert_eq!(tape.boundary(&a).unwrap().data_ptr(), a.data_ptr());
-    assert!(tape.is_empty(), "a leaf needs no cut");
+    assert_eq!(tape.detached_leaf(&a).unwrap().data_ptr(), a.data_ptr());
+    assert!(tape.is_empty(), "a leaf needs no node");
 }
 
 #[test]
@@ -89,11 +89,11 @@ fn what_the_loss_does_not_depend_on_has_no_gradient() {
 fn two_outputs_of_which_one_is_used() {
     let a = leaf(&[3]);
     let mut tape = Tape::new();
-    let kept = a.detach();
+    let saved = a.detach();
     let values = tch::no_grad(|| vec![&a * 2.0, a.square()]);
     let outputs = tape
-        .cut(vec![a.shallow_clone()], values, move |g| {
-            Ok(vec![&g[0] * 2.0 + &g[1] * &kept * 2.0])
+        .recompute_node(vec![a.shallow_clone()], values, move |g| {
+            Ok(vec![&g[0] * 2.0 + &g[1] * &saved * 2.0])
         })
         .unwrap();
     let loss = outputs[1].sum(Kind::Double);
@@ -110,17 +110,17 @@ fn misuse_is_an_error_and_not_a_wrong_gradient() {
     let refused =
         |tape: &mut Tape, inputs: &[&Tensor]| tape.backward(&loss, inputs).unwrap_err().to_string();
     assert!(refused(&mut tape, &[&double]).contains("a leaf that takes a gradient"));
-    assert!(refused(&mut tape, &[&a, &a]).contains("values of its own"));
-    let mut cut = |gradients: Vec<Tensor>| {
+    assert!(refused(&mut tape, &[&a, &a]).contains("shares its values with no other"));
+    let mut node = |gradients: Vec<Tensor>| {
         let value = tch::no_grad(|| &a * 2.0);
         let leaf = tape
-            .cut(vec![a.shallow_clone()], vec![value], |_| Ok(gradients))
+            .recompute_node(vec![a.shallow_clone()], vec![value], |_| Ok(gradients))
             .unwrap()
             .swap_remove(0);
         tape.backward(&leaf.sum(Kind::Double), &[&a])
             .unwrap_err()
             .to_string()
     };
-    assert!(cut(vec![]).contains("one for each of 1 inputs"));
-    assert!(cut(vec![Tensor::ones([2], DOUBLE)]).contains("must have shape [3]"));
+    assert!(node(vec![]).contains("one for each of 1 inputs"));
+    assert!(node(vec![Tensor::ones([2], DOUBLE)]).contains("must have shape [3]"));
 }

@@ -1,17 +1,17 @@
-//! The cut of [`super::project`]: values without a graph, and the gradients written out.
+//! The recompute node of [`project`](super::project()): values without a graph, and gradients in closed form.
 //!
 //! With `z = f(x) ⊙ s`, `y = W z + b + r` and `s = rule(W_c c, α)`, and `∇y` given:
 //! `∇W = ∇yᵀ z`, `∇b = Σ ∇y`, `∇r = ∇y`, `∇z = ∇y W`, `∇s = Σ_batch ∇z ⊙ f(x)`, `∇f(x) = ∇z ⊙ s`. Norms,
-//! activations other than GEGLU, and the rule of the scale are small, and computed again with a graph of their own;
+//! activations other than GEGLU, and the rule of the scale are small, and recomputed with a separate graph;
 //! `∇W_c` and `∇c` follow from the gradient of `W_c c`.
 
 use tch::{Kind, Tensor};
 
-use super::again::{Again, Kept, through, with_gradient};
 use super::mod_fc::{Modulation, ScaleRule};
-use super::project::Before;
-use crate::context::ForwardContext;
+use super::preprocess::Preprocess;
+use super::recompute::{Recomputed, Saved, backward_through, leaf};
 use crate::error::Result;
+use crate::tape::Tape;
 
 /// The factor on the features of a branch.
 pub(super) enum Factor {
@@ -45,7 +45,7 @@ impl Branch {
 }
 
 /// A factor without a graph.
-enum KeptFactor {
+enum SavedFactor {
     One,
     Given(Tensor),
     OfCodes {
@@ -59,52 +59,49 @@ enum KeptFactor {
 }
 
 /// What the backward pass of one branch needs.
-struct KeptBranch {
+struct SavedBranch {
     weight: Tensor,
     bias: bool,
     added: bool,
-    factor: KeptFactor,
+    factor: SavedFactor,
 }
 
-/// Puts the branches of `x` on the tape and gives their results. `features` is `f(x)`, and whether it is a tensor of
-/// its own, which may be changed.
+/// Records the branches of `x` as one node on the tape and gives their results. `features` is `f(x)`, and whether it
+/// may be changed in place.
 pub(super) fn record(
     x: &Tensor,
-    before: Before<'_>,
-    (features, own): (Tensor, bool),
+    before: Preprocess<'_>,
+    (features, owned): (Tensor, bool),
     branches: Vec<Branch>,
-    ctx: &mut ForwardContext<'_>,
+    tape: &mut Tape,
 ) -> Result<Vec<Tensor>> {
     let mut inputs = vec![x.shallow_clone()];
-    let kept = match before {
-        Before::Nothing => Kept::Nothing,
-        Before::Activation(activation) => Kept::Activation(activation),
-        Before::Norm(norm) => {
+    let saved = match before {
+        Preprocess::Identity => Saved::Identity,
+        Preprocess::Activation(activation) => Saved::Activation(activation),
+        Preprocess::Norm(norm) => {
             let (weight, bias) = (norm.weight(), norm.bias());
             inputs.extend([weight.shallow_clone(), bias.shallow_clone()]);
-            Kept::Norm {
+            Saved::Norm {
                 weight: weight.f_detach()?,
                 bias: bias.f_detach()?,
             }
         }
     };
     let mut outputs = Vec::with_capacity(branches.len());
-    let mut kept_branches = Vec::with_capacity(branches.len());
+    let mut saved_branches = Vec::with_capacity(branches.len());
     let count = branches.len();
-    for (place, branch) in branches.into_iter().enumerate() {
-        let last_use = own && place + 1 == count;
+    for (index, branch) in branches.into_iter().enumerate() {
+        let last_use = owned && index + 1 == count;
         let (output, branch) = tch::no_grad(|| branch.forward(&features, last_use, &mut inputs))?;
         outputs.push(output);
-        kept_branches.push(branch);
+        saved_branches.push(branch);
     }
     let states = x.f_detach()?;
     let needed: Vec<bool> = inputs.iter().map(Tensor::requires_grad).collect();
     let backward =
-        move |gradients: &[Tensor]| backward(&states, &kept, &kept_branches, &needed, gradients);
-    match ctx.tape() {
-        Some(tape) => tape.cut(inputs, outputs, backward),
-        None => Ok(outputs),
-    }
+        move |gradients: &[Tensor]| backward(&states, &saved, &saved_branches, &needed, gradients);
+    tape.recompute_node(inputs, outputs, backward)
 }
 
 impl Branch {
@@ -114,16 +111,16 @@ impl Branch {
         features: &Tensor,
         last_use: bool,
         inputs: &mut Vec<Tensor>,
-    ) -> Result<(Tensor, KeptBranch)> {
+    ) -> Result<(Tensor, SavedBranch)> {
         inputs.push(self.weight.shallow_clone());
         inputs.extend(self.bias.as_ref().map(Tensor::shallow_clone));
         inputs.extend(self.added.as_ref().map(Tensor::shallow_clone));
         let factor = match self.factor {
-            Factor::One => KeptFactor::One,
+            Factor::One => SavedFactor::One,
             Factor::Given(factor) => {
-                let kept = factor.f_detach()?;
+                let saved = factor.f_detach()?;
                 inputs.push(factor);
-                KeptFactor::Given(kept)
+                SavedFactor::Given(saved)
             }
             Factor::OfCodes(Modulation {
                 codes,
@@ -131,7 +128,7 @@ impl Branch {
                 gain,
                 rule,
             }) => {
-                let kept = KeptFactor::OfCodes {
+                let saved = SavedFactor::OfCodes {
                     raw: codes.f_linear(&code_projection, None::<&Tensor>)?,
                     codes: codes.f_detach()?,
                     code_projection: code_projection.f_detach()?,
@@ -139,7 +136,7 @@ impl Branch {
                     rule,
                 };
                 inputs.extend([codes, code_projection, gain]);
-                kept
+                saved
             }
         };
         let mut scaled = features.shallow_clone();
@@ -154,7 +151,7 @@ impl Branch {
         let output = match &self.added {
             None => scaled.f_linear(&weight, self.bias.as_ref())?,
             Some(added) => {
-                let product = rows(added)?.f_addmm(&rows(&scaled)?, &weight.f_tr()?)?;
+                let product = flattened(added)?.f_addmm(&flattened(&scaled)?, &weight.f_tr()?)?;
                 let mut output = product.f_view_as(added)?;
                 if let Some(bias) = &self.bias {
                     let _ = output.f_add_(bias)?;
@@ -162,17 +159,17 @@ impl Branch {
                 output
             }
         };
-        let kept = KeptBranch {
+        let saved = SavedBranch {
             weight,
             bias: self.bias.is_some(),
             added: self.added.is_some(),
             factor,
         };
-        Ok((output, kept))
+        Ok((output, saved))
     }
 }
 
-impl KeptFactor {
+impl SavedFactor {
     /// The factor, without a graph.
     fn value(&self) -> Result<Option<Tensor>> {
         match self {
@@ -184,7 +181,7 @@ impl KeptFactor {
         }
     }
 
-    /// Number of its operands among the inputs of the cut.
+    /// Number of its operands among the inputs of the node.
     fn operands(&self) -> usize {
         match self {
             Self::One => 0,
@@ -197,16 +194,16 @@ impl KeptFactor {
 /// Gradients in the order of the inputs, undefined where none is `needed`.
 fn backward(
     x: &Tensor,
-    kept: &Kept,
-    branches: &[KeptBranch],
+    saved: &Saved,
+    branches: &[SavedBranch],
     needed: &[bool],
     gradients: &[Tensor],
 ) -> Result<Vec<Tensor>> {
     tch::no_grad(|| {
-        let (features, again) = Again::new(x, kept)?;
-        let before = 1 + match kept {
-            Kept::Norm { .. } => 2,
-            Kept::Nothing | Kept::Activation(_) => 0,
+        let (features, recomputed) = Recomputed::new(x, saved)?;
+        let before = 1 + match saved {
+            Saved::Norm { .. } => 2,
+            Saved::Identity | Saved::Activation(_) => 0,
         };
         let for_features = needed[..before].contains(&true);
         let mut sum: Option<Tensor> = None;
@@ -222,7 +219,7 @@ fn backward(
         }
         drop(features);
         let mut all = match sum {
-            Some(sum) => again.backward(sum)?,
+            Some(sum) => recomputed.backward(sum)?,
             None => (0..before).map(|_| Tensor::new()).collect(),
         };
         all.append(&mut result);
@@ -230,7 +227,7 @@ fn backward(
     })
 }
 
-impl KeptBranch {
+impl SavedBranch {
     /// Appends the gradients of this branch's operands to `result`, and adds that of the features to `sum`.
     fn backward(
         &self,
@@ -240,7 +237,7 @@ impl KeptBranch {
         sum: Option<&mut Option<Tensor>>,
         result: &mut Vec<Tensor>,
     ) -> Result<()> {
-        let output = rows(gradient)?;
+        let output = flattened(gradient)?;
         let leaves = self.factor.leaves()?;
         let scale = match &leaves {
             Some((attached, _)) => Some(attached.f_detach()?),
@@ -250,7 +247,7 @@ impl KeptBranch {
             Some(scale) => features.f_mul(scale)?,
             None => features.shallow_clone(),
         };
-        result.push(output.f_tr()?.f_matmul(&rows(&scaled)?)?);
+        result.push(output.f_tr()?.f_matmul(&flattened(&scaled)?)?);
         drop(scaled);
         if self.bias {
             result.push(output.f_sum_dim_intlist([0].as_slice(), false, None::<Kind>)?);
@@ -292,17 +289,17 @@ impl KeptBranch {
         };
         match (&self.factor, leaves) {
             (
-                KeptFactor::OfCodes {
+                SavedFactor::OfCodes {
                     codes,
                     code_projection,
                     ..
                 },
                 Some((attached, leaves)),
             ) => {
-                let mut found = through(&attached, &for_scale, &leaves)?;
-                let for_raw = rows(&found[0])?;
+                let mut found = backward_through(&attached, &for_scale, &leaves)?;
+                let for_raw = flattened(&found[0])?;
                 result.push(for_raw.f_matmul(code_projection)?.f_view_as(codes)?);
-                result.push(for_raw.f_tr()?.f_matmul(&rows(codes)?)?);
+                result.push(for_raw.f_tr()?.f_matmul(&flattened(codes)?)?);
                 result.push(if found.len() > 1 {
                     found.swap_remove(1)
                 } else {
@@ -315,8 +312,8 @@ impl KeptBranch {
     }
 }
 
-impl KeptFactor {
-    /// The scale of a ModFC computed again with a graph from the projected code and the gain.
+impl SavedFactor {
+    /// The scale of a ModFC recomputed with a graph from the projected code and the gain.
     fn leaves(&self) -> Result<Option<(Tensor, Vec<Tensor>)>> {
         let Self::OfCodes {
             raw, gain, rule, ..
@@ -324,14 +321,14 @@ impl KeptFactor {
         else {
             return Ok(None);
         };
-        let leaves = vec![with_gradient(raw)?, with_gradient(gain)?];
+        let leaves = vec![leaf(raw)?, leaf(gain)?];
         let scale = tch::with_grad(|| rule.apply(&leaves[0], &leaves[1]))?;
         Ok(Some((scale, leaves)))
     }
 }
 
 /// All dimensions but the last as one.
-fn rows(x: &Tensor) -> Result<Tensor> {
+fn flattened(x: &Tensor) -> Result<Tensor> {
     let width = x.size().last().copied().unwrap_or(1);
     Ok(x.f_reshape([-1, width])?)
 }
