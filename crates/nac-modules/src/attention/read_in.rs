@@ -17,7 +17,7 @@ use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::layer::{
-    Preprocess, DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, ProjectionKind, Residual,
+    DropPath, LayerNorm, LayerScale, ModFcConfig, Preprocess, Projection, ProjectionKind, Residual,
     project, project_residual,
 };
 use crate::params::Scope;

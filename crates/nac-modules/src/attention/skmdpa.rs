@@ -16,7 +16,7 @@ use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::layer::{
-    Preprocess, DropPath, LayerNorm, LayerScale, ModFcConfig, Projection, Residual, project,
+    DropPath, LayerNorm, LayerScale, ModFcConfig, Preprocess, Projection, Residual, project,
     project_residual,
 };
 use crate::params::Scope;

@@ -5,7 +5,7 @@
 use tch::Tensor;
 
 use super::{
-    Activation, Preprocess, DropPath, LayerNorm, LayerScale, ModFcConfig, ModFfnConfig, Projection,
+    Activation, DropPath, LayerNorm, LayerScale, ModFcConfig, ModFfnConfig, Preprocess, Projection,
     Residual, project, project_residual,
 };
 use crate::context::ForwardContext;

@@ -64,7 +64,11 @@ pub(super) fn leaf(tensor: &Tensor) -> Result<Tensor> {
 }
 
 /// Gradients of `leaves` if that of `value`, which was computed from them, is `gradient`.
-pub(super) fn backward_through(value: &Tensor, gradient: &Tensor, leaves: &[Tensor]) -> Result<Vec<Tensor>> {
+pub(super) fn backward_through(
+    value: &Tensor,
+    gradient: &Tensor,
+    leaves: &[Tensor],
+) -> Result<Vec<Tensor>> {
     // The dot product has `gradient` as its derivative.
     let root = tch::with_grad(|| {
         let flat = [value, gradient].map(|t| t.f_reshape([-1_i64]));

@@ -111,9 +111,10 @@ impl Tape {
             return Ok(tensor.shallow_clone());
         }
         let value = tensor.f_detach()?.copy();
-        let mut leaves = self.recompute_node(vec![tensor.shallow_clone()], vec![value], |gradients| {
-            Ok(vec![gradients[0].shallow_clone()])
-        })?;
+        let mut leaves =
+            self.recompute_node(vec![tensor.shallow_clone()], vec![value], |gradients| {
+                Ok(vec![gradients[0].shallow_clone()])
+            })?;
         Ok(leaves.swap_remove(0))
     }
 
