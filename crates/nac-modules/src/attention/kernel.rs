@@ -8,7 +8,7 @@
 //! Where the reference fails, this differs: link probabilities are not above 1 (rounding takes the
 //! reference to 1 + 4e-7); sampled links outside the logarithm are the exponential of the sampled
 //! logarithms (the reference samples from `exp(P)`, so that every link is on); and a receiver all of
-//! whose links are cut has an empty row, which gives an empty message and not NaN. Such a row keeps its
+//! whose links are truncated has an empty row, which gives a zero message and not NaN. Such a row keeps its
 //! self link where receivers and senders are the same in number and self links are not eliminated.
 
 use std::cell::Cell;
@@ -85,13 +85,13 @@ impl SignatureKernel {
     /// # Errors
     /// As [`distance`](Self::distance).
     pub fn log_link_probability(&self, receivers: &Tensor, senders: &Tensor) -> Result<Tensor> {
-        let uncut = self.uncut(receivers, senders)?;
-        let cuts = [uncut.far, uncut.diagonal];
+        let untruncated = self.untruncated(receivers, senders)?;
+        let masks = [untruncated.far, untruncated.diagonal];
         let none = f64::NEG_INFINITY;
-        Ok(cuts
+        Ok(masks
             .iter()
             .flatten()
-            .fold(uncut.log_probability, |log, cut| log.masked_fill(cut, none)))
+            .fold(untruncated.log_probability, |log, mask| log.masked_fill(mask, none)))
     }
 
     /// Link probability in `[0, 1]`, 0 where there is no link.
@@ -102,18 +102,18 @@ impl SignatureKernel {
     /// # Errors
     /// As [`distance`](Self::distance).
     pub fn link_probability(&self, receivers: &Tensor, senders: &Tensor) -> Result<Tensor> {
-        let uncut = self.uncut(receivers, senders)?;
-        let mut probability = straight_through(&uncut.log_probability.exp(), |p| p.clamp_max(1.0));
-        if let Some(far) = uncut.far {
-            let cut = |p: &Tensor| p.masked_fill(&far, 0.0);
+        let untruncated = self.untruncated(receivers, senders)?;
+        let mut probability = straight_through(&untruncated.log_probability.exp(), |p| p.clamp_max(1.0));
+        if let Some(far) = untruncated.far {
+            let truncate = |p: &Tensor| p.masked_fill(&far, 0.0);
             let masked = self.config.truncation_implementation == Truncation::Masked;
             probability = if masked && self.config.straight_through {
-                straight_through(&probability, cut)
+                straight_through(&probability, truncate)
             } else {
-                cut(&probability)
+                truncate(&probability)
             };
         }
-        Ok(match uncut.diagonal {
+        Ok(match untruncated.diagonal {
             Some(diagonal) => probability.masked_fill(&diagonal, 0.0),
             None => probability,
         })
@@ -137,8 +137,8 @@ impl SignatureKernel {
         batch: Option<i64>,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let place = self.place(receivers, senders, ctx)?;
-        let log_probability = ctx.links().log_probability(place);
+        let index = self.link_index(receivers, senders, ctx)?;
+        let log_probability = ctx.links().log_probability(index);
         ctx.record(
             &format!("{}.log_link_probability", self.name),
             &log_probability,
@@ -146,11 +146,11 @@ impl SignatureKernel {
         match self.mode(ctx) {
             EvaluationLinks::NoSample => Ok(log_probability),
             EvaluationLinks::Sample => {
-                let logit = match ctx.links().logit(place) {
+                let logit = match ctx.links().logit(index) {
                     Some(logit) => logit,
                     None => {
                         let logit = ctx.detached_leaf(&link_logit(&log_probability)?)?;
-                        ctx.links().set_logit(place, &logit);
+                        ctx.links().set_logit(index, &logit);
                         logit
                     }
                 };
@@ -166,7 +166,7 @@ impl SignatureKernel {
     }
 
     /// Where the pass keeps the link probabilities of these signatures; computes them if no layer did before.
-    fn place(
+    fn link_index(
         &self,
         receivers: &Tensor,
         senders: &Tensor,
@@ -179,8 +179,8 @@ impl SignatureKernel {
             bandwidth: &self.bandwidth,
             fixed_bandwidth: self.fixed_bandwidth()?,
         };
-        if let Some(place) = ctx.links().find(&request) {
-            return Ok(place);
+        if let Some(index) = ctx.links().find(&request) {
+            return Ok(index);
         }
         let log_probability = ctx.detached_leaf(&self.log_link_probability(receivers, senders)?)?;
         Ok(ctx.links().add(&request, &log_probability))
@@ -200,8 +200,8 @@ impl SignatureKernel {
         Ok(Some(value))
     }
 
-    /// Whether some receiver may hear nobody in this pass: samples are never exactly zero.
-    pub(super) fn may_silence(&self, ctx: &ForwardContext<'_>) -> bool {
+    /// Whether some receiver may have no source at all in this pass. Relaxed samples are never exactly zero.
+    pub(super) fn may_isolate(&self, ctx: &ForwardContext<'_>) -> bool {
         self.config.may_cut() && self.mode(ctx) != EvaluationLinks::Sample
     }
 
@@ -266,7 +266,7 @@ impl SignatureKernel {
         relax_links(logit, &uniform, self.config.temperature, ctx)
     }
 
-    fn uncut(&self, receivers: &Tensor, senders: &Tensor) -> Result<Uncut> {
+    fn untruncated(&self, receivers: &Tensor, senders: &Tensor) -> Result<Untruncated> {
         let distance = self.plain_distance(receivers, senders)?;
         let size = distance.size();
         let square = size[size.len() - 2] == size[size.len() - 1];
@@ -282,7 +282,7 @@ impl SignatureKernel {
         });
         let diagonal = eliminate.then(|| diagonal(&distance));
         let bandwidth = self.bandwidth.to_kind(distance.kind());
-        Ok(Uncut {
+        Ok(Untruncated {
             log_probability: -distance / bandwidth,
             far,
             diagonal,
@@ -314,8 +314,8 @@ impl SignatureKernel {
     }
 }
 
-/// Log link probabilities, and what is to be cut from them.
-struct Uncut {
+/// Log link probabilities, and the masks of the links that truncation and diagonal take away.
+struct Untruncated {
     /// `−d / ε`.
     log_probability: Tensor,
     /// True beyond the truncation.
@@ -352,14 +352,14 @@ fn straight_through(x: &Tensor, change: impl Fn(&Tensor) -> Tensor) -> Tensor {
     x + tch::no_grad(|| change(x) - x)
 }
 
-/// True where receiver and sender have the same place, `[receivers, senders]`.
+/// True where receiver and sender have the same index, `[receivers, senders]`.
 fn diagonal(distance: &Tensor) -> Tensor {
     let size = distance.size();
     let [rows, columns] = [size[size.len() - 2], size[size.len() - 1]];
-    let places = |count| Tensor::arange(count, (Kind::Int64, distance.device()));
-    places(rows)
+    let indices = |count| Tensor::arange(count, (Kind::Int64, distance.device()));
+    indices(rows)
         .unsqueeze(1)
-        .eq_tensor(&places(columns).unsqueeze(0))
+        .eq_tensor(&indices(columns).unsqueeze(0))
 }
 
 /// Rows scaled to length one, in at least single precision; a zero row stays zero.
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn only_masked_truncation_with_straight_through_reaches_cut_links() {
+    fn only_masked_truncation_with_straight_through_reaches_truncated_links() {
         let gradient = |truncation_implementation, straight_through| {
             let kernel = kernel(KernelConfig {
                 truncation: Some(0.5),

@@ -1,7 +1,7 @@
 //! Link probabilities of one forward pass, so that layers whose kernels agree compute them once.
 //!
 //! Two kernels agree if their settings are equal and their bandwidths are one tensor, or equal numbers that are
-//! not trained. Signatures are compared by memory: entries hold them, so that no other tensor can take their place.
+//! not trained. Signatures are compared by memory: entries hold them, so that their memory is not reused.
 
 use tch::Tensor;
 
@@ -46,7 +46,7 @@ impl PassLinks {
         })
     }
 
-    /// Adds the answer to `request` and gives its place.
+    /// Adds the answer to `request` and gives its index.
     pub(super) fn add(&mut self, request: &Request<'_>, log_probability: &Tensor) -> usize {
         self.entries.push(Entry {
             receivers: request.receivers.shallow_clone(),
@@ -60,22 +60,22 @@ impl PassLinks {
         self.entries.len() - 1
     }
 
-    /// Log probabilities at a place that [`find`](Self::find) or [`add`](Self::add) gave.
-    pub(super) fn log_probability(&self, place: usize) -> Tensor {
-        self.entries[place].log_probability.shallow_clone()
+    /// Log probabilities at an index that [`find`](Self::find) or [`add`](Self::add) gave.
+    pub(super) fn log_probability(&self, index: usize) -> Tensor {
+        self.entries[index].log_probability.shallow_clone()
     }
 
-    /// Logits at a place, if they were computed.
-    pub(super) fn logit(&self, place: usize) -> Option<Tensor> {
-        self.entries[place]
+    /// Logits at an index, if they were computed.
+    pub(super) fn logit(&self, index: usize) -> Option<Tensor> {
+        self.entries[index]
             .logit
             .as_ref()
             .map(Tensor::shallow_clone)
     }
 
     /// Keeps logits.
-    pub(super) fn set_logit(&mut self, place: usize, logit: &Tensor) {
-        self.entries[place].logit = Some(logit.shallow_clone());
+    pub(super) fn set_logit(&mut self, index: usize, logit: &Tensor) {
+        self.entries[index].logit = Some(logit.shallow_clone());
     }
 }
 

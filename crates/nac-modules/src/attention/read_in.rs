@@ -1,4 +1,4 @@
-//! Read-in attention: each module reads the input tokens through a key and value projection of its own.
+//! Read-in attention: each module reads the input tokens through separate key and value projections.
 //!
 //! Module `u` has the projector `K_u x = W_k (x ⊙ s_u) + b_k` (a ModFC on its code), and values likewise.
 //! Written out that needs a tensor `[batch, tokens, modules, features]`. Both fold away exactly:

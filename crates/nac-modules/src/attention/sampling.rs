@@ -157,9 +157,9 @@ mod tests {
                 assert_eq!(recorded, ours.detach());
                 let by_tape = tape.backward(&gradient(&recorded), &[&log]).unwrap();
                 for found in [&by_graph[0], &by_tape[0]] {
-                    let room = tolerance * 10.0;
+                    let bound = tolerance * 10.0;
                     assert!(
-                        found.allclose(&by_definition[0], room, room, false),
+                        found.allclose(&by_definition[0], bound, bound, false),
                         "{kind:?}, temperature {temperature}:\n{found}\n{}",
                         by_definition[0]
                     );

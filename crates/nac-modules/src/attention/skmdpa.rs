@@ -1,7 +1,7 @@
 //! Stochastic kernel-modulated dot-product attention (SKMDPA) between modules.
 //!
 //! `softmax(QKᵀ/√d + log K) V` with `K` the sampled links of [`SignatureKernel`]; queries, keys, values and
-//! the exit projection are [`ModFc`] layers, so each module attends in its own way.
+//! the exit projection are [`ModFc`] layers, so each module attends with its own modulated weights.
 //! Source: paper section on SKMDPA; reference `attention.py`, `KernelModulatedLatentAttention`.
 //! The reference also normalises the kernel over senders; that shifts each row of scores by a constant,
 //! drops out of the softmax, and is left out here. Links may also, or instead, multiply the attention
@@ -145,7 +145,7 @@ impl Skmdpa {
         Ok([&query[0], &sent[0], &sent[1]].map(Tensor::shallow_clone))
     }
 
-    /// What each receiver hears, `[batch, receivers, heads · head_dim]`.
+    /// The message of each receiver, `[batch, receivers, heads · head_dim]`.
     fn attend(
         &self,
         [query, key, value]: [&Tensor; 3],
@@ -159,7 +159,7 @@ impl Skmdpa {
         let log_links = self
             .kernel
             .log_links(receivers, senders, Some(batch), ctx)?;
-        let (mask, heard) = if self.kernel.may_silence(ctx) {
+        let (mask, connected) = if self.kernel.may_isolate(ctx) {
             let empty = log_links.isneginf().all_dim(-1, true);
             let mask = log_links.masked_fill(&empty, 0.0);
             (mask, Some(empty.logical_not().to_kind(kind)))
@@ -188,8 +188,8 @@ impl Skmdpa {
         } else {
             attend([query, key, value], self.heads, mask.as_ref(), ctx)?
         };
-        Ok(match heard {
-            Some(heard) => message * heard,
+        Ok(match connected {
+            Some(connected) => message * connected,
             None => message,
         })
     }
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_without_links_hears_nothing_and_nothing_is_nan() {
+    fn a_receiver_without_links_gets_a_zero_message_and_no_nan() {
         let kernels = [
             KernelConfig {
                 truncation: Some(0.1),
@@ -351,13 +351,13 @@ mod tests {
             let _ = to[1].fill_(1.0).narrow(0, 1, 1).fill_(-1.0); // the second is far from all senders
             let to = to.map(|t| t.set_requires_grad(true));
             let y = run(&layer, &view(&to), &view(&from));
-            let unheard = {
+            let isolated = {
                 let mut noise = StreamNoise::new(Streams::new(0));
                 let ctx = &mut ForwardContext::evaluation(&mut noise);
                 let silence = Tensor::zeros([2, 3, 8], DOUBLE);
                 &to[0] + layer.exit.forward(&silence, &to[2], ctx).unwrap()
             };
-            let difference = (&y - unheard).abs();
+            let difference = (&y - isolated).abs();
             assert!(difference.select(1, 1).max().double_value(&[]) < 1e-12);
             assert!(difference.select(1, 0).max().double_value(&[]) > 1e-3);
             y.square().sum(Kind::Double).backward();
