@@ -91,7 +91,9 @@ impl SignatureKernel {
         Ok(masks
             .iter()
             .flatten()
-            .fold(untruncated.log_probability, |log, mask| log.masked_fill(mask, none)))
+            .fold(untruncated.log_probability, |log, mask| {
+                log.masked_fill(mask, none)
+            }))
     }
 
     /// Link probability in `[0, 1]`, 0 where there is no link.
@@ -103,7 +105,8 @@ impl SignatureKernel {
     /// As [`distance`](Self::distance).
     pub fn link_probability(&self, receivers: &Tensor, senders: &Tensor) -> Result<Tensor> {
         let untruncated = self.untruncated(receivers, senders)?;
-        let mut probability = straight_through(&untruncated.log_probability.exp(), |p| p.clamp_max(1.0));
+        let mut probability =
+            straight_through(&untruncated.log_probability.exp(), |p| p.clamp_max(1.0));
         if let Some(far) = untruncated.far {
             let truncate = |p: &Tensor| p.masked_fill(&far, 0.0);
             let masked = self.config.truncation_implementation == Truncation::Masked;
