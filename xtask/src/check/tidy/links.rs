@@ -1,6 +1,7 @@
 //! Rule: a relative link in a Markdown file leads to a file of the repository.
 
-use super::{File, Finding};
+use super::finding::Finding;
+use super::source::File;
 
 pub(super) fn check(file: &File, exists: &dyn Fn(&str) -> bool) -> Vec<Finding> {
     if !file.path.ends_with(".md") {

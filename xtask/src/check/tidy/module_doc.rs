@@ -1,25 +1,31 @@
 //! Rule: every Rust file says at its top what it is.
 
-use super::{Finding, RustFile};
+use syn::{Expr, Lit, Meta};
+
+use super::finding::Finding;
+use super::source::RustFile;
 
 pub(super) fn check(file: &RustFile) -> Option<Finding> {
-    let mut lines = file.text.lines().map(str::trim);
-    let first = lines.find(|line| {
-        let plain_comment = line.starts_with("//") && !line.starts_with("//!");
-        let other_attribute = line.starts_with("#!") && !line.starts_with("#![doc");
-        !(line.is_empty() || plain_comment || other_attribute)
+    let mut documentation = file
+        .syntax
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("doc"));
+    let says = documentation.next().is_some_and(|first| match &first.meta {
+        Meta::NameValue(meta) => match &meta.value {
+            Expr::Lit(literal) => {
+                matches!(&literal.lit, Lit::Str(text) if !text.value().trim().is_empty())
+            }
+            _ => true,
+        },
+        _ => false,
     });
-    let says = |line: &str| {
-        let words = line.strip_prefix("//!").map(str::trim);
-        words.is_some_and(|words| !words.is_empty()) || line.starts_with("#![doc")
-    };
-    (!first.is_some_and(says))
-        .then(|| Finding::new(file.path, 1, "no `//!` documentation at the top"))
+    (!says).then(|| Finding::new(&file.path, 1, "no `//!` documentation at the top"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::rust_file;
+    use super::super::source::rust_files;
     use super::*;
 
     #[test]
@@ -29,15 +35,15 @@ mod tests {
             "// Licence.\n\n#![allow(x)]\n//! What this is.\n",
             "#![doc = include_str!(\"x.md\")]\n",
         ] {
-            assert_eq!(check(&rust_file("a.rs", good)), None, "{good}");
+            assert_eq!(check(&rust_files(&[("a.rs", good)])[0]), None, "{good}");
         }
         for bad in [
-            "fn f() {}\n//! Late.\n",
+            "fn f() {}\n",
             "",
             "//!\nfn f() {}\n",
             "/// Item.\nfn f() {}\n",
         ] {
-            assert!(check(&rust_file("a.rs", bad)).is_some(), "{bad}");
+            assert!(check(&rust_files(&[("a.rs", bad)])[0]).is_some(), "{bad}");
         }
     }
 }

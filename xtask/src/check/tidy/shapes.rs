@@ -1,85 +1,75 @@
 //! Rule: every public `forward*`, and every `forward*` of a trait, has a section `# Shapes`.
 
-use super::{Finding, RustFile};
+use syn::visit::{self, Visit};
+use syn::{Attribute, Expr, ImplItemFn, ItemFn, Lit, Meta, Signature, TraitItemFn, Visibility};
+
+use super::finding::Finding;
+use super::source::RustFile;
 
 pub(super) fn check(file: &RustFile) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let text: Vec<&str> = file.text.lines().collect();
-    let mut blocks: Vec<bool> = Vec::new();
-    let mut header = String::new();
-    for (number, line) in file.scan.code.iter().enumerate() {
-        let in_trait = blocks.last() == Some(&true);
-        if let Some(name) = forward(line, in_trait)
-            && !file.test_only
-            && !file.scan.test[number]
-            && !documented(&text[..number])
-        {
-            findings.push(Finding::new(
-                file.path,
-                number + 1,
-                format!("`{name}` has no `# Shapes` section"),
-            ));
-        }
-        for c in line.chars() {
-            match c {
-                '{' => {
-                    let words: Vec<&str> = header.split_whitespace().collect();
-                    blocks.push(words.iter().take(4).any(|word| *word == "trait"));
-                    header.clear();
-                }
-                '}' => {
-                    blocks.pop();
-                    header.clear();
-                }
-                ';' => header.clear(),
-                ']' if header.trim_start().starts_with("#[") => header.clear(),
-                c => header.push(c),
-            }
-        }
-        header.push(' ');
+    let mut forwards = Forwards {
+        path: &file.path,
+        findings: Vec::new(),
+    };
+    if !file.test_only {
+        forwards.visit_file(&file.syntax);
     }
-    findings
+    forwards.findings
 }
 
-/// The name of a function `forward*` declared on this line that the rule is about.
-fn forward(line: &str, in_trait: bool) -> Option<&str> {
-    let mut words = line.trim_start();
-    let public = words
-        .strip_prefix("pub ")
-        .map(|rest| words = rest)
-        .is_some();
-    for qualifier in ["const ", "async "] {
-        words = words.strip_prefix(qualifier).unwrap_or(words);
-    }
-    let rest = words.strip_prefix("fn ")?;
-    let name = rest
-        .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .next()?;
-    ((public || in_trait) && name.starts_with("forward")).then_some(name)
+struct Forwards<'a> {
+    path: &'a str,
+    findings: Vec<Finding>,
 }
 
-/// Whether the documentation right above has the section.
-fn documented(above: &[&str]) -> bool {
-    let lines = above.iter().rev().map(|line| line.trim());
-    let mut documentation = lines.take_while(|line| {
-        line.starts_with("///")
-            || line.starts_with("//")
-            || line.starts_with('#')
-            || line.ends_with(")]")
-    });
-    documentation.any(|line| line.trim_start_matches('/').trim() == "# Shapes")
+impl Forwards<'_> {
+    fn public(&mut self, signature: &Signature, attributes: &[Attribute]) {
+        let name = signature.ident.to_string();
+        if name.starts_with("forward") && !attributes.iter().any(is_shapes) {
+            let line = signature.ident.span().start().line;
+            let message = format!("`{name}` has no `# Shapes` section");
+            self.findings.push(Finding::new(self.path, line, message));
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Forwards<'_> {
+    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
+        if matches!(item.vis, Visibility::Public(_)) {
+            self.public(&item.sig, &item.attrs);
+        }
+        visit::visit_item_fn(self, item);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
+        if matches!(item.vis, Visibility::Public(_)) {
+            self.public(&item.sig, &item.attrs);
+        }
+        visit::visit_impl_item_fn(self, item);
+    }
+
+    fn visit_trait_item_fn(&mut self, item: &'ast TraitItemFn) {
+        self.public(&item.sig, &item.attrs);
+        visit::visit_trait_item_fn(self, item);
+    }
+}
+
+/// Whether the attribute is the line `/// # Shapes`.
+fn is_shapes(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("doc")
+        && matches!(&attribute.meta, Meta::NameValue(meta) if matches!(&meta.value,
+            Expr::Lit(literal) if matches!(&literal.lit,
+                Lit::Str(text) if text.value().trim() == "# Shapes")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::rust_file;
+    use super::super::source::rust_files;
     use super::*;
 
     fn found(text: &str) -> Vec<usize> {
-        check(&rust_file("a.rs", text))
-            .into_iter()
-            .map(|finding| finding.line)
-            .collect()
+        let findings = check(&rust_files(&[("a.rs", text)])[0]);
+        findings.iter().map(|finding| finding.line).collect()
     }
 
     #[test]
@@ -96,22 +86,14 @@ mod tests {
 
     #[test]
     fn private_forwards_and_implementations_do_not() {
-        assert_eq!(
-            found("impl A {\n    fn forward(&self) {}\n    pub(crate) fn forward_x() {}\n}\n"),
-            [0; 0]
-        );
-        assert_eq!(
-            found("impl Trait for A {\n    fn forward(&self) {}\n}\n"),
-            [0; 0]
-        );
-        assert_eq!(
-            found("#[cfg(test)]\nmod tests {\n    pub fn forward() {}\n}\n"),
-            [0; 0]
-        );
-        assert_eq!(
-            found("// pub fn forward() {}\nlet s = \"\npub fn forward() {}\n\";\n"),
-            [0; 0]
-        );
+        for text in [
+            "impl A {\n    fn forward(&self) {}\n    pub(crate) fn forward_x() {}\n}\n",
+            "impl Trait for A {\n    fn forward(&self) {}\n}\n",
+            "#[cfg(test)]\nmod tests {\n    pub fn forward() {}\n}\n",
+            "// pub fn forward() {}\nconst S: &str = \"\npub fn forward() {}\n\";\n",
+        ] {
+            assert_eq!(found(text), [0; 0], "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Rules for all text files: no path of one machine, no white space at line ends, TOML that can be read.
 
-use super::{File, Finding};
+use super::finding::Finding;
+use super::source::File;
 
 /// Folders that exist on one machine only; a path in the repository must not begin with one.
 const MACHINE: [&str; 3] = [
