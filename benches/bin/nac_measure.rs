@@ -1,4 +1,4 @@
-//! `nac-measure`: one measurement of one model with one engine, in a process of its own.
+//! `nac-measure`: one measurement of one model with one engine, in a separate process.
 //!
 //! `nac-measure --model chonker --engine torch --json` measures; `nac-measure count chonker` prints what the model costs
 //! at least; `nac-measure weights chonker FILE` writes the weights that all engines use; `nac-measure sample` and

@@ -31,7 +31,7 @@ impl Add for Work {
     }
 }
 
-/// The same work so many times, each with weights of its own.
+/// The same work repeated, each time with separate weights.
 impl Mul<usize> for Work {
     type Output = Self;
 

@@ -21,7 +21,7 @@ impl Batch {
     /// Random images and labels, the same for all engines.
     ///
     /// # Errors
-    /// The model does not read images, or the device has no room.
+    /// The model does not read images, or it does not fit into the device's memory.
     pub fn random(model: &Named, size: usize, device: Device, weights: Weights) -> Result<Self> {
         let [channels, height, width] = model.image()?;
         let shape = [size, channels, height, width];

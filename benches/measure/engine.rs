@@ -49,7 +49,7 @@ pub enum Weights {
     F32,
     /// bfloat16.
     Bf16,
-    /// 8-bit whole numbers.
+    /// 8-bit integers.
     Int8,
 }
 
@@ -77,7 +77,7 @@ pub struct Source<'a> {
     pub device: Device,
     /// Precision of its weights.
     pub weights: Weights,
-    /// Threads of an engine with threads of its own.
+    /// Threads of an engine that starts its threads itself.
     pub threads: usize,
     /// A safetensors file of weights; without it they are drawn from seed 0.
     pub load: Option<&'a Path>,

@@ -92,7 +92,7 @@ pub(super) fn skmdpa(
     })
 }
 
-/// Read-in attention: the tokens are repeated for every module, and each module makes keys and values of its own.
+/// Read-in attention: the tokens are repeated for every module, and each module computes separate keys and values.
 ///
 /// - states: `[batch, modules, state]`, codes: `[modules, code]`, tokens: `[batch, tokens, token]`
 pub(super) fn read_in(

@@ -70,14 +70,14 @@ pub(super) fn forward(
             codes,
         };
         let heads = config.propagator.attention.heads as i64;
-        let heard = skmdpa(
+        let message = skmdpa(
             &block.sub("latent_attention"),
             (side, side),
             heads,
             true,
             sampling.as_deref_mut(),
         )?;
-        states = mod_ffn(&block.sub("ffn"), &heard, codes)?;
+        states = mod_ffn(&block.sub("ffn"), &message, codes)?;
     }
 
     let senders = Side {
@@ -93,19 +93,19 @@ pub(super) fn forward(
     };
     let block = graph.sub("read_out");
     let heads = config.read_out.heads as i64;
-    let heard = skmdpa(
+    let message = skmdpa(
         &block.sub("latent_attention"),
         (receivers, senders),
         heads,
         false,
         sampling,
     )?;
-    let answers = mod_ffn(&block.sub("ffn"), &heard, codes)?;
+    let outputs = mod_ffn(&block.sub("ffn"), &message, codes)?;
 
     let head = weights.sub("output_tokenizer");
-    let confidence = linear(&head.sub("confidence_scorer"), &answers)?
+    let confidence = linear(&head.sub("confidence_scorer"), &outputs)?
         .f_select(-1, 0)?
         .f_softmax(-1, None::<Kind>)?;
-    let pooled = Tensor::f_einsum("buc,bu->bc", &[answers, confidence], None::<&[i64]>)?;
+    let pooled = Tensor::f_einsum("buc,bu->bc", &[outputs, confidence], None::<&[i64]>)?;
     linear(&head.sub("to_logits"), &pooled)
 }

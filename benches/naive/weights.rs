@@ -1,4 +1,4 @@
-//! Weights by dotted name, for code that has no layers of its own.
+//! Weights by dotted name, for code without layer types.
 
 use std::collections::BTreeMap;
 

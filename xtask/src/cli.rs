@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Run the main experiments and write the report, from nothing
     #[command(disable_help_flag = true)]
     ReproducePaper(Rest),
-    /// Compare our layers with a folder of recordings of the reference: `parity DIR [--json FILE] ...`
+    /// Compare our layers with a folder of goldens, recorded from the reference: `parity DIR [--json FILE] ...`
     #[command(disable_help_flag = true)]
     Parity(Rest),
     /// Run the `nac` program with any arguments, after `--` or directly
@@ -79,16 +79,16 @@ pub(crate) struct BenchOptions {
     /// File for the results, instead of `docs/results/bench-MACHINE.json`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Processes for each engine of a case, in turns with those of the others
+    /// Processes for each engine of a case, interleaved with those of the others
     #[arg(long, default_value_t = 3, value_parser = positive)]
     pub(crate) rounds: usize,
 }
 
-/// A whole number of at least 1.
+/// An integer of at least 1.
 fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err("must be a whole number of at least 1".into()),
+        _ => Err("must be an integer of at least 1".into()),
     }
 }
 
@@ -112,7 +112,7 @@ pub(crate) struct TestOptions {
     /// Folder with data sets in their original layouts, for the tests that need real data
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Folder with all recordings of the reference implementation
+    /// Folder with all goldens (recordings of the reference implementation)
     #[arg(long, value_name = "DIR")]
     pub(crate) goldens: Option<PathBuf>,
     /// Run everything, even after a failure
@@ -188,7 +188,7 @@ Commands:
   train            Train a model: `train --config X.toml [--set key=value ...]`
   eval             Evaluate a checkpoint
   reproduce-paper  Run the main experiments and write the report, from nothing
-  parity           Compare our layers with a folder of recordings of the reference: `parity DIR [--json FILE] ...`
+  parity           Compare our layers with a folder of goldens, recorded from the reference: `parity DIR [--json FILE] ...`
   nac              Run the `nac` program with any arguments, after `--` or directly
   bench            Measure a named set against the authors' way of computing and the machine's own peak
   help             Print this message or the help of the given subcommand(s)

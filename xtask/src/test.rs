@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test of the workspace, doc tests, and every example program.
 //!
-//! Tests that need real data or the full set of recordings look at two variables, which the options
+//! Tests that need real data or the full set of goldens look at two variables, which the options
 //! `--data-dir` and `--goldens` set. Cargo hides what a passing test prints, so a test that skips
 //! something appends one line to a file, which is shown at the end:
 //!

@@ -63,7 +63,7 @@ impl Library {
     }
 }
 
-/// Matrices of a library, with room for their product. Rows lie one after another.
+/// Matrices of a library, with a buffer for their product, row-major.
 pub(crate) enum Operands {
     Torch {
         left: Tensor,
@@ -229,7 +229,7 @@ mod tests {
                         Vec::try_from(product.to_kind(Kind::Float).flatten(0, -1)).unwrap()
                     }
                     Operands::Arrays { product, .. } => product.into_raw_vec_and_offset().0,
-                    // It has weights of its own; its products are tested in nac-core.
+                    // It packs its weights; its products are tested in nac-core.
                     Operands::Engine(_) => return None,
                 })
             })
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(products.len(), 4);
         assert!(products[0].iter().any(|value| *value != 0.0));
         for product in &products {
-            // Small whole numbers: exact in float32, and in bfloat16 up to its rounding.
+            // Small integers: exact in float32, and in bfloat16 up to its rounding.
             for (ours, first) in product.iter().zip(&products[0]) {
                 assert!((ours - first).abs() <= first.abs() / 128.0);
             }

@@ -29,7 +29,7 @@ enum Command {
     ReproducePaper(reproduce::Args),
     /// List data sets, or get one
     Data(data::Args),
-    /// Compare our layers with a folder of recordings of the reference implementation
+    /// Compare our layers with a folder of goldens, recorded from the reference implementation
     Parity(parity::Args),
     /// Look into files of weights, convert them, check them against a model
     Weights(weights::Args),

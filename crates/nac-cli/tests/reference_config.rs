@@ -22,7 +22,7 @@ fn nac(arguments: &[&Path]) -> assert_cmd::assert::Assert {
     command.arg("weights").args(arguments).assert()
 }
 
-/// The settings of a run on pictures of the small file's size.
+/// The settings of a run on images of the small file's size.
 fn run_config(toml: &str) -> RunConfig {
     let mut config = from_toml(toml, Path::new("model.toml"), &[]).unwrap();
     config.data.name = "cifar10".into();
@@ -72,7 +72,7 @@ fn toml_becomes_yaml_that_means_the_same() {
     assert_eq!(back.model.config.circuit, config.model.circuit);
     assert_eq!(back.model.config.convnext, config.model.convnext);
 
-    // The defaults too: inherited settings are written out, a grid gets the size of the pictures.
+    // The defaults too: inherited settings are written out, a grid gets the size of the images.
     let defaults = RunConfig::default();
     let mut defaults = RunConfig {
         data: config.data.clone(),

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: named sets of measurements, each in a process of its own, engines in turns.
+//! `cargo xtask bench`: named sets of measurements, each in a separate process, engines interleaved.
 //!
 //! In every round of a case each variant runs once (A B A B …), so that a busy moment of the machine hits all of them;
 //! results are the best over rounds. This program never links libtorch: it starts `nac-measure` and `nac-gemm-peak`.
@@ -38,8 +38,8 @@ pub(crate) fn run(
     let measure = Program::build(workspace, "nac-benches", "nac-measure")?;
     let gemm = Program::build(workspace, "nac-gemm-peak", "nac-gemm-peak")?;
     let stop = Arc::new(AtomicBool::new(false));
-    let heard = Arc::clone(&stop);
-    ctrlc::set_handler(move || heard.store(true, Ordering::Relaxed))?;
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
     let machine = Machine::here();
     for &set in sets {
         let word = options

@@ -77,7 +77,7 @@ pub(crate) struct Variant {
     pub(crate) arguments: Vec<String>,
 }
 
-/// One thing that is done in several ways, in turns.
+/// One workload, measured with several engines, interleaved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Case {
     /// Model, pass and batch, or what else is done.

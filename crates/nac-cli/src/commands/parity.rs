@@ -1,4 +1,4 @@
-//! `nac parity`: compares our layers with recordings of the reference implementation.
+//! `nac parity`: compares our layers with goldens, recorded from the reference implementation.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use tch::Kind;
 /// Arguments of `nac parity`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder of recordings: pairs NAME.json and NAME.safetensors
+    /// Folder of goldens: pairs NAME.json and NAME.safetensors
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Also write the results to this file, as JSON
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Numbers to compute with
     #[arg(long, value_enum, default_value = "float")]
     kind: Numbers,
-    /// Run only recordings whose name contains this
+    /// Run only goldens whose name contains this
     #[arg(long, value_name = "SUBSTRING")]
     only: Option<String>,
     /// Stop after the first case that fails
@@ -72,7 +72,7 @@ pub(crate) fn command(args: Args) -> Result<ExitCode> {
         // cuDNN rounds the inputs of convolutions to 10 bits of mantissa (TF32); libtorch's own kernels do not.
         tch::Cuda::set_user_enabled_cudnn(false);
     }
-    // The recordings were made with one thread, and their layers are too small for more.
+    // The goldens were made with one thread, and their layers are too small for more.
     tch::set_num_threads(1);
     let terminal = std::io::stdout().is_terminal();
     let bar = terminal.then(indicatif::ProgressBar::new_spinner);

@@ -5,11 +5,11 @@ use nac_train::TrainError;
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// A picture could not be drawn.
-    #[error("report: the picture `{picture}` could not be drawn: {reason}")]
+    /// A figure could not be drawn.
+    #[error("report: the figure `{figure}` could not be drawn: {reason}")]
     Plot {
-        /// Which picture.
-        picture: &'static str,
+        /// Which figure.
+        figure: &'static str,
         /// What the drawing library said.
         reason: String,
     },

@@ -19,7 +19,7 @@ struct Page<'a> {
     report: &'a Report,
     heads: &'static [&'static str],
     rows: Vec<PageRow>,
-    facts: Vec<(&'static str, String)>,
+    details: Vec<(&'static str, String)>,
     experiments: Vec<PageExperiment<'a>>,
 }
 
@@ -30,7 +30,7 @@ struct PageRow {
 
 struct PageExperiment<'a> {
     experiment: &'a Experiment,
-    facts: Vec<(&'static str, String)>,
+    details: Vec<(&'static str, String)>,
     models: Vec<(String, String)>,
     majority: Option<String>,
     loss: String,
@@ -55,7 +55,7 @@ pub(super) fn render(report: &Report) -> Result<String, ReportError> {
         report,
         heads: &Row::HEADS,
         rows: report.rows.iter().map(page_row).collect(),
-        facts: facts(report),
+        details: details(report),
         experiments: experiments.collect::<Result<_, _>>()?,
     };
     Ok(page.render()? + "\n")
@@ -86,7 +86,7 @@ fn each<'a, T: Ord>(
     values.into_iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
-fn facts(report: &Report) -> Vec<(&'static str, String)> {
+fn details(report: &Report) -> Vec<(&'static str, String)> {
     let runs = || report.runs.iter().map(|run| &run.summary);
     vec![
         ("Profile", report.profile.clone()),
@@ -112,10 +112,10 @@ fn page_experiment<'a>(
     experiment: &'a Experiment,
 ) -> Result<PageExperiment<'a>, ReportError> {
     let runs = || report.runs_of(&experiment.name);
-    let mut experiment_facts = Vec::new();
+    let mut experiment_details = Vec::new();
     if runs().next().is_some() {
         let count = |value: fn(&RunSummary) -> usize| each(runs(), value, thousands);
-        experiment_facts.extend([
+        experiment_details.extend([
             ("Training examples", count(|run| run.train_examples)),
             ("Validation examples", count(|run| run.validation_examples)),
             ("Test examples", count(|run| run.test_examples)),
@@ -153,7 +153,7 @@ fn page_experiment<'a>(
     }
     Ok(PageExperiment {
         experiment,
-        facts: experiment_facts,
+        details: experiment_details,
         models,
         majority: majority.map(percent),
         loss: chart("loss", false, None, |point| point.loss)?,

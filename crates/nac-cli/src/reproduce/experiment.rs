@@ -113,7 +113,7 @@ impl Experiment {
         let augment = match config.data.augment.as_slice() {
             [] => String::new(),
             changes => format!(
-                " Training pictures are changed at random: {}.",
+                " Training images are augmented at random: {}.",
                 changes.join(", ")
             ),
         };
@@ -169,7 +169,7 @@ impl Experiment {
                     .into(),
             ],
             Self::Digits => vec![
-                "Not a task of the paper. These pictures stand in so that there is always a task on images; they \
+                "Not a task of the paper. These images stand in so that there is always an image task; they \
                  are no substitute for CIFAR-10."
                     .into(),
             ],

@@ -1,4 +1,4 @@
-//! The main job: the circuit against a baseline of as many parameters, on ListOps and on pictures, with
+//! The main job: the circuit against a baseline of as many parameters, on ListOps and on images, with
 //! one report at the end.
 //!
 //! The path through this folder: `profile` and `experiment` (what there is, with the settings embedded from

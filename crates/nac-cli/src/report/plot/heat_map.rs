@@ -156,7 +156,7 @@ mod tests {
             link_probabilities: links,
         };
         let text = heat_map(&Graph::new(&snapshot).unwrap(), "g").unwrap();
-        // Ends of the map of colours at the ends of the bar; module 1 hears more, so it comes first.
+        // Ends of the colour map at the ends of the bar; module 1 has more sources, so it comes first.
         let cells: Vec<&str> = text
             .match_indices("fill=\"#")
             .map(|(at, _)| &text[at + 6..at + 13])

@@ -38,16 +38,16 @@ pub(super) fn colour(model: &str) -> RGBColor {
     }
 }
 
-/// Draws a picture of `width × height` and makes its root element fit to stand in a page: scalable,
+/// Draws a figure of `width × height` and makes its root element fit to stand in a page: scalable,
 /// with a text for those who do not see it, and without the address of the SVG name space.
 fn svg(
-    picture: &'static str,
+    figure: &'static str,
     (width, height): (u32, u32),
     label: &str,
     draw: impl FnOnce(&Area<'_>) -> Drawn,
 ) -> Result<String, ReportError> {
     let failed = |error: Box<dyn std::error::Error>| ReportError::Plot {
-        picture,
+        figure,
         reason: error.to_string(),
     };
     let mut text = String::new();
@@ -62,7 +62,7 @@ fn svg(
         .replace('<', "&lt;")
         .replace('"', "&quot;");
     Ok(format!(
-        "<svg class=\"{picture}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+        "<svg class=\"{figure}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          role=\"img\" aria-label=\"{label}\">{body}"
     ))
 }
