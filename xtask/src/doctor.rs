@@ -152,7 +152,9 @@ fn libtorch(link: &Path, own: Option<&Path>) -> Vec<Row> {
             "link .libtorch",
             format!("leads to {}", target.display()),
         )),
-        Err(_) if link.is_dir() => rows.push(Row::good("link .libtorch", "is a folder, not a link")),
+        Err(_) if link.is_dir() => {
+            rows.push(Row::good("link .libtorch", "is a folder, not a link"))
+        }
         Err(_) => rows.push(Row::note(
             "link .libtorch",
             "missing: plain `cargo build` and editors will not find libtorch",
