@@ -10,10 +10,9 @@
 //! - [`trainer`]: the loop, for your own model, data, losses;
 //! - [`loss`], [`metrics`], [`checkpoint`]: the seams, one trait each; [`testing`] has their doubles;
 //! - [`optim`], [`batch`]: AdamW, learning rate, and the way from buffers to tensors ([`arrays`]: to plain arrays);
-//! - [`summary`]: what a finished run says about itself; [`report`]: tables and pages of several;
-//! - [`reproduce`]: the main experiments, as `nac reproduce-paper` does them;
-//! - [`parity`]: comparison with recordings of the reference implementation, as `nac parity` makes it;
-//! - [`weights`]: files of weights in and out, those of PyTorch too.
+//! - [`summary`]: what a finished run says about itself; [`storage`]: files that are whole or not there.
+//!
+//! Weights and settings of the authors' PyTorch code are nac-pytorch's, reports and the program `nac` nac-cli's.
 //!
 //! A linear model on pictures in memory:
 //!

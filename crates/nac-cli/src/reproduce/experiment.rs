@@ -89,7 +89,7 @@ impl Experiment {
     /// Settings, changed by overrides.
     ///
     /// # Errors
-    /// [`TrainError::Override`](crate::TrainError::Override) naming the one at fault.
+    /// [`TrainError::Override`](nac_train::TrainError::Override) naming the one at fault.
     pub fn config(self, profile: Profile, overrides: &[Override]) -> Result<RunConfig> {
         let (file, text) = self.config_text(profile);
         from_toml(text, Path::new(file), overrides)
