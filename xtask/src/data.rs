@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use nac_data::DataDirs;
 use nac_data::fetch::{self, Found, Got, Listing};
+use nac_setup::{Console, amount};
 
 use crate::cli::DataCommand;
-use crate::progress::{Console, amount};
 
 /// The command.
 pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {

@@ -5,13 +5,13 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
+use nac_setup::command::output;
+use nac_setup::driver::{self, Driver};
+use nac_setup::{Kind, PIP_FIX, SetupError, VERSION, amount, chain};
+use nac_setup::{cache, layout, linked, prerequisites, python};
+
 use crate::data;
-use crate::progress::amount;
-use crate::setup::driver::{self, Driver};
-use crate::setup::layout::Kind;
-use crate::setup::layout::VERSION;
-use crate::setup::{self, cache, layout, prerequisites, python};
-use crate::workspace::{Workspace, output};
+use crate::workspace::Workspace;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,26 +86,21 @@ fn tools(workspace: &Workspace) -> Vec<Row> {
         Ok(version) => Row::good("rustc", version.trim()),
         Err(error) => Row::bad(
             "rustc",
-            format!("{error:#}"),
+            chain(&error),
             "install Rust from https://rustup.rs",
         ),
     });
     rows.push(match prerequisites::compiler() {
         Ok(version) => Row::good("C++ compiler", version),
-        Err(error) => {
-            let text = error.to_string();
-            let (found, fix) = text
-                .split_once(" Fix: ")
-                .unwrap_or((&text, prerequisites::COMPILER_FIX));
-            Row::bad("C++ compiler", found, fix)
-        }
+        Err(SetupError::Compiler { found, fix }) => Row::bad("C++ compiler", found, fix),
+        Err(error) => Row::bad("C++ compiler", chain(&error), prerequisites::COMPILER_FIX),
     });
     rows.push(match (python::version(), python::pip_version()) {
         (Some(python), Some(pip)) => Row::good("python3, pip", format!("{python}, {pip}")),
         (Some(python), None) => Row::note(
             "python3, pip",
             format!("{python} without pip (only needed where a direct download fails)"),
-            python::PIP_FIX,
+            PIP_FIX,
         ),
         (None, _) => Row::note(
             "python3, pip",
@@ -121,7 +116,7 @@ fn libtorch(link: &Path, own: Option<&Path>) -> Vec<Row> {
     let driver = driver::find();
     let (from, found) = match own {
         Some(dir) => ("the variable LIBTORCH", layout::inspect(dir)),
-        None => (".libtorch", setup::ready(link)),
+        None => (".libtorch", linked(link)),
     };
     let kind = found.as_ref().ok().map(|found| found.kind);
     match found {
@@ -144,7 +139,11 @@ fn libtorch(link: &Path, own: Option<&Path>) -> Vec<Row> {
             } else {
                 "cargo xtask setup"
             };
-            rows.push(Row::bad("libtorch", format!("{from}: {error:#}"), fix));
+            rows.push(Row::bad(
+                "libtorch",
+                format!("{from}: {}", chain(&error)),
+                fix,
+            ));
         }
     }
     match fs_err::read_link(link) {
@@ -200,7 +199,7 @@ fn storage() -> Vec<Row> {
         }
         Err(error) => Row::bad(
             "cache",
-            format!("{error:#}"),
+            chain(&error),
             "set NAC_CACHE_DIR to a folder with free space",
         ),
     });

@@ -9,7 +9,6 @@ mod cli;
 mod data;
 mod doctor;
 mod nac;
-mod progress;
 mod setup;
 mod test;
 mod workspace;

@@ -1,4 +1,4 @@
-//! Fronts of the program `nac` and of the criterion benchmarks: the arguments pass through untouched.
+//! Wrappers of the program `nac` and of the criterion benchmarks: the arguments pass through untouched.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};

@@ -3,9 +3,10 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+pub(crate) use nac_setup::command::{output, shown, status};
 
 /// Variables that `cargo run` sets for this program. Build scripts of some dependencies ask to be run
 /// again when one of them changes, so a cargo started from here must not inherit them.
@@ -101,43 +102,6 @@ fn is_set_by_cargo(name: &OsStr) -> bool {
         .is_some_and(|n| n.starts_with("CARGO_PKG_") || SET_BY_CARGO.contains(&n))
 }
 
-/// The command as one would type it, for messages.
-pub(crate) fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
-    let words = std::iter::once(program).chain(command.get_args());
-    words
-        .map(|w| w.to_string_lossy().into_owned())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// Prints the command, runs it and waits.
-pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
-    eprintln!("$ {}", shown(command));
-    command
-        .status()
-        .with_context(|| format!("`{}` could not be started", shown(command)))
-}
-
-/// Standard output of a command that must succeed.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let result = command
-        .output()
-        .with_context(|| format!("`{}` could not be started", shown(command)))?;
-    if !result.status.success() {
-        let stderr = String::from_utf8_lossy(&result.stderr);
-        bail!(
-            "`{}` failed ({}): {}",
-            shown(command),
-            result.status,
-            stderr.trim()
-        );
-    }
-    Ok(String::from_utf8_lossy(&result.stdout).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,16 +136,5 @@ mod tests {
         ] {
             assert!(!is_set_by_cargo(OsStr::new(name)), "{name}");
         }
-    }
-
-    #[test]
-    fn a_failing_command_is_named_with_its_words() {
-        let mut command = Command::new("cargo");
-        command.args(["no-such-command-here", "--flag"]);
-        let error = output(&mut command).unwrap_err().to_string();
-        assert!(
-            error.contains("`cargo no-such-command-here --flag` failed"),
-            "{error}"
-        );
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use crate::error::SetupError;
 
 /// Held while this lives.
 #[derive(Debug)]
@@ -12,7 +12,11 @@ pub(crate) struct Lock {
 }
 
 /// Takes the lock; calls `waiting` once if another process or thread has it.
-pub(crate) fn take(path: &Path, waiting: impl FnOnce()) -> Result<Lock> {
+pub(crate) fn take(path: &Path, waiting: impl FnOnce()) -> Result<Lock, SetupError> {
+    let failed = |source| SetupError::Lock {
+        path: path.to_path_buf(),
+        source,
+    };
     let file = fs_err::OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -23,11 +27,10 @@ pub(crate) fn take(path: &Path, waiting: impl FnOnce()) -> Result<Lock> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             waiting();
-            file.lock()
-                .with_context(|| format!("waiting for {}", path.display()))?;
+            file.lock().map_err(failed)?;
         }
         Err(TryLockError::Error(error)) => {
-            return Err(error).with_context(|| format!("locking {}", path.display()));
+            return Err(failed(error));
         }
     }
     Ok(Lock { _file: file })
@@ -64,6 +67,6 @@ mod tests {
     fn the_file_that_cannot_be_made_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let error = take(&dir.path().join("no/.lock"), || {}).unwrap_err();
-        assert!(format!("{error:#}").contains(".lock"), "{error:#}");
+        assert!(error.to_string().contains(".lock"), "{error}");
     }
 }

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::workspace::output;
+use crate::command::output;
 
 /// CUDA 13.0 needs a driver of this series or a later one.
 const OLDEST: u32 = 580;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Driver {
+pub enum Driver {
     /// A driver that serves CUDA 13: the name of the GPU and the version of the driver.
     Works(String),
     /// The reason there is no CUDA.
@@ -18,7 +18,7 @@ pub(crate) enum Driver {
 }
 
 /// Asks `nvidia-smi`.
-pub(crate) fn find() -> Driver {
+pub fn find() -> Driver {
     let query = ["--query-gpu=driver_version,name", "--format=csv,noheader"];
     match output(Command::new("nvidia-smi").args(query)) {
         Ok(text) => read(&text),

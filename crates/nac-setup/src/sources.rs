@@ -4,9 +4,8 @@
 //! Only the C++ part of a wheel is used, so the wheels for CPython 3.11 serve whatever Python there is.
 //! `libtorch_cpu.so` of these wheels needs the CUDA run time and CUPTI libraries even without a GPU.
 
-use anyhow::{Result, bail};
-
-use super::layout::{Kind, VERSION};
+use crate::error::SetupError;
+use crate::kind::{Kind, VERSION};
 
 /// Which files of a wheel are kept, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +56,7 @@ impl Wheel {
     }
 
     /// Where a member of the wheel goes, relative to the layout; `None` if it is not kept.
-    pub(crate) fn place(&self, member: &str) -> Option<String> {
+    pub(crate) fn destination(&self, member: &str) -> Option<String> {
         if member.ends_with('/') {
             return None;
         }
@@ -135,7 +134,7 @@ const AARCH64_PLATFORMS: &[&str] = &[
 ];
 
 /// The plan for this system, architecture (`std::env::consts`) and kind.
-pub(crate) fn plan(os: &str, arch: &str, kind: Kind) -> Result<Plan> {
+pub(crate) fn plan(os: &str, arch: &str, kind: Kind) -> Result<Plan, SetupError> {
     let name = format!("{VERSION}-{}-{arch}", kind.name());
     let plan = |torch, wheels, platforms, space| Plan {
         name,
@@ -158,12 +157,11 @@ pub(crate) fn plan(os: &str, arch: &str, kind: Kind) -> Result<Plan> {
             X86_64_PLATFORMS,
             8_000_000_000,
         )),
-        _ => bail!(
-            "no ready libtorch {VERSION} ({}) is known for {os} on {arch}.\n\
-             Fix: python3 -m pip install torch=={VERSION}   and run this command again (it will be found),\n\
-             or unpack libtorch {VERSION} yourself and set LIBTORCH to its folder.",
-            kind.label()
-        ),
+        _ => Err(SetupError::Unsupported {
+            os: os.into(),
+            arch: arch.into(),
+            kind,
+        }),
     }
 }
 
@@ -307,15 +305,15 @@ mod tests {
     fn the_lean_layout_keeps_headers_and_three_libraries() {
         let wheel = &cpu_x86_64()[0];
         assert_eq!(
-            wheel.place("torch/include/c10/util/x.h").as_deref(),
+            wheel.destination("torch/include/c10/util/x.h").as_deref(),
             Some("include/c10/util/x.h")
         );
         assert_eq!(
-            wheel.place("torch/lib/libtorch_cpu.so").as_deref(),
+            wheel.destination("torch/lib/libtorch_cpu.so").as_deref(),
             Some("lib/libtorch_cpu.so")
         );
         assert_eq!(
-            wheel.place("torch/version.py").as_deref(),
+            wheel.destination("torch/version.py").as_deref(),
             Some("version.py")
         );
         for other in [
@@ -324,7 +322,7 @@ mod tests {
             "torch/lib/",
             "functorch/include/x.h",
         ] {
-            assert_eq!(wheel.place(other), None, "{other}");
+            assert_eq!(wheel.destination(other), None, "{other}");
         }
     }
 
@@ -332,24 +330,30 @@ mod tests {
     fn the_cuda_layout_keeps_the_paths_that_run_paths_expect() {
         let wheels = cuda_x86_64();
         assert_eq!(
-            wheels[0].place("torch/lib/libtorch_cuda.so").as_deref(),
+            wheels[0]
+                .destination("torch/lib/libtorch_cuda.so")
+                .as_deref(),
             Some("torch/lib/libtorch_cuda.so")
         );
-        assert_eq!(wheels[0].place("torch/lib/libtorch_python.so"), None);
+        assert_eq!(wheels[0].destination("torch/lib/libtorch_python.so"), None);
         assert_eq!(
-            wheels[1].place("nvidia/cu13/lib/libx.so.13").as_deref(),
+            wheels[1]
+                .destination("nvidia/cu13/lib/libx.so.13")
+                .as_deref(),
             Some("nvidia/cu13/lib/libx.so.13")
         );
-        assert_eq!(wheels[1].place("nvidia/cu13/include/x.h"), None);
+        assert_eq!(wheels[1].destination("nvidia/cu13/include/x.h"), None);
     }
 
     #[test]
     fn run_time_libraries_go_beside_libtorch() {
         let wheel = &cpu_x86_64()[1];
         assert_eq!(
-            wheel.place("nvidia/cu13/lib/libcudart.so.13").as_deref(),
+            wheel
+                .destination("nvidia/cu13/lib/libcudart.so.13")
+                .as_deref(),
             Some("lib/libcudart.so.13")
         );
-        assert_eq!(wheel.place("nvidia/cu13/lib/other.so"), None);
+        assert_eq!(wheel.destination("nvidia/cu13/lib/other.so"), None);
     }
 }

@@ -2,15 +2,17 @@
 
 use std::process::Command;
 
-use anyhow::{Result, bail};
-
-use crate::workspace::output;
+use crate::command::output;
+use crate::error::SetupError;
 
 /// How to get a C++ compiler.
-pub(crate) const COMPILER_FIX: &str = "sudo apt-get install g++   (macOS: xcode-select --install)";
+pub const COMPILER_FIX: &str = "sudo apt-get install g++   (macOS: xcode-select --install)";
 
 /// First line of `--version` of the C++ compiler that build scripts will call.
-pub(crate) fn compiler() -> Result<String> {
+///
+/// # Errors
+/// There is none, or the one that `CXX` names does not answer; with the fix.
+pub fn compiler() -> Result<String, SetupError> {
     let chosen = std::env::var("CXX")
         .ok()
         .filter(|name| !name.trim().is_empty());
@@ -19,19 +21,25 @@ pub(crate) fn compiler() -> Result<String> {
     if let Some(version) = answer(&program) {
         return Ok(version);
     }
+    let missing = |found: String, fix: String| Err(SetupError::Compiler { found, fix });
     if let Some(program) = chosen {
-        bail!(
-            "CXX is `{program}`, which does not answer `--version`. Fix: unset CXX, or set it to a C++ compiler"
+        return missing(
+            format!("CXX is `{program}`, which does not answer `--version`"),
+            "unset CXX, or set it to a C++ compiler".into(),
         );
     }
     match ["g++", "clang++"]
         .into_iter()
         .find(|name| answer(name).is_some())
     {
-        Some(other) => {
-            bail!("there is no `{program}`, but there is `{other}`. Fix: export CXX={other}")
-        }
-        None => bail!("no C++ compiler was found (`{program}`). Fix: {COMPILER_FIX}"),
+        Some(other) => missing(
+            format!("there is no `{program}`, but there is `{other}`"),
+            format!("export CXX={other}"),
+        ),
+        None => missing(
+            format!("no C++ compiler was found (`{program}`)"),
+            COMPILER_FIX.into(),
+        ),
     }
 }
 

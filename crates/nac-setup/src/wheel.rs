@@ -3,15 +3,15 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
 use nac_data::Progress;
 use nac_data::fetch::checksum;
 use nac_data::fetch::download::{self, Expected};
 use zip::ZipArchive;
+use zip::result::ZipError;
 
-use super::layout::VERSION;
-use super::sources::Wheel;
-use super::{index, python};
+use crate::error::{SetupError, chain};
+use crate::sources::Wheel;
+use crate::{index, python};
 
 /// The wheel in the folder `downloads`: there already, straight from the index, or through pip.
 pub(crate) fn obtain(
@@ -20,7 +20,7 @@ pub(crate) fn obtain(
     platforms: &[&str],
     downloads: &Path,
     progress: &dyn Progress,
-) -> Result<PathBuf> {
+) -> Result<PathBuf, SetupError> {
     let path = downloads.join(&wheel.file);
     if path.exists() {
         if checksum::sha256(&path, progress)? == wheel.sha256 {
@@ -45,19 +45,17 @@ pub(crate) fn obtain(
         return Err(error);
     }
     progress.note(&format!(
-        "no direct download of {} ({error:#}); asking pip",
-        wheel.file
+        "no direct download of {} ({}); asking pip",
+        wheel.file,
+        chain(&error)
     ));
-    python::download(wheel, platforms, downloads).map_err(|of_pip| {
-        anyhow!(
-            "{} could not be downloaded.\n  directly: {error:#}\n  with pip: {of_pip:#}\n\
-             Without a network: put the file {} (SHA-256 {}) into {},\n\
-             or unpack libtorch {VERSION} anywhere and set LIBTORCH to its folder; then run this again",
-            wheel.requirement,
-            wheel.file,
-            wheel.sha256,
-            downloads.display()
-        )
+    python::download(wheel, platforms, downloads).map_err(|pip| SetupError::Download {
+        requirement: wheel.requirement.clone(),
+        file: wheel.file.clone(),
+        sha256: wheel.sha256.clone(),
+        folder: downloads.to_path_buf(),
+        direct: Box::new(error),
+        pip: Box::new(pip),
     })?;
     if let Err(error) = checksum::check(&path, &wheel.sha256, progress) {
         // Whatever pip found, it is of no use to a later run either.
@@ -73,50 +71,32 @@ pub(crate) fn unpack(
     archive: &Path,
     into: &Path,
     progress: &dyn Progress,
-) -> Result<()> {
+) -> Result<(), SetupError> {
+    let broken = |source: ZipError| SetupError::Zip {
+        archive: archive.to_path_buf(),
+        source,
+    };
     let file = io::BufReader::with_capacity(1 << 18, fs_err::File::open(archive)?);
-    let mut zip = ZipArchive::new(file).with_context(|| archive.display().to_string())?;
-    let mut kept: Vec<(usize, PathBuf, u64)> = Vec::new();
-    for number in 0..zip.len() {
-        let member = zip
-            .by_index_raw(number)
-            .with_context(|| archive.display().to_string())?;
-        let Some(safe) = member.enclosed_name() else {
-            bail!(
-                "{}: the member {} leads out of the folder",
-                archive.display(),
-                member.name()?
-            );
-        };
-        if let Some(place) = wheel
-            .place(&safe.to_string_lossy())
-            .filter(|_| member.is_file())
-        {
-            kept.push((number, into.join(place), member.size()));
-        }
-    }
-    if kept.is_empty() {
-        bail!("{} has none of the files expected", archive.display());
-    }
-    let total = kept.iter().map(|(_, _, size)| size).sum();
+    let mut zip = ZipArchive::new(file).map_err(broken)?;
+    let kept = kept(wheel, archive, &mut zip)?;
+    let total = kept.iter().map(|member| member.size).sum();
     progress.start(
         &format!("unpacking {}", wheel.requirement),
         Some(total),
         "bytes",
     );
     let (mut done, mut buffer) = (0, vec![0; 1 << 18]);
-    for (number, path, _) in kept {
+    for Kept { index, path, .. } in kept {
+        let path = into.join(path);
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder)?;
         }
-        let mut member = zip
-            .by_index(number)
-            .with_context(|| archive.display().to_string())?;
+        let mut member = zip.by_index(index).map_err(broken)?;
         let mut out = fs_err::File::create(&path)?;
         loop {
             let n = member
                 .read(&mut buffer)
-                .with_context(|| format!("{}: {}", archive.display(), path.display()))?;
+                .map_err(|error| broken(ZipError::Io(error)))?;
             if n == 0 {
                 break;
             }
@@ -127,4 +107,47 @@ pub(crate) fn unpack(
     }
     progress.finish();
     Ok(())
+}
+
+/// A member of a wheel that is kept.
+struct Kept {
+    index: usize,
+    /// Where it goes, relative to the layout.
+    path: String,
+    size: u64,
+}
+
+/// The members of a wheel that are kept; an error if one leads out of the folder or there are none.
+fn kept<R: io::Read + io::Seek>(
+    wheel: &Wheel,
+    archive: &Path,
+    zip: &mut ZipArchive<R>,
+) -> Result<Vec<Kept>, SetupError> {
+    let broken = |source: ZipError| SetupError::Zip {
+        archive: archive.to_path_buf(),
+        source,
+    };
+    let mut kept = Vec::new();
+    for index in 0..zip.len() {
+        let member = zip.by_index_raw(index).map_err(broken)?;
+        let Some(safe) = member.enclosed_name() else {
+            return Err(SetupError::Member {
+                archive: archive.to_path_buf(),
+                member: member.name().map_err(broken)?.to_string(),
+            });
+        };
+        if let Some(path) = wheel
+            .destination(&safe.to_string_lossy())
+            .filter(|_| member.is_file())
+        {
+            let size = member.size();
+            kept.push(Kept { index, path, size });
+        }
+    }
+    if kept.is_empty() {
+        return Err(SetupError::Empty {
+            archive: archive.to_path_buf(),
+        });
+    }
+    Ok(kept)
 }

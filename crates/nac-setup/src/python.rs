@@ -3,30 +3,26 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-use anyhow::{Result, bail};
-
-use super::sources::Wheel;
-use crate::workspace::{output, status};
+use crate::command::{output, status};
+use crate::error::{SetupError, chain};
+use crate::sources::Wheel;
 
 /// The index that pip uses when it is not told otherwise.
 const DEFAULT_INDEX: &str = "https://pypi.org/simple";
-
-/// How to get pip.
-pub(crate) const PIP_FIX: &str = "sudo apt-get install python3-pip";
 
 fn python() -> Command {
     Command::new("python3")
 }
 
 /// `Python 3.11.7`, if there is a python3.
-pub(crate) fn version() -> Option<String> {
+pub fn version() -> Option<String> {
     output(python().arg("--version"))
         .ok()
         .map(|text| text.trim().to_owned())
 }
 
 /// `pip 23.2.1`, if python3 has it.
-pub(crate) fn pip_version() -> Option<String> {
+pub fn pip_version() -> Option<String> {
     let text = output(python().args(["-m", "pip", "--version"])).ok()?;
     Some(
         text.split(" from ")
@@ -38,7 +34,7 @@ pub(crate) fn pip_version() -> Option<String> {
 }
 
 /// The folder of the package torch that python3 would import.
-pub(crate) fn torch() -> Option<PathBuf> {
+pub fn torch() -> Option<PathBuf> {
     // The empty entry of the path is the current folder: a folder `torch` there is not the package.
     let code = "import importlib.util as u, sys; sys.path = [p for p in sys.path if p]; \
                 s = u.find_spec('torch'); print(s.origin or '' if s else '')";
@@ -66,7 +62,7 @@ pub(crate) fn index_url() -> String {
 }
 
 /// Lets pip download a wheel, with all of the user's settings (mirrors, proxies, certificates).
-pub(crate) fn download(wheel: &Wheel, platforms: &[&str], into: &Path) -> Result<()> {
+pub(crate) fn download(wheel: &Wheel, platforms: &[&str], into: &Path) -> Result<(), SetupError> {
     let mut command = python();
     command.args([
         "-m",
@@ -83,8 +79,8 @@ pub(crate) fn download(wheel: &Wheel, platforms: &[&str], into: &Path) -> Result
     command.arg("--dest").arg(into).arg(&wheel.requirement);
     let result = status(&mut command);
     if !result.as_ref().is_ok_and(ExitStatus::success) {
-        let why = result.map_or_else(|error| format!("{error:#}"), |status| status.to_string());
-        bail!("pip could not download it ({why}). Fix, if pip is missing: {PIP_FIX}");
+        let reason = result.map_or_else(|error| chain(&error), |status| status.to_string());
+        return Err(SetupError::Pip { reason });
     }
     Ok(())
 }

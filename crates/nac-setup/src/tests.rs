@@ -1,4 +1,4 @@
-//! The set-up with tiny wheels from a server on this machine: whole, interrupted, twice at once.
+//! Building a layout with tiny wheels from a local server: whole, interrupted, twice at once.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Cursor, Write};
@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 
-use super::build::{build, existing};
-use super::layout::Kind;
-use super::sources::{Keep, Plan, Wheel};
+use crate::build::{build, existing};
+use crate::error::chain;
+use crate::kind::Kind;
+use crate::sources::{Keep, Plan, Wheel};
 
 /// A package index that can break off answers.
 struct Server {
@@ -344,7 +345,8 @@ fn a_wheel_that_is_not_the_pinned_one_is_refused() {
     let other = vec![7; torch.bytes as usize];
     server.state.lock().unwrap().files.insert(path, other);
     let error = build(&plan, cache.path(), || server.index(), false, &Silent).unwrap_err();
-    assert!(format!("{error:#}").contains("SHA-256"), "{error:#}");
+    let error = chain(&error);
+    assert!(error.contains("SHA-256"), "{error}");
     assert!(!cache.path().join(&plan.name).exists());
     assert!(!cache.path().join("downloads").join(&torch.file).exists());
 }
@@ -355,10 +357,8 @@ fn an_index_that_lists_another_digest_is_named() {
     let mut other = plan.wheels[0].clone();
     other.sha256 = "0".repeat(64);
     server.add(&other, Vec::new());
-    let error = format!(
-        "{:#}",
-        build(&plan, cache.path(), || server.index(), false, &Silent).unwrap_err()
-    );
+    let error = build(&plan, cache.path(), || server.index(), false, &Silent).unwrap_err();
+    let error = chain(&error);
     assert!(
         error.contains("lists torch-2.11.0-py3-none-any.whl with SHA-256 0000"),
         "{error}"
@@ -376,7 +376,7 @@ fn a_member_that_leads_out_of_the_folder_is_refused() {
     let path = cache.path().join("w.whl");
     fs_err::write(&path, bytes).unwrap();
     let into = cache.path().join("a/b");
-    let error = super::wheel::unpack(&wheel, &path, &into, &Silent)
+    let error = crate::wheel::unpack(&wheel, &path, &into, &Silent)
         .unwrap_err()
         .to_string();
     assert!(error.contains("leads out of the folder"), "{error}");
@@ -397,7 +397,7 @@ fn the_second_set_up_says_that_it_waits() {
     }
     let ((server, plan), cache) = (world(), cache());
     let notes = Notes::default();
-    let first = super::lock::take(&cache.path().join(".lock"), || panic!("nobody else")).unwrap();
+    let first = crate::lock::take(&cache.path().join(".lock"), || panic!("nobody else")).unwrap();
     std::thread::scope(|scope| {
         let second = scope
             .spawn(|| build(&plan, cache.path(), || server.index(), false, &notes).map(|_| ()));
@@ -407,5 +407,5 @@ fn the_second_set_up_says_that_it_waits() {
         drop(first);
         let _ = second.join().unwrap();
     });
-    assert!(notes.0.lock().unwrap()[0].contains("another set-up is at work"));
+    assert!(notes.0.lock().unwrap()[0].contains("another set-up is running"));
 }

@@ -2,40 +2,38 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
 use etcetera::BaseStrategy;
 
-use crate::progress::amount;
+use crate::error::SetupError;
 
 /// The cache folder of this project.
-pub(crate) fn dir() -> Result<PathBuf> {
+///
+/// # Errors
+/// The variable is not set and the home folder is not known.
+pub fn dir() -> Result<PathBuf, SetupError> {
     if let Some(dir) = std::env::var_os("NAC_CACHE_DIR").filter(|v| !v.is_empty()) {
         return Ok(std::env::current_dir()?.join(dir));
     }
-    let strategy = etcetera::choose_base_strategy().context(
-        "the home folder is not known. Fix: set NAC_CACHE_DIR to a folder with free space",
-    )?;
+    let strategy = etcetera::choose_base_strategy().map_err(|_| SetupError::NoHome)?;
     Ok(strategy.cache_dir().join("nac"))
 }
 
 /// Free disk space where this path is, or will be.
-pub(crate) fn free_space(path: &Path) -> Option<u64> {
+pub fn free_space(path: &Path) -> Option<u64> {
     path.ancestors()
         .find(|p| p.exists())
         .and_then(|p| fs4::available_space(p).ok())
 }
 
 /// Makes the folder and checks that it has room.
-pub(crate) fn prepare(dir: &Path, space: u64) -> Result<()> {
-    fs_err::create_dir_all(dir)
-        .map_err(|error| anyhow!("{error}. Fix: set NAC_CACHE_DIR to a folder you can write to"))?;
+pub(crate) fn prepare(dir: &Path, space: u64) -> Result<(), SetupError> {
+    fs_err::create_dir_all(dir).map_err(SetupError::CacheFolder)?;
     match free_space(dir) {
-        Some(free) if free < space => bail!(
-            "{} has {} free, but {} are needed. Fix: make room, or set NAC_CACHE_DIR to another disk",
-            dir.display(),
-            amount(free, "bytes"),
-            amount(space, "bytes")
-        ),
+        Some(free) if free < space => Err(SetupError::Space {
+            folder: dir.to_path_buf(),
+            free,
+            needed: space,
+        }),
         _ => Ok(()),
     }
 }
@@ -47,9 +45,9 @@ mod tests {
     #[test]
     fn a_full_disk_is_said_before_the_download() {
         let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().join("a/b");
-        prepare(&place, 1).unwrap();
-        let error = prepare(&place, u64::MAX).unwrap_err().to_string();
+        let folder = dir.path().join("a/b");
+        prepare(&folder, 1).unwrap();
+        let error = prepare(&folder, u64::MAX).unwrap_err().to_string();
         assert!(
             error.contains("are needed") && error.contains("NAC_CACHE_DIR"),
             "{error}"
@@ -61,7 +59,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs_err::write(&file, "").unwrap();
-        let error = format!("{:#}", prepare(&file.join("cache"), 1).unwrap_err());
+        let error = prepare(&file.join("cache"), 1).unwrap_err().to_string();
         assert!(
             error.contains("cache") && error.contains("NAC_CACHE_DIR"),
             "{error}"

@@ -10,7 +10,7 @@ use nac_data::Progress;
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Progress on standard error.
-pub(crate) struct Console {
+pub struct Console {
     bars: bool,
     state: Mutex<State>,
 }
@@ -28,7 +28,7 @@ struct State {
 
 impl Console {
     /// Bars where standard error is a terminal and the environment does not say that this is CI.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
         Self {
             bars: std::io::stderr().is_terminal() && !ci,
@@ -128,7 +128,7 @@ fn line(done: u64, total: Option<u64>, unit: &str) -> String {
 }
 
 /// `12.3 MB`, or `12 files`.
-pub(crate) fn amount(number: u64, unit: &str) -> String {
+pub fn amount(number: u64, unit: &str) -> String {
     match (unit, number) {
         ("bytes", 0..1_000_000) => format!("{:.1} kB", number as f64 / 1e3),
         ("bytes", 0..1_000_000_000) => format!("{:.1} MB", number as f64 / 1e6),

@@ -1,20 +1,20 @@
-//! Builds a libtorch layout in the cache: under a lock, in a hidden folder, put in place with one rename.
-//! A killed build leaves only downloads to go on from and a hidden folder that the next one removes.
+//! Builds a libtorch layout in the cache: under a lock, in a hidden folder that is renamed when it is whole.
+//! A killed build leaves only downloads to resume and a hidden folder that the next build removes.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
 use nac_data::Progress;
 
-use super::layout::{self, Libtorch};
-use super::sources::Plan;
-use super::{cache, lock, wheel};
+use crate::error::SetupError;
+use crate::layout::{self, Libtorch};
+use crate::sources::Plan;
+use crate::{cache, contents, lock, wheel};
 
 /// The layout of this plan in the cache, if it is there and whole.
-pub(crate) fn existing(plan: &Plan, root: &Path) -> Result<Libtorch> {
-    let place = root.join(&plan.name);
-    layout::intact(&place)?;
-    check(plan, &place)
+pub(crate) fn existing(plan: &Plan, root: &Path) -> Result<Libtorch, SetupError> {
+    let folder = root.join(&plan.name);
+    contents::intact(&folder)?;
+    check(plan, &folder)
 }
 
 /// The layout of this plan under `root`, built if it is not there; `force` builds it in any case.
@@ -24,7 +24,7 @@ pub(crate) fn build(
     index_url: impl FnOnce() -> String,
     force: bool,
     progress: &dyn Progress,
-) -> Result<Libtorch> {
+) -> Result<Libtorch, SetupError> {
     if !force && let Ok(found) = existing(plan, root) {
         return Ok(found);
     }
@@ -38,7 +38,7 @@ pub(crate) fn build(
     let _lock = lock::take(&root.join(".lock"), || {
         waited = true;
         progress.note(&format!(
-            "another set-up is at work in {}; waiting for it",
+            "another set-up is running in {}; waiting for it",
             root.display()
         ));
     })?;
@@ -47,9 +47,9 @@ pub(crate) fn build(
     {
         return Ok(found);
     }
-    let (downloads, place) = (root.join("downloads"), root.join(&plan.name));
-    let staging = layout::sibling(&place, ".staging-");
-    layout::remove_dir(&staging)?;
+    let (downloads, folder) = (root.join("downloads"), root.join(&plan.name));
+    let staging = contents::sibling(&folder, ".staging-");
+    contents::remove_dir(&staging)?;
     fs_err::create_dir_all(&downloads)?;
     let index_url = index_url();
     let mut archives: Vec<PathBuf> = Vec::new();
@@ -65,19 +65,22 @@ pub(crate) fn build(
     for (wheel, archive) in plan.wheels.iter().zip(&archives) {
         wheel::unpack(wheel, archive, &staging, progress)?;
     }
-    layout::complete(&staging, &staging.join(plan.torch))?;
-    check(plan, &staging).context("the wheels did not give a usable libtorch")?;
-    layout::put_in_place(&staging, &place)?;
+    contents::complete(&staging, &staging.join(plan.torch))?;
+    check(plan, &staging).map_err(|error| SetupError::Wheels(Box::new(error)))?;
+    contents::replace(&staging, &folder)?;
     for archive in archives {
         fs_err::remove_file(archive)?;
     }
     existing(plan, root)
 }
 
-fn check(plan: &Plan, place: &Path) -> Result<Libtorch> {
-    let found = layout::inspect(&place.join(plan.torch))?;
+fn check(plan: &Plan, folder: &Path) -> Result<Libtorch, SetupError> {
+    let found = layout::inspect(&folder.join(plan.torch))?;
     if found.kind != plan.kind {
-        bail!("{} is a {} build", found.root.display(), found.kind.label());
+        return Err(SetupError::WrongKind {
+            root: found.root,
+            kind: found.kind,
+        });
     }
     Ok(found)
 }

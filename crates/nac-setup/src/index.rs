@@ -2,19 +2,48 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::sources::Wheel;
+use crate::error::SetupError;
+use crate::sources::Wheel;
 
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, text/html;q=0.5";
 const LARGEST_PAGE: u64 = 64 << 20;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The address of the pinned wheel. A file of its name with another digest is an error.
-pub(crate) fn find(index: &str, wheel: &Wheel) -> Result<String> {
+pub(crate) fn find(index: &str, wheel: &Wheel) -> Result<String, SetupError> {
     let page = format!("{index}/{}/", wheel.project());
+    let text = get(&page).map_err(|source| SetupError::Http {
+        page: page.clone(),
+        source: Box::new(source),
+    })?;
+    let files = if text.trim_start().starts_with('{') {
+        from_json(&text)?
+    } else {
+        from_html(&text)
+    };
+    let listed = files.into_iter().find(|file| file.name == wheel.file);
+    let Some(listed) = listed else {
+        return Err(SetupError::NotListed {
+            page,
+            file: wheel.file.clone(),
+        });
+    };
+    match listed.sha256 {
+        Some(found) if found != wheel.sha256 => Err(SetupError::Digest {
+            page,
+            file: wheel.file.clone(),
+            found,
+            expected: wheel.sha256.clone(),
+        }),
+        _ => absolute(&page, &listed.url),
+    }
+}
+
+/// The text of a page.
+fn get(page: &str) -> Result<String, ureq::Error> {
     // The certificates this machine trusts: a company's proxy may have one of its own.
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
@@ -25,31 +54,14 @@ pub(crate) fn find(index: &str, wheel: &Wheel) -> Result<String> {
     let mut response = agent
         .build()
         .new_agent()
-        .get(&page)
+        .get(page)
         .header("Accept", ACCEPT)
         .call()?;
-    let text = response
+    response
         .body_mut()
         .with_config()
         .limit(LARGEST_PAGE)
-        .read_to_string()?;
-    let files = if text.trim_start().starts_with('{') {
-        from_json(&text)?
-    } else {
-        from_html(&text)
-    };
-    let file = files.into_iter().find(|file| file.name == wheel.file);
-    let file = file.with_context(|| format!("{page} does not list {}", wheel.file))?;
-    match file.sha256 {
-        Some(found) if found != wheel.sha256 => {
-            bail!(
-                "{page} lists {} with SHA-256 {found}, expected {}",
-                wheel.file,
-                wheel.sha256
-            )
-        }
-        _ => absolute(&page, &file.url),
-    }
+        .read_to_string()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +71,7 @@ struct Listed {
     sha256: Option<String>,
 }
 
-fn from_json(text: &str) -> Result<Vec<Listed>> {
+fn from_json(text: &str) -> Result<Vec<Listed>, SetupError> {
     #[derive(Deserialize)]
     struct Page {
         files: Vec<File>,
@@ -74,7 +86,10 @@ fn from_json(text: &str) -> Result<Vec<Listed>> {
     struct Hashes {
         sha256: Option<String>,
     }
-    let page: Page = serde_json::from_str(text).context("the page of the package index")?;
+    let page: Page = serde_json::from_str(text).map_err(|source| SetupError::Json {
+        what: "the page of the package index".into(),
+        source,
+    })?;
     let listed = |file: File| Listed {
         name: file.filename,
         url: file.url,
@@ -104,10 +119,10 @@ fn from_html(text: &str) -> Vec<Listed> {
 }
 
 /// Resolves an address found on a page.
-fn absolute(page: &str, url: &str) -> Result<String> {
+fn absolute(page: &str, url: &str) -> Result<String, SetupError> {
     let (scheme, rest) = page
         .split_once("://")
-        .with_context(|| format!("{page} is not an address"))?;
+        .ok_or_else(|| SetupError::Address(page.to_owned()))?;
     let host = rest.split('/').next().unwrap_or(rest);
     Ok(if url.contains("://") {
         url.to_owned()
