@@ -26,7 +26,7 @@ pub(crate) enum Command {
     Doctor,
     /// Run every test of the workspace, doc tests and examples (with the set-up, if needed)
     Test(TestOptions),
-    /// Check format, house rules, lints and documentation; cheapest first
+    /// Check format, house rules, dependencies, lints, documentation and packages; cheapest first
     Check(CheckOptions),
     /// Find or download data sets
     #[command(subcommand)]
@@ -183,7 +183,7 @@ Commands:
   setup            Make libtorch available, so that every cargo command and editor finds it
   doctor           Say what was found on this machine, and the fix for what is missing
   test             Run every test of the workspace, doc tests and examples (with the set-up, if needed)
-  check            Check format, house rules, lints and documentation; cheapest first
+  check            Check format, house rules, dependencies, lints, documentation and packages; cheapest first
   data             Find or download data sets
   train            Train a model: `train --config X.toml [--set key=value ...]`
   eval             Evaluate a checkpoint

@@ -1,23 +1,30 @@
-//! `cargo xtask check`: format, house rules, lints, documentation; the cheapest first.
+//! `cargo xtask check`: format, house rules, dependencies, lints, documentation, packages; the cheapest first.
 
+mod command;
+mod packages;
 mod tidy;
+mod tools;
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
 use crate::cli::CheckOptions;
 use crate::setup;
-use crate::workspace::{Workspace, status};
+use crate::workspace::Workspace;
+use command::must;
 
 type Step = (&'static str, fn(&Workspace) -> Result<()>);
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 8] = [
     ("format", format),
     ("house rules", tidy::run),
+    ("spelling", tools::spelling),
+    ("dependencies", tools::dependencies),
     ("lints", lints),
     ("documentation", docs),
-    ("book", book),
+    ("book", tools::book),
+    ("packages", packages::run),
 ];
 
 /// The command.
@@ -40,14 +47,6 @@ pub(crate) fn run(workspace: &Workspace, options: &CheckOptions) -> Result<ExitC
         return Ok(ExitCode::SUCCESS);
     }
     bail!("check failed: {}", failed.join(", "))
-}
-
-fn must(command: &mut Command, fix: &str) -> Result<()> {
-    let result = status(command)?;
-    if !result.success() {
-        bail!("{result}. {fix}");
-    }
-    Ok(())
 }
 
 fn format(workspace: &Workspace) -> Result<()> {
@@ -80,23 +79,4 @@ fn docs(workspace: &Workspace) -> Result<()> {
         .args(["doc", "--workspace", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings");
     must(&mut command, "Fix: mend the documentation above")
-}
-
-fn book(workspace: &Workspace) -> Result<()> {
-    let mut version = Command::new("mdbook");
-    version
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    if !version.status().is_ok_and(|result| result.success()) {
-        println!("book: skipped, mdbook is not installed (cargo install mdbook)");
-        return Ok(());
-    }
-    let into = workspace.scratch()?.join("book");
-    let mut command = Command::new("mdbook");
-    command
-        .current_dir(workspace.root())
-        .args(["build", "docs", "--dest-dir"])
-        .arg(into);
-    must(&mut command, "Fix: mend the book")
 }

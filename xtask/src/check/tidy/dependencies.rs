@@ -41,7 +41,9 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ),
     ("xtask", &["nac-setup", "nac-data"]),
 ];
-const WITHOUT_LIBTORCH: [&str; 5] = ["nac-core", "nac-engine", "nac-data", "nac-setup", "xtask"];
+/// What is built where libtorch has never been seen.
+pub(in crate::check) const WITHOUT_LIBTORCH: [&str; 5] =
+    ["nac-core", "nac-engine", "nac-data", "nac-setup", "xtask"];
 const LIBTORCH: [&str; 2] = ["tch", "torch-sys"];
 
 /// The names of the packages that each package depends on; versions of one name are one package.

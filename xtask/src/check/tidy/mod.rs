@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::MetadataCommand;
 
 use crate::workspace::{Workspace, output};
+pub(super) use dependencies::WITHOUT_LIBTORCH;
 use source::File;
 
 /// The step of `cargo xtask check`.
