@@ -2,6 +2,10 @@
 //!
 //! `cargo bench -p nac-benches -- forward/tiny-nac` runs those whose name contains a word. Passes take up to seconds, so
 //! there are few of each.
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up measures nothing"
+)]
 
 mod engines;
 mod forward;

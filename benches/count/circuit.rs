@@ -4,7 +4,7 @@ use nac_modules::circuit::CircuitConfig;
 use nac_modules::{ModuleError, Result};
 
 use super::product::{Work, attention, linear, product, special};
-use super::{Algorithm, Stage};
+use super::stage::{Algorithm, Stage};
 
 /// Modules with codes that one modulated layer of `inputs` features serves: `codes → inputs`, once for all images.
 fn modulation(modules: usize, code_dim: usize, inputs: usize) -> Work {

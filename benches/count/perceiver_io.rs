@@ -3,7 +3,7 @@
 use nac_modules::baseline::PerceiverIoConfig;
 
 use super::product::{Work, attention, linear, special};
-use super::{Algorithm, Stage};
+use super::stage::{Algorithm, Stage};
 
 /// Feed-forward block with GEGLU.
 fn ffn(rows: usize, dim: usize, multiplier: usize) -> Work {

@@ -2,8 +2,8 @@
 
 use nac_modules::tokenizer::ConvNextConfig;
 
-use super::Stage;
 use super::product::{Work, convolution, linear, special};
+use super::stage::Stage;
 
 /// Work for an image, with the number of tokens and their dimension.
 pub(super) fn stage(

@@ -4,7 +4,8 @@ use anyhow::Result;
 use ndarray::Array4;
 use tch::{Device, Kind, Tensor};
 
-use super::{Named, Weights};
+use super::named::Named;
+use super::weights::Weights;
 
 /// Images with labels.
 #[derive(Debug)]

@@ -16,7 +16,8 @@ use nac_modules::tape::Tape;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-use super::Batch;
+use super::batch::Batch;
+use super::weights::Weights;
 use crate::naive::Naive;
 
 /// Who runs the model.
@@ -39,18 +40,6 @@ pub enum Pass {
     Forward,
     /// Logits in training mode, cross-entropy, gradients of all parameters.
     Train,
-}
-
-/// Precision of the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Weights {
-    /// float32.
-    F32,
-    /// bfloat16.
-    Bf16,
-    /// 8-bit integers.
-    Int8,
 }
 
 /// Runs a model on batches.

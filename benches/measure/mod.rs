@@ -12,12 +12,14 @@ mod propagator;
 mod record;
 mod run;
 mod sample;
+mod weights;
 
 pub use batch::Batch;
-pub use engine::{Engine, EngineKind, Pass, Source, Weights, open, write_weights};
+pub use engine::{Engine, EngineKind, Pass, Source, open, write_weights};
 pub use memory::Memory;
 pub use named::Named;
 pub use propagator::{Over, Propagated, PropagatorOptions, propagate};
 pub use record::{Difference, Logits, Measurement, Operations, Seconds};
 pub use run::{Options, run};
 pub use sample::{SampleOptions, Sampled, sample};
+pub use weights::Weights;

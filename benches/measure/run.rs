@@ -10,8 +10,9 @@ use nac_modules::device::open_device;
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
 
-use super::engine::{self, EngineKind, Pass, Source, Weights};
+use super::engine::{self, EngineKind, Pass, Source};
 use super::record::{Measurement, Operations, Seconds};
+use super::weights::Weights;
 use super::{Batch, Named, logits, memory};
 use crate::count::Algorithm;
 

@@ -9,35 +9,7 @@ use tch::{Kind, Tensor};
 use super::attention::{Side, read_in, skmdpa};
 use super::kernel::Sampling;
 use super::layer::{linear, mod_ffn};
-use super::refuse;
 use super::weights::Scope;
-
-/// Refuses circuits other than the final configuration at any size.
-pub(super) fn check(config: &CircuitConfig) -> Result<()> {
-    let plain = CircuitConfig::default();
-    let mut config = config.clone();
-    config.modules = plain.modules;
-    config.read_out_modules = plain.read_out_modules;
-    config.state_dim = plain.state_dim;
-    config.signature_dim = plain.signature_dim;
-    config.propagators = plain.propagators;
-    let (ours, theirs) = (&mut config.read_in, &plain.read_in);
-    ours.attention.heads = theirs.attention.heads;
-    ours.attention.head_dim = theirs.attention.head_dim;
-    ours.ffn.capacity_factor = theirs.ffn.capacity_factor;
-    let (ours, theirs) = (&mut config.propagator, &plain.propagator);
-    ours.attention.heads = theirs.attention.heads;
-    ours.attention.head_dim = theirs.attention.head_dim;
-    ours.ffn.capacity_factor = theirs.ffn.capacity_factor;
-    let (ours, theirs) = (&mut config.read_out, &plain.read_out);
-    (ours.heads, ours.head_dim) = (theirs.heads, theirs.head_dim);
-    ours.ffn.capacity_factor = theirs.ffn.capacity_factor;
-    if config == plain {
-        Ok(())
-    } else {
-        refuse("circuit", "an option other than a size is not its default")
-    }
-}
 
 /// Logits, `[batch, classes]`, of tokens, `[batch, tokens, token]`.
 pub(super) fn forward(

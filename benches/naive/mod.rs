@@ -13,15 +13,16 @@ mod circuit;
 mod kernel;
 mod layer;
 mod perceiver_io;
+mod supported;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 mod weights;
 
+use nac_modules::Result;
 use nac_modules::context::Noise;
-use nac_modules::model::{ImageTokenizer, ModelConfig, ModelKind};
+use nac_modules::model::{ModelConfig, ModelKind};
 use nac_modules::params::ParamStore;
-use nac_modules::{ModuleError, Result};
 use tch::Tensor;
 
 use kernel::Sampling;
@@ -47,12 +48,7 @@ impl Naive {
     /// # Errors
     /// The settings ask for something other than the final configuration.
     pub fn new(store: &ParamStore, config: &ModelConfig) -> Result<Self> {
-        if config.image_tokenizer != ImageTokenizer::Convnext {
-            return refuse("image_tokenizer", "only `convnext` is transcribed");
-        }
-        if config.kind == ModelKind::Nac {
-            circuit::check(&config.circuit)?;
-        }
+        supported::check(config)?;
         Ok(Self {
             weights: Weights::new(store),
             config: config.clone(),
@@ -85,12 +81,4 @@ impl Naive {
             }
         }
     }
-}
-
-fn refuse<T>(name: &str, reason: &str) -> Result<T> {
-    Err(ModuleError::Setting {
-        name: name.into(),
-        value: "(naive transcription)".into(),
-        reason: reason.into(),
-    })
 }

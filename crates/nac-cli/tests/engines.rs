@@ -1,5 +1,5 @@
 //! From a training run to a model that runs without libtorch: train, export, evaluate on both engines.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::fs;
 use std::path::PathBuf;

@@ -2,6 +2,10 @@
 //!
 //! `cargo bench -p nac-core -- sampling` runs those whose name contains a word. Where an operation
 //! is measured at several sizes, the exponent of its time is printed at the end.
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up measures nothing"
+)]
 
 mod memory;
 mod ops;

@@ -1,7 +1,7 @@
 //! Parity with recordings of the authors' code: graph generators (statistics; edges where nothing is
 //! random) and presets (loss, gradient, trajectory of Adam, score).
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

@@ -3,7 +3,7 @@
 //! A value may differ by four times the recording's own `float32` noise plus 1e-6 of the largest
 //! value; infinite entries must be the same ones.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Example, split};
+use crate::{DataError, Example};
 
 /// Labelled examples that can be read by index from any thread.
 ///
@@ -115,44 +115,3 @@ pub enum InputKind {
 
 /// A data set shared between threads.
 pub type SharedDataset = Arc<dyn Dataset>;
-
-/// The parts of a data set.
-#[derive(Clone)]
-pub struct Splits {
-    /// Examples to learn from.
-    pub train: Arc<dyn Dataset>,
-    /// Examples to choose by, if the data set defines such a part itself.
-    pub validation: Option<Arc<dyn Dataset>>,
-    /// Examples for the last evaluation only.
-    pub test: Arc<dyn Dataset>,
-}
-
-impl Splits {
-    /// The data set's own validation part, or else `count` examples carved from train with `seed`
-    /// by [`split::held_out`]. Returns `(train, validation)`; test is not touched.
-    ///
-    /// # Errors
-    /// As [`split::held_out`].
-    pub fn train_and_validation(
-        &self,
-        count: usize,
-        seed: u64,
-    ) -> Result<(SharedDataset, SharedDataset), DataError> {
-        if let Some(validation) = &self.validation {
-            return Ok((self.train.clone(), validation.clone()));
-        }
-        let (train, validation) = split::held_out(self.train.clone(), count, seed)?;
-        Ok((Arc::new(train), Arc::new(validation)))
-    }
-}
-
-impl std::fmt::Debug for Splits {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Splits")
-            .field("info", self.train.info())
-            .field("train", &self.train.len())
-            .field("validation", &self.validation.as_ref().map(|v| v.len()))
-            .field("test", &self.test.len())
-            .finish()
-    }
-}

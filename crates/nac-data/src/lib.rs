@@ -60,7 +60,7 @@ pub mod transform;
 
 pub use buffer::{Buffer, Values, ValuesMut};
 pub use config::DataConfig;
-pub use dataset::{Dataset, DatasetInfo, InputKind, SharedDataset, Splits};
+pub use dataset::{Dataset, DatasetInfo, InputKind, SharedDataset};
 pub use dirs::{CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, DataDirs};
 pub use error::DataError;
 pub use example::{Batch, Example};
@@ -68,4 +68,5 @@ pub use loader::{EpochIter, Loader, LoaderOptions};
 pub use progress::{Progress, Silent};
 pub use registry::{names, open, open_with_progress};
 pub use source::listops::ListOpsConfig;
+pub use split::Splits;
 pub use transform::Transform;

@@ -1,9 +1,50 @@
-//! Held-out parts: a validation set carved from the training examples.
+//! The parts of a data set, and validation sets carved from the training examples.
 
 use std::sync::Arc;
 
 use crate::random::Stream;
-use crate::{DataError, Dataset, DatasetInfo, Example};
+use crate::{DataError, Dataset, DatasetInfo, Example, SharedDataset};
+
+/// The parts of a data set.
+#[derive(Clone)]
+pub struct Splits {
+    /// Examples to learn from.
+    pub train: Arc<dyn Dataset>,
+    /// Examples to choose by, if the data set defines such a part itself.
+    pub validation: Option<Arc<dyn Dataset>>,
+    /// Examples for the last evaluation only.
+    pub test: Arc<dyn Dataset>,
+}
+
+impl Splits {
+    /// The data set's own validation part, or else `count` examples carved from train with `seed`
+    /// by [`held_out`]. Returns `(train, validation)`; test is not touched.
+    ///
+    /// # Errors
+    /// As [`held_out`].
+    pub fn train_and_validation(
+        &self,
+        count: usize,
+        seed: u64,
+    ) -> Result<(SharedDataset, SharedDataset), DataError> {
+        if let Some(validation) = &self.validation {
+            return Ok((self.train.clone(), validation.clone()));
+        }
+        let (train, validation) = held_out(self.train.clone(), count, seed)?;
+        Ok((Arc::new(train), Arc::new(validation)))
+    }
+}
+
+impl std::fmt::Debug for Splits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Splits")
+            .field("info", self.train.info())
+            .field("train", &self.train.len())
+            .field("validation", &self.validation.as_ref().map(|v| v.len()))
+            .field("test", &self.test.len())
+            .finish()
+    }
+}
 
 /// Some of the examples of a data set, in a given order.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! Checks on the real files, if `NAC_TEST_DATA_DIR` names a folder that holds them:
 //! `cifar-10-batches-bin/*.bin`, `listops/test_d20s.tsv` (Nangia & Bowman's test part),
 //! `listops/lra_sample.tsv` (rows of the Long Range Arena's TSV) and `listops/lra_test.tok`.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -1,4 +1,8 @@
 //! Benchmarks of the engine, one module per operation: `cargo bench -p nac-engine`.
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up measures nothing"
+)]
 
 #[path = "../../nac-core/benches/memory.rs"]
 mod memory;

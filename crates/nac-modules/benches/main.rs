@@ -1,4 +1,8 @@
 //! Benchmarks of layers on libtorch, one module per operation: `cargo bench -p nac-modules`.
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark that cannot be set up measures nothing"
+)]
 
 mod ops;
 

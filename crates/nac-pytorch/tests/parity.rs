@@ -1,5 +1,5 @@
 //! Every layer and the whole model against recordings of the reference: forward values and gradients.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

@@ -2,7 +2,7 @@
 //! the import of the reference's configuration, against the recordings: forward values and gradients.
 //!
 //! `NAC_GOLDENS_DIR` names the full set; a few recordings lie beside the tests and are always checked.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -3,7 +3,7 @@
 //!
 //! Layers are built from the configuration inside each recording, through the import, never from its name. The few recordings
 //! that lie beside the tests run always, the full set where `NAC_GOLDENS_DIR` names it.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

@@ -4,7 +4,7 @@
 //! A few recordings lie beside the tests; all others are read from the folder `NAC_GOLDENS_DIR`. Matchings are
 //! compared by their cost, and the term itself at the recorded matching, since several may be the best.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -64,7 +64,7 @@ pub fn get(
     let source = source.ok_or_else(|| DataError::UnknownName {
         kind: "data set",
         name: name.into(),
-        known: crate::names().map(String::from).to_vec(),
+        known: list(dirs).into_iter().map(|listing| listing.name).collect(),
     })?;
     get_source(&source, dirs, mirrors, progress)
 }
