@@ -3,11 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};
-use nac_core::rng::Streams;
 use nac_modules::Tokens;
 use nac_modules::attention::{ReadInAttention, ReadInAttentionConfig};
 use nac_modules::circuit::ModuleStates;
-use nac_modules::context::{ForwardContext, StreamNoise};
+use nac_modules::context::ForwardContext;
 use nac_modules::layer::{DropPath, ModFcConfig};
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind, Tensor};
@@ -79,7 +78,6 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let states = codes.unsqueeze(0).repeat([16, 1, 1]);
         let tokens = Tensor::randn([16, 64, TOKEN_DIM as i64], options);
         let folded = || {
-            let mut noise = StreamNoise::new(Streams::new(0));
             let modules = ModuleStates {
                 states: &states,
                 signatures: &codes,
@@ -87,11 +85,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             };
             let tokens = Tokens::new(tokens.shallow_clone()).expect("rank 3");
             layer
-                .forward(
-                    &modules,
-                    &tokens,
-                    &mut ForwardContext::evaluation(&mut noise),
-                )
+                .forward(&modules, &tokens, &mut ForwardContext::evaluation())
                 .expect("shapes fit")
         };
         let naive =

@@ -172,7 +172,7 @@ struct TorchEngine {
 
 impl TorchEngine {
     fn logits(&self, batch: &Batch, mut ctx: ForwardContext<'_>) -> Result<Tensor> {
-        let inputs = Inputs::new().with("image", batch.image.shallow_clone());
+        let inputs = Inputs::image(batch.image.shallow_clone());
         Ok(self.model.forward(&inputs, &mut ctx)?.logits)
     }
 }
@@ -180,7 +180,7 @@ impl TorchEngine {
 impl Engine for TorchEngine {
     fn forward(&mut self, batch: &Batch) -> Result<Tensor> {
         let mut noise = noise();
-        tch::no_grad(|| self.logits(batch, ForwardContext::evaluation(&mut noise)))
+        tch::no_grad(|| self.logits(batch, ForwardContext::evaluation().with_noise(&mut noise)))
     }
 
     fn train(&mut self, batch: &Batch) -> Result<Tensor> {

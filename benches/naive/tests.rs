@@ -85,13 +85,13 @@ fn logits_and_gradients_equal_those_of_our_layers() {
         let (model, config) = model(kind);
         let naive = Naive::new(model.params(), &config).unwrap();
         let image = Tensor::randn([3, 3, 32, 24], DOUBLE);
-        let inputs = Inputs::new().with("image", image.shallow_clone());
+        let inputs = Inputs::image(image.shallow_clone());
         let (ours, our_gradients) = run(model.as_ref(), || {
             let mut noise = StreamNoise::new(Streams::new(3));
             let mut ctx = if training {
                 ForwardContext::training(&mut noise)
             } else {
-                ForwardContext::evaluation(&mut noise)
+                ForwardContext::evaluation().with_noise(&mut noise)
             };
             model.forward(&inputs, &mut ctx).unwrap().logits
         });

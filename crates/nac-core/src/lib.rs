@@ -9,7 +9,7 @@
 //!    streamed without a dense matrix;
 //! 3. [`sparse`] — the checked CSR graph that hard sampling gives;
 //! 4. [`graph`] — density, degrees, clustering, effective number of modules; graph generators, and
-//!    presets, which start signatures close to a graph;
+//!    fits that start signatures close to a graph;
 //! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one;
 //!    [`assignment`] — which module takes which place of a prior's graph.
 //!

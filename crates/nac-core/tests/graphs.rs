@@ -5,7 +5,7 @@
 
 mod support;
 
-use nac_core::graph::preset::{PresetObjective, PresetTarget, fit_signatures};
+use nac_core::graph::signature_fit::{FitObjective, FitTarget, fit_signatures};
 use nac_core::graph::{GraphGenerator, clustering_coefficient, is_connected};
 use nac_core::{Csr, Streams};
 use ndarray::{Array2, ArrayD};
@@ -141,12 +141,12 @@ fn other_presets() {
 fn compare_preset(recording: &Recording) {
     let number = |key| recording.config(key).unwrap();
     let objective = if recording.flag("use_hinge_loss") {
-        PresetObjective::Hinge
+        FitObjective::Hinge
     } else {
-        PresetObjective::Mse
+        FitObjective::Mse
     };
     let graph = adjacency(recording, "in.adjacency");
-    let target = PresetTarget::new(&graph, objective, number("truncation")).unwrap();
+    let target = FitTarget::new(&graph, objective, number("truncation")).unwrap();
     let start: Array2<f64> = recording.matrix("in.initial_signatures").mapv(f64::from);
     let (loss, gradient) = target.loss_and_gradient(start.view()).unwrap();
     let scalar = |value: f64| ArrayD::from_elem(vec![], value as f32);

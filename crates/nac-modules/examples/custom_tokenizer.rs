@@ -59,7 +59,7 @@ fn main() -> Result<()> {
     let image = Tensor::from_slice(&pixels).view([2, 3, 32, 32]);
     let mut noise = StreamNoise::new(Streams::new(42).child("step 0"));
     let mut ctx = ForwardContext::training(&mut noise).with_intermediates();
-    let output = model.forward(&Inputs::new().with("image", image), &mut ctx)?;
+    let output = model.forward(&Inputs::image(image), &mut ctx)?;
     println!("logits {:?}", output.logits.size());
     assert_eq!(output.logits.size(), [2, 10]);
     assert_eq!(output.intermediates["tokens"].size(), [2, 64, 48]);

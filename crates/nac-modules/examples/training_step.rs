@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .sin()
         .view([batch, 3, 224, 224]);
     let labels = Tensor::arange(batch, (Kind::Int64, Device::Cpu));
-    let inputs = Inputs::new().with("image", image);
+    let inputs = Inputs::image(image);
     println!(
         "threads {}, before: {:.0} MB",
         tch::get_num_threads(),

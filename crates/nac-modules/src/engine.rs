@@ -15,13 +15,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use nac_core::Streams;
 use nac_core::model::{InputSpec, ModelFile};
 use nac_engine::{Engine, EngineError, Input, Weights};
 use ndarray::ArrayViewMut2;
 use tch::{Device, Kind, Tensor};
 
-use crate::context::{ForwardContext, StreamNoise};
+use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result as ModuleResult};
 use crate::model::{Inputs, Model};
 use crate::params::ParamStore;
@@ -166,9 +165,8 @@ impl Engine for TorchEngine {
 
 fn serve(model: &dyn Model, orders: &Receiver<Order>) {
     for Order { inputs, reply } in orders {
-        let mut noise = StreamNoise::new(Streams::new(0));
         let logits = tch::no_grad(|| {
-            let mut ctx = ForwardContext::evaluation(&mut noise);
+            let mut ctx = ForwardContext::evaluation();
             let logits = model.forward(&inputs, &mut ctx)?.logits;
             Ok(logits
                 .f_to_device(Device::Cpu)?

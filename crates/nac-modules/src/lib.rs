@@ -32,7 +32,7 @@
 //!
 //! let image = Tensor::zeros([4, 3, 32, 32], (Kind::Float, Device::Cpu));
 //! let mut noise = StreamNoise::new(Streams::new(42));
-//! let output = model.forward(&Inputs::new().with("image", image), &mut ForwardContext::evaluation(&mut noise))?;
+//! let output = model.forward(&Inputs::image(image), &mut ForwardContext::evaluation().with_noise(&mut noise))?;
 //! assert_eq!(output.logits.size(), [4, 10]);
 //! # Ok::<(), nac_modules::ModuleError>(())
 //! ```
@@ -50,9 +50,11 @@ pub mod engine;
 mod error;
 pub mod generator;
 pub mod head;
+mod inputs;
 pub mod layer;
 pub mod model;
 pub mod params;
+pub mod prelude;
 pub mod presets;
 mod shape;
 pub mod tape;

@@ -1,13 +1,10 @@
 //! Test doubles for the seams of this crate.
 
-use std::collections::BTreeMap;
-
-use tch::Tensor;
-
 use crate::context::ForwardContext;
 use crate::error::Result;
+use crate::inputs::Inputs;
 use crate::layer::Linear;
-use crate::model::{Inputs, Model, ModelOutput};
+use crate::model::{Model, ModelOutput};
 use crate::params::ParamStore;
 use crate::shape;
 use crate::tokenizer::Tokenizer;
@@ -76,11 +73,9 @@ impl Model for LinearModel {
         let expected = [("batch", None), ("features", Some(features))];
         shape::check("LinearModel", &self.input, &x, &expected)?;
         ctx.record("features", &x);
-        let mut intermediates: BTreeMap<String, Tensor> = ctx.take_intermediates();
-        intermediates.retain(|_, tensor| tensor.defined());
         Ok(ModelOutput {
-            logits: self.head.forward(&x)?,
-            intermediates,
+            intermediates: ctx.take_intermediates(),
+            ..ModelOutput::new(self.head.forward(&x)?)
         })
     }
 

@@ -36,14 +36,13 @@ fn example(input: InputSpec) -> Inputs {
             let length = max_len as i64;
             let tokens = (uniform(&[1, length]) * vocabulary as f64).to_kind(Kind::Int64);
             let _ = tokens.narrow(1, length / 2, length - length / 2).fill_(pad);
-            Inputs::new().with("tokens", tokens)
+            Inputs::tokens(tokens)
         }
     }
 }
 
 fn evaluate(model: &dyn Model, inputs: &Inputs) -> Tensor {
-    let mut noise = StreamNoise::new(Streams::new(SEED));
-    let mut ctx = ForwardContext::evaluation(&mut noise);
+    let mut ctx = ForwardContext::evaluation();
     tch::no_grad(|| model.forward(inputs, &mut ctx).unwrap().logits)
 }
 

@@ -120,8 +120,7 @@ impl Blocks {
 }
 
 fn evaluate(blocks: &Blocks, tokens: &Tensor, processors: &Set, readers: &Set) -> [Tensor; 2] {
-    let mut noise = StreamNoise::new(Streams::new(0));
-    let mut ctx = ForwardContext::evaluation(&mut noise);
+    let mut ctx = ForwardContext::evaluation();
     blocks.run(tokens, processors, readers, &mut ctx).unwrap()
 }
 

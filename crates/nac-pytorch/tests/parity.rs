@@ -42,7 +42,7 @@ fn mod_fc() {
     recording.load(&mut store);
     let (x, context) = (recording.input("x"), recording.input("context"));
     let mut noise = quiet();
-    let mut ctx = ForwardContext::evaluation(&mut noise);
+    let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
     recording.square_loss("y", &layer.forward(&x, &context, &mut ctx).unwrap());
     recording.check_gradients("grad.", &[("x", &x), ("context", &context)], Some(&store));
 }
@@ -64,7 +64,11 @@ fn mod_ffn() {
     let (states, codes) = (recording.input("states"), recording.input("codes"));
     let mut noise = quiet();
     let y = layer
-        .forward(&states, &codes, &mut ForwardContext::evaluation(&mut noise))
+        .forward(
+            &states,
+            &codes,
+            &mut ForwardContext::evaluation().with_noise(&mut noise),
+        )
         .unwrap();
     recording.square_loss("y", &y);
     recording.check_gradients(
@@ -196,7 +200,7 @@ fn skmdpa() {
     recording.load(&mut store);
     let modules = Modules::read(&recording);
     let mut noise = quiet();
-    let mut ctx = ForwardContext::evaluation(&mut noise);
+    let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
     let y = layer
         .forward(
             &Modules::view(&modules.receivers),
@@ -221,7 +225,7 @@ fn propagator() {
     recording.load(&mut store);
     let modules = Modules::read(&recording);
     let mut noise = quiet();
-    let mut ctx = ForwardContext::evaluation(&mut noise);
+    let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
     let y = layer
         .forward(
             &Modules::view(&modules.receivers),
@@ -259,7 +263,7 @@ fn read_out() {
     recording.load(&mut store);
     let modules = Modules::read(&recording);
     let mut noise = quiet();
-    let mut ctx = ForwardContext::evaluation(&mut noise);
+    let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
     let y = layer
         .forward(
             &Modules::view(&modules.receivers),
@@ -299,7 +303,7 @@ fn read_in_attention() {
     recording.load(&mut store);
     let (modules, tokens) = read_in_inputs(&recording);
     let mut noise = quiet();
-    let mut ctx = ForwardContext::evaluation(&mut noise);
+    let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
     let input = nac_modules::Tokens::new(tokens.shallow_clone()).unwrap();
     recording.square_loss(
         "y",
@@ -340,7 +344,7 @@ fn read_in() {
     recording.load(&mut store);
     let (modules, tokens) = read_in_inputs(&recording);
     let mut noise = quiet();
-    let mut ctx = ForwardContext::evaluation(&mut noise);
+    let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
     let input = nac_modules::Tokens::new(tokens.shallow_clone()).unwrap();
     recording.square_loss(
         "y",
@@ -370,9 +374,12 @@ fn convnext_tokenizer() {
     recording.load(&mut store);
     let image = recording.input("image");
     let mut noise = quiet();
-    let inputs = Inputs::new().with("image", image.shallow_clone());
+    let inputs = Inputs::image(image.shallow_clone());
     let tokens = tokenizer
-        .tokenize(&inputs, &mut ForwardContext::evaluation(&mut noise))
+        .tokenize(
+            &inputs,
+            &mut ForwardContext::evaluation().with_noise(&mut noise),
+        )
         .unwrap();
     recording.square_loss("tokens", tokens.values());
     recording.check_gradients("grad.", &[("image", &image)], Some(&store));
@@ -399,7 +406,10 @@ fn free_generator_starts_states_from_codes() {
     tch::no_grad(|| store.get(name).unwrap().shallow_clone().copy_(&codes));
     let mut noise = quiet();
     let circuit = generator
-        .generate(&Inputs::new(), &mut ForwardContext::evaluation(&mut noise))
+        .generate(
+            &Inputs::new(),
+            &mut ForwardContext::evaluation().with_noise(&mut noise),
+        )
         .unwrap();
     recording.square_loss("states", &circuit.processors.batched_states(3));
     recording.check(
@@ -417,7 +427,10 @@ fn confidence_pooling() {
     let states = recording.input("states");
     let mut noise = quiet();
     let logits = head
-        .forward(&states, &mut ForwardContext::evaluation(&mut noise))
+        .forward(
+            &states,
+            &mut ForwardContext::evaluation().with_noise(&mut noise),
+        )
         .unwrap();
     recording.square_loss("logits", &logits);
     let zero = store
@@ -453,7 +466,9 @@ fn check_classifier(
     outputs: &[(&str, &str)],
 ) {
     let mut noise = quiet();
-    let mut ctx = ForwardContext::evaluation(&mut noise).with_intermediates();
+    let mut ctx = ForwardContext::evaluation()
+        .with_noise(&mut noise)
+        .with_intermediates();
     let output = model.forward(inputs, &mut ctx).unwrap();
     for (theirs, ours) in outputs {
         recording.check(&format!("out.{theirs}"), &output.intermediates[*ours]);
@@ -509,7 +524,7 @@ fn whole_circuit() {
         ("mediator_states", "propagator.2.states"),
         ("output_states", "read_out.states"),
     ];
-    let inputs = Inputs::new().with("image", image.shallow_clone());
+    let inputs = Inputs::image(image.shallow_clone());
     check_classifier(&recording, model.as_ref(), &inputs, &image, &outputs);
 }
 
@@ -562,6 +577,6 @@ fn whole_perceiver_io_on_convnext_tokens() {
     let mut model = build_model(store(), &config, input, 10).unwrap();
     recording.load(model.params_mut());
     let image = recording.input("image");
-    let inputs = Inputs::new().with("image", image.shallow_clone());
+    let inputs = Inputs::image(image.shallow_clone());
     check_classifier(&recording, model.as_ref(), &inputs, &image, &[]);
 }

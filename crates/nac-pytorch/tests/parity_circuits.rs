@@ -14,7 +14,7 @@ use nac_modules::circuit::{
     CircuitExecutor, ModuleStates, Propagator, PropagatorConfig, ReadIn, ReadOut, ReadOutConfig,
 };
 use nac_modules::context::{ForwardContext, RecordedNoise};
-use nac_modules::generator::{CircuitGenerator, FreeGenerator, Latents, Seeder};
+use nac_modules::generator::{CircuitGenerator, FreeGenerator, ModuleLatents, Seeder};
 use nac_modules::head::{ConfidencePooling, FirstSlot, HeadKind};
 use nac_modules::layer::{DropPath, ModFcConfig, ModFfn, PositionalGrid, Projection};
 use nac_modules::model::Inputs;
@@ -183,7 +183,7 @@ impl Case {
                 self.load(&mut store);
                 let (x, context) = (self.input("x"), self.input("context"));
                 let mut noise = self.noise();
-                let mut ctx = ForwardContext::evaluation(&mut noise);
+                let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
                 let y = layer.forward(&x, &context, &mut ctx).unwrap();
                 let inputs = [("x", &x), ("context", &context)];
                 self.square_loss(&[("y", y)], &inputs, &store);
@@ -273,9 +273,12 @@ impl Case {
                 .unwrap();
                 self.load(&mut store);
                 let mut noise = self.noise();
-                let inputs = Inputs::new().with("image", image.shallow_clone());
+                let inputs = Inputs::image(image.shallow_clone());
                 let tokens = layer
-                    .tokenize(&inputs, &mut ForwardContext::evaluation(&mut noise))
+                    .tokenize(
+                        &inputs,
+                        &mut ForwardContext::evaluation().with_noise(&mut noise),
+                    )
                     .unwrap();
                 let outputs = [("tokens", tokens.values().shallow_clone())];
                 self.square_loss(&outputs, &[("image", &image)], &store);
@@ -293,7 +296,8 @@ impl Case {
             Imported::Head(head) => self.head(&head),
             Imported::Latents(latents) => {
                 let mut store = self.store();
-                let layer = Latents::new(store.root(), latents.sizes, &latents.config).unwrap();
+                let layer =
+                    ModuleLatents::new(store.root(), latents.sizes, &latents.config).unwrap();
                 self.load(&mut store);
                 let states = layer.initial_states().unwrap();
                 let batch = self.tensors["out.states"].size()[0];
@@ -319,7 +323,7 @@ impl Case {
         if self.training() {
             ForwardContext::training(noise)
         } else {
-            ForwardContext::evaluation(noise)
+            ForwardContext::evaluation().with_noise(noise)
         }
     }
 
@@ -403,7 +407,7 @@ impl Case {
         let mut store = self.store();
         let states = self.input("states");
         let mut noise = self.noise();
-        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
         let logits = if head.config.kind == HeadKind::FirstSlot {
             FirstSlot.forward(&states).unwrap()
         } else {
@@ -420,7 +424,7 @@ impl Case {
         let mut store = self.store();
         let sizes = recorded.latents.sizes;
         let config = &recorded.latents.config;
-        let latents = Latents::new(store.root().sub("latents"), sizes, config).unwrap();
+        let latents = ModuleLatents::new(store.root().sub("latents"), sizes, config).unwrap();
         let root = store.root().sub("seeder").path().to_owned();
         assert_eq!(root, "seeder");
         let seeder = Seeder::new(
@@ -464,8 +468,10 @@ impl Case {
         self.load(&mut store);
         let tokens = self.input("inputs");
         let mut noise = self.noise();
-        let mut ctx = ForwardContext::evaluation(&mut noise).with_intermediates();
-        let inputs = Inputs::new().with("tokens", tokens.shallow_clone());
+        let mut ctx = ForwardContext::evaluation()
+            .with_noise(&mut noise)
+            .with_intermediates();
+        let inputs = Inputs::tokens(tokens.shallow_clone());
         let circuit = generator.generate(&inputs, &mut ctx).unwrap();
         let output = executor
             .forward(
@@ -493,7 +499,7 @@ impl Case {
         self.load(model.params_mut());
         let mut noise = self.noise();
         let ctx = self.context(&mut noise);
-        let inputs = Inputs::new().with("image", image.shallow_clone());
+        let inputs = Inputs::image(image.shallow_clone());
         let output = model
             .forward(&inputs, &mut ctx.with_intermediates())
             .unwrap();

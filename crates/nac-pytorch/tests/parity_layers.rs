@@ -70,7 +70,7 @@ impl<'a> Case<'a> {
     fn context<'n>(&self, noise: &'n mut dyn Noise) -> ForwardContext<'n> {
         match self.recording.facts()["mode"].as_str().unwrap() {
             "train" => ForwardContext::training(noise),
-            _ => ForwardContext::evaluation(noise),
+            _ => ForwardContext::evaluation().with_noise(noise),
         }
     }
 

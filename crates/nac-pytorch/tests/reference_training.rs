@@ -89,14 +89,14 @@ fn five_steps_agree_with_the_reference() {
             .map(|name| name.as_str().unwrap())
             .filter(|name| name.starts_with(&prefix));
         let mut noise = RecordedNoise::new(names.map(|name| recording[name].copy()));
-        let inputs = Inputs::new().with("image", recording["in.image"].get(step));
+        let inputs = Inputs::image(recording["in.image"].get(step));
         let labels = recording["in.targets"].get(step);
         let output = model
             .forward(&inputs, &mut ForwardContext::training(&mut noise))
             .unwrap();
         assert_eq!(noise.remaining(), 0);
         let context = LossContext {
-            logits: &output.logits,
+            output: &output,
             labels: &labels,
             model: model.as_ref(),
             step: step as u64,

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use nac_modules::model::{InputSpec, Model, ModelConfig, build_model};
+use nac_modules::context::ForwardContext;
+use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, build_model};
 use nac_modules::params::ParamStore;
 use nac_modules::testing::LinearModel;
 use nac_train::config::from_toml;
@@ -27,7 +28,7 @@ reduction = "sum"
 [loss.signature_distribution]
 components = 2
 weight = 2
-latents = ["mediator"]
+modules = ["processors"]
 "#;
 
 fn terms() -> Vec<Box<dyn LossTerm>> {
@@ -61,10 +62,13 @@ fn circuit(seed: u64) -> Box<dyn Model> {
 }
 
 fn compute(term: &mut dyn LossTerm, model: &dyn Model) -> nac_train::Result<Tensor> {
-    let (logits, labels) = (Tensor::new(), Tensor::new());
+    let features = Tensor::ones([1, 1], (Kind::Float, Device::Cpu));
+    let tokens = Tensor::ones([1, 4], (Kind::Int64, Device::Cpu));
+    let inputs = Inputs::tokens(tokens).with("x", features);
+    let output = model.forward(&inputs, &mut ForwardContext::evaluation())?;
     term.compute(&LossContext {
-        logits: &logits,
-        labels: &labels,
+        output: &output,
+        labels: &Tensor::new(),
         model,
         step: 0,
     })
@@ -132,7 +136,7 @@ fn wrong_settings_are_refused_where_they_stand() {
         ("signature_repulsion = { hinges = 1 }", "hinges"),
         ("signature_repulsion = { reduction = \"median\" }", "median"),
         (
-            "signature_distribution = { latents = [] }",
+            "signature_distribution = { modules = [] }",
             "at least one of",
         ),
         ("signature_distribution = { weight = \"a\" }", "schedule"),

@@ -31,8 +31,9 @@ impl LossTerm for LinkEntropy {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
-        let graphs = context.model.signature_graphs();
-        let graph = graphs.first().ok_or_else(|| TrainError::Loss {
+        let circuit = context.output.circuit.as_ref();
+        let graph = circuit.and_then(|circuit| circuit.graphs().next());
+        let graph = graph.ok_or_else(|| TrainError::Loss {
             name: self.name().into(),
             reason: "the model has no links".into(),
         })?;

@@ -105,7 +105,7 @@ impl LossTerm for ConstantLoss {
         Ok(Tensor::f_full(
             [] as [i64; 0],
             value,
-            (Kind::Float, context.logits.device()),
+            (Kind::Float, context.output.logits.device()),
         )?)
     }
 }

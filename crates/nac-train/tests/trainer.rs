@@ -246,10 +246,8 @@ impl LossTerm for Steep {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> nac_train::Result<Tensor> {
-        Ok((context.logits - context.logits.detach())
-            .abs()
-            .sum(Kind::Float)
-            .f_sqrt()?)
+        let logits = &context.output.logits;
+        Ok((logits - logits.detach()).abs().sum(Kind::Float).f_sqrt()?)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Stage 4: graphs as such — what a sampled one looks like, and given ones to start from.
 //!
-//! [`stats`] and [`paths`] measure a graph; [`generator`] makes random and regular ones; [`preset`]
+//! [`stats`] and [`paths`] measure a graph; [`generator`] makes random and regular ones; [`signature_fit`]
 //! finds signatures whose links come close to a given graph.
 
 pub mod generator;
 pub mod paths;
-pub mod preset;
+pub mod signature_fit;
 pub mod stats;
 
 pub use generator::GraphGenerator;

@@ -3,8 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use nac_core::Streams;
-use nac_modules::context::{ForwardContext, StreamNoise};
+use nac_modules::context::ForwardContext;
 use nac_modules::layer::{ModFc, ModFcConfig};
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind};
@@ -20,8 +19,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         random(&[MODULES, STATE as i64]),
     );
     let run = || {
-        let mut noise = StreamNoise::new(Streams::new(0));
-        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let mut ctx = ForwardContext::evaluation();
         layer.forward(&x, &codes, &mut ctx).expect("shapes fit")
     };
     let mut group = criterion.benchmark_group("mod_fc");

@@ -30,8 +30,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("forward", |b| {
         b.iter(|| {
-            let mut noise = StreamNoise::new(Streams::new(0));
-            let mut ctx = ForwardContext::evaluation(&mut noise);
+            let mut ctx = ForwardContext::evaluation();
             let states = tch::no_grad(|| layer.forward(&modules, &modules, &mut ctx));
             black_box(states.expect("shapes fit"))
         });

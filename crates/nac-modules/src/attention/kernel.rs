@@ -56,6 +56,17 @@ impl SignatureKernel {
         })
     }
 
+    /// The same kernel: both share the bandwidth.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            bandwidth: self.bandwidth.shallow_clone(),
+            read_bandwidth: self.read_bandwidth.clone(),
+            config: self.config.clone(),
+            name: self.name.clone(),
+        }
+    }
+
     /// Cosine distance of each receiver to each sender, infinite on an eliminated diagonal.
     ///
     /// Signatures of less than single precision are measured in single precision.
@@ -380,9 +391,7 @@ fn unit(signatures: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::StreamNoise;
     use crate::params::ParamStore;
-    use nac_core::rng::Streams;
     use tch::Device;
 
     const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
@@ -397,8 +406,7 @@ mod tests {
     }
 
     fn links(kernel: &SignatureKernel, receivers: &Tensor, senders: &Tensor) -> Vec<f64> {
-        let mut noise = StreamNoise::new(Streams::new(0));
-        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let mut ctx = ForwardContext::evaluation();
         let links = kernel.links(receivers, senders, Some(2), &mut ctx).unwrap();
         assert_eq!(links.kind(), Kind::Double);
         Vec::try_from(links.flatten(0, -1)).unwrap()

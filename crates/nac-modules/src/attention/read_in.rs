@@ -181,9 +181,7 @@ fn times_per_module(x: Tensor, factor: Option<Tensor>) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::StreamNoise;
     use crate::params::ParamStore;
-    use nac_core::rng::Streams;
     use tch::Device;
 
     const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
@@ -195,8 +193,7 @@ mod tests {
         codes: &Tensor,
         tokens: &Tensor,
     ) -> Tensor {
-        let mut noise = StreamNoise::new(Streams::new(0));
-        let ctx = &mut ForwardContext::evaluation(&mut noise);
+        let ctx = &mut ForwardContext::evaluation();
         let x = layer.sender_norm.forward(tokens).unwrap(); // [batch, tokens, dim]
         let modules = states.size()[1];
         let mut project = |projector: &Projection| {
@@ -272,8 +269,7 @@ mod tests {
                 let shape: &[i64] = if per_example { &[2, 5, 6] } else { &[5, 6] };
                 let codes = Tensor::randn(shape, DOUBLE);
                 let tokens = Tensor::randn([2, 7, 10], DOUBLE);
-                let mut noise = StreamNoise::new(Streams::new(0));
-                let mut ctx = ForwardContext::evaluation(&mut noise);
+                let mut ctx = ForwardContext::evaluation();
                 let modules = ModuleStates {
                     states: &states,
                     signatures: &codes,
@@ -315,8 +311,7 @@ mod tests {
         let mask = Tensor::arange(10, (Kind::Int64, Device::Cpu))
             .lt(7)
             .unsqueeze(0);
-        let mut noise = StreamNoise::new(Streams::new(0));
-        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let mut ctx = ForwardContext::evaluation();
         let modules = ModuleStates {
             states: &states,
             signatures: &codes,

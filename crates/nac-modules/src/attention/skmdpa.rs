@@ -204,10 +204,8 @@ impl Skmdpa {
 mod tests {
     use super::*;
     use crate::attention::{EvaluationLinks, KernelConfig, Truncation, normalize_log_links};
-    use crate::context::StreamNoise;
     use crate::layer::ProjectionKind;
     use crate::params::ParamStore;
-    use nac_core::rng::Streams;
     use tch::Device;
 
     const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
@@ -230,8 +228,7 @@ mod tests {
 
     /// The definition, head by head and receiver by receiver.
     fn reference(layer: &Skmdpa, to: &ModuleStates<'_>, from: &ModuleStates<'_>) -> Tensor {
-        let mut noise = StreamNoise::new(Streams::new(0));
-        let ctx = &mut ForwardContext::evaluation(&mut noise);
+        let ctx = &mut ForwardContext::evaluation();
         let listening = layer.receiver_norm.forward(to.states).unwrap();
         let norm = layer.sender_norm.as_ref().unwrap_or(&layer.receiver_norm);
         let sending = norm.forward(from.states).unwrap();
@@ -290,8 +287,7 @@ mod tests {
     }
 
     fn run(layer: &Skmdpa, to: &ModuleStates<'_>, from: &ModuleStates<'_>) -> Tensor {
-        let mut noise = StreamNoise::new(Streams::new(0));
-        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let mut ctx = ForwardContext::evaluation();
         layer.forward(to, from, &mut ctx).unwrap()
     }
 
@@ -352,8 +348,7 @@ mod tests {
             let to = to.map(|t| t.set_requires_grad(true));
             let y = run(&layer, &view(&to), &view(&from));
             let isolated = {
-                let mut noise = StreamNoise::new(Streams::new(0));
-                let ctx = &mut ForwardContext::evaluation(&mut noise);
+                let ctx = &mut ForwardContext::evaluation();
                 let silence = Tensor::zeros([2, 3, 8], DOUBLE);
                 &to[0] + layer.exit.forward(&silence, &to[2], ctx).unwrap()
             };

@@ -10,8 +10,9 @@ use super::PerceiverIoConfig;
 use crate::attention::PlainAttention;
 use crate::context::ForwardContext;
 use crate::error::Result;
+use crate::inputs::Inputs;
 use crate::layer::{FeedForward, LayerNorm, Linear};
-use crate::model::{Inputs, Model, ModelOutput};
+use crate::model::{Model, ModelOutput};
 use crate::params::{Init, ParamStore, Scope};
 use crate::shape;
 use crate::tokenizer::Tokenizer;
@@ -165,8 +166,8 @@ impl Model for PerceiverIo {
         };
         let logits = self.to_logits.forward(&answer)?.squeeze_dim(1);
         Ok(ModelOutput {
-            logits,
             intermediates: ctx.take_intermediates(),
+            ..ModelOutput::new(logits)
         })
     }
 

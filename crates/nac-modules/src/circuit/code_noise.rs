@@ -41,8 +41,7 @@ impl CodeNoise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::{RecordedNoise, StreamNoise};
-    use nac_core::rng::Streams;
+    use crate::context::RecordedNoise;
     use tch::{Device, Kind};
 
     #[test]
@@ -64,8 +63,7 @@ mod tests {
             codes.grad(),
             Tensor::ones([1, 3], (Kind::Double, Device::Cpu))
         );
-        let mut streams = StreamNoise::new(Streams::new(0));
-        let ctx = &mut ForwardContext::evaluation(&mut streams);
+        let ctx = &mut ForwardContext::evaluation();
         assert_eq!(noise.forward(&codes, ctx).unwrap(), codes);
         assert!(CodeNoise::new("x".into(), -0.1).is_err());
     }

@@ -5,8 +5,8 @@ use tch::Tensor;
 use super::{CircuitConfig, ModuleStates, Propagator, ReadIn, ReadOut, WiringConfig};
 use crate::attention::SignatureKernel;
 use crate::context::ForwardContext;
-use crate::error::{ModuleError, Result};
-use crate::generator::{Circuit, ModuleSet};
+use crate::error::Result;
+use crate::generator::{Circuit, ModuleSet, join_modules};
 use crate::params::Scope;
 use crate::tokens::Tokens;
 
@@ -156,6 +156,24 @@ impl CircuitExecutor {
         self.propagators.iter().take(count).map(Propagator::kernel)
     }
 
+    /// Kernels of the propagators that differ, each under the name of the first propagator that has it.
+    ///
+    /// Equal kernels count once if their bandwidth is fixed.
+    pub fn distinct_kernels(&self) -> Vec<(String, SignatureKernel)> {
+        let differs = |layer: usize, kernel: &SignatureKernel| {
+            kernel.config().learnable_bandwidth
+                || !self
+                    .kernels()
+                    .take(layer)
+                    .any(|earlier| earlier.config() == kernel.config())
+        };
+        self.kernels()
+            .enumerate()
+            .filter(|(layer, kernel)| differs(*layer, kernel))
+            .map(|(layer, kernel)| (format!("propagator.{layer}"), kernel.shallow_clone()))
+            .collect()
+    }
+
     /// Kernel between processors and read-out modules.
     pub fn read_out_kernel(&self) -> &SignatureKernel {
         self.read_out.kernel()
@@ -173,8 +191,8 @@ impl Senders {
     fn new(reader: &ModuleSet, read: &Tensor, processors: &ModuleStates<'_>) -> Result<Self> {
         Ok(Self {
             states: Tensor::f_cat(&[read, processors.states], 1)?,
-            signatures: join("signatures", &reader.signatures, processors.signatures)?,
-            codes: join("codes", &reader.codes, processors.codes)?,
+            signatures: join_modules("signatures", &reader.signatures, processors.signatures)?,
+            codes: join_modules("codes", &reader.codes, processors.codes)?,
         })
     }
 
@@ -187,50 +205,15 @@ impl Senders {
     }
 }
 
-/// Rows of `first`, then rows of `second`; where one of the two is per example, both are.
-///
-/// # Shapes
-/// - first, second: `[modules, dim]` or `[batch, modules, dim]`
-fn join(name: &str, first: &Tensor, second: &Tensor) -> Result<Tensor> {
-    let (f, s) = (first.size(), second.size());
-    let ranks_fit = (2..=3).contains(&f.len()) && (2..=3).contains(&s.len());
-    let batches_fit = f.len() != s.len() || f.len() == 2 || f[0] == s[0];
-    if !(ranks_fit && batches_fit && f.last() == s.last()) {
-        return Err(ModuleError::Shape {
-            op: "CircuitExecutor",
-            name: format!("processor {name}"),
-            expected: format!("to go with those of the read-in, {f:?}"),
-            found: s,
-        });
-    }
-    let batched = |t: &Tensor, batch: i64| t.unsqueeze(0).expand([batch, -1, -1], false);
-    Ok(match (f.len(), s.len()) {
-        (2, 3) => Tensor::f_cat(&[&batched(first, s[0]), second], 1)?,
-        (3, 2) => Tensor::f_cat(&[first, &batched(second, f[0])], 1)?,
-        _ => Tensor::f_cat(&[first, second], -2)?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::context::{Noise, StreamNoise};
     use crate::generator::{CircuitGenerator, FreeGenerator, SeederConfig, StateMean};
-    use crate::model::Inputs;
+    use crate::inputs::Inputs;
     use crate::params::ParamStore;
     use nac_core::rng::Streams;
     use tch::{Device, Kind};
-
-    #[test]
-    fn senders_of_both_ranks_join() {
-        let ones = |size: &[i64]| Tensor::ones(size, (Kind::Float, Device::Cpu));
-        let size = |a: &[i64], b: &[i64]| join("codes", &ones(a), &ones(b)).map(|t| t.size());
-        assert_eq!(size(&[2, 5], &[3, 5]).unwrap(), [5, 5]);
-        assert_eq!(size(&[4, 2, 5], &[3, 5]).unwrap(), [4, 5, 5]);
-        assert_eq!(size(&[2, 5], &[4, 3, 5]).unwrap(), [4, 5, 5]);
-        assert!(size(&[2, 5], &[3, 6]).is_err());
-        assert!(size(&[4, 2, 5], &[3, 3, 5]).is_err());
-    }
 
     fn small() -> CircuitConfig {
         let mut config = CircuitConfig {
@@ -264,10 +247,10 @@ mod tests {
         let ctx = if training {
             ForwardContext::training(&mut noise)
         } else {
-            ForwardContext::evaluation(&mut noise)
+            ForwardContext::evaluation().with_noise(&mut noise)
         };
         let mut ctx = ctx.with_intermediates();
-        let inputs = Inputs::new().with("tokens", tokens.shallow_clone());
+        let inputs = Inputs::tokens(tokens.shallow_clone());
         let circuit = generator.generate(&inputs, &mut ctx).unwrap();
         let tokens = Tokens::new(tokens).unwrap();
         let result = executor.forward(&tokens, &circuit, &mut ctx).unwrap();
@@ -368,7 +351,7 @@ mod tests {
         let tokens = Tensor::ones([2, 7, 5], (Kind::Float, Device::Cpu));
         let mut noise = Asked(Vec::new(), StreamNoise::new(Streams::new(3)));
         let mut ctx = ForwardContext::training(&mut noise);
-        let inputs = Inputs::new().with("tokens", tokens.shallow_clone());
+        let inputs = Inputs::tokens(tokens.shallow_clone());
         let circuit = generator.generate(&inputs, &mut ctx).unwrap();
         let tokens = Tokens::new(tokens).unwrap();
         let _ = executor.forward(&tokens, &circuit, &mut ctx).unwrap();

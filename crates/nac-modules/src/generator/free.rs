@@ -6,25 +6,25 @@
 use tch::Tensor;
 
 use super::{
-    Circuit, CircuitGenerator, FreeGeneratorConfig, LatentSizes, Latents, ModuleSet, Seeder,
-    StateMean,
+    Circuit, CircuitGenerator, FreeGeneratorConfig, LatentSizes, ModuleGroup, ModuleLatents,
+    ModuleSet, Seeder, StateMean,
 };
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::model::Inputs;
+use crate::inputs::Inputs;
 use crate::params::Scope;
 
 /// Signatures and codes as parameters.
 ///
 /// Parameters below `input_latents`, `mediator_latents` and `output_latents` (the reference's names for
-/// read-in, processor and read-out modules; see [`Latents`]) and below `latent_seeder` (see [`Seeder`]).
+/// read-in, processor and read-out modules; see [`ModuleLatents`]) and below `latent_seeder` (see [`Seeder`]).
 /// In the final configuration nothing depends on the signatures of the read-in modules; they exist for the
 /// sake of the names.
 #[derive(Debug)]
 pub struct FreeGenerator {
-    read_in: Option<Latents>,
-    processors: Latents,
-    read_out: Latents,
+    read_in: Option<ModuleLatents>,
+    processors: ModuleLatents,
+    read_out: ModuleLatents,
     seeder: Seeder,
     seed_processors: bool,
 }
@@ -47,15 +47,15 @@ impl FreeGenerator {
             .read_in_modules
             .map(|count| {
                 let scope = scope.sub("input_latents");
-                Latents::new(scope, sizes(count, None), &config.read_in)
+                ModuleLatents::new(scope, sizes(count, None), &config.read_in)
             })
             .transpose()?;
-        let processors = Latents::new(
+        let processors = ModuleLatents::new(
             scope.sub("mediator_latents"),
             sizes(config.modules, config.code_layers),
             &config.processors,
         )?;
-        let read_out = Latents::new(
+        let read_out = ModuleLatents::new(
             scope.sub("output_latents"),
             sizes(config.read_out_modules, None),
             &config.read_out,
@@ -75,14 +75,9 @@ impl FreeGenerator {
         })
     }
 
-    /// Signatures of the processor modules, `[modules, signature]`.
-    pub fn processor_signatures(&self) -> &Tensor {
-        self.processors.signatures()
-    }
-
     fn module_set(
         &self,
-        latents: &Latents,
+        latents: &ModuleLatents,
         seeded: bool,
         batch: i64,
         ctx: &mut ForwardContext<'_>,
@@ -114,5 +109,14 @@ impl CircuitGenerator for FreeGenerator {
             processors,
             read_out: self.module_set(&self.read_out, true, batch, ctx)?,
         })
+    }
+
+    fn free_signatures(&self, group: ModuleGroup) -> Option<&Tensor> {
+        let latents = match group {
+            ModuleGroup::ReadIn => self.read_in.as_ref(),
+            ModuleGroup::Processors => Some(&self.processors),
+            ModuleGroup::ReadOut => Some(&self.read_out),
+        };
+        latents.map(ModuleLatents::signatures)
     }
 }

@@ -27,13 +27,13 @@ pub struct LatentSizes {
 /// A set of modules. Parameters (or buffers, if not trained): `codes_` `[modules, code]` or
 /// `[layers, modules, code]`, `signatures_` `[modules, signature]`, and `initial_states_` `[modules, state]`.
 #[derive(Debug)]
-pub struct Latents {
+pub struct ModuleLatents {
     codes: Tensor,
     signatures: Tensor,
     initial_states: Option<Tensor>,
 }
 
-impl Latents {
+impl ModuleLatents {
     /// A set of modules.
     ///
     /// # Errors
@@ -134,7 +134,7 @@ mod tests {
             identical_codes: true,
             signatures: SignatureStart::Complete,
         };
-        let latents = Latents::new(store.root(), sizes, &config).unwrap();
+        let latents = ModuleLatents::new(store.root(), sizes, &config).unwrap();
         let layers = latents.layer_codes();
         assert_eq!(layers.len(), 2);
         assert_eq!(layers[0].get(0), layers[0].get(3));

@@ -136,7 +136,7 @@ mod tests {
             let seeder = Seeder::new(store.root(), 4, 5, &config).unwrap();
             let codes = Tensor::ones([3, 5], (Kind::Float, Device::Cpu));
             let mut noise = StreamNoise::new(Streams::new(seed));
-            let mut ctx = ForwardContext::evaluation(&mut noise);
+            let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
             seeder.forward(&codes, 2, &mut ctx).unwrap()
         };
         assert_eq!(run(false, 1), run(false, 2));

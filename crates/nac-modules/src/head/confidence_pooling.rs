@@ -119,7 +119,9 @@ mod tests {
         let head = ConfidencePooling::with_config(store.root(), 4, 3, &config).unwrap();
         let states = Tensor::arange(40, (Kind::Float, Device::Cpu)).view([2, 5, 4]) / 40.0;
         let mut noise = StreamNoise::new(Streams::new(seed));
-        let mut ctx = ForwardContext::evaluation(&mut noise).with_intermediates();
+        let mut ctx = ForwardContext::evaluation()
+            .with_noise(&mut noise)
+            .with_intermediates();
         let _ = head.forward(&states, &mut ctx).unwrap();
         ctx.take_intermediates().remove("head.confidence").unwrap()
     }

@@ -80,7 +80,7 @@ mod tests {
         let kept = layer
             .forward(
                 branch.shallow_clone(),
-                &mut ForwardContext::evaluation(&mut noise),
+                &mut ForwardContext::evaluation().with_noise(&mut noise),
             )
             .unwrap();
         assert_eq!(kept, branch);

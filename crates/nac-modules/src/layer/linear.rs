@@ -80,7 +80,7 @@ mod tests {
         let block = ConvNextBlock::new(root.sub("e"), 4, 1.0, drop_path).unwrap();
         let wrong = Tensor::zeros([2, 5], (Kind::Float, Device::Cpu));
         let mut noise = crate::context::StreamNoise::new(nac_core::Streams::new(0));
-        let mut ctx = crate::context::ForwardContext::evaluation(&mut noise);
+        let mut ctx = crate::context::ForwardContext::evaluation().with_noise(&mut noise);
         let errors = [
             linear.forward(&wrong),
             norm.forward(&wrong),

@@ -223,9 +223,8 @@ fn normalise(raw: &Tensor, normalization: ScaleNormalization) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::{RecordedNoise, StreamNoise};
+    use crate::context::RecordedNoise;
     use crate::params::ParamStore;
-    use nac_core::rng::Streams;
     use tch::Device;
 
     const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -236,8 +235,7 @@ mod tests {
     }
 
     fn run(layer: &ModFc, x: &Tensor, codes: &Tensor) -> Result<Tensor> {
-        let mut noise = StreamNoise::new(Streams::new(0));
-        layer.forward(x, codes, &mut ForwardContext::evaluation(&mut noise))
+        layer.forward(x, codes, &mut ForwardContext::evaluation())
     }
 
     #[test]
@@ -288,7 +286,10 @@ mod tests {
         assert!(dropped.allclose(&expected, 1e-6, 1e-6, false));
         let mut noise = draws();
         let evaluated = dropping
-            .scale(&codes, &mut ForwardContext::evaluation(&mut noise))
+            .scale(
+                &codes,
+                &mut ForwardContext::evaluation().with_noise(&mut noise),
+            )
             .unwrap();
         assert_eq!((evaluated, noise.remaining()), (full, 1));
     }

@@ -2,13 +2,13 @@
 
 use tch::Tensor;
 
-use super::{Inputs, Model, ModelOutput};
-use crate::attention::SignatureGraph;
-use crate::circuit::{CircuitConfig, CircuitExecutor};
+use super::{Model, ModelOutput};
+use crate::circuit::{CircuitConfig, CircuitExecutor, CircuitOutput};
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::generator::{CircuitGenerator, FreeGenerator};
+use crate::generator::{CircuitGenerator, FreeGenerator, ModuleGroup};
 use crate::head::{ConfidencePooling, FirstSlot, HeadKind};
+use crate::inputs::Inputs;
 use crate::params::{ParamStore, Scope};
 use crate::tokenizer::Tokenizer;
 
@@ -19,15 +19,14 @@ pub struct NeuralCircuit {
     store: ParamStore,
     tokenizer: Box<dyn Tokenizer>,
     generator: Box<dyn CircuitGenerator>,
-    free_signatures: Option<Tensor>,
     executor: CircuitExecutor,
-    head: Head,
+    head: Pooling,
 }
 
 #[derive(Debug)]
-enum Head {
-    Pooling(ConfidencePooling),
-    First(FirstSlot),
+enum Pooling {
+    Confidence(ConfidencePooling),
+    FirstSlot(FirstSlot),
 }
 
 impl std::fmt::Debug for NeuralCircuit {
@@ -46,21 +45,20 @@ impl NeuralCircuit {
     /// # Errors
     /// A setting is out of range or a name is taken.
     pub fn new(
-        mut store: ParamStore,
+        store: ParamStore,
         config: &CircuitConfig,
         classes: usize,
         tokenizer: impl FnOnce(Scope<'_>) -> Result<Box<dyn Tokenizer>>,
     ) -> Result<Self> {
-        let generator =
-            FreeGenerator::new(store.root().sub("latent_graphs.0"), &config.generator())?;
-        let signatures = generator.processor_signatures().shallow_clone();
-        let mut model =
-            Self::with_generator(store, config, classes, tokenizer, Box::new(generator))?;
-        model.free_signatures = Some(signatures);
-        Ok(model)
+        Self::with_generator(store, config, classes, tokenizer, |scope| {
+            Ok(Box::new(FreeGenerator::new(scope, &config.generator())?))
+        })
     }
 
-    /// A circuit with a generator of your own, whose parameters (if any) are already in `store`.
+    /// A circuit with any generator. `tokenizer` and `generator` build their parts in the scopes they are given.
+    ///
+    /// The generator decides the sizes of the sets of modules; signatures, codes and states must have the dimensions
+    /// of `config`. See the example `custom_generator` of nac-train.
     ///
     /// # Errors
     /// A setting is out of range or a name is taken.
@@ -69,10 +67,11 @@ impl NeuralCircuit {
         config: &CircuitConfig,
         classes: usize,
         tokenizer: impl FnOnce(Scope<'_>) -> Result<Box<dyn Tokenizer>>,
-        generator: Box<dyn CircuitGenerator>,
+        generator: impl FnOnce(Scope<'_>) -> Result<Box<dyn CircuitGenerator>>,
     ) -> Result<Self> {
         config.check()?;
         let mut root = store.root();
+        let generator = generator(root.sub("latent_graphs.0"))?;
         let tokenizer = tokenizer(root.sub("input_tokenizer"))?;
         let executor = CircuitExecutor::new(
             root.sub("latent_graphs.0"),
@@ -81,19 +80,18 @@ impl NeuralCircuit {
             config,
         )?;
         let head = match config.head.kind {
-            HeadKind::ConfidencePooling => Head::Pooling(ConfidencePooling::with_config(
+            HeadKind::ConfidencePooling => Pooling::Confidence(ConfidencePooling::with_config(
                 root.sub("output_tokenizer"),
                 executor.output_dim(),
                 classes,
                 &config.head,
             )?),
-            HeadKind::FirstSlot => Head::First(FirstSlot),
+            HeadKind::FirstSlot => Pooling::FirstSlot(FirstSlot),
         };
         Ok(Self {
             store,
             tokenizer,
             generator,
-            free_signatures: None,
             executor,
             head,
         })
@@ -106,11 +104,15 @@ impl Model for NeuralCircuit {
         let circuit = self.generator.generate(inputs, ctx)?;
         let states = self.executor.forward(&tokens, &circuit, ctx)?;
         let logits = match &self.head {
-            Head::Pooling(head) => head.forward(&states, ctx)?,
-            Head::First(head) => head.forward(&states)?,
+            Pooling::Confidence(head) => head.forward(&states, ctx)?,
+            Pooling::FirstSlot(head) => head.forward(&states)?,
         };
         Ok(ModelOutput {
             logits,
+            circuit: Some(CircuitOutput::new(
+                circuit,
+                self.executor.distinct_kernels(),
+            )),
             intermediates: ctx.take_intermediates(),
         })
     }
@@ -123,20 +125,7 @@ impl Model for NeuralCircuit {
         &mut self.store
     }
 
-    /// One graph per distinct kernel: propagators that are one, or whose bandwidth is fixed, share theirs.
-    fn signature_graphs(&self) -> Vec<SignatureGraph<'_>> {
-        let Some(signatures) = &self.free_signatures else {
-            return Vec::new();
-        };
-        let graph = |(layer, kernel)| SignatureGraph {
-            name: format!("propagator.{layer}"),
-            kernel,
-            signatures: signatures.shallow_clone(),
-        };
-        let kernels = self.executor.kernels().enumerate();
-        kernels
-            .filter(|(layer, kernel)| *layer == 0 || kernel.config().learnable_bandwidth)
-            .map(graph)
-            .collect()
+    fn free_signatures(&self, group: ModuleGroup) -> Option<&Tensor> {
+        self.generator.free_signatures(group)
     }
 }

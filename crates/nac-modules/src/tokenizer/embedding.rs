@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use super::{EmbeddingConfig, Tokenizer};
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
-use crate::model::Inputs;
+use crate::inputs::Inputs;
 use crate::params::{Init, Scope};
 use crate::shape;
 use crate::tokens::Tokens;
@@ -107,9 +107,7 @@ impl Tokenizer for EmbeddingTokenizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::StreamNoise;
     use crate::params::ParamStore;
-    use nac_core::rng::Streams;
     use tch::Device;
 
     #[test]
@@ -120,10 +118,9 @@ mod tests {
             position_dim: 2,
         };
         let tokenizer = EmbeddingTokenizer::new(store.root(), 5, 6, 0, &config).unwrap();
-        let mut noise = StreamNoise::new(Streams::new(0));
-        let mut ctx = ForwardContext::evaluation(&mut noise);
+        let mut ctx = ForwardContext::evaluation();
         let mut run = |values: &[i64], shape: [i64; 2]| {
-            let inputs = Inputs::new().with("tokens", Tensor::from_slice(values).view(shape));
+            let inputs = Inputs::tokens(Tensor::from_slice(values).view(shape));
             tokenizer.tokenize(&inputs, &mut ctx)
         };
         let tokens = run(&[1, 2, 0, 4, 0, 0], [2, 3]).unwrap();

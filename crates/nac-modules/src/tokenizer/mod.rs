@@ -11,7 +11,7 @@ pub use pixels::PixelTokenizer;
 
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::model::Inputs;
+use crate::inputs::Inputs;
 use crate::tokens::Tokens;
 
 /// Makes tokens from one or more named inputs.

@@ -3,7 +3,7 @@
 use super::Tokenizer;
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::model::Inputs;
+use crate::inputs::Inputs;
 use crate::shape;
 use crate::tokens::Tokens;
 
@@ -52,17 +52,14 @@ impl Tokenizer for PixelTokenizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::StreamNoise;
-    use nac_core::rng::Streams;
     use tch::{Device, Kind, Tensor};
 
     #[test]
     fn pixels_are_tokens_row_by_row() {
         let image = Tensor::arange(12, (Kind::Float, Device::Cpu)).view([1, 2, 2, 3]);
         let tokenizer = PixelTokenizer::new(2).unwrap();
-        let mut noise = StreamNoise::new(Streams::new(0));
-        let mut ctx = ForwardContext::evaluation(&mut noise);
-        let inputs = Inputs::new().with("image", image);
+        let mut ctx = ForwardContext::evaluation();
+        let inputs = Inputs::image(image);
         let tokens = tokenizer.tokenize(&inputs, &mut ctx).unwrap();
         assert_eq!(tokens.values().size(), [1, 6, 2]);
         let fourth = Vec::<f32>::try_from(tokens.values().get(0).get(3)).unwrap();

@@ -9,7 +9,9 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};
 use nac_core::{GraphPrior, PriorConfig};
-use nac_modules::model::{InputSpec, Model, ModelConfig, build_model};
+use nac_modules::context::ForwardContext;
+use nac_modules::generator::ModuleGroup;
+use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, ModelOutput, build_model};
 use nac_modules::params::ParamStore;
 use nac_train::loss::{GraphPriorLoss, LossContext, LossTerm};
 use tch::{Device, Kind, Tensor};
@@ -45,22 +47,25 @@ fn measure(criterion: &mut Criterion, name: &str, prior: &str, learned: bool, si
     for &modules in sizes {
         let circuit = circuit(modules, learned);
         let graphon = graphon(prior.as_ref(), modules);
-        let signatures = signatures(circuit.as_ref());
+        let tokens = Tensor::ones([1, 4], (Kind::Int64, Device::Cpu));
+        let output = circuit
+            .forward(&Inputs::tokens(tokens), &mut ForwardContext::evaluation())
+            .expect("fits");
+        let signatures = circuit.free_signatures(ModuleGroup::Processors);
+        let signatures = signatures.expect("a free circuit");
         let mut loss = GraphPriorLoss::new(again(prior.as_ref()), 0.1, 1);
         let mut step = 0;
         let mut ours_once = || {
             step += 1;
-            let (logits, labels) = (Tensor::new(), Tensor::new());
-            let model = circuit.as_ref();
             let value = loss.compute(&LossContext {
-                logits: &logits,
-                labels: &labels,
-                model,
+                output: &output,
+                labels: &Tensor::new(),
+                model: circuit.as_ref(),
                 step,
             });
-            with_gradient(value.expect("finite"), &signatures)
+            with_gradient(value.expect("finite"), signatures)
         };
-        let theirs_once = || with_gradient(transcribed(circuit.as_ref(), &graphon), &signatures);
+        let theirs_once = || with_gradient(transcribed(&output, &graphon), signatures);
         group.bench_function(BenchmarkId::new("ours", modules), |b| {
             ours.time(b, modules as f64, || {
                 let _ = black_box(ours_once());
@@ -113,15 +118,6 @@ fn circuit(modules: usize, learned: bool) -> Box<dyn Model> {
     build_model(store, &config, input, 3).expect("in range")
 }
 
-fn signatures(model: &dyn Model) -> Tensor {
-    let name = "latent_graphs.0.mediator_latents.signatures_";
-    model
-        .params()
-        .get(name)
-        .expect("a free circuit")
-        .shallow_clone()
-}
-
 fn graphon(prior: &dyn GraphPrior, modules: usize) -> Tensor {
     let graphon = prior.link_probabilities(modules).expect("enough modules");
     let values: Vec<f32> = graphon.iter().map(|&p| p as f32).collect();
@@ -136,10 +132,10 @@ fn with_gradient(value: Tensor, signatures: &Tensor) -> (f64, Tensor) {
 }
 
 /// The term as the authors write it.
-fn transcribed(model: &dyn Model, graphon: &Tensor) -> Tensor {
+fn transcribed(output: &ModelOutput, graphon: &Tensor) -> Tensor {
     let mut sum = Tensor::zeros([], (Kind::Float, Device::Cpu));
-    for graph in model.signature_graphs() {
-        let links = graph.link_probabilities().expect("a free circuit");
+    for graph in output.circuit.iter().flat_map(|c| c.graphs()) {
+        let links = graph.link_probabilities().expect("signatures of modules");
         let order = tch::no_grad(|| {
             let differences = graphon.unsqueeze(1) - links.unsqueeze(0);
             let costs = differences

@@ -34,7 +34,7 @@ impl RunConfig {
         )?;
         self.check_training()?;
         self.check_optimizer()?;
-        self.check_presets()?;
+        self.check_signature_fit()?;
         self.check_loss()?;
         Ok(ValidConfig(self.clone()))
     }
@@ -201,7 +201,7 @@ mod tests {
                     ..scale_free()
                 })
             }),
-            ("loss.signature_repulsion.latents", |c| {
+            ("loss.signature_repulsion.modules", |c| {
                 c.model.circuit.wiring.separate_read_in_modules = false;
                 c.loss.signature_repulsion = Some(Default::default())
             }),

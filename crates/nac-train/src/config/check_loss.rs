@@ -1,11 +1,12 @@
-//! Ranges of the settings below `[loss]` and `[signature_presets]`.
+//! Ranges of the settings below `[loss]` and `[signature_fit]`.
 
+use nac_modules::generator::ModuleGroup;
 use nac_modules::model::ModelKind;
 
 use super::RunConfig;
 use super::check::require;
 use crate::error::{Result, TrainError};
-use crate::loss::Latents;
+use crate::loss::ModuleGroups;
 use crate::scheduled::ScheduledValue;
 
 impl RunConfig {
@@ -20,7 +21,7 @@ impl RunConfig {
         )?;
         self.check_graph_prior()?;
         if let Some(term) = &self.loss.signature_repulsion {
-            self.check_latents("loss.signature_repulsion.latents", term.latents)?;
+            self.check_modules("loss.signature_repulsion.modules", term.modules)?;
             check_weight("loss.signature_repulsion.weight", term.weight)?;
             let hinge = term.hinge;
             require(
@@ -39,9 +40,9 @@ impl RunConfig {
             }
         }
         if let Some(term) = &self.loss.signature_distribution {
-            self.check_latents("loss.signature_distribution.latents", term.latents)?;
+            self.check_modules("loss.signature_distribution.modules", term.modules)?;
             check_weight("loss.signature_distribution.weight", term.weight)?;
-            let modules = self.modules(term.latents);
+            let modules = self.modules(term.modules);
             require(
                 "loss.signature_distribution.components",
                 term.components,
@@ -52,26 +53,18 @@ impl RunConfig {
         Ok(())
     }
 
-    /// Checks `[signature_presets]`.
-    pub(super) fn check_presets(&self) -> Result<()> {
-        let circuit = &self.model.circuit;
+    /// Checks `[signature_fit]`.
+    pub(super) fn check_signature_fit(&self) -> Result<()> {
         if self.model.kind != ModelKind::Nac {
             return Ok(());
         }
-        for (set, preset) in self.signature_presets.iter() {
-            let name = format!("signature_presets.{set}");
-            let graph = preset.graph.name();
-            let modules = match set {
-                "input" => circuit.generator().read_in_modules,
-                "mediator" => Some(circuit.modules),
-                _ => Some(circuit.read_out_modules),
-            };
-            let Some(modules) = modules else {
-                let reason = "the circuit has no read-in modules of its own (model.circuit.wiring)";
+        for (group, fit) in self.signature_fit.iter() {
+            let (name, graph) = (format!("signature_fit.{group}"), fit.graph.name());
+            let Some(modules) = self.modules_of(group) else {
+                let reason = "the circuit has no separate read-in modules (model.circuit.wiring)";
                 return Err(TrainError::setting(&name, graph, reason));
             };
-            preset
-                .check(modules, circuit.signature_dim)
+            fit.check(modules, self.model.circuit.signature_dim)
                 .map_err(|error| TrainError::setting(&name, graph, error.to_string()))?;
         }
         Ok(())
@@ -100,8 +93,8 @@ impl RunConfig {
             let fits = value.is_finite() && value >= 0.0;
             require(name, value, fits, "must not be negative")?;
         }
-        self.check_latents("loss.graph_prior.latents", term.latents)?;
-        let modules = self.modules(term.latents);
+        self.check_modules("loss.graph_prior.modules", term.modules)?;
+        let modules = self.modules(term.modules);
         if let (ModelKind::Nac, Err(error)) =
             (self.model.kind, term.prior.link_probabilities(modules))
         {
@@ -116,27 +109,33 @@ impl RunConfig {
     }
 
     /// Refuses a set of modules that the circuit does not have.
-    fn check_latents(&self, name: &str, latents: Latents) -> Result<()> {
-        let fits = !latents.input || self.model.circuit.generator().read_in_modules.is_some();
+    fn check_modules(&self, name: &str, groups: ModuleGroups) -> Result<()> {
+        let fits = !groups.contains(ModuleGroup::ReadIn)
+            || self.model.circuit.generator().read_in_modules.is_some();
         require(
             name,
-            "[\"input\", …]",
+            "[\"read_in\", …]",
             fits || self.model.kind != ModelKind::Nac,
-            "the circuit has no read-in modules of its own (model.circuit.wiring)",
+            "the circuit has no separate read-in modules (model.circuit.wiring)",
         )
     }
 
     /// Number of modules in these sets.
-    fn modules(&self, latents: Latents) -> usize {
+    fn modules(&self, groups: ModuleGroups) -> usize {
+        groups
+            .iter()
+            .map(|group| self.modules_of(group).unwrap_or(0))
+            .fold(0, usize::saturating_add)
+    }
+
+    /// Number of modules in a set; none if the processors read themselves.
+    fn modules_of(&self, group: ModuleGroup) -> Option<usize> {
         let circuit = &self.model.circuit;
-        let read_in = circuit.generator().read_in_modules.unwrap_or(0);
-        let sets = [
-            (latents.input, read_in),
-            (latents.mediator, circuit.modules),
-            (latents.output, circuit.read_out_modules),
-        ];
-        let chosen = sets.iter().filter(|(chosen, _)| *chosen);
-        chosen.fold(0, |sum: usize, (_, modules)| sum.saturating_add(*modules))
+        match group {
+            ModuleGroup::ReadIn => circuit.generator().read_in_modules,
+            ModuleGroup::Processors => Some(circuit.modules),
+            ModuleGroup::ReadOut => Some(circuit.read_out_modules),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use nac_core::PriorConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::loss::{Latents, PriorLoss, Reduction};
+use crate::loss::{ModuleGroups, PriorLoss, Reduction};
 use crate::scheduled::ScheduledValue;
 
 /// What is minimized besides plain cross-entropy.
@@ -33,7 +33,7 @@ pub struct GraphPriorConfig {
     /// Weight of the term, constant or changing over the run. Default 0.1.
     #[serde(default = "default_weight")]
     pub weight: ScheduledValue,
-    /// Steps between new matchings of modules with the prior's places. Default 1.
+    /// Steps between new matchings of modules with the prior's nodes. Default 1.
     #[serde(default = "default_refresh")]
     pub refresh_every: u64,
     /// `mse`, squared difference of link probabilities, or `kl`, divergence from the prior's links.
@@ -46,9 +46,9 @@ pub struct GraphPriorConfig {
     /// Scale of normal noise that links are multiplied by (`1 + scale · n`) for the matching. Default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multiplicative_matching_noise: Option<f64>,
-    /// Sets of modules: some of `input`, `mediator`, `output`. Default `["mediator"]`.
-    #[serde(default = "default_mediator")]
-    pub latents: Latents,
+    /// Sets of modules: some of `read_in`, `processors`, `read_out`. Default `["processors"]`.
+    #[serde(default = "default_modules")]
+    pub modules: ModuleGroups,
 }
 
 /// The repulsion of signatures.
@@ -64,8 +64,8 @@ pub struct SignatureRepulsionConfig {
     pub truncation: Option<f64>,
     /// `sum`, `mean` or `max` of the distances that count. Default `mean`.
     pub reduction: Reduction,
-    /// Sets of modules. Default all: `["input", "mediator", "output"]`.
-    pub latents: Latents,
+    /// Sets of modules. Default all: `["read_in", "processors", "read_out"]`.
+    pub modules: ModuleGroups,
 }
 
 impl Default for SignatureRepulsionConfig {
@@ -75,7 +75,7 @@ impl Default for SignatureRepulsionConfig {
             hinge: 0.4,
             truncation: None,
             reduction: Reduction::Mean,
-            latents: Latents::ALL,
+            modules: ModuleGroups::ALL,
         }
     }
 }
@@ -90,8 +90,8 @@ pub struct SignatureDistributionConfig {
     pub components: usize,
     /// `sum`, `mean` or `max` over pairs. Default `mean`.
     pub reduction: Reduction,
-    /// Sets of modules. Default all: `["input", "mediator", "output"]`.
-    pub latents: Latents,
+    /// Sets of modules. Default all: `["read_in", "processors", "read_out"]`.
+    pub modules: ModuleGroups,
 }
 
 impl Default for SignatureDistributionConfig {
@@ -100,7 +100,7 @@ impl Default for SignatureDistributionConfig {
             weight: default_weight(),
             components: 1,
             reduction: Reduction::Mean,
-            latents: Latents::ALL,
+            modules: ModuleGroups::ALL,
         }
     }
 }
@@ -115,7 +115,7 @@ impl GraphPriorConfig {
             loss_type: PriorLoss::default(),
             clip: None,
             multiplicative_matching_noise: None,
-            latents: default_mediator(),
+            modules: default_modules(),
         }
     }
 }
@@ -128,6 +128,6 @@ fn default_refresh() -> u64 {
     1
 }
 
-fn default_mediator() -> Latents {
-    Latents::MEDIATOR
+fn default_modules() -> ModuleGroups {
+    ModuleGroups::PROCESSORS
 }

@@ -8,7 +8,7 @@ mod check_loss;
 mod load;
 mod loss;
 mod optimizer;
-mod signature_presets;
+mod signature_fit;
 mod training;
 
 use nac_data::DataConfig;
@@ -21,7 +21,7 @@ pub use loss::{
     GraphPriorConfig, LossConfig, SignatureDistributionConfig, SignatureRepulsionConfig,
 };
 pub use optimizer::OptimizerConfig;
-pub use signature_presets::SignaturePresets;
+pub use signature_fit::SignatureFits;
 pub use training::TrainingConfig;
 
 /// All settings with their defaults and what they mean, as a TOML file.
@@ -44,8 +44,8 @@ pub struct RunConfig {
     /// Which model.
     pub model: ModelConfig,
     /// Graphs that initial signatures are fitted to.
-    #[serde(skip_serializing_if = "SignaturePresets::is_empty")]
-    pub signature_presets: SignaturePresets,
+    #[serde(skip_serializing_if = "SignatureFits::is_empty")]
+    pub signature_fit: SignatureFits,
     /// How the baseline compares with the circuit.
     pub baseline: BaselineConfig,
     /// How long, in what batches.
@@ -65,7 +65,7 @@ impl Default for RunConfig {
             threads: 0,
             data: DataConfig::default(),
             model: ModelConfig::default(),
-            signature_presets: SignaturePresets::default(),
+            signature_fit: SignatureFits::default(),
             baseline: BaselineConfig::default(),
             training: TrainingConfig::default(),
             optimizer: OptimizerConfig::default(),

@@ -24,7 +24,7 @@ impl LossTerm for CrossEntropy {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
-        let (logits, labels) = (context.logits, context.labels);
+        let (logits, labels) = (&context.output.logits, context.labels);
         Ok(logits.f_cross_entropy_loss::<Tensor>(
             labels,
             None,
@@ -38,6 +38,7 @@ impl LossTerm for CrossEntropy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nac_modules::model::ModelOutput;
     use nac_modules::params::ParamStore;
     use nac_modules::testing::LinearModel;
     use tch::{Device, Kind};
@@ -56,10 +57,10 @@ mod tests {
         }
         let model =
             LinearModel::new(ParamStore::new(Device::Cpu, Kind::Float, 0), "x", 1, 3).unwrap();
-        let logits = Tensor::from_slice2(&rows);
+        let output = ModelOutput::new(Tensor::from_slice2(&rows));
         let labels = Tensor::from_slice(&[2_i64, 0]);
         let context = LossContext {
-            logits: &logits,
+            output: &output,
             labels: &labels,
             model: &model,
             step: 0,

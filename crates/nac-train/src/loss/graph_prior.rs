@@ -5,7 +5,7 @@
 //! [`match_modules`]), and the term is the [`PriorDistance`] of `P[π(t),π(k)]` from `G[t,k]`, by default
 //! `mean_{t,k} (P[π(t),π(k)] − G[t,k])²`. Source: reference `objectives/regularization.py:211`.
 //! `P` is never sampled. Several graphs with kernels of their own (propagators with learned bandwidths) give a
-//! sum, propagators that share a kernel count once.
+//! sum, propagators that share a kernel count once. Of signatures per example, `P` is the mean over the batch.
 
 mod distance;
 mod matching;
@@ -18,7 +18,7 @@ use tch::Tensor;
 pub use distance::{PriorDistance, PriorLoss};
 pub use matching::{Matching, match_modules};
 
-use super::latents::{Latents, signatures};
+use super::module_groups::{ModuleGroups, circuit};
 use super::{LossContext, LossTerm};
 use crate::error::{Result, TrainError};
 use crate::scheduled::ScheduledValue;
@@ -34,7 +34,7 @@ pub struct GraphPriorLoss {
     progress: f64,
     refresh_every: u64,
     distance: PriorDistance,
-    latents: Latents,
+    modules: ModuleGroups,
     noise: Option<(f64, Streams)>,
     fixed: Option<Tensor>,
     graphs: BTreeMap<String, Target>,
@@ -64,7 +64,7 @@ impl Target {
 }
 
 impl GraphPriorLoss {
-    /// A term with `weight`, matched anew every `refresh_every` steps (at least 1). It takes processor modules,
+    /// A term with `weight`, matched anew every `refresh_every` steps (at least 1). It takes processors,
     /// the mean squared error, and no noise.
     pub fn new(
         prior: Box<dyn GraphPrior>,
@@ -77,7 +77,7 @@ impl GraphPriorLoss {
             progress: 0.0,
             refresh_every: refresh_every.max(1),
             distance: PriorDistance::default(),
-            latents: Latents::MEDIATOR,
+            modules: ModuleGroups::PROCESSORS,
             noise: None,
             fixed: None,
             graphs: BTreeMap::new(),
@@ -92,8 +92,8 @@ impl GraphPriorLoss {
 
     /// The same term on other sets of modules, in the order read-in, processor, read-out.
     #[must_use]
-    pub fn with_latents(self, latents: Latents) -> Self {
-        Self { latents, ..self }
+    pub fn with_modules(self, modules: ModuleGroups) -> Self {
+        Self { modules, ..self }
     }
 
     /// The same term, matched by links that are multiplied by `1 + scale · n` with `n` standard normal, drawn
@@ -202,26 +202,18 @@ impl LossTerm for GraphPriorLoss {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
-        let graphs = context.model.signature_graphs();
-        // Graphs differ in their kernels; other sets of modules are the same for all.
-        let chosen = if graphs.is_empty() || self.latents == Latents::MEDIATOR {
-            None
-        } else {
-            Some(signatures(context.model, self.latents, NAME)?)
-        };
+        let circuit = circuit(context.output, NAME)?;
+        let signatures = self.modules.signatures(context.output, NAME)?;
         let mut sum: Option<Tensor> = None;
-        for mut graph in graphs {
-            if let Some(chosen) = &chosen {
-                graph.signatures = chosen.shallow_clone();
-            }
-            let links = graph.link_probabilities()?;
-            let term = self.term(&graph.name, &links, context.step)?;
+        for graph in circuit.graphs_between(&signatures) {
+            let links = graph.mean_link_probabilities()?;
+            let term = self.term(graph.name, &links, context.step)?;
             sum = Some(match sum {
                 Some(sum) => sum.f_add(&term)?,
                 None => term,
             });
         }
-        sum.ok_or_else(|| failed("the model has no graph of signatures".into()))
+        sum.ok_or_else(|| failed("the circuit has no propagator".into()))
     }
 
     fn state(&self) -> BTreeMap<String, Tensor> {

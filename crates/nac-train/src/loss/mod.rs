@@ -2,21 +2,21 @@
 
 mod cross_entropy;
 mod graph_prior;
-mod latents;
 mod mixture;
+mod module_groups;
 mod reduction;
 mod signature_distribution;
 mod signature_repulsion;
 
 use std::collections::BTreeMap;
 
-use nac_modules::model::Model;
+use nac_modules::model::{Model, ModelOutput};
 use tch::Tensor;
 
 pub use cross_entropy::CrossEntropy;
 pub use graph_prior::{GraphPriorLoss, Matching, PriorDistance, PriorLoss, match_modules};
-pub use latents::{Latents, signatures};
 pub use mixture::{Mixture, MixtureError};
+pub use module_groups::ModuleGroups;
 pub use reduction::Reduction;
 pub use signature_distribution::{SignatureDistribution, mixture_nll};
 pub use signature_repulsion::{SignatureRepulsion, repulsion};
@@ -25,11 +25,11 @@ use crate::error::Result;
 
 /// What a loss term may look at.
 pub struct LossContext<'a> {
-    /// Class scores, `[batch, classes]`, attached to the model's parameters.
-    pub logits: &'a Tensor,
-    /// Classes, `[batch]`, whole numbers.
+    /// What the model gave, attached to its parameters: logits, and the circuit that was used.
+    pub output: &'a ModelOutput,
+    /// Classes, `[batch]`, integers.
     pub labels: &'a Tensor,
-    /// The model, for terms on its parameters or its graphs.
+    /// The model, for terms on its parameters.
     pub model: &'a dyn Model,
     /// Step, counted from 0.
     pub step: u64,

@@ -2,13 +2,13 @@
 //!
 //! A mixture of normal distributions is fitted to the cosine distances of all pairs of modules at the first
 //! step; from then on the term is the negative log-likelihood of the distances, `−log p(d)`, summed or averaged
-//! over pairs. Source: reference `SignatureDistributionRegularization`.
+//! over pairs. Of signatures per example it is the mean over the batch. Source: reference `SignatureDistributionRegularization`.
 
 use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
-use super::latents::{Latents, pair_distances, signatures};
+use super::module_groups::{ModuleGroups, pair_distances};
 use super::{LossContext, LossTerm, Mixture, Reduction};
 use crate::error::{Result, TrainError};
 use crate::scheduled::ScheduledValue;
@@ -23,24 +23,24 @@ pub struct SignatureDistribution {
     progress: f64,
     components: usize,
     reduction: Reduction,
-    latents: Latents,
+    modules: ModuleGroups,
     mixture: Option<Mixture>,
 }
 
 impl SignatureDistribution {
-    /// A term with `weight` and a mixture of `components` components, of the modules in `latents`.
+    /// A term with `weight` and a mixture of `components` components, between these modules.
     pub fn new(
         weight: impl Into<ScheduledValue>,
         components: usize,
         reduction: Reduction,
-        latents: Latents,
+        modules: ModuleGroups,
     ) -> Self {
         Self {
             weight: weight.into(),
             progress: 0.0,
             components,
             reduction,
-            latents,
+            modules,
             mixture: None,
         }
     }
@@ -67,13 +67,14 @@ impl LossTerm for SignatureDistribution {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
-        let signatures = signatures(context.model, self.latents, NAME)?;
+        let signatures = self.modules.signatures(context.output, NAME)?;
         let mixture = match self.mixture.take() {
             Some(mixture) => mixture,
             None => {
                 let distances = tch::no_grad(|| pair_distances(&signatures))?;
                 let distances = distances.f_to_kind(Kind::Double)?;
-                let values = Vec::<f64>::try_from(distances.f_to_device(tch::Device::Cpu)?)?;
+                let distances = distances.f_to_device(tch::Device::Cpu)?.f_flatten(0, -1)?;
+                let values = Vec::<f64>::try_from(distances)?;
                 Mixture::fit(&values, self.components).map_err(|error| failed(error.to_string()))?
             }
         };
@@ -115,15 +116,15 @@ impl LossTerm for SignatureDistribution {
     }
 }
 
-/// Negative log-likelihood of the cosine distances of all pairs of modules under a mixture. With fewer than two
-/// modules it is 0.
+/// Negative log-likelihood of the cosine distances of all pairs of modules under a mixture, in the mean over the batch.
+/// With fewer than two modules it is 0.
 ///
 /// # Shapes
-/// - signatures: `[modules, dim]`
+/// - signatures: `[modules, dim]` or `[batch, modules, dim]`
 /// - output: `[]`, differentiable
 ///
 /// # Errors
-/// The signatures are not `[modules, dim]`.
+/// The signatures have another rank.
 pub fn mixture_nll(signatures: &Tensor, mixture: &Mixture, reduction: Reduction) -> Result<Tensor> {
     let distances = pair_distances(signatures)?;
     if distances.numel() == 0 {
@@ -136,7 +137,7 @@ pub fn mixture_nll(signatures: &Tensor, mixture: &Mixture, reduction: Reduction)
             .f_to_kind(distances.kind())
     };
     let scores = distances
-        .f_unsqueeze(1)?
+        .f_unsqueeze(-1)?
         .f_sub(&row(means)?)?
         .f_div(&row(sigmas)?)?;
     let constants: Vec<f64> = weights
@@ -145,12 +146,13 @@ pub fn mixture_nll(signatures: &Tensor, mixture: &Mixture, reduction: Reduction)
         .map(|(weight, sigma)| weight.ln() - sigma.ln() - 0.5 * std::f64::consts::TAU.ln())
         .collect();
     let logs = row(&constants)?.f_sub(&scores.f_square()?.f_mul_scalar(0.5)?)?;
-    let surprise = logs.f_logsumexp([1_i64].as_slice(), false)?.f_neg()?;
-    Ok(match reduction {
-        Reduction::Sum => surprise.f_sum(None::<Kind>)?,
-        Reduction::Mean => surprise.f_mean(None::<Kind>)?,
-        Reduction::Max => surprise.f_max()?,
-    })
+    let surprise = logs.f_logsumexp([-1_i64].as_slice(), false)?.f_neg()?;
+    let each = match reduction {
+        Reduction::Sum => surprise.f_sum_dim_intlist([-1_i64].as_slice(), false, None::<Kind>)?,
+        Reduction::Mean => surprise.f_mean_dim([-1_i64].as_slice(), false, None::<Kind>)?,
+        Reduction::Max => surprise.f_amax([-1_i64].as_slice(), false)?,
+    };
+    Ok(each.f_mean(None::<Kind>)?)
 }
 
 fn failed(reason: String) -> TrainError {
@@ -193,7 +195,7 @@ mod tests {
     #[test]
     fn the_mixture_is_saved_and_restored() {
         let mixture = Mixture::new(vec![0.3, 0.7], vec![0.2, 1.1], vec![0.1, 0.4]).unwrap();
-        let term = || SignatureDistribution::new(0.1, 2, Reduction::Mean, Latents::ALL);
+        let term = || SignatureDistribution::new(0.1, 2, Reduction::Mean, ModuleGroups::ALL);
         let saved = term().with_mixture(mixture.clone()).state();
         let mut restored = term();
         restored.restore(&saved).unwrap();

@@ -7,7 +7,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::latents::{Latents, pair_distances, signatures};
+use super::module_groups::{ModuleGroups, pair_distances};
 use super::{LossContext, LossTerm, Reduction};
 use crate::error::Result;
 use crate::scheduled::ScheduledValue;
@@ -22,17 +22,17 @@ pub struct SignatureRepulsion {
     hinge: f64,
     truncation: Option<f64>,
     reduction: Reduction,
-    latents: Latents,
+    modules: ModuleGroups,
 }
 
 impl SignatureRepulsion {
-    /// A term with `weight` on pairs closer than `hinge`, of the modules in `latents`.
+    /// A term with `weight` on pairs closer than `hinge`, between these modules.
     pub fn new(
         weight: impl Into<ScheduledValue>,
         hinge: f64,
         truncation: Option<f64>,
         reduction: Reduction,
-        latents: Latents,
+        modules: ModuleGroups,
     ) -> Self {
         Self {
             weight: weight.into(),
@@ -40,7 +40,7 @@ impl SignatureRepulsion {
             hinge,
             truncation,
             reduction,
-            latents,
+            modules,
         }
     }
 }
@@ -59,20 +59,20 @@ impl LossTerm for SignatureRepulsion {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
-        let signatures = signatures(context.model, self.latents, NAME)?;
+        let signatures = self.modules.signatures(context.output, NAME)?;
         repulsion(&signatures, self.hinge, self.truncation, self.reduction)
     }
 }
 
-/// Minus the sum, mean or greatest of the cosine distances below `hinge` and not above `truncation`; 0 if there
-/// are none.
+/// Minus the sum, mean or greatest of the cosine distances below `hinge` and not above `truncation`, 0 if there
+/// are none; in the mean over the batch.
 ///
 /// # Shapes
-/// - signatures: `[modules, dim]`
+/// - signatures: `[modules, dim]` or `[batch, modules, dim]`
 /// - output: `[]`, differentiable
 ///
 /// # Errors
-/// The signatures are not `[modules, dim]`.
+/// The signatures have another rank.
 pub fn repulsion(
     signatures: &Tensor,
     hinge: f64,
@@ -85,17 +85,15 @@ pub fn repulsion(
         close = close.f_logical_and(&distances.f_le(truncation)?)?;
     }
     let counted = distances.f_masked_fill(&close.f_logical_not()?, 0.0)?;
-    let value = match reduction {
-        Reduction::Sum => counted.f_sum(None::<Kind>)?,
-        Reduction::Mean => {
-            let count = close.f_sum(counted.kind())?.f_clamp_min(1.0)?;
-            counted.f_sum(None::<Kind>)?.f_div(&count)?
-        }
+    let sum = |of: &Tensor| of.f_sum_dim_intlist([-1_i64].as_slice(), false, counted.kind());
+    let each = match reduction {
+        Reduction::Sum => sum(&counted)?,
+        Reduction::Mean => sum(&counted)?.f_div(&sum(&close)?.f_clamp_min(1.0)?)?,
         // The greatest of no pair at all is an error in libtorch.
-        Reduction::Max if counted.numel() == 0 => counted.f_sum(None::<Kind>)?,
-        Reduction::Max => counted.f_max()?,
+        Reduction::Max if counted.numel() == 0 => sum(&counted)?,
+        Reduction::Max => counted.f_amax([-1_i64].as_slice(), false)?,
     };
-    Ok(value.f_neg()?)
+    Ok(each.f_mean(None::<Kind>)?.f_neg()?)
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ pub fn losses(config: &ValidConfig) -> Vec<Box<dyn LossTerm>> {
         };
         let mut term = GraphPriorLoss::new(prior.prior.build(), prior.weight, prior.refresh_every)
             .with_distance(distance)
-            .with_latents(prior.latents);
+            .with_modules(prior.modules);
         if let Some(scale) = prior.multiplicative_matching_noise {
             term = term.with_matching_noise(scale, Streams::new(config.seed).child("loss"));
         }
@@ -153,7 +153,7 @@ pub fn losses(config: &ValidConfig) -> Vec<Box<dyn LossTerm>> {
             term.hinge,
             term.truncation,
             term.reduction,
-            term.latents,
+            term.modules,
         )));
     }
     if let Some(term) = &settings.signature_distribution {
@@ -161,7 +161,7 @@ pub fn losses(config: &ValidConfig) -> Vec<Box<dyn LossTerm>> {
             term.weight,
             term.components,
             term.reduction,
-            term.latents,
+            term.modules,
         )));
     }
     losses

@@ -13,14 +13,16 @@ mod data_progress;
 mod describe_data;
 mod engine;
 mod export;
+mod fit_signatures;
 mod folder;
 mod options;
-mod preset;
 mod revision;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use nac_data::DataDirs;
+use nac_data::{DataDirs, Dataset, Loader, LoaderOptions};
+use nac_modules::attention::SignatureGraph;
 use nac_modules::device::open_device;
 use nac_modules::model::Model;
 use tch::{Device, Kind};
@@ -30,11 +32,12 @@ pub use data_progress::DataProgress;
 pub use describe_data::describe_data;
 pub use engine::{EngineChoice, evaluate_engine, evaluate_run_on, open_engine};
 pub use export::{Exported, SETTINGS_FILE, WEIGHTS_FILE, export_preset, export_run};
+pub use fit_signatures::fit_signatures;
 pub use folder::RunFolder;
 pub use options::{RunOptions, Split};
-pub use preset::preset_signatures;
 pub use revision::revision;
 
+use crate::batch::Tensorizer;
 use crate::checkpoint::FolderStore;
 use crate::config::{RunConfig, ValidConfig};
 use crate::error::{Result, TrainError};
@@ -63,8 +66,8 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
         &options.data_dirs,
         &DataProgress::new(options.progress),
     )?;
-    let mut model = build_model(&config, data.train.info(), device)?;
-    preset_signatures(&config, model.as_mut())?;
+    let model = build_model(&config, data.train.info(), device)?;
+    fit_signatures(&config, model.as_ref())?;
     let _lock = folder.create(&config)?;
     let mut trainer = trainer(&config, &data, model, &folder, options)?;
     if options.resume {
@@ -177,27 +180,42 @@ fn summarize(
         },
         threads: usize::try_from(tch::get_num_threads()).unwrap_or(0),
         revision,
-        graphs: graphs(model)?,
+        graphs: graphs(model, &data.test, config.training.eval_batch_size)?,
     })
 }
 
-fn graphs(model: &dyn Model) -> Result<Vec<GraphSnapshot>> {
-    tch::no_grad(|| {
-        let snapshot = |graph: nac_modules::attention::SignatureGraph<'_>| {
-            let links = graph
-                .link_probabilities()?
-                .f_to_device(Device::Cpu)?
-                .f_to_kind(Kind::Float)?;
-            let modules = usize::try_from(links.size()[0]).unwrap_or(0);
-            let link_probabilities = Vec::try_from(links.f_contiguous()?.f_view([-1_i64])?)?;
-            Ok(GraphSnapshot {
-                name: graph.name,
-                modules,
-                link_probabilities,
-            })
-        };
-        model.signature_graphs().into_iter().map(snapshot).collect()
-    })
+/// The graphs of the circuit that the model uses for the first examples of a data set, in the mean over them.
+fn graphs(
+    model: &dyn Model,
+    dataset: &Arc<dyn Dataset>,
+    batch_size: usize,
+) -> Result<Vec<GraphSnapshot>> {
+    let options = LoaderOptions {
+        batch_size,
+        ..LoaderOptions::default()
+    };
+    let loader = Loader::new(dataset.clone(), options)?;
+    let Some(batch) = loader.epoch(0, 0).next() else {
+        return Ok(Vec::new());
+    };
+    let (inputs, _) = Tensorizer::new(dataset.info(), model.params().device())?.tensors(&batch?)?;
+    let Some(circuit) = model.predict(&inputs)?.circuit else {
+        return Ok(Vec::new());
+    };
+    let snapshot = |graph: SignatureGraph<'_>| {
+        let links = graph
+            .mean_link_probabilities()?
+            .f_to_device(Device::Cpu)?
+            .f_to_kind(Kind::Float)?;
+        let modules = usize::try_from(links.size()[0]).unwrap_or(0);
+        let link_probabilities = Vec::try_from(links.f_contiguous()?.f_view([-1_i64])?)?;
+        Ok(GraphSnapshot {
+            name: graph.name.to_owned(),
+            modules,
+            link_probabilities,
+        })
+    };
+    tch::no_grad(|| circuit.graphs().map(snapshot).collect())
 }
 
 fn set_threads(threads: usize) {

@@ -55,7 +55,7 @@ pub fn evaluate(
     for (index, batch) in loader.epoch(0, 0).enumerate() {
         let (inputs, labels) = tensorizer.tensors(&batch?)?;
         let mut noise = StreamNoise::new(streams.child(&index.to_string()));
-        let mut context = ForwardContext::evaluation(&mut noise);
+        let mut context = ForwardContext::evaluation().with_noise(&mut noise);
         tch::no_grad(|| {
             let logits = model.forward(&inputs, &mut context)?.logits;
             let sum =

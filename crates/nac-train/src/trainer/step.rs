@@ -37,16 +37,16 @@ impl Trainer {
         }
         let output = self.model.forward(&inputs, &mut ctx)?;
         drop(ctx);
-        let logits = output.logits;
+        let logits = &output.logits;
 
         let context = LossContext {
-            logits: &logits,
+            output: &output,
             labels: &labels,
             model: self.model.as_ref(),
             step,
         };
         let mut names = Vec::with_capacity(self.losses.len());
-        let mut numbers = vec![count_correct(&logits, &labels)?];
+        let mut numbers = vec![count_correct(logits, &labels)?];
         let mut sum: Option<Tensor> = None;
         let progress = step as f64 / self.options.steps.max(1) as f64;
         for term in &mut self.losses {

@@ -167,7 +167,7 @@ impl<'r> Case<'r> {
     pub(super) fn pass(&mut self) -> ForwardContext<'_> {
         match self.recording.facts.mode {
             Mode::Train => ForwardContext::training(&mut self.noise),
-            Mode::Eval => ForwardContext::evaluation(&mut self.noise),
+            Mode::Eval => ForwardContext::evaluation().with_noise(&mut self.noise),
         }
     }
 

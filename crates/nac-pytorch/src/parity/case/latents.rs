@@ -1,7 +1,7 @@
 //! Sets of modules and their initial states.
 
 use crate::settings::{ImportedLatents, ImportedSeededLatents};
-use nac_modules::generator::{Latents, Seeder};
+use nac_modules::generator::{ModuleLatents, Seeder};
 use tch::Tensor;
 
 use super::context::Case;
@@ -9,7 +9,7 @@ use super::stop::{Run, Stop};
 
 pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()> {
     let mut store = case.store();
-    let latents = Latents::new(store.root(), imported.sizes, &imported.config)?;
+    let latents = ModuleLatents::new(store.root(), imported.sizes, &imported.config)?;
     case.load(&mut store)?;
     let mut outputs = vec![
         ("signatures", latents.signatures().shallow_clone()),
@@ -34,7 +34,7 @@ pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> R
     let mut store = case.store();
     let sizes = imported.latents.sizes;
     let mut root = store.root();
-    let latents = Latents::new(root.sub("latents"), sizes, &imported.latents.config)?;
+    let latents = ModuleLatents::new(root.sub("latents"), sizes, &imported.latents.config)?;
     let seeder = Seeder::new(
         root.sub("seeder"),
         imported.state_dim,

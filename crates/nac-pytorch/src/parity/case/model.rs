@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::settings::ImportedModel;
 use nac_core::PriorConfig;
-use nac_modules::model::Model;
+use nac_modules::model::{Model, ModelOutput};
 use nac_modules::params::ParamStore;
 use tch::Tensor;
 
@@ -47,8 +47,8 @@ pub(super) fn build(case: &Case<'_>, imported: &ImportedModel) -> Run<Box<dyn Mo
 pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
     let model = build(case, imported)?;
     let inputs = case.inputs()?;
-    let logits = logits(case, model.as_ref(), &inputs)?;
-    check_cross_entropy(case, &logits, &inputs, Some(model.params()))
+    let output = forward(case, model.as_ref(), &inputs)?;
+    check_cross_entropy(case, &output.logits, &inputs, Some(model.params()))
 }
 
 /// Compares the loss of these logits, and its gradients.
@@ -72,20 +72,18 @@ pub(super) fn check_cross_entropy(
 pub(super) fn objective(case: &mut Case<'_>, imported: &ImportedModel, prior: &Prior) -> Run<()> {
     let model = build(case, imported)?;
     let inputs = case.inputs()?;
-    let logits = logits(case, model.as_ref(), &inputs)?;
+    let output = forward(case, model.as_ref(), &inputs)?;
     let mut regularizer =
         GraphPriorLoss::new(prior.config.build(), prior.weight, 1).with_distance(prior.distance);
     if case.has("out.assignment_input_idx") {
-        let graphs = model.signature_graphs();
-        let graph = graphs
-            .first()
-            .ok_or_else(|| Stop::Different("no graph of signatures".into()))?;
+        let graph = output.circuit.as_ref().and_then(|c| c.graphs().next());
+        let graph = graph.ok_or_else(|| Stop::Different("no graph of signatures".into()))?;
         let links = graph.link_probabilities()?;
         let assignment = check_assignment(case, "", &prior.config, &links, None)?;
         regularizer = regularizer.with_assignment(assignment);
     }
     let context = LossContext {
-        logits: &logits,
+        output: &output,
         labels: case.of(&inputs, TARGETS)?,
         model: model.as_ref(),
         step: 0,
@@ -104,12 +102,12 @@ pub(super) fn objective(case: &mut Case<'_>, imported: &ImportedModel, prior: &P
     case.check_gradients("grad.", &loss, &inputs, Some(model.params()))
 }
 
-/// Logits in the recorded mode; compares them and the recorded states on the way.
-fn logits(
+/// Output in the recorded mode; compares logits and the recorded states on the way.
+fn forward(
     case: &mut Case<'_>,
     model: &dyn Model,
     inputs: &BTreeMap<String, Tensor>,
-) -> Run<Tensor> {
+) -> Run<ModelOutput> {
     let image = case.of(inputs, IMAGE)?.shallow_clone();
     let image = model_inputs(&[(IMAGE.to_owned(), image)].into());
     let output = model.forward(&image, &mut case.pass().with_intermediates())?;
@@ -120,5 +118,5 @@ fn logits(
         }
     }
     case.check("out.logits", &output.logits)?;
-    Ok(output.logits)
+    Ok(output)
 }

@@ -47,7 +47,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
     let mut losses: [Vec<f64>; 3] = Default::default();
     for step in 0..steps {
         let mut noise = noise(case, step)?;
-        let inputs = Inputs::new().with("image", images.f_get(step)?);
+        let inputs = Inputs::image(images.f_get(step)?);
         let labels = targets.f_get(step)?;
         let output = model.forward(&inputs, &mut ForwardContext::training(&mut noise))?;
         if noise.remaining() > 0 {
@@ -56,7 +56,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
             )));
         }
         let context = LossContext {
-            logits: &output.logits,
+            output: &output,
             labels: &labels,
             model: model.as_ref(),
             step: step as u64,

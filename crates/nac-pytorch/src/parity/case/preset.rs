@@ -1,6 +1,6 @@
 //! Presets: loss and gradient at the recorded start, and the whole trajectory of Adam.
 
-use nac_core::graph::preset::{PresetObjective, PresetTarget, fit_signatures};
+use nac_core::graph::signature_fit::{FitObjective, FitTarget, fit_signatures};
 use tch::Tensor;
 
 use super::context::Case;
@@ -30,9 +30,9 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
         .ok_or_else(|| settings.missing("num_latents"))?;
     generator(&settings, modules)?;
     let objective = if settings.flag("use_hinge_loss")?.unwrap_or(true) {
-        PresetObjective::Hinge
+        FitObjective::Hinge
     } else {
-        PresetObjective::Mse
+        FitObjective::Mse
     };
     let number = |key| settings.number(key);
     let truncation = number("truncation")?.ok_or_else(|| settings.missing("truncation"))?;
@@ -45,7 +45,7 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
     settings.finish()?;
 
     let graph = adjacency(&case.tensor("in.adjacency")?)?;
-    let target = PresetTarget::new(&graph, objective, truncation)?;
+    let target = FitTarget::new(&graph, objective, truncation)?;
     let start = matrix(&case.tensor("in.initial_signatures")?)?;
     let (loss, gradient) = target.loss_and_gradient(start.view())?;
     let scalar = |value: f64| Tensor::from(value);

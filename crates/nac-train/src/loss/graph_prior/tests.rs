@@ -2,7 +2,8 @@
 
 use nac_core::PriorConfig;
 use nac_core::prior::PlantedPartition;
-use nac_modules::model::{InputSpec, Model, ModelConfig, build_model};
+use nac_modules::context::ForwardContext;
+use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, ModelOutput, build_model};
 use nac_modules::params::ParamStore;
 use nac_modules::testing::LinearModel;
 use ndarray::Array2;
@@ -30,21 +31,41 @@ fn circuit(modules: usize) -> Box<dyn Model> {
     build_model(store, &config, input, 3).unwrap()
 }
 
-fn links(model: &dyn Model) -> Array2<f64> {
-    let links = model.signature_graphs()[0]
-        .link_probabilities()
+/// What the circuit gives for one example.
+fn output(model: &dyn Model) -> ModelOutput {
+    let tokens = Tensor::ones([1, 4], (Kind::Int64, Device::Cpu));
+    let inputs = Inputs::tokens(tokens);
+    model
+        .forward(&inputs, &mut ForwardContext::evaluation())
         .unwrap()
-        .detach()
-        .to_kind(Kind::Double);
+}
+
+fn links(model: &dyn Model) -> Array2<f64> {
+    let circuit = output(model).circuit.unwrap();
+    let links = circuit
+        .graphs()
+        .next()
+        .unwrap()
+        .link_probabilities()
+        .unwrap();
     let n = links.size()[0] as usize;
-    Array2::from_shape_vec((n, n), Vec::try_from(links.flatten(0, 1)).unwrap()).unwrap()
+    let values = links.detach().to_kind(Kind::Double).flatten(0, 1);
+    Array2::from_shape_vec((n, n), Vec::try_from(values).unwrap()).unwrap()
 }
 
 fn value(loss: &mut GraphPriorLoss, model: &dyn Model, step: u64) -> Result<Tensor> {
-    let (logits, labels) = (Tensor::new(), Tensor::new());
+    compute(loss, &output(model), model, step)
+}
+
+fn compute(
+    loss: &mut GraphPriorLoss,
+    output: &ModelOutput,
+    model: &dyn Model,
+    step: u64,
+) -> Result<Tensor> {
     loss.compute(&LossContext {
-        logits: &logits,
-        labels: &labels,
+        output,
+        labels: &Tensor::new(),
         model,
         step,
     })
@@ -199,9 +220,12 @@ fn the_matching_is_kept_between_refreshes_and_can_be_restored() {
 fn a_model_without_links_is_an_error() {
     let model = LinearModel::new(ParamStore::new(Device::Cpu, Kind::Float, 0), "x", 1, 3).unwrap();
     let mut loss = GraphPriorLoss::new(PriorConfig::from_name("complete").unwrap().build(), 0.1, 1);
-    let error = value(&mut loss, &model, 0).unwrap_err().to_string();
+    let output = ModelOutput::new(Tensor::new());
+    let error = compute(&mut loss, &output, &model, 0)
+        .unwrap_err()
+        .to_string();
     assert!(
-        error.contains("graph_prior") && error.contains("no graph"),
+        error.contains("graph_prior") && error.contains("no circuit"),
         "{error}"
     );
 }
@@ -247,7 +271,7 @@ fn matching_noise_is_fixed_by_seed_and_step() {
 fn all_sets_of_modules_can_be_drawn_together() {
     let model = circuit(6);
     let prior = PriorConfig::from_name("scale-free").unwrap().build();
-    let mut loss = GraphPriorLoss::new(prior, 0.1, 1).with_latents(Latents::ALL);
+    let mut loss = GraphPriorLoss::new(prior, 0.1, 1).with_modules(ModuleGroups::ALL);
     let term = value(&mut loss, model.as_ref(), 0).unwrap();
     // 6 read-in, 6 processor and 2 read-out modules.
     assert_eq!(loss.state()["propagator.0"].size(), [14]);

@@ -1,8 +1,8 @@
-//! Adam on the signatures of a preset: `β = (0.9, 0.999)`, `ε = 1e-8`, without weight decay.
+//! Adam on signatures: `β = (0.9, 0.999)`, `ε = 1e-8`, without weight decay.
 
 use ndarray::{Array2, Zip};
 
-use super::PresetTarget;
+use super::FitTarget;
 use crate::CoreError;
 
 const BETAS: (f64, f64) = (0.9, 0.999);
@@ -10,12 +10,12 @@ const EPS: f64 = 1e-8;
 
 /// Signatures after a fit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PresetFit {
+pub struct SignatureFit {
     /// Signatures, `[modules, dim]`.
     pub signatures: Array2<f64>,
     /// Loss before each step, `[iterations]`.
     pub losses: Vec<f64>,
-    /// [`PresetTarget::score`] of the signatures; 0 is best.
+    /// [`FitTarget::score`] of the signatures; 0 is best.
     pub score: f64,
 }
 
@@ -26,13 +26,13 @@ pub struct PresetFit {
 ///
 /// # Errors
 /// [`CoreError::InvalidParameter`] unless the learning rate is finite and greater than 0; otherwise as
-/// [`PresetTarget::loss_and_gradient`].
+/// [`FitTarget::loss_and_gradient`].
 pub fn fit_signatures(
     mut signatures: Array2<f64>,
-    target: &PresetTarget,
+    target: &FitTarget,
     iterations: usize,
     learning_rate: f64,
-) -> Result<PresetFit, CoreError> {
+) -> Result<SignatureFit, CoreError> {
     check_learning_rate("fit_signatures", learning_rate)?;
     let mut first = Array2::<f64>::zeros(signatures.dim());
     let mut second = first.clone();
@@ -56,7 +56,7 @@ pub fn fit_signatures(
             });
     }
     let score = target.score(signatures.view())?;
-    Ok(PresetFit {
+    Ok(SignatureFit {
         signatures,
         losses,
         score,
@@ -73,13 +73,13 @@ pub(super) fn check_learning_rate(op: &'static str, rate: f64) -> Result<(), Cor
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PresetConfig, PresetObjective};
+    use super::super::{FitObjective, SignatureFitConfig};
     use crate::Streams;
     use crate::graph::GraphGenerator;
 
     #[test]
     fn cliques_are_found_and_do_not_depend_on_threads() {
-        let mut config = PresetConfig::new(GraphGenerator::RingOfCliques { cliques: 4 });
+        let mut config = SignatureFitConfig::new(GraphGenerator::RingOfCliques { cliques: 4 });
         (config.iterations, config.learning_rate) = (300, 0.01);
         let fit = || config.signatures(80, 16, Streams::new(1)).unwrap();
         let found = fit();
@@ -92,7 +92,7 @@ mod tests {
             .build()
             .unwrap();
         assert_eq!(one.install(fit), found);
-        config.objective = PresetObjective::Mse;
+        config.objective = FitObjective::Mse;
         let found = config.signatures(80, 16, Streams::new(1)).unwrap();
         assert!(found.score < 0.5 * found.losses[0], "{}", found.score);
     }
@@ -100,26 +100,28 @@ mod tests {
     #[test]
     fn settings_are_checked_and_read() {
         let text = r#"{"graph": {"name": "barabasi-albert"}, "truncation": 0.9}"#;
-        let config: PresetConfig = serde_json::from_str(text).unwrap();
-        let expected = PresetConfig {
+        let config: SignatureFitConfig = serde_json::from_str(text).unwrap();
+        let expected = SignatureFitConfig {
             truncation: 0.9,
-            ..PresetConfig::new(GraphGenerator::BarabasiAlbert { m: 2 })
+            ..SignatureFitConfig::new(GraphGenerator::BarabasiAlbert { m: 2 })
         };
         assert_eq!(config, expected);
         assert!(
-            serde_json::from_str::<PresetConfig>(r#"{"graph": {"name": "complete"}, "it": 1}"#)
-                .is_err()
+            serde_json::from_str::<SignatureFitConfig>(
+                r#"{"graph": {"name": "complete"}, "it": 1}"#
+            )
+            .is_err()
         );
         let wrong = [
-            PresetConfig {
+            SignatureFitConfig {
                 learning_rate: 0.0,
                 ..config
             },
-            PresetConfig {
+            SignatureFitConfig {
                 truncation: f64::NAN,
                 ..config
             },
-            PresetConfig::new(GraphGenerator::BarabasiAlbert { m: 9 }),
+            SignatureFitConfig::new(GraphGenerator::BarabasiAlbert { m: 9 }),
         ];
         for config in wrong {
             assert!(

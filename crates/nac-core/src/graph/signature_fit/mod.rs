@@ -1,28 +1,28 @@
-//! Presets: initial signatures whose links come close to a given graph.
+//! Initial signatures whose links come close to a given graph.
 //!
 //! Signatures start orthogonal ([`orthogonal_signatures`]) and are then moved by Adam
 //! ([`fit_signatures`]) until linked modules lie closer than a truncation distance and others farther
-//! ([`PresetTarget`]). This sets initial values only; nothing holds signatures there in training.
+//! ([`FitTarget`]). This sets initial values only; nothing holds signatures there in training.
 //! Source: reference `preset_graph_signatures`.
 
-mod fit;
+mod adam;
 mod orthogonal;
 mod target;
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-pub use fit::{PresetFit, fit_signatures};
+pub use adam::{SignatureFit, fit_signatures};
 pub use orthogonal::orthogonal_signatures;
-pub use target::{PresetObjective, PresetTarget};
+pub use target::{FitObjective, FitTarget};
 
 use super::GraphGenerator;
 use crate::{CoreError, Streams};
 
-/// Settings of a preset.
+/// Settings of a fit of initial signatures to a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PresetConfig {
+pub struct SignatureFitConfig {
     /// The graph to come close to, such as `{ name = "barabasi-albert", m = 2 }`.
     pub graph: GraphGenerator,
     /// Steps of Adam. Default 1000.
@@ -36,7 +36,7 @@ pub struct PresetConfig {
     pub truncation: f64,
     /// What is minimized. Default `hinge`.
     #[serde(default)]
-    pub objective: PresetObjective,
+    pub objective: FitObjective,
 }
 
 fn iterations() -> usize {
@@ -51,8 +51,8 @@ fn truncation() -> f64 {
     0.8
 }
 
-impl PresetConfig {
-    /// A preset with the default settings.
+impl SignatureFitConfig {
+    /// A fit with the default settings.
     #[must_use]
     pub fn new(graph: GraphGenerator) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl PresetConfig {
             iterations: iterations(),
             learning_rate: learning_rate(),
             truncation: truncation(),
-            objective: PresetObjective::default(),
+            objective: FitObjective::default(),
         }
     }
 
@@ -69,12 +69,12 @@ impl PresetConfig {
     /// # Errors
     /// [`CoreError::InvalidParameter`] naming the first one that is out of range.
     pub fn check(&self, modules: usize, dim: usize) -> Result<(), CoreError> {
-        let op = "PresetConfig";
+        let op = "SignatureFitConfig";
         self.graph.check(modules)?;
         if dim == 0 {
             return Err(CoreError::parameter(op, "dim", dim, "at least 1"));
         }
-        fit::check_learning_rate(op, self.learning_rate)?;
+        adam::check_learning_rate(op, self.learning_rate)?;
         target::check_truncation(op, self.truncation)
     }
 
@@ -90,10 +90,10 @@ impl PresetConfig {
         modules: usize,
         dim: usize,
         streams: Streams,
-    ) -> Result<PresetFit, CoreError> {
+    ) -> Result<SignatureFit, CoreError> {
         self.check(modules, dim)?;
         let graph = self.graph.generate(modules, &mut streams.stream("graph"))?;
-        let target = PresetTarget::new(&graph, self.objective, self.truncation)?;
+        let target = FitTarget::new(&graph, self.objective, self.truncation)?;
         let start: Array2<f64> = orthogonal_signatures(modules, dim, &mut streams.stream("start"))?;
         fit_signatures(start, &target, self.iterations, self.learning_rate)
     }

@@ -1,4 +1,4 @@
-//! What a preset minimizes: a loss on the cosine distances `d_ij` of signatures, with its gradient.
+//! What a fit of signatures minimizes: a loss on the cosine distances `d_ij` of signatures, with its gradient.
 //!
 //! - Hinge: `mean_ij max(τ, d_ij)` where there is an edge and `max(−τ, −d_ij)` where there is none. At a tie
 //!   the gradient is halved. (The signs are as in the reference: −τ is a constant, so the second part
@@ -16,10 +16,10 @@ use crate::graph::hop_distances;
 use crate::kernel::{BLOCK_ROWS, normalize_signatures};
 use crate::{CoreError, Csr};
 
-/// What a preset minimizes.
+/// What a fit of signatures minimizes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PresetObjective {
+pub enum FitObjective {
     /// Linked modules closer than the truncation, others farther.
     #[default]
     Hinge,
@@ -29,26 +29,22 @@ pub enum PresetObjective {
 
 /// A graph as the aim of signatures.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PresetTarget {
-    objective: PresetObjective,
+pub struct FitTarget {
+    objective: FitObjective,
     truncation: f64,
     /// Hinge: 1 for an edge, else 0. Mean squared error: the distances wanted.
     wanted: Array2<f64>,
 }
 
-impl PresetTarget {
+impl FitTarget {
     /// The aim of coming close to `graph`. `truncation` is used by the hinge only. For the mean squared error,
     /// modules without a path between them are wanted at distance 1, as those farthest apart.
     ///
     /// # Errors
     /// [`CoreError::ShapeMismatch`] if the graph is not square, [`CoreError::InvalidGraph`] if it is not
     /// symmetric or has no modules, [`CoreError::InvalidParameter`] if `truncation` is not in `[0, 2]`.
-    pub fn new(
-        graph: &Csr,
-        objective: PresetObjective,
-        truncation: f64,
-    ) -> Result<Self, CoreError> {
-        let op = "PresetTarget";
+    pub fn new(graph: &Csr, objective: FitObjective, truncation: f64) -> Result<Self, CoreError> {
+        let op = "FitTarget";
         check_truncation(op, truncation)?;
         let hops = hop_distances(graph)?;
         if hops.is_empty() || *graph != graph.transpose() {
@@ -63,14 +59,14 @@ impl PresetTarget {
             });
         }
         let wanted = match objective {
-            PresetObjective::Hinge => {
+            FitObjective::Hinge => {
                 let mut edges = Array2::zeros(graph.shape());
                 for (i, j, _) in graph.iter() {
                     edges[[i, j]] = 1.0;
                 }
                 edges
             }
-            PresetObjective::Mse => {
+            FitObjective::Mse => {
                 let finite = hops.iter().filter(|hops| hops.is_finite());
                 let largest = finite.fold(1.0_f64, |largest, &hops| largest.max(hops));
                 hops.mapv(|hops| (hops / largest).min(1.0))
@@ -163,11 +159,11 @@ impl PresetTarget {
                 let distances: Array1<f64> = 1.0 - unit.dot(&unit.row(i));
                 let pairs = distances.iter().zip(self.wanted.row(i)).enumerate();
                 let terms = pairs.map(|(j, (&distance, &wanted))| match self.objective {
-                    PresetObjective::Hinge => {
+                    FitObjective::Hinge => {
                         let near = f64::from(distance < self.truncation);
                         (near - f64::from(i == j) - wanted).abs()
                     }
-                    PresetObjective::Mse => (distance - wanted).powi(2),
+                    FitObjective::Mse => (distance - wanted).powi(2),
                 });
                 terms.sum()
             })
@@ -178,7 +174,7 @@ impl PresetTarget {
     fn unit(&self, signatures: ArrayView2<'_, f64>) -> Result<Array2<f64>, CoreError> {
         if signatures.nrows() != self.modules() {
             return Err(CoreError::shapes(
-                "PresetTarget",
+                "FitTarget",
                 signatures.shape(),
                 self.wanted.shape(),
                 "as many signatures as the graph has modules",
@@ -190,11 +186,11 @@ impl PresetTarget {
     /// Loss of a pair and its derivative by the distance.
     fn pair(&self, distance: f64, wanted: f64) -> (f64, f64) {
         match self.objective {
-            PresetObjective::Mse => {
+            FitObjective::Mse => {
                 let error = distance - wanted;
                 (error * error, 2.0 * error)
             }
-            PresetObjective::Hinge => {
+            FitObjective::Hinge => {
                 let truncation = self.truncation;
                 // Above the truncation an edge counts, below it the lack of one.
                 let above = match distance.total_cmp(&truncation) {
@@ -227,20 +223,20 @@ pub(super) fn check_truncation(op: &'static str, truncation: f64) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{GraphGenerator, preset::orthogonal_signatures};
+    use crate::graph::{GraphGenerator, signature_fit::orthogonal_signatures};
     use crate::{Streams, cosine_distance};
     use ndarray::array;
     use proptest::prelude::*;
 
     /// The loss pair by pair, from its definition.
-    fn slow_loss(target: &PresetTarget, signatures: &Array2<f64>) -> f64 {
+    fn slow_loss(target: &FitTarget, signatures: &Array2<f64>) -> f64 {
         let distance = cosine_distance(signatures.view(), signatures.view()).unwrap();
         let term = |((i, j), &d): ((usize, usize), &f64)| {
             let (wanted, truncation) = (target.wanted[[i, j]], target.truncation);
             match target.objective {
-                PresetObjective::Mse => (d - wanted).powi(2),
-                PresetObjective::Hinge if wanted == 1.0 => f64::max(truncation, d),
-                PresetObjective::Hinge => f64::max(-truncation, -d),
+                FitObjective::Mse => (d - wanted).powi(2),
+                FitObjective::Hinge if wanted == 1.0 => f64::max(truncation, d),
+                FitObjective::Hinge => f64::max(-truncation, -d),
             }
         };
         distance.indexed_iter().map(term).sum::<f64>() / distance.len() as f64
@@ -253,8 +249,8 @@ mod tests {
             let streams = Streams::new(seed);
             let graph = GraphGenerator::ErdosRenyi { p: 0.3 }
                 .generate(n, &mut streams.stream("graph")).unwrap();
-            let objective = if mse { PresetObjective::Mse } else { PresetObjective::Hinge };
-            let target = PresetTarget::new(&graph, objective, 0.8).unwrap();
+            let objective = if mse { FitObjective::Mse } else { FitObjective::Hinge };
+            let target = FitTarget::new(&graph, objective, 0.8).unwrap();
             let signatures = orthogonal_signatures(n, 4, &mut streams.stream("start")).unwrap();
             let (loss, gradient) = target.loss_and_gradient(signatures.view()).unwrap();
             prop_assert!((loss - slow_loss(&target, &signatures)).abs() < 1e-12);
@@ -277,7 +273,7 @@ mod tests {
     #[test]
     fn ties_halve_the_gradient_and_zero_signatures_have_none() {
         let graph = Csr::from_dense(array![[0.0, 1.0], [1.0, 0.0]].view()).unwrap();
-        let target = PresetTarget::new(&graph, PresetObjective::Hinge, 1.0).unwrap();
+        let target = FitTarget::new(&graph, FitObjective::Hinge, 1.0).unwrap();
         // At right angles: distance 1, the truncation.
         let s = array![[1.0, 0.0], [0.0, 1.0]];
         let (_, gradient) = target.loss_and_gradient(s.view()).unwrap();
@@ -292,19 +288,19 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let hinge = PresetObjective::Hinge;
+        let hinge = FitObjective::Hinge;
         let one_way = Csr::from_dense(array![[0.0, 1.0], [0.0, 0.0]].view()).unwrap();
-        let message = PresetTarget::new(&one_way, hinge, 0.8)
+        let message = FitTarget::new(&one_way, hinge, 0.8)
             .unwrap_err()
             .to_string();
         assert!(message.contains("symmetric"), "{message}");
         let empty = Csr::new(0, vec![0], vec![], None).unwrap();
-        assert!(PresetTarget::new(&empty, hinge, 0.8).is_err());
+        assert!(FitTarget::new(&empty, hinge, 0.8).is_err());
         let graph = GraphGenerator::Complete {}
             .generate(3, &mut Streams::new(0).stream("graph"))
             .unwrap();
-        assert!(PresetTarget::new(&graph, hinge, 2.5).is_err());
-        let target = PresetTarget::new(&graph, hinge, 0.8).unwrap();
+        assert!(FitTarget::new(&graph, hinge, 2.5).is_err());
+        let target = FitTarget::new(&graph, hinge, 0.8).unwrap();
         assert!(
             target
                 .loss_and_gradient(Array2::zeros((2, 4)).view())
