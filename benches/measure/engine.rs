@@ -146,8 +146,8 @@ fn core(source: &Source<'_>) -> Result<Core> {
     };
     let file = source.model.clone();
     let weights = match source.load {
-        Some(path) => nac_engine::Weights::read(path)?,
-        None => nac_engine::Weights::from_bytes(&drawn(&file)?)?,
+        Some(path) => nac_engine::ModelWeights::read(path)?,
+        None => nac_engine::ModelWeights::from_bytes(&drawn(&file)?)?,
     };
     Ok(Core(CoreEngine::new(file, &weights, options)?))
 }

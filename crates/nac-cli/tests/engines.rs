@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use nac_data::{DataConfig, DataDirs, Loader, LoaderOptions, open};
-use nac_engine::{CoreEngine, Engine, EngineOptions, Weights};
+use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights};
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::TensorFile;
 use nac_train::arrays::Arrays;
@@ -181,7 +181,7 @@ fn exports_hold_the_model_alone_and_replace_nothing_unasked() {
     assert!(!file.metadata["revision"].is_empty());
     assert!(file.tensors.keys().all(|name| !name.starts_with("optim.")));
     assert_eq!(
-        Weights::read(&weights).unwrap().iter().count(),
+        ModelWeights::read(&weights).unwrap().iter().count(),
         file.tensors.len()
     );
     assert!(!file.tensors.is_empty());
@@ -259,5 +259,5 @@ fn a_preset_is_exported_with_its_weights() {
         .stdout(predicate::str::contains("431103 parameters"));
     let engine = CoreEngine::load(&settings, &weights, EngineOptions::default()).unwrap();
     assert_eq!(engine.settings(), &file);
-    assert_eq!(Weights::read(&weights).unwrap(), drawn);
+    assert_eq!(ModelWeights::read(&weights).unwrap(), drawn);
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use nac_core::model::{InputSpec, ModelFile, Preset};
-use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision, Weights};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Input, ModelWeights, Precision};
 use ndarray::{Array2, Array4};
 
 const USAGE: &str = "usage: run_model [PRESET_OR_FOLDER] [--batch N] [--threads N] \
@@ -65,11 +65,11 @@ impl Wish {
 }
 
 /// Settings and weights of a folder, or those of a preset with random numbers.
-fn find(model: &str) -> Result<(ModelFile, Weights), Box<dyn Error>> {
+fn find(model: &str) -> Result<(ModelFile, ModelWeights), Box<dyn Error>> {
     let folder = Path::new(model);
     if folder.is_dir() {
         let file = ModelFile::read(&folder.join("model.toml"))?;
-        return Ok((file, Weights::read(folder.join("model.safetensors"))?));
+        return Ok((file, ModelWeights::read(folder.join("model.safetensors"))?));
     }
     let file = ModelFile::from_toml(Preset::get(model)?.text)?;
     let (_, weights) = CoreEngine::random(file.clone(), 0, EngineOptions::default())?;

@@ -1,4 +1,4 @@
-//! Items (modules or tokens) laid out feature by feature, 32 at a time.
+//! Feature-major blocks of 32 items (modules or tokens).
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
@@ -34,6 +34,15 @@ impl Layout {
         }
     }
 
+    pub(crate) fn head_count(self) -> usize {
+        self.heads
+    }
+
+    /// Features of one head.
+    pub(crate) fn head_dim(self) -> usize {
+        self.width
+    }
+
     /// Number of features.
     pub(crate) fn features(self) -> usize {
         self.heads * self.width
@@ -41,7 +50,7 @@ impl Layout {
 
     /// Number of rows.
     pub(crate) fn rows(self) -> usize {
-        self.heads * self.head_rows()
+        self.heads * self.head_rows
     }
 
     /// Rows of one head.
@@ -51,7 +60,7 @@ impl Layout {
 
     /// The row of a feature.
     pub(crate) fn row(self, feature: usize) -> usize {
-        feature / self.width * self.head_rows() + feature % self.width
+        feature / self.width * self.head_rows + feature % self.width
     }
 }
 
@@ -71,7 +80,7 @@ impl Blocks {
         }
     }
 
-    /// From one line for each item, `[items, features]`.
+    /// From `[items, features]`.
     pub(crate) fn from_items(items: ArrayView2<'_, f32>, layout: Layout) -> Self {
         let mut blocks = Self::zeros(layout.rows(), items.nrows());
         for (item, features) in items.outer_iter().enumerate() {
@@ -116,7 +125,12 @@ impl Blocks {
     }
 }
 
-/// Writes items back as lines, `[items, features]`, from blocks of `rows` rows.
+/// Sets the length of a buffer whose contents do not matter.
+pub(crate) fn resize(buffer: &mut Vec<Row>, rows: usize) {
+    buffer.resize(rows, Row::ZERO);
+}
+
+/// Writes items, `[items, features]`, from blocks of `rows` rows.
 pub(crate) fn to_items(blocks: &[Row], rows: usize, mut items: ArrayViewMut2<'_, f32>) {
     for (item, mut features) in items.outer_iter_mut().enumerate() {
         let block = &blocks[item / WIDTH * rows..][..rows];

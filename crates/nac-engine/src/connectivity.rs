@@ -12,10 +12,10 @@ pub enum Connectivity {
     /// [`Precision::Bf16`](super::Precision::Bf16)), otherwise [`Dense`](Self::Dense).
     #[default]
     Auto,
-    /// Every receiver looks at every sender. A layer takes room for each pair.
+    /// Every receiver looks at every sender. A layer takes memory for each pair.
     Dense,
     /// Edge by edge wherever links are cut, however many are left; keys and values are in single precision. A layer
-    /// takes room for each edge, also while it is loaded.
+    /// takes memory for each edge, also while it is loaded.
     ///
     /// Read-outs whose links are not cut stay dense; a propagator whose links are not cut is an error.
     Sparse,

@@ -1,27 +1,27 @@
-//! The engine: a loaded model, its threads, and buffers that callers take turns with.
+//! The engine: a loaded model, its threads, and workspaces for calls in progress.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayViewMut2};
 
-use super::circuit::plan::{Buffers, TokenCount, Watch, fit};
-use super::circuit::{Plan, circuit, collect};
+use super::backend::{Backend, Precision};
+use super::blocks::resize;
+use super::circuit::{Buffers, Head, Observer, Plan, TokenCount, circuit, collect_states};
 use super::connectivity::{Connectivity, Wiring};
 use super::error::{EngineError, Result};
-use super::head::Head;
 use super::input::Input;
-use super::layer::{Precision, Tools};
 use super::perceiver_io::perceiver_io;
+use super::scratch::{ScratchSize, ThreadScratch};
 use super::simd::{Row, WIDTH};
-use super::team::{Desks, Room, Team};
+use super::thread_pool::{ThreadPool, Workers};
 use super::tokenizer::{Tokenizer, TokenizerBuffers};
-use super::weights::{Scope, Source, Weights};
+use super::weights::{ModelWeights, WeightScope, WeightSource};
 use super::{Engine, InputSpec, States};
 use nac_core::Csr;
 use nac_core::model::{ModelFile, ModelKind};
 
-/// Blocks of work for each thread that a pass should have, so that no thread waits for long.
+/// Blocks of work that a pass should have for each thread, so that no thread waits for long.
 const BLOCKS_PER_THREAD: usize = 8;
 
 /// How a model is run.
@@ -30,9 +30,9 @@ pub struct EngineOptions {
     /// Number of threads; 0, the default, for as many as the machine has. With 1, everything runs on the thread of the
     /// caller.
     pub threads: usize,
-    /// Numbers that matrix products take. Default single precision.
+    /// Precision of matrix products. Default single precision.
     pub precision: Precision,
-    /// Whether modules hear each other along edges or all at once; the result is the same. Default
+    /// Whether modules attend to each other along edges or all at once; the result is the same. Default
     /// [`Connectivity::Auto`].
     pub connectivity: Connectivity,
     /// Cuts links between modules with a probability below this, in `(0, 1]`, in propagators and read-out. Default
@@ -41,19 +41,19 @@ pub struct EngineOptions {
     /// This changes what the model computes: it was trained with all its links. A module that has only weaker links to
     /// its own kind keeps its self link, unless the kernel eliminates these.
     pub min_link_probability: Option<f64>,
-    /// Edges between processors, `[receivers, senders]`, instead of those that their signatures say, in all
+    /// Edges between processors, `[receivers, senders]`, that replace those of their signatures in all
     /// propagators: for example a graph that was drawn with [`hard_sample_from`](nac_core::hard_sample_from). Default
     /// none.
     ///
     /// The weight of an edge is its log link probability, added to the scores; edges without weights have zero. A module
-    /// without edges hears nothing. `min_link_probability` leaves this graph as it is.
+    /// without edges receives nothing. `min_link_probability` leaves this graph as it is.
     pub graph: Option<Arc<Csr>>,
 }
 
 /// A trained model on plain threads, without libtorch.
 ///
-/// It is `Sync`: any number of threads may call it at once; each call in progress has buffers of its own, which later
-/// calls use again, so that a call like an earlier one allocates nothing.
+/// It is `Sync`: any number of threads may call it at once; each call in progress has a separate workspace, which later
+/// calls reuse, so that a call like an earlier one allocates nothing.
 ///
 /// ```no_run
 /// use nac_engine::{CoreEngine, Engine, Input};
@@ -69,19 +69,19 @@ pub struct CoreEngine {
     file: ModelFile,
     tokenizer: Tokenizer,
     plan: Plan,
-    tools: Tools,
-    team: Team,
-    room: Room,
-    idle: Mutex<Vec<Workplace>>,
+    backend: Backend,
+    pool: ThreadPool,
+    scratch_size: ScratchSize,
+    idle: Mutex<Vec<Workspace>>,
 }
 
 /// What is loaded.
-type Parts = (Tokenizer, Plan, Tools);
+type Parts = (Tokenizer, Plan, Backend);
 
 /// Buffers of one call in progress.
 #[derive(Debug)]
-struct Workplace {
-    desks: Desks,
+struct Workspace {
+    thread_scratch: ThreadScratch,
     buffers: Buffers,
     tokenizer: TokenizerBuffers,
     pooled: Vec<Row>,
@@ -101,54 +101,54 @@ impl CoreEngine {
         options: EngineOptions,
     ) -> Result<Self> {
         let file = ModelFile::read(settings.as_ref())?;
-        Self::new(file, &Weights::read(weights)?, options)
+        Self::new(file, &ModelWeights::read(weights)?, options)
     }
 
     /// A model of given settings and weights.
     ///
     /// # Errors
-    /// A tensor is missing, has another shape or no place ([`EngineError::MissingWeight`],
+    /// A tensor is missing, has another shape or is not used ([`EngineError::MissingWeight`],
     /// [`EngineError::WeightShape`], [`EngineError::UnexpectedWeights`]); a setting is out of range or needs noise
     /// in evaluation ([`EngineError::Unsupported`]); or threads cannot be started.
-    pub fn new(file: ModelFile, weights: &Weights, options: EngineOptions) -> Result<Self> {
-        let team = Team::new(options.threads)?;
-        let parts = team.run(|| {
-            let source = Source::given(weights);
+    pub fn new(file: ModelFile, weights: &ModelWeights, options: EngineOptions) -> Result<Self> {
+        let pool = ThreadPool::new(options.threads)?;
+        let parts = pool.run(|| {
+            let source = WeightSource::given(weights);
             let parts = Self::parts(&file, &source, options)?;
             source.all_read()?;
             Ok::<_, EngineError>(parts)
         });
-        Ok(Self::assemble(file, parts?, team))
+        Ok(Self::assemble(file, parts?, pool))
     }
 
-    /// Number of edges that the propagator `layer` goes over; `None` if all its modules look at all of them, or if there
-    /// is no such layer.
+    /// Number of edges that the propagator `layer` goes over; `None` if the propagator is dense or does
+    /// not exist.
     #[must_use]
     pub fn propagator_edges(&self, layer: usize) -> Option<usize> {
         self.plan.propagations.get(layer)?.step.edges()
     }
 
-    /// Number of edges that the read-out goes over; `None` if all its modules look at all processors.
+    /// Number of edges that the read-out goes over; `None` if it is dense.
     #[must_use]
     pub fn read_out_edges(&self) -> Option<usize> {
         self.plan.read_out.layer.step.edges()
     }
 
-    fn assemble(file: ModelFile, (tokenizer, plan, tools): Parts, team: Team) -> Self {
+    fn assemble(file: ModelFile, (tokenizer, plan, backend): Parts, pool: ThreadPool) -> Self {
         Self {
-            room: plan.room().or(tokenizer.room()),
+            scratch_size: plan.scratch_size().max(tokenizer.scratch_size()),
             file,
             tokenizer,
             plan,
-            tools,
-            team,
+            backend,
+            pool,
             idle: Mutex::default(),
         }
     }
 
-    /// Loads the model; on the threads of the team if it is called there.
-    fn parts(file: &ModelFile, source: &Source<'_>, options: EngineOptions) -> Result<Parts> {
-        let tools = Tools::new(options.precision);
+    /// Loads the model, on the thread pool if it is called there.
+    fn parts(file: &ModelFile, source: &WeightSource<'_>, options: EngineOptions) -> Result<Parts> {
+        let backend = Backend::new(options.precision);
         let EngineOptions {
             connectivity,
             min_link_probability,
@@ -156,20 +156,20 @@ impl CoreEngine {
             ..
         } = options;
         let wiring = Wiring::new(connectivity, min_link_probability, graph)?;
-        let root = Scope::root(source);
+        let root = WeightScope::root(source);
         let (model, classes) = (&file.model, file.classes);
         let (tokenizer, plan) = match model.kind {
             ModelKind::Nac => {
                 let scope = root.sub("input_tokenizer");
-                let tokenizer = Tokenizer::load(&scope, file.input, model, &tools)?;
+                let tokenizer = Tokenizer::load(&scope, file.input, model, &backend)?;
                 let config = &model.circuit;
                 let scope = root.sub("latent_graphs.0");
                 let widths = (tokenizer.token_dim(), classes);
                 let head = |width: usize| {
                     let scope = root.sub("output_tokenizer");
-                    Head::load(&scope, width, classes, &config.head, &tools)
+                    Head::load(&scope, width, classes, &config.head, &backend)
                 };
-                let plan = circuit(&scope, head, widths, config, (&tools, &wiring))?;
+                let plan = circuit(&scope, head, widths, config, (&backend, &wiring))?;
                 (tokenizer, plan)
             }
             ModelKind::PerceiverIo => {
@@ -178,29 +178,32 @@ impl CoreEngine {
                     return Err(EngineError::unsupported("model.kind", model.kind, reason));
                 }
                 let scope = root.sub("tokenizer");
-                let tokenizer = Tokenizer::load(&scope, file.input, model, &tools)?;
+                let tokenizer = Tokenizer::load(&scope, file.input, model, &backend)?;
                 let widths = (tokenizer.token_dim(), classes);
-                let plan = perceiver_io(&root, widths, &model.perceiver_io, &tools)?;
+                let plan = perceiver_io(&root, widths, &model.perceiver_io, &backend)?;
                 (tokenizer, plan)
             }
         };
-        Ok((tokenizer, plan, tools))
+        Ok((tokenizer, plan, backend))
     }
 
-    /// A model with random weights, and those weights: for benchmarks and tests, since nobody trained it. `seed` fixes
-    /// them.
+    /// An untrained model with random weights, and those weights, for benchmarks and tests. `seed` fixes them.
     ///
     /// # Errors
     /// As [`CoreEngine::new`].
-    pub fn random(file: ModelFile, seed: u64, options: EngineOptions) -> Result<(Self, Weights)> {
-        let team = Team::new(options.threads)?;
-        let built = team.run(|| {
-            let source = Source::drawn(seed);
+    pub fn random(
+        file: ModelFile,
+        seed: u64,
+        options: EngineOptions,
+    ) -> Result<(Self, ModelWeights)> {
+        let pool = ThreadPool::new(options.threads)?;
+        let built = pool.run(|| {
+            let source = WeightSource::drawn(seed);
             let parts = Self::parts(&file, &source, options)?;
             Ok::<_, EngineError>((parts, source.into_drawn().unwrap_or_default()))
         });
         let (parts, drawn) = built?;
-        Ok((Self::assemble(file, parts, team), drawn))
+        Ok((Self::assemble(file, parts, pool), drawn))
     }
 
     /// Settings of the model.
@@ -212,10 +215,10 @@ impl CoreEngine {
     /// Number of threads.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.team.threads()
+        self.pool.threads()
     }
 
-    /// Logits together with states on the way, by the names under which models on libtorch record them: `tokens`,
+    /// Logits and intermediate states, by the names under which models on libtorch record them: `tokens`,
     /// `read_in.states`, `propagator.<layer>.states`, `processor.states` (after the last propagator), `read_out.states`.
     ///
     /// # Shapes
@@ -228,13 +231,13 @@ impl CoreEngine {
     pub fn infer_with_states(&self, input: Input<'_>) -> Result<(Array2<f32>, States)> {
         let mut logits = Array2::zeros((input.batch(), self.file.classes));
         let mut states = States::new();
-        let mut watch = collect(&mut states, |name| self.width_of(name));
-        self.run(input, logits.view_mut(), Some(&mut watch))?;
-        drop(watch);
+        let mut observer = collect_states(&mut states, |name| self.width_of(name));
+        self.run(input, logits.view_mut(), Some(&mut observer))?;
+        drop(observer);
         Ok((logits, states))
     }
 
-    /// Features of what is watched under a name.
+    /// Features of the states of a name.
     fn width_of(&self, name: &str) -> usize {
         let model = &self.file.model;
         match (model.kind, name) {
@@ -252,7 +255,7 @@ impl CoreEngine {
         &self,
         input: Input<'_>,
         logits: ArrayViewMut2<'_, f32>,
-        watch: Option<Watch<'_>>,
+        observer: Option<Observer<'_>>,
     ) -> Result<()> {
         let expected = [input.batch(), self.file.classes];
         if logits.shape() != expected {
@@ -265,111 +268,102 @@ impl CoreEngine {
         if input.batch() == 0 {
             return Ok(());
         }
-        let mut workplace = self.take();
-        let result = self.at(&mut workplace, input, logits, watch);
+        let mut workspace = self.take();
+        let result = self.run_with(&mut workspace, input, logits, observer);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(workplace);
+        idle.push(workspace);
         result
     }
 
-    fn take(&self) -> Workplace {
+    fn take(&self) -> Workspace {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.pop().unwrap_or_else(|| Workplace {
-            desks: Desks::new(self.team.threads(), self.room),
+        idle.pop().unwrap_or_else(|| Workspace {
+            thread_scratch: ThreadScratch::new(self.pool.threads(), self.scratch_size),
             buffers: Buffers::default(),
             tokenizer: TokenizerBuffers::default(),
             pooled: Vec::new(),
             confidence: Vec::new(),
             logits: Vec::new(),
-            operand: vec![Row::ZERO; self.plan.head.room()],
+            operand: vec![Row::ZERO; self.plan.head.operand_rows()],
         })
     }
 
     /// Examples that go through the model together.
-    fn wave(&self, batch: usize, watched: bool) -> usize {
-        if watched {
+    fn wave(&self, batch: usize, observed: bool) -> usize {
+        if observed {
             return batch;
         }
-        let wanted = (BLOCKS_PER_THREAD * self.team.threads()).div_ceil(self.plan.blocks());
+        let wanted = (BLOCKS_PER_THREAD * self.pool.threads()).div_ceil(self.plan.blocks());
         let waves = batch.div_ceil(wanted);
         batch.div_ceil(waves)
     }
 
-    fn at(
+    fn run_with(
         &self,
-        workplace: &mut Workplace,
+        workspace: &mut Workspace,
         input: Input<'_>,
         logits: ArrayViewMut2<'_, f32>,
-        mut watch: Option<Watch<'_>>,
+        mut observer: Option<Observer<'_>>,
     ) -> Result<()> {
         let batch = input.batch();
         let rows = self.plan.output_rows();
         let modules = self.plan.read_out.count;
-        let answer = modules.div_ceil(WIDTH) * rows;
-        fit(&mut workplace.pooled, batch.div_ceil(WIDTH) * rows);
-        let wave = self.wave(batch, watch.is_some());
+        let outputs_size = modules.div_ceil(WIDTH) * rows;
+        resize(&mut workspace.pooled, batch.div_ceil(WIDTH) * rows);
+        let wave = self.wave(batch, observer.is_some());
         for first in (0..batch).step_by(wave) {
             let examples = first..batch.min(first + wave);
-            let Workplace {
-                desks,
-                buffers,
-                tokenizer,
-                ..
-            } = &mut *workplace;
-            let (tools, team) = (&self.tools, &self.team);
             let count = examples.len();
-            // A watcher sees one pass of all examples.
-            let watch = watch.as_mut().map(|watch| &mut **watch as Watch<'_>);
-            self.pass(
-                tools, team, desks, &input, examples, buffers, tokenizer, watch,
-            )?;
+            // An observer sees one pass of all examples.
+            let observer = observer
+                .as_mut()
+                .map(|observer| &mut **observer as Observer<'_>);
+            self.pass(workspace, &input, examples, observer)?;
             for example in 0..count {
                 self.plan.head.pool(
-                    &workplace.buffers.outputs[example * answer..][..answer],
+                    &workspace.buffers.outputs[example * outputs_size..][..outputs_size],
                     (modules, rows),
-                    &mut workplace.pooled,
+                    &mut workspace.pooled,
                     first + example,
-                    &mut workplace.confidence,
+                    &mut workspace.confidence,
                 );
             }
         }
-        let pooled = (&workplace.pooled[..], rows);
-        let (room, own) = (&mut workplace.operand, &mut workplace.logits);
-        self.plan
-            .head
-            .logits(&self.tools, pooled, room, own, logits);
+        let pooled = (&workspace.pooled[..], rows);
+        let (operand, own) = (&mut workspace.operand, &mut workspace.logits);
+        (self.plan.head).logits(&self.backend, pooled, operand, own, logits);
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a run has that many parts")]
     fn pass(
         &self,
-        tools: &Tools,
-        team: &Team,
-        desks: &Desks,
+        workspace: &mut Workspace,
         input: &Input<'_>,
         examples: std::ops::Range<usize>,
-        buffers: &mut Buffers,
-        tokenizer: &mut TokenizerBuffers,
-        watch: Option<Watch<'_>>,
+        observer: Option<Observer<'_>>,
     ) -> Result<()> {
-        team.run(|| {
-            let (tokens, masked) = self.tokenizer.tokenize(
-                tools,
-                team,
-                desks,
-                input,
-                examples.clone(),
-                buffers,
-                tokenizer,
-            )?;
+        let Workspace {
+            thread_scratch: scratch,
+            buffers,
+            tokenizer,
+            ..
+        } = workspace;
+        let workers = Workers {
+            backend: &self.backend,
+            pool: &self.pool,
+            scratch,
+        };
+        self.pool.run(|| {
+            let range = examples.clone();
+            let (tokens, masked) =
+                (self.tokenizer).tokenize(&workers, input, range, buffers, tokenizer)?;
             self.plan.expect_tokens("Engine::infer", tokens)?;
             let count = TokenCount {
                 examples: examples.len(),
                 tokens,
                 masked,
             };
-            self.plan.run(tools, team, desks, buffers, count, watch);
+            self.plan.run(&workers, buffers, count, observer);
             Ok(())
         })
     }

@@ -59,14 +59,14 @@ pub enum EngineError {
         /// What was given.
         found: String,
     },
-    /// Room for a result has the wrong shape.
-    #[error("{op}: room for results is {found:?}, but must be {expected:?}")]
+    /// The array for a result has the wrong shape.
+    #[error("{op}: the output array is {found:?}, but must be {expected:?}")]
     OutputShape {
         /// The operation that was asked for.
         op: &'static str,
         /// Shape of the results.
         expected: Vec<usize>,
-        /// Shape of the room.
+        /// Shape of the array.
         found: Vec<usize>,
     },
     /// A setting that this engine does not run.

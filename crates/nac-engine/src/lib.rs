@@ -1,8 +1,8 @@
-//! Runs a trained model without libtorch: tokenizers, circuits and Perceiver IO on plain threads.
+//! CPU inference of trained models without libtorch: tokenizers, circuits and Perceiver IO.
 //!
 //! ```text
 //! input ─► tokenizer ─► read-in ─► propagator × L ─► read-out ─► head ─► logits
-//!               blocks of 32 modules or tokens, feature by feature (blocks, simd)
+//!               feature-major blocks of 32 modules or tokens (blocks, simd)
 //! ```
 //!
 //! [`CoreEngine`] loads a [`ModelFile`](nac_core::model::ModelFile) and a safetensors file of weights and computes what
@@ -11,30 +11,31 @@
 //! executors. [`single`] runs one layer on its own.
 
 mod attention;
+mod backend;
 mod blocks;
 mod circuit;
 mod connectivity;
 mod core_engine;
 mod error;
-mod head;
 mod input;
 mod layer;
 mod perceiver_io;
 mod probe;
+mod scratch;
 mod simd;
 pub mod single;
-mod team;
+mod thread_pool;
 mod tokenizer;
 mod weights;
 
+pub use backend::Precision;
 pub use circuit::States;
 pub use connectivity::Connectivity;
 pub use core_engine::{CoreEngine, EngineOptions};
 pub use error::{EngineError, Result};
 pub use input::Input;
-pub use layer::Precision;
 pub use probe::{Operation, Probe};
-pub use weights::Weights;
+pub use weights::ModelWeights;
 
 use ndarray::{Array2, ArrayViewMut2};
 

@@ -1,25 +1,25 @@
 //! Perceiver IO, ready to run.
 //!
-//! The same steps as a circuit: latents read the tokens, talk among themselves, and a query reads the answer. Source:
+//! The same steps as a circuit: latents attend to the tokens, then to each other, and a query attends to them. Source:
 //! Perceiver IO (arXiv 2107.14795) as the reference uses it for its baseline.
 
 use ndarray::ArrayView2;
 
-use super::attention::{Connections, Queries, Receivers, Senders, Store};
+use super::attention::{Attention, Connections, KeyValueLayout, KeyValueProjection, Queries};
+use super::backend::Backend;
 use super::blocks::{Blocks, Layout};
-use super::circuit::{Plan, Propagation, ReadOut, Step, TokenSide, Uptake};
+use super::circuit::{Head, InputMixer, Plan, Propagation, ReadOut, Step, TokenStore};
 use super::error::Result;
-use super::head::Head;
-use super::layer::{FeedForward, Modulation, Norm, Projection, Tools, matrix};
-use super::weights::Scope;
+use super::layer::{FeedForward, Modulation, Norm, Projection, Raw};
+use super::weights::WeightScope;
 use nac_core::model::PerceiverIoConfig;
 
 /// Widths of one attention.
 #[derive(Debug, Clone, Copy)]
 struct Widths {
-    /// Of those who ask.
+    /// Of the receivers.
     queries: usize,
-    /// Of those who answer.
+    /// Of the senders.
     context: usize,
     heads: usize,
     head: usize,
@@ -27,20 +27,17 @@ struct Widths {
 
 /// A Perceiver IO on tokens of `token_dim`.
 pub(crate) fn perceiver_io(
-    scope: &Scope<'_, '_>,
+    scope: &WeightScope<'_, '_>,
     (token_dim, classes): (usize, usize),
     config: &PerceiverIoConfig,
-    tools: &Tools,
+    backend: &Backend,
 ) -> Result<Plan> {
     config.check()?;
     let (latents, dim, query_dim) = (config.latents, config.latent_dim, config.query_dim());
-    let initial = matrix(&scope.tensor("latents", &[latents, dim])?, dim);
-    let query = matrix(
-        &scope.tensor("classification_query", &[1, query_dim])?,
-        query_dim,
-    );
-    let feed_forward = |scope: &Scope<'_, '_>, dim: usize| {
-        FeedForward::plain(scope, dim, dim * config.ffn_multiplier, tools.precision)
+    let initial = scope.matrix("latents", &[latents, dim])?;
+    let query = scope.matrix("classification_query", &[1, query_dim])?;
+    let feed_forward = |scope: &WeightScope<'_, '_>, dim: usize| {
+        FeedForward::plain(scope, dim, dim * config.ffn_multiplier, backend.precision)
     };
     let cross = Widths {
         queries: dim,
@@ -49,13 +46,13 @@ pub(crate) fn perceiver_io(
         head: config.cross_head_dim(),
     };
     let fixed = Some(initial.view());
-    let reading = scope.sub("cross_attend_blocks.0");
-    let (tokens, receivers) = attention(&reading, cross, true, fixed, tools)?;
+    let encoder = scope.sub("cross_attend_blocks.0");
+    let (tokens, mixer) = attention(&encoder, cross, true, fixed, backend)?;
     let read_in = Step {
-        uptake: Uptake::Attention(Box::new(receivers)),
+        input_mixer: InputMixer::Attention(Box::new(mixer)),
         feed_forward: Some(feed_forward(&scope.sub("cross_attend_blocks.1"), dim)?),
     };
-    let talking = Widths {
+    let latent = Widths {
         queries: dim,
         context: dim,
         heads: config.latent_heads,
@@ -68,31 +65,31 @@ pub(crate) fn perceiver_io(
                 scope.alias(&name, "layers.0");
             }
             let scope = scope.sub(name);
-            let (senders, receivers) = attention(&scope.sub(0), talking, true, None, tools)?;
+            let (processors, mixer) = attention(&scope.sub(0), latent, true, None, backend)?;
             Ok(Propagation {
-                read_senders: None,
-                senders,
+                read_in: None,
+                processors,
                 step: Step {
-                    uptake: Uptake::Attention(Box::new(receivers)),
+                    input_mixer: InputMixer::Attention(Box::new(mixer)),
                     feed_forward: Some(feed_forward(&scope.sub(1), dim)?),
                 },
             })
         })
         .collect::<Result<_>>()?;
-    let asking = Widths {
+    let decoding = Widths {
         queries: query_dim,
         context: dim,
         ..cross
     };
     let decoder = scope.sub("decoder_cross_attn");
     let fixed = Some(query.view());
-    let (senders, receivers) = attention(&decoder, asking, false, fixed, tools)?;
+    let (processors, mixer) = attention(&decoder, decoding, false, fixed, backend)?;
     let decoder_ffn = config
         .decoder_ffn
         .then(|| feed_forward(&scope.sub("decoder_ff"), query_dim));
     Ok(Plan {
         token_rows: Layout::plain(token_dim).rows(),
-        token_side: TokenSide::Projected(Box::new(tokens)),
+        token_store: TokenStore::Projected(Box::new(tokens)),
         readers: Blocks::from_items(initial.view(), Layout::plain(dim)),
         reader_count: latents,
         read_in,
@@ -101,10 +98,10 @@ pub(crate) fn perceiver_io(
         propagations,
         read_out: ReadOut {
             layer: Propagation {
-                read_senders: None,
-                senders,
+                read_in: None,
+                processors,
                 step: Step {
-                    uptake: Uptake::Attention(Box::new(receivers)),
+                    input_mixer: InputMixer::Attention(Box::new(mixer)),
                     feed_forward: decoder_ffn.transpose()?,
                 },
             },
@@ -112,19 +109,19 @@ pub(crate) fn perceiver_io(
             count: 1,
             projection: None,
         },
-        head: Head::linear(&scope.sub("to_logits"), query_dim, classes, tools)?,
+        head: Head::linear(&scope.sub("to_logits"), query_dim, classes, backend)?,
     })
 }
 
-/// Tensors `norm`, `norm_context` (where somebody else is asked), `fn.to_q`, `fn.to_kv`, `fn.to_out`.
+/// Tensors `norm`, `norm_context` (of cross-attention), `fn.to_q`, `fn.to_kv`, `fn.to_out`.
 fn attention(
-    scope: &Scope<'_, '_>,
+    scope: &WeightScope<'_, '_>,
     widths: Widths,
     residual: bool,
     fixed: Option<ArrayView2<'_, f32>>,
-    tools: &Tools,
-) -> Result<(Senders, Receivers)> {
-    let precision = tools.precision;
+    backend: &Backend,
+) -> Result<(KeyValueProjection, Attention)> {
+    let precision = backend.precision;
     let inner = Layout::heads(widths.heads, widths.head);
     let (queries, context) = (Layout::plain(widths.queries), Layout::plain(widths.context));
     let inside = scope.sub("fn");
@@ -134,17 +131,18 @@ fn attention(
     } else {
         norm.clone()
     };
-    let size = [2 * inner.features(), widths.context];
-    let both = inside.sub("to_kv").tensor("weight", &size)?;
-    let (key, value) = both.split_at(both.len() / 2);
-    let of = |weight: &[f32]| Projection::of(weight, None, (context, inner), precision);
+    let features = inner.features();
+    let both = Raw {
+        weight: (inside.sub("to_kv")).matrix("weight", &[2 * features, widths.context])?,
+        bias: None,
+    };
+    let of = |rows| Projection::of(&both.outputs(rows), (context, inner), precision);
     let queries = match fixed {
         Some(items) => {
-            let size = [inner.features(), widths.queries];
-            let weight = inside.sub("to_q").tensor("weight", &size)?;
-            let normal = norm.lines(items);
-            let asked = normal.dot(&matrix(&weight, widths.queries).t());
-            Queries::fixed(asked.view(), inner, widths.head, tools)
+            let size = [features, widths.queries];
+            let weight = inside.sub("to_q").matrix("weight", &size)?;
+            let queries = norm.apply_to_items(items).dot(&weight.t());
+            Queries::fixed(queries.view(), inner, widths.head, backend)
         }
         None => {
             let layouts = (queries, inner);
@@ -154,25 +152,25 @@ fn attention(
     };
     let layouts = (inner, Layout::plain(widths.queries));
     let exit = Projection::plain(&inside.sub("to_out"), layouts, true, precision)?;
-    let senders = Senders {
+    let key_values = KeyValueProjection {
         norm: context_norm,
-        key: of(key),
-        value: of(value),
+        key: of(0..features),
+        value: of(features..2 * features),
         key_modulation: Modulation::default(),
         value_modulation: Modulation::default(),
-        store: Store::new(inner, inner, precision),
+        layout: KeyValueLayout::new(inner, inner, precision),
     };
-    let receivers = Receivers {
+    let attention = Attention {
         queries,
         keys: inner,
         values: inner,
         heads: widths.heads,
-        links: Connections::ALL,
+        connections: Connections::ALL,
         fold: None,
         exit,
         exit_modulation: Modulation::default(),
         gamma: None,
         residual,
     };
-    Ok((senders, receivers))
+    Ok((key_values, attention))
 }

@@ -1,4 +1,4 @@
-//! One operation of the engine on its own, for benchmarks and for the speed of a machine.
+//! Single operations of the engine, for benchmarks and for the speed of a machine.
 //!
 //! ```
 //! use nac_engine::{EngineOptions, Operation, Probe};
@@ -12,15 +12,18 @@
 
 use ndarray::Array2;
 
-use super::attention::{Connections, Heard, LinkSettings, Queries, Receivers, Store, links};
+use super::attention::{
+    Attention, Connections, KeyValueLayout, KeyValues, LinkSettings, Queries, links,
+};
+use super::backend::Backend;
 use super::blocks::{Blocks, Layout};
-use super::circuit::plan::grid;
 use super::core_engine::EngineOptions;
 use super::error::Result;
-use super::layer::{FeedForward, Modulation, Projection, Target, Tools};
+use super::layer::{FeedForward, Modulation, Projection, Target};
+use super::scratch::{ScratchSize, ThreadScratch};
 use super::simd::{Row, WIDTH};
-use super::team::{Desks, Room, Team};
-use super::weights::{Scope, Source};
+use super::thread_pool::{ThreadPool, Workers};
+use super::weights::{WeightScope, WeightSource};
 use nac_core::Streams;
 use nac_core::model::{KernelConfig, ModFcConfig, ModFfnConfig};
 
@@ -42,7 +45,7 @@ pub enum Operation {
         heads: usize,
         /// Features per head.
         head_dim: usize,
-        /// Modules that hear each other.
+        /// Modules that attend to each other.
         items: usize,
     },
     /// Layer norm, two modulated projections with GEGLU between them, residual (ModFFN).
@@ -61,9 +64,9 @@ pub enum Operation {
 pub struct Probe {
     operation: Operation,
     layer: Layer,
-    tools: Tools,
-    team: Team,
-    desks: Desks,
+    backend: Backend,
+    pool: ThreadPool,
+    thread_scratch: ThreadScratch,
     states: Vec<Row>,
     rows: usize,
     results: Vec<Row>,
@@ -74,7 +77,7 @@ pub struct Probe {
 #[derive(Debug)]
 enum Layer {
     Projection(Box<(Projection, Modulation)>),
-    Attention(Box<Receivers>, Store),
+    Attention(Box<Attention>, KeyValueLayout),
     FeedForward(Box<FeedForward>),
 }
 
@@ -84,9 +87,9 @@ impl Probe {
     /// # Errors
     /// A size is zero or threads cannot be started.
     pub fn new(operation: Operation, options: &EngineOptions) -> Result<Self> {
-        let tools = Tools::new(options.precision);
-        let source = Source::drawn(0);
-        let scope = Scope::root(&source);
+        let backend = Backend::new(options.precision);
+        let source = WeightSource::drawn(0);
+        let scope = WeightScope::root(&source);
         let draw = |name: &str, items: usize, features: usize| {
             let mut values = vec![0.0; items * features];
             Streams::new(1).stream(name).fill_normal(&mut values);
@@ -140,12 +143,12 @@ impl Probe {
                 let layouts = (inner, Layout::plain(state));
                 let exit = Projection::plain(&scope, layouts, true, options.precision)?;
                 let queries = draw("queries", items, state);
-                let receivers = Receivers {
-                    queries: Queries::fixed(queries.view(), inner, head_dim, &tools),
+                let attention = Attention {
+                    queries: Queries::fixed(queries.view(), inner, head_dim, &backend),
                     keys: inner,
                     values: inner,
                     heads,
-                    links: Connections::Dense(links(
+                    connections: Connections::Dense(links(
                         &settings,
                         signatures.view(),
                         &[signatures.view()],
@@ -156,8 +159,8 @@ impl Probe {
                     gamma: None,
                     residual: true,
                 };
-                let store = Store::new(inner, inner, options.precision);
-                let layer = Layer::Attention(Box::new(receivers), store);
+                let key_values = KeyValueLayout::new(inner, inner, options.precision);
+                let layer = Layer::Attention(Box::new(attention), key_values);
                 (layer, items, state, Layout::plain(state).rows())
             }
         };
@@ -166,24 +169,24 @@ impl Probe {
         let states = Blocks::from_items(states.view(), layout);
         let blocks = items.div_ceil(WIDTH);
         let stored = match &layer {
-            Layer::Attention(_, store) => vec![Row([0.01; WIDTH]); blocks * store.rows()],
+            Layer::Attention(_, layout) => vec![Row([0.01; WIDTH]); blocks * layout.rows()],
             _ => Vec::new(),
         };
-        let room = match &layer {
-            Layer::Projection(layer) => Room {
+        let size = match &layer {
+            Layer::Projection(layer) => ScratchSize {
                 operand: layer.0.input_rows(),
-                ..Room::default()
+                ..ScratchSize::default()
             },
-            Layer::Attention(layer, _) => layer.room(),
-            Layer::FeedForward(layer) => layer.room(),
+            Layer::Attention(layer, _) => layer.scratch_size(),
+            Layer::FeedForward(layer) => layer.scratch_size(),
         };
-        let team = Team::new(options.threads)?;
+        let pool = ThreadPool::new(options.threads)?;
         Ok(Self {
             operation,
             layer,
-            tools,
-            desks: Desks::new(team.threads(), room),
-            team,
+            backend,
+            thread_scratch: ThreadScratch::new(pool.threads(), size),
+            pool,
             states: states.range(0, blocks).to_vec(),
             rows: layout.rows(),
             results: vec![Row::ZERO; blocks * result_rows],
@@ -195,46 +198,48 @@ impl Probe {
     /// Runs the operation once on all items.
     pub fn run(&mut self) {
         let blocks = self.states.len() / self.rows;
-        let grid = grid(&self.team, blocks, 1);
-        let (tools, layer, stored) = (&self.tools, &self.layer, &self.stored[..]);
-        let (states, results) = (&mut self.states[..], &mut self.results[..]);
-        let (rows, result_rows) = (self.rows, self.result_rows);
+        let (backend, layer, stored) = (&self.backend, &self.layer, &self.stored[..]);
         let items = match self.operation {
             Operation::Projection { items, .. }
             | Operation::Attention { items, .. }
             | Operation::FeedForward { items, .. } => items,
         };
-        self.team.run(|| {
-            let (states, results) = ((states, rows), (results, result_rows));
-            let team = &self.team;
-            team.each_with(
-                grid,
-                states,
-                results,
-                &self.desks,
-                |at, x, y, scratch| match layer {
-                    Layer::Projection(layer) => {
-                        let (layer, modulation) = layer.as_ref();
-                        let target = Target::overwrite(y, result_rows);
-                        let room = &mut scratch.operand;
-                        layer.apply(tools, modulation, at.first, x, room, target);
-                    }
-                    Layer::FeedForward(layer) => {
-                        y.copy_from_slice(x);
-                        layer.apply(tools, at.first, y, scratch);
-                    }
-                    Layer::Attention(layer, store) => {
-                        y.copy_from_slice(x);
-                        let heard = Heard {
-                            stored,
-                            store: *store,
-                            items,
-                            mask: None,
-                        };
-                        layer.hear(tools, at.first, y, &[heard], scratch);
-                    }
-                },
-            );
+        let states = (&mut self.states[..], self.rows);
+        let results = (&mut self.results[..], self.result_rows);
+        let workers = Workers {
+            backend,
+            pool: &self.pool,
+            scratch: &self.thread_scratch,
+        };
+        self.pool.run(|| {
+            workers.each_group(blocks, states, results, |at, x, y, scratch| match layer {
+                Layer::Projection(layer) => {
+                    let (layer, modulation) = layer.as_ref();
+                    let target = Target::overwrite(y, layer.output_rows());
+                    layer.apply(
+                        backend,
+                        modulation,
+                        at.first,
+                        x,
+                        &mut scratch.operand,
+                        target,
+                    );
+                }
+                Layer::FeedForward(layer) => {
+                    y.copy_from_slice(x);
+                    layer.apply(backend, at.first, y, scratch);
+                }
+                Layer::Attention(layer, layout) => {
+                    y.copy_from_slice(x);
+                    let source = KeyValues {
+                        stored,
+                        layout: *layout,
+                        items,
+                        mask: None,
+                    };
+                    layer.apply(backend, at.first, y, &[source], scratch);
+                }
+            });
         });
     }
 

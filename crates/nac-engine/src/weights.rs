@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use half::{bf16, f16};
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::error::{EngineError, Result};
@@ -12,7 +14,7 @@ use nac_core::Streams;
 
 /// Tensors in single precision under their dotted names, those of the reference's `state_dict`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Weights {
+pub struct ModelWeights {
     tensors: BTreeMap<String, Tensor>,
 }
 
@@ -22,15 +24,15 @@ struct Tensor {
     values: Vec<f32>,
 }
 
-impl Weights {
+impl ModelWeights {
     /// No tensors.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads a safetensors file. Numbers of 64, 16 (`F16`, `BF16`) bits become single precision; tensors of whole
-    /// numbers are left out, since no model computes with them.
+    /// Reads a safetensors file. Every float dtype (`F64`, `F16`, `BF16`) becomes single precision; tensors of integers
+    /// are left out, since no model computes with them.
     ///
     /// # Errors
     /// [`EngineError::Read`] with the path if the file cannot be read or is no safetensors file.
@@ -59,7 +61,7 @@ impl Weights {
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let mut weights = Self::new();
         for (name, view) in file.tensors() {
-            if let Some(values) = numbers(&view) {
+            if let Some(values) = floats(&view) {
                 let shape = view.shape().to_vec();
                 weights.tensors.insert(name, Tensor { shape, values });
             }
@@ -105,51 +107,26 @@ impl Weights {
     }
 }
 
-/// Values in single precision; `None` for whole numbers.
-fn numbers(view: &TensorView<'_>) -> Option<Vec<f32>> {
+/// Values in single precision; `None` for integers.
+fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        bytes.as_chunks().0.iter().map(|b| value(*b)).collect()
+    }
     let bytes = view.data();
     Some(match view.dtype() {
-        Dtype::F32 => {
-            let four = bytes.as_chunks::<4>().0;
-            four.iter().map(|b| f32::from_le_bytes(*b)).collect()
-        }
-        Dtype::F64 => {
-            let eight = bytes.as_chunks::<8>().0;
-            eight
-                .iter()
-                .map(|b| f64::from_le_bytes(*b) as f32)
-                .collect()
-        }
-        Dtype::BF16 => {
-            let two = bytes.as_chunks::<2>().0.iter();
-            two.map(|b| f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16))
-                .collect()
-        }
-        Dtype::F16 => {
-            let two = bytes.as_chunks::<2>().0.iter();
-            two.map(|b| half(u16::from_le_bytes(*b))).collect()
-        }
+        Dtype::F32 => each(bytes, f32::from_le_bytes),
+        Dtype::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
+        Dtype::BF16 => each(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+        Dtype::F16 => each(bytes, |b| f16::from_le_bytes(b).to_f32()),
         _ => return None,
     })
 }
 
-/// IEEE half precision to single precision, exact.
-fn half(bits: u16) -> f32 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
-    sign * match exponent {
-        0 => fraction * 2.0_f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        _ => (1.0 + fraction / 1024.0) * 2.0_f32.powi(exponent - 15),
-    }
-}
-
 /// Where tensors come from.
 #[derive(Debug)]
-pub(crate) struct Source<'w> {
+pub(crate) struct WeightSource<'w> {
     origin: Origin<'w>,
-    /// Places whose tensors are those of another place, both with a dot at the end.
+    /// ItemMajorLayout whose tensors are those of another place, both with a dot at the end.
     shared: RefCell<Vec<(String, String)>>,
 }
 
@@ -157,18 +134,18 @@ pub(crate) struct Source<'w> {
 enum Origin<'w> {
     /// From a file; remembers which were read.
     Given {
-        weights: &'w Weights,
+        weights: &'w ModelWeights,
         read: RefCell<BTreeSet<String>>,
     },
     /// Drawn as they are asked for.
     Drawn {
         streams: Streams,
-        drawn: RefCell<Weights>,
+        drawn: RefCell<ModelWeights>,
     },
 }
 
-impl<'w> Source<'w> {
-    pub(crate) fn given(weights: &'w Weights) -> Self {
+impl<'w> WeightSource<'w> {
+    pub(crate) fn given(weights: &'w ModelWeights) -> Self {
         Self {
             origin: Origin::Given {
                 weights,
@@ -207,7 +184,7 @@ impl<'w> Source<'w> {
     }
 
     /// What was drawn.
-    pub(crate) fn into_drawn(self) -> Option<Weights> {
+    pub(crate) fn into_drawn(self) -> Option<ModelWeights> {
         match self.origin {
             Origin::Given { .. } => None,
             Origin::Drawn { drawn, .. } => Some(drawn.into_inner()),
@@ -314,13 +291,13 @@ fn draw(streams: Streams, name: &str, shape: &[usize]) -> Vec<f32> {
 
 /// A place among the names of tensors.
 #[derive(Debug, Clone)]
-pub(crate) struct Scope<'s, 'w> {
-    source: &'s Source<'w>,
+pub(crate) struct WeightScope<'s, 'w> {
+    source: &'s WeightSource<'w>,
     path: String,
 }
 
-impl<'s, 'w> Scope<'s, 'w> {
-    pub(crate) fn root(source: &'s Source<'w>) -> Self {
+impl<'s, 'w> WeightScope<'s, 'w> {
+    pub(crate) fn root(source: &'s WeightSource<'w>) -> Self {
         Self {
             source,
             path: String::new(),
@@ -352,6 +329,16 @@ impl<'s, 'w> Scope<'s, 'w> {
         }
     }
 
+    /// A tensor of a given shape as a matrix, `[first dimension, all others]`.
+    pub(crate) fn matrix(&self, name: &str, shape: &[usize]) -> Result<CowArray<'w, f32, Ix2>> {
+        let size = (shape[0], shape[1..].iter().product());
+        let matrix = match self.tensor(name, shape)? {
+            Cow::Borrowed(values) => ArrayView2::from_shape(size, values).map(CowArray::from),
+            Cow::Owned(values) => Array2::from_shape_vec(size, values).map(CowArray::from),
+        };
+        Ok(matrix.unwrap_or_else(|error| unreachable!("the tensor has this shape: {error}")))
+    }
+
     /// From now on the tensors below `place` are those below `first`.
     pub(crate) fn alias(&self, place: &str, first: &str) {
         let place = (self.name(place) + ".", self.name(first) + ".");
@@ -360,7 +347,7 @@ impl<'s, 'w> Scope<'s, 'w> {
 
     /// A single number.
     pub(crate) fn scalar(&self, name: &str) -> Result<f32> {
-        Ok(self.tensor(name, &[])?.first().copied().unwrap_or_default())
+        Ok(self.tensor(name, &[])?[0])
     }
 }
 
@@ -369,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_number_is_read_and_whole_numbers_are_left_out() {
+    fn every_float_dtype_is_read_and_integers_are_left_out() {
         let f64s: Vec<u8> = [1.5_f64, -2.0]
             .iter()
             .flat_map(|x| x.to_le_bytes())
@@ -393,7 +380,7 @@ mod tests {
             ),
         ];
         let bytes = safetensors::serialize(tensors, None).unwrap();
-        let weights = Weights::from_bytes(&bytes).unwrap();
+        let weights = ModelWeights::from_bytes(&bytes).unwrap();
         for name in ["double", "brain", "half"] {
             assert_eq!(weights.get(name).unwrap(), (&[2][..], &[1.5, -2.0][..]));
         }
@@ -401,27 +388,15 @@ mod tests {
     }
 
     #[test]
-    fn halves_are_exact() {
-        for (bits, value) in [
-            (0x0001, 5.960_464_5e-8),
-            (0x03ff, 6.097_555e-5),
-            (0x7bff, 65504.0),
-        ] {
-            assert_eq!(half(bits), value);
-        }
-        assert!(half(0x7e00).is_nan() && half(0xfc00) == f32::NEG_INFINITY);
-    }
-
-    #[test]
     fn shared_tensors_may_be_there_once_or_twice_but_not_differ() {
-        let read = |weights: &Weights| {
-            let source = Source::given(weights);
-            let scope = Scope::root(&source).sub("a");
+        let read = |weights: &ModelWeights| {
+            let source = WeightSource::given(weights);
+            let scope = WeightScope::root(&source).sub("a");
             scope.alias("l.1", "l.0");
             let values = scope.sub("l.1").tensor("w", &[1]).map(|values| values[0]);
             values.and_then(|value| source.all_read().map(|()| value))
         };
-        let mut weights = Weights::new();
+        let mut weights = ModelWeights::new();
         assert!(
             read(&weights)
                 .unwrap_err()
@@ -435,8 +410,8 @@ mod tests {
         weights.insert("a.l.1.w", &[1], vec![3.0]).unwrap();
         let error = read(&weights).unwrap_err().to_string();
         assert!(error.contains("must equal `a.l.0.w`"), "{error}");
-        let source = Source::drawn(1);
-        let scope = Scope::root(&source);
+        let source = WeightSource::drawn(1);
+        let scope = WeightScope::root(&source);
         scope.alias("l.1", "l.0");
         let first = scope.tensor("l.0.w", &[3]).unwrap();
         assert_eq!(scope.tensor("l.1.w", &[3]).unwrap(), first);
@@ -445,16 +420,16 @@ mod tests {
 
     #[test]
     fn errors_name_the_tensor_or_the_file() {
-        let error = Weights::read("no/such.safetensors")
+        let error = ModelWeights::read("no/such.safetensors")
             .unwrap_err()
             .to_string();
         assert!(error.contains("no/such.safetensors"), "{error}");
-        assert!(Weights::from_bytes(b"not a file").is_err());
-        let mut weights = Weights::new();
+        assert!(ModelWeights::from_bytes(b"not a file").is_err());
+        let mut weights = ModelWeights::new();
         assert!(weights.insert("a", &[2, 2], vec![0.0; 3]).is_err());
         weights.insert("a.b", &[2], vec![0.0; 2]).unwrap();
-        let source = Source::given(&weights);
-        let scope = Scope::root(&source).sub("a");
+        let source = WeightSource::given(&weights);
+        let scope = WeightScope::root(&source).sub("a");
         let error = scope.tensor("c", &[1]).unwrap_err().to_string();
         assert!(error.contains("`a.c`"), "{error}");
         let error = scope.tensor("b", &[3]).unwrap_err().to_string();

@@ -7,7 +7,7 @@ use nac_core::model::{
     SkmdpaConfig,
 };
 use nac_engine::single::{ModuleArrays, SingleLayer};
-use nac_engine::{EngineError, Weights};
+use nac_engine::{EngineError, ModelWeights};
 use ndarray::{Array3, ArrayView3, Axis, s};
 
 fn normal(name: &str, shape: (usize, usize, usize)) -> Array3<f32> {
@@ -16,8 +16,8 @@ fn normal(name: &str, shape: (usize, usize, usize)) -> Array3<f32> {
     Array3::from_shape_vec(shape, values).unwrap()
 }
 
-fn weights(tensors: &[(&str, &[usize])]) -> Weights {
-    let mut weights = Weights::new();
+fn weights(tensors: &[(&str, &[usize])]) -> ModelWeights {
+    let mut weights = ModelWeights::new();
     for (name, shape) in tensors {
         let mut values = vec![0.0; shape.iter().product()];
         Streams::new(1).stream(name).fill_normal(&mut values);
@@ -30,7 +30,7 @@ fn weights(tensors: &[(&str, &[usize])]) -> Weights {
 }
 
 /// Attention of states of 6 features and codes of 4, one head of 3.
-fn attention() -> (Weights, SkmdpaConfig) {
+fn attention() -> (ModelWeights, SkmdpaConfig) {
     let mut tensors: Vec<(String, Vec<usize>)> = vec![
         ("kernel.bandwidth".into(), vec![]),
         ("receiver_layernorm.weight".into(), vec![6]),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nac_core::model::{EvaluationLinks, KernelConfig, ModelFile, Preset};
 use nac_core::{Csr, LinkKernel, SelfEdges, Streams, cosine_distance, hard_sample};
-use nac_engine::{Connectivity, CoreEngine, EngineOptions, Input, Precision, Weights};
+use nac_engine::{Connectivity, CoreEngine, EngineOptions, Input, ModelWeights, Precision};
 use ndarray::{Array2, Array3, ArrayView2};
 
 const MODULES: usize = 70;
@@ -43,7 +43,7 @@ fn tokens() -> Array2<i64> {
     Array2::from_shape_fn((3, 49), |(i, j)| ((5 * i + 3 * j) % 15) as i64 + 1)
 }
 
-fn weights(file: &ModelFile) -> Weights {
+fn weights(file: &ModelFile) -> ModelWeights {
     CoreEngine::random(file.clone(), 1, EngineOptions::default())
         .unwrap()
         .1

@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use nac_core::model::{InputSpec, ModelFile};
-use nac_engine::{Engine, EngineError, Input, Weights};
+use nac_engine::{Engine, EngineError, Input, ModelWeights};
 use ndarray::ArrayViewMut2;
 use tch::{Device, Kind, Tensor};
 
@@ -57,14 +57,14 @@ impl TorchEngine {
         device: Device,
     ) -> Result<Self, EngineError> {
         let file = ModelFile::read(settings.as_ref())?;
-        Self::new(file, &Weights::read(weights)?, device)
+        Self::new(file, &ModelWeights::read(weights)?, device)
     }
 
     /// A model of given settings and weights.
     ///
     /// # Errors
     /// A tensor is missing, has another shape or no place; a setting is out of range.
-    pub fn new(file: ModelFile, weights: &Weights, device: Device) -> Result<Self, EngineError> {
+    pub fn new(file: ModelFile, weights: &ModelWeights, device: Device) -> Result<Self, EngineError> {
         let (input, classes) = (file.input, file.classes);
         let tensors = tensors(weights).map_err(failed)?;
         let (orders, taken) = sync_channel::<Order>(0);
@@ -188,7 +188,7 @@ fn build(
     Ok(model)
 }
 
-fn tensors(weights: &Weights) -> ModuleResult<BTreeMap<String, Tensor>> {
+fn tensors(weights: &ModelWeights) -> ModuleResult<BTreeMap<String, Tensor>> {
     let names = weights.iter().map(|(name, _)| name);
     names
         .filter_map(|name| weights.get(name).map(|found| (name, found)))

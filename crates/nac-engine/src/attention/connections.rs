@@ -6,9 +6,9 @@ use ndarray::ArrayView2;
 
 use super::edges::{EdgeSet, Logs};
 use super::links::{LinkSettings, Links, from_logs, links};
+use crate::backend::Precision;
 use crate::connectivity::{Connectivity, Wiring};
 use crate::error::{EngineError, Result};
-use crate::layer::Precision;
 
 /// Share of pairs up to which edges one by one are surely faster than all pairs.
 ///
@@ -29,7 +29,7 @@ pub(crate) enum Connections {
 
 /// What a layer wants to be linked by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct ConnectionOptions<'a> {
     pub(crate) wiring: &'a Wiring,
     pub(crate) precision: Precision,
     /// Whether processors talk among themselves.
@@ -42,16 +42,16 @@ impl Connections {
 
     /// Links by signatures, `[modules, signature]`, or by the graph that was given for processors.
     pub(crate) fn new(
-        wanted: Wanted<'_>,
+        options: ConnectionOptions<'_>,
         settings: &LinkSettings,
         receivers: ArrayView2<'_, f32>,
         senders: &[ArrayView2<'_, f32>],
     ) -> Result<Self> {
-        let wiring = wanted.wiring;
+        let wiring = options.wiring;
         let counts: Vec<usize> = senders.iter().map(ArrayView2::nrows).collect();
         let all: usize = counts.iter().sum();
         let pairs = receivers.nrows() * all;
-        let graph = wiring.graph.as_deref().filter(|_| wanted.is_propagator);
+        let graph = wiring.graph.as_deref().filter(|_| options.is_propagator);
         if graph.is_some() && senders.len() > 1 {
             let reason = "it says nothing about links of read-in modules";
             return Err(EngineError::unsupported(
@@ -71,7 +71,7 @@ impl Connections {
             return Err(EngineError::unsupported(setting, false, reason));
         }
         if !asks && !settings.cuts() {
-            if sparse && wanted.is_propagator {
+            if sparse && options.is_propagator {
                 let reason = "the settings of the propagator cut no link, so every pair is an edge";
                 return Err(EngineError::unsupported(
                     "connectivity",
@@ -81,7 +81,7 @@ impl Connections {
             }
             return Ok(Self::Dense(links(settings, receivers, senders)?));
         }
-        let density = match wanted.precision {
+        let density = match options.precision {
             Precision::F32 => DENSITY,
             Precision::Bf16 | Precision::Int8 => DENSITY_BF16,
         };

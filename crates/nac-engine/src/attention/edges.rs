@@ -49,13 +49,13 @@ impl Logs {
         let links = SignatureLinks::new(receivers, all.view(), kernel)?;
         let weakest = min_probability.map(|p| p.ln() as f32);
         let found = AtomicUsize::new(0);
-        let block = |room: &mut Array2<f32>, block: usize| {
+        let block = |buffer: &mut Array2<f32>, block: usize| {
             let (mut part, first) = (Self::default(), block * BLOCK_ROWS);
             if found.load(Ordering::Relaxed) > limit {
                 return part;
             }
             let rows = BLOCK_ROWS.min(count - first);
-            let mut logs = room.slice_mut(s![..rows, ..]);
+            let mut logs = buffer.slice_mut(s![..rows, ..]);
             links.fill_logs(first, logs.view_mut());
             for (offset, mut row) in logs.outer_iter_mut().enumerate() {
                 if let Some(weakest) = weakest {
@@ -256,11 +256,11 @@ impl EdgeSet {
         self.senders.len()
     }
 
-    /// The edges to a block of receivers, from senders whose lines are given.
-    pub(crate) fn block<'a>(&'a self, block: usize, lines: &'a [f32]) -> edges::Edges<'a> {
+    /// The edges to a block of receivers, from senders with these item-major keys and values.
+    pub(crate) fn block<'a>(&'a self, block: usize, items: &'a [f32]) -> edges::Edges<'a> {
         let last = (block * WIDTH + WIDTH + 1).min(self.offsets.len());
         edges::Edges {
-            lines,
+            items,
             offsets: &self.offsets[block * WIDTH..last],
             senders: &self.senders,
             bias: self.bias.as_deref(),

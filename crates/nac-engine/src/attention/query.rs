@@ -4,11 +4,12 @@ use std::f32::consts::LOG2_E;
 
 use ndarray::ArrayView2;
 
+use crate::backend::{Backend, Precision};
 use crate::blocks::{Blocks, Layout};
-use crate::layer::{Modulation, Norm, Precision, Projection, Target, Tools};
+use crate::layer::{Modulation, Norm, Projection, Target};
+use crate::scratch::Scratch;
 use crate::simd::norm::Pair;
-use crate::simd::{PairRow, Row, attend};
-use crate::team::Scratch;
+use crate::simd::{PairRow, Row};
 
 /// Where queries come from. They are divided by the root of the head's width, and multiplied by `log₂ e` since
 /// softmax takes powers of two.
@@ -35,16 +36,16 @@ impl Queries {
         items: ArrayView2<'_, f32>,
         layout: Layout,
         divisor: usize,
-        tools: &Tools,
+        backend: &Backend,
     ) -> Self {
         let mut rows = Blocks::from_items(items, layout);
         rows.scale(LOG2_E / (divisor as f32).sqrt());
-        if tools.precision.at_the_ends() == Precision::F32 {
+        if backend.precision.without_int8() == Precision::F32 {
             return Self::Fixed(rows);
         }
         let mut pairs = Blocks::zeros(layout.rows() / 2, items.nrows());
         for block in 0..rows.count() {
-            tools.arch.dispatch(Pair {
+            backend.arch.dispatch(Pair {
                 x: rows.block(block),
                 factor: None,
                 y: bytemuck::cast_slice_mut(pairs.block_mut(block)),
@@ -68,7 +69,7 @@ impl Queries {
         }))
     }
 
-    /// Rows of room that queries of a block need: for layer norm and operand, and for the queries.
+    /// Scratch rows that queries of a block need: for layer norm and operand, and for the queries.
     pub(crate) fn rows(&self) -> (usize, usize) {
         match self {
             Self::Fixed(_) => (0, 0),
@@ -79,7 +80,7 @@ impl Queries {
     /// Computes the queries of some blocks, if they depend on states, into `scratch`, in numbers of `precision`.
     pub(crate) fn compute(
         &self,
-        tools: &Tools,
+        backend: &Backend,
         precision: Precision,
         first: usize,
         states: &[Row],
@@ -87,27 +88,27 @@ impl Queries {
     ) {
         let Self::Projected(p) = self else { return };
         let normal = &mut scratch.normal[..states.len()];
-        p.norm.apply(tools, states, normal);
+        p.norm.apply(backend, states, normal);
         let stride = p.projection.output_rows();
         let rows = states.len() / p.projection.input_rows() * stride;
-        let in_pairs = precision.at_the_ends() == Precision::Bf16;
-        let room = if in_pairs {
+        let in_pairs = precision.without_int8() == Precision::Bf16;
+        let buffer = if in_pairs {
             &mut scratch.message
         } else {
             &mut scratch.query
         };
         let target = Target {
-            y: &mut room[..rows],
+            y: &mut buffer[..rows],
             stride,
             gamma: Some(&p.scale),
             add: false,
         };
         let operand = &mut scratch.operand;
         p.projection
-            .apply(tools, &p.modulation, first, normal, operand, target);
+            .apply(backend, &p.modulation, first, normal, operand, target);
         if in_pairs {
             let y: &mut [PairRow] = bytemuck::cast_slice_mut(&mut scratch.query[..rows / 2]);
-            tools.arch.dispatch(Pair {
+            backend.arch.dispatch(Pair {
                 x: &scratch.message[..rows],
                 factor: None,
                 y,
@@ -131,30 +132,27 @@ impl Queries {
         }
     }
 
-    /// The queries of a head, of `rows` rows: those of block `first + offset`, or of the block at `offset` of what was
-    /// computed into `computed`.
+    /// The queries of a head, of `rows` features, in numbers of `precision`: those of block `first + offset`, or of the
+    /// block at `offset` of what was computed into `computed`.
     pub(crate) fn head<'a>(
         &'a self,
-        tools: &Tools,
+        precision: Precision,
         (first, offset): (usize, usize),
         head: usize,
         rows: usize,
         computed: &'a [Row],
-    ) -> attend::Queries<'a> {
-        let in_pairs = tools.precision.at_the_ends() == Precision::Bf16;
+    ) -> &'a [Row] {
+        let packed = |rows: usize| match precision.without_int8() {
+            Precision::F32 => rows,
+            Precision::Bf16 | Precision::Int8 => rows / 2,
+        };
         let all = match self {
             Self::Fixed(blocks) => blocks.block(first + offset),
             Self::Projected(p) => {
-                let rows = p.projection.output_rows();
-                let size = if in_pairs { rows / 2 } else { rows };
+                let size = packed(p.projection.output_rows());
                 &computed[offset * size..][..size]
             }
         };
-        if in_pairs {
-            let rows = rows / 2;
-            attend::Queries::Bf16(bytemuck::cast_slice(&all[head * rows..][..rows]))
-        } else {
-            attend::Queries::F32(&all[head * rows..][..rows])
-        }
+        &all[head * packed(rows)..][..packed(rows)]
     }
 }

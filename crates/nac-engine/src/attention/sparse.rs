@@ -1,73 +1,72 @@
-//! Receivers that hear their own senders only, along a graph.
+//! Attention along the edges of a graph.
 
 use std::sync::Arc;
 
 use super::edges::EdgeSet;
-use super::receivers::{Heard, Receivers, SETS};
-use super::store::Lines;
-use crate::layer::{Precision, Tools};
-use crate::simd::edges::{Edges, Hear};
-use crate::simd::lines::{ToLines, ToRows};
-use crate::simd::{Row, WIDTH};
-use crate::team::{Room, Scratch};
+use super::key_value::KeyValues;
+use super::key_value_layout::ItemMajor;
+use super::layer::{Attention, MAX_SETS};
+use crate::backend::{Backend, Precision};
+use crate::scratch::{Scratch, ScratchSize};
+use crate::simd::Row;
+use crate::simd::edges::{AttendEdges, Edges};
+use crate::simd::transpose::{ToFeatureMajor, ToItemMajor};
 
-impl Receivers {
-    fn lines(&self) -> Lines {
-        Lines::new(self.keys, self.values)
+impl Attention {
+    fn item_major(&self) -> ItemMajor {
+        ItemMajor::new(self.keys, self.values)
     }
 
-    /// Rows that edges need: queries and messages in lines, and both in rows.
-    pub(super) fn room_for_edges(&self) -> Room {
-        let (queries, messages) = self.lines().widths();
-        Room {
+    /// Queries and messages, item-major and feature-major.
+    pub(super) fn edge_scratch_size(&self) -> ScratchSize {
+        let (queries, messages) = self.item_major().widths();
+        ScratchSize {
             operand: queries,
             query: self.keys.rows(),
             message: self.values.rows(),
             hidden: messages,
-            ..Room::default()
+            ..ScratchSize::default()
         }
     }
 
-    /// What the senders of each receiver of some blocks say, into `message`; the first is block `first`.
-    pub(super) fn hear_edges(
+    /// Attends to the senders of each receiver of some blocks, into `message`; the first is block `first`.
+    pub(super) fn attend_edges(
         &self,
         edges: &[Arc<EdgeSet>],
-        tools: &Tools,
+        backend: &Backend,
         first: usize,
         states: &[Row],
-        sets: &[Heard<'_>],
+        sources: &[KeyValues<'_>],
         scratch: &mut Scratch,
     ) {
-        self.queries
-            .compute(tools, Precision::F32, first, states, scratch);
-        let lines = self.lines();
-        let (query, message) = lines.widths();
-        let (rows, heard_rows) = (self.keys.rows(), self.values.rows());
+        (self.queries).compute(backend, Precision::F32, first, states, scratch);
+        let layout = self.item_major();
+        let (query, message) = layout.widths();
+        let (query_rows, message_rows) = (self.keys.rows(), self.values.rows());
         for offset in 0..states.len() / self.exit.output_rows() {
-            let asked = self.queries.all((first, offset), &scratch.query);
+            let rows = self.queries.all((first, offset), &scratch.query);
             let queries = bytemuck::cast_slice_mut(&mut scratch.operand[..query]);
-            tools.arch.dispatch(ToLines {
-                places: lines.queries(),
-                rows: &asked[..rows],
-                lines: queries,
+            backend.arch.dispatch(ToItemMajor {
+                layout: layout.queries(),
+                rows: &rows[..query_rows],
+                items: queries,
             });
-            let mut heard = [Edges::NONE; SETS];
-            for ((set, edges), heard) in sets.iter().zip(edges).zip(&mut heard) {
-                *heard = edges.block(first + offset, bytemuck::cast_slice(set.stored));
+            let mut sets = [Edges::NONE; MAX_SETS];
+            for ((source, edges), set) in sources.iter().zip(edges).zip(&mut sets) {
+                *set = edges.block(first + offset, bytemuck::cast_slice(source.stored));
             }
-            debug_assert_eq!(queries.len(), query * WIDTH);
             let messages: &mut [f32] = bytemuck::cast_slice_mut(&mut scratch.hidden[..message]);
-            tools.arch.dispatch(Hear {
-                shape: lines.shape,
+            backend.arch.dispatch(AttendEdges {
+                shape: layout.shape,
                 queries,
-                sets: &heard,
+                sets: &sets,
                 scores: bytemuck::cast_slice_mut(&mut scratch.scores),
                 out: messages,
             });
-            tools.arch.dispatch(ToRows {
-                places: lines.messages(),
-                lines: messages,
-                rows: &mut scratch.message[offset * heard_rows..][..heard_rows],
+            backend.arch.dispatch(ToFeatureMajor {
+                layout: layout.messages(),
+                items: messages,
+                rows: &mut scratch.message[offset * message_rows..][..message_rows],
             });
         }
     }

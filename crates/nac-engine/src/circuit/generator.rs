@@ -5,8 +5,8 @@
 use ndarray::{Array1, Array2, ArrayView2};
 
 use crate::error::{EngineError, Result};
-use crate::layer::{Norm, matrix};
-use crate::weights::Scope;
+use crate::layer::Norm;
+use crate::weights::WeightScope;
 use nac_core::model::{FreeGeneratorConfig, StateMean};
 
 /// A set of modules.
@@ -66,7 +66,7 @@ pub(crate) struct Generated {
 
 impl Generated {
     /// Tensors `input_latents`, `mediator_latents`, `output_latents` and `latent_seeder`.
-    pub(crate) fn load(scope: &Scope<'_, '_>, config: &FreeGeneratorConfig) -> Result<Self> {
+    pub(crate) fn load(scope: &WeightScope<'_, '_>, config: &FreeGeneratorConfig) -> Result<Self> {
         check(config)?;
         let seeder = scope.sub("latent_seeder");
         let set = |name: &str, count: usize, layers: Option<usize>| {
@@ -105,26 +105,25 @@ fn code_dim(config: &FreeGeneratorConfig) -> usize {
 
 /// A set of `count` modules, with a code for each of `layers`.
 pub(crate) fn modules(
-    latents: &Scope<'_, '_>,
-    seeder: &Scope<'_, '_>,
+    latents: &WeightScope<'_, '_>,
+    seeder: &WeightScope<'_, '_>,
     (count, layers): (usize, Option<usize>),
     config: &FreeGeneratorConfig,
 ) -> Result<Modules> {
     let code_dim = code_dim(config);
-    let signatures = latents.tensor("signatures_", &[count, config.signature_dim])?;
-    let codes: Vec<Array2<f32>> = match layers {
-        None => vec![matrix(
-            &latents.tensor("codes_", &[count, code_dim])?,
-            code_dim,
-        )],
-        Some(layers) => latents
-            .tensor("codes_", &[layers, count, code_dim])?
-            .chunks_exact(count * code_dim)
-            .map(|codes| matrix(codes, code_dim))
-            .collect(),
+    let signatures = latents.matrix("signatures_", &[count, config.signature_dim])?;
+    let codes = match layers {
+        None => vec![latents.matrix("codes_", &[count, code_dim])?.into_owned()],
+        Some(layers) => {
+            let all = latents.matrix("codes_", &[layers, count, code_dim])?;
+            let of = |layer| {
+                Array2::from_shape_fn((count, code_dim), |(i, j)| all[[layer, i * code_dim + j]])
+            };
+            (0..layers).map(of).collect()
+        }
     };
     Ok(Modules {
-        signatures: matrix(&signatures, config.signature_dim),
+        signatures: signatures.into_owned(),
         states: initial_states(latents, seeder, &codes[0], config)?,
         codes,
     })
@@ -132,8 +131,8 @@ pub(crate) fn modules(
 
 /// Initial states of modules with these codes, `[modules, state]`.
 pub(crate) fn initial_states(
-    latents: &Scope<'_, '_>,
-    seeder: &Scope<'_, '_>,
+    latents: &WeightScope<'_, '_>,
+    seeder: &WeightScope<'_, '_>,
     codes: &Array2<f32>,
     config: &FreeGeneratorConfig,
 ) -> Result<Array2<f32>> {
@@ -141,7 +140,7 @@ pub(crate) fn initial_states(
         StateMean::Code => codes.clone(),
         StateMean::Learned => {
             let size = [codes.nrows(), config.state_dim];
-            matrix(&latents.tensor("initial_states_", &size)?, config.state_dim)
+            latents.matrix("initial_states_", &size)?.into_owned()
         }
         StateMean::Projection => projected(seeder, codes, config)?,
     })
@@ -149,14 +148,14 @@ pub(crate) fn initial_states(
 
 /// `W_μ · LN(c) + b`.
 fn projected(
-    scope: &Scope<'_, '_>,
+    scope: &WeightScope<'_, '_>,
     codes: &Array2<f32>,
     config: &FreeGeneratorConfig,
 ) -> Result<Array2<f32>> {
     let (code, state) = (codes.ncols(), config.state_dim);
     let linear = |name: &str| {
         let scope = scope.sub(name);
-        let weight = scope.tensor("weight", &[state, code])?;
+        let weight = scope.matrix("weight", &[state, code])?;
         Ok::<_, EngineError>((weight, scope.tensor("bias", &[state])?))
     };
     if config.seeder.state_noise {
@@ -164,6 +163,6 @@ fn projected(
         let _ = linear("code_to_state_logvar")?;
     }
     let (weight, bias) = linear("code_to_state_mu")?;
-    let normal = Norm::load(&scope.sub("layernorm"), code)?.lines(codes.view());
-    Ok(normal.dot(&matrix(&weight, code).t()) + Array1::from(bias.to_vec()))
+    let normal = Norm::load(&scope.sub("layernorm"), code)?.apply_to_items(codes.view());
+    Ok(normal.dot(&weight.t()) + Array1::from(bias.to_vec()))
 }

@@ -1,17 +1,16 @@
-//! From weights and settings to a [`Plan`].
+//! Loads a [`Plan`] from weights and settings.
 
 use super::generator::{Generated, Modules};
-use super::plan::{Plan, Propagation};
+use super::head::Head;
+use super::plan::Plan;
 use super::read_in::{self, Dims};
 use super::read_out::{self, ReadOut};
-use super::skmdpa::{Loading, PROCESSORS, SharedLinks, Side};
-use crate::attention::Senders;
+use super::skmdpa::{Loading, ModuleView, PROCESSORS, Senders, SharedLinks};
+use crate::backend::Backend;
 use crate::blocks::{Blocks, Layout};
 use crate::connectivity::Wiring;
-use crate::error::{EngineError, Result};
-use crate::head::Head;
-use crate::layer::Tools;
-use crate::weights::Scope;
+use crate::error::Result;
+use crate::weights::WeightScope;
 use nac_core::model::CircuitConfig;
 
 const READERS: &str = "read-in";
@@ -20,11 +19,11 @@ const READ_OUT: &str = "read-out";
 /// A circuit on tokens of `token_dim`: tensors of `scope` (generator, read-in, propagators, read-out) and of
 /// `head_scope`. `outputs`: width of what the read-out gives if it has a projection.
 pub(crate) fn circuit(
-    scope: &Scope<'_, '_>,
+    scope: &WeightScope<'_, '_>,
     head: impl FnOnce(usize) -> Result<Head>,
     (token_dim, outputs): (usize, usize),
     config: &CircuitConfig,
-    (tools, wiring): (&Tools, &Wiring),
+    (backend, wiring): (&Backend, &Wiring),
 ) -> Result<Plan> {
     config.check()?;
     let modules = Generated::load(scope, &config.generator())?;
@@ -37,17 +36,17 @@ pub(crate) fn circuit(
     let readers = modules.readers();
     let read_in_scope = scope.sub("read_in");
     let (read_in, mod_fc) = (&config.read_in, &config.mod_fc);
-    let (token_side, read_in) =
-        read_in::load(&read_in_scope, dims, read_in, mod_fc, readers, tools)?;
+    let (token_store, read_in) =
+        read_in::load(&read_in_scope, dims, read_in, mod_fc, readers, backend)?;
     let mut loading = Loading {
         state: dims.state,
         code: dims.code,
         mod_fc,
-        tools: *tools,
+        backend: *backend,
         wiring,
         shared: SharedLinks::default(),
     };
-    let reading = Side {
+    let reading = ModuleView {
         name: READERS,
         signatures: readers.signatures.view(),
         codes: readers.codes(),
@@ -63,27 +62,30 @@ pub(crate) fn circuit(
                 scope.alias(&format!("{name}.ffn"), "propagators.0.ffn");
             }
             let scope = scope.sub(name);
-            let processors = Side {
+            let processors = ModuleView {
                 name: PROCESSORS,
                 signatures: modules.processors.signatures.view(),
                 codes: modules.processors.codes_at(layer),
                 fixed_states: None,
             };
-            let all = [reading, processors];
-            let senders = &all[usize::from(!who.read_in_sends_to_processors)..];
-            let (stored, step) = loading.propagator(&scope, settings, processors, senders)?;
-            propagation(stored, step)
+            let senders = Senders {
+                read_in: who.read_in_sends_to_processors.then_some(reading),
+                processors,
+            };
+            loading.propagator(&scope, settings, processors, senders)
         })
         .collect::<Result<Vec<_>>>()?;
-    let speaking = Side {
+    let sending = ModuleView {
         name: PROCESSORS,
         signatures: modules.processors.signatures.view(),
         codes: modules.processors.last_codes(),
         fixed_states: None,
     };
-    let all = [reading, speaking];
-    let senders = &all[usize::from(!who.read_in_sends_to_read_out)..];
-    let gathering = Side {
+    let senders = Senders {
+        read_in: who.read_in_sends_to_read_out.then_some(reading),
+        processors: sending,
+    };
+    let read_out_modules = ModuleView {
         name: READ_OUT,
         signatures: modules.read_out.signatures.view(),
         codes: modules.read_out.codes(),
@@ -91,8 +93,7 @@ pub(crate) fn circuit(
     };
     let scope = scope.sub("read_out");
     let settings = config.read_out.propagator();
-    let (stored, step) = loading.propagator(&scope, &settings, gathering, senders)?;
-    let layer = propagation(stored, step)?;
+    let layer = loading.propagator(&scope, &settings, read_out_modules, senders)?;
     let state = Layout::plain(dims.state);
     let projection = config
         .read_out
@@ -105,7 +106,7 @@ pub(crate) fn circuit(
                 &config.read_out,
                 mod_fc,
                 codes,
-                tools,
+                backend,
             )
         })
         .transpose()?;
@@ -117,7 +118,7 @@ pub(crate) fn circuit(
     let blocks = |of: &Modules| Blocks::from_items(of.states.view(), state);
     Ok(Plan {
         token_rows: Layout::plain(token_dim).rows(),
-        token_side,
+        token_store,
         readers: blocks(readers),
         reader_count: readers.count(),
         read_in,
@@ -132,16 +133,4 @@ pub(crate) fn circuit(
         },
         head: head(output_dim)?,
     })
-}
-
-/// The last set of senders is the processors; before it may come the read-in modules.
-pub(crate) fn propagation(mut stored: Vec<Senders>, step: super::Step) -> Result<Propagation> {
-    match (stored.pop(), stored.pop()) {
-        (Some(senders), read_senders) => Ok(Propagation {
-            read_senders,
-            senders,
-            step,
-        }),
-        (None, _) => Err(EngineError::Other("a layer without senders".into())),
-    }
 }

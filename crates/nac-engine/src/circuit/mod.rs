@@ -1,23 +1,28 @@
-//! A trained circuit ready to run: generator, read-in, propagators, read-out.
+//! A trained circuit ready to run: generator, read-in, propagators, read-out, head.
 //!
-//! Whatever depends on signatures and codes alone is computed here, once; [`plan::Plan`] is what is left to do for an
+//! Whatever depends on signatures and codes alone is computed here, once; a [`Plan`] is what remains to be done for an
 //! input.
 
 mod buffers;
-mod collect;
 pub(crate) mod generator;
+mod head;
 mod load;
-pub(crate) mod plan;
+mod observer;
+mod plan;
+mod propagation;
 pub(crate) mod read_in;
 pub(crate) mod read_out;
 pub(crate) mod skmdpa;
 mod step;
-mod token_side;
+mod token_store;
 
-pub use collect::States;
-pub(crate) use collect::collect;
-pub(crate) use load::{circuit, propagation};
-pub(crate) use plan::{Plan, Propagation};
+pub(crate) use buffers::{Buffers, TokenCount};
+pub(crate) use head::Head;
+pub(crate) use load::circuit;
+pub use observer::States;
+pub(crate) use observer::{Observer, collect_states};
+pub(crate) use plan::Plan;
+pub(crate) use propagation::Propagation;
 pub(crate) use read_out::ReadOut;
-pub(crate) use step::{Step, Uptake};
-pub(crate) use token_side::TokenSide;
+pub(crate) use step::{InputMixer, Step};
+pub(crate) use token_store::TokenStore;

@@ -1,41 +1,33 @@
-//! What is left to do for an input, and doing it.
+//! What remains to be computed for an input, and the pass that does so.
 //!
-//! A layer needs everybody's keys and values, and nothing else of the others: between two layers threads wait for each
-//! other once, and in a layer each block of 32 modules goes its own way, from attention through the feed-forward
+//! A layer needs the keys and values of all modules, but nothing else of the others: threads synchronize once between
+//! two layers, and within a layer each block of 32 modules goes its own way, from attention through the feed-forward
 //! block to its keys and values for the next layer.
 
-pub(crate) use super::buffers::{Buffers, TokenCount, fit};
+use super::buffers::{Buffers, TokenCount};
+use super::head::Head;
+use super::observer::Observer;
+use super::propagation::Propagation;
 use super::read_out::ReadOut;
 use super::step::Step;
-use super::token_side::TokenSide;
-use crate::attention::{Heard, Senders, Store};
-use crate::blocks::Blocks;
+use super::token_store::TokenStore;
+use crate::attention::{KeyValueLayout, KeyValues};
+use crate::blocks::{Blocks, resize};
 use crate::error::{EngineError, Result};
-use crate::head::Head;
-use crate::layer::Tools;
+use crate::scratch::ScratchSize;
 use crate::simd::{Row, WIDTH};
-use crate::team::{Desks, Grid, MOST_TOGETHER, Room, Team};
-
-/// One layer of propagation.
-#[derive(Debug, Clone)]
-pub(crate) struct Propagation {
-    /// Keys and values of the read-in modules, if they send.
-    pub(crate) read_senders: Option<Senders>,
-    /// Keys and values of the processors.
-    pub(crate) senders: Senders,
-    pub(crate) step: Step,
-}
+use crate::thread_pool::Workers;
 
 /// A model without its tokenizer.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) token_rows: usize,
-    pub(crate) token_side: TokenSide,
-    /// Initial states of those who read.
+    pub(crate) token_store: TokenStore,
+    /// Initial states of the modules that read the tokens.
     pub(crate) readers: Blocks,
     pub(crate) reader_count: usize,
     pub(crate) read_in: Step,
-    /// Initial states of the processors, if they do not take over those of the readers.
+    /// Initial states of the processors; without them, the read-in modules become the processors.
     pub(crate) processors: Option<Blocks>,
     pub(crate) processor_count: usize,
     pub(crate) propagations: Vec<Propagation>,
@@ -43,29 +35,19 @@ pub(crate) struct Plan {
     pub(crate) head: Head,
 }
 
-/// What of a run somebody wants to see besides the result: blocks of states by the names that
-/// [`crate::CoreEngine`] documents.
-pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&str, &[Row], usize, usize) + Send);
-
 impl Plan {
-    pub(crate) fn room(&self) -> Room {
-        let layer = |layer: &Propagation| {
-            let read = layer.read_senders.as_ref().map(Senders::room);
-            let room = layer.step.room().or(layer.senders.room());
-            room.or(read.unwrap_or_default())
-        };
-        let mut room = self.read_in.room().or(layer(&self.read_out.layer));
-        for propagation in &self.propagations {
-            room = room.or(layer(propagation));
-        }
-        room.or(self.token_side.room(self.token_rows))
-            .or(self.read_out.room())
+    pub(crate) fn scratch_size(&self) -> ScratchSize {
+        let size = (self.read_in.scratch_size())
+            .max(self.token_store.scratch_size(self.token_rows))
+            .max(self.read_out.scratch_size());
+        let layers = self.propagations.iter().map(Propagation::scratch_size);
+        layers.fold(size, ScratchSize::max)
     }
 
-    /// An error unless this many tokens can be read: module by module, or any number.
+    /// An error unless this many tokens can be read: one for each module, or any number.
     pub(crate) fn expect_tokens(&self, op: &'static str, tokens: usize) -> Result<()> {
-        match self.token_side {
-            TokenSide::AsTheyAre if tokens != self.reader_count => Err(EngineError::Input {
+        match self.token_store {
+            TokenStore::Raw if tokens != self.reader_count => Err(EngineError::Input {
                 op,
                 expected: format!("{} tokens, one for each read-in module", self.reader_count),
                 found: format!("{tokens} tokens"),
@@ -79,7 +61,7 @@ impl Plan {
         self.processor_count.div_ceil(WIDTH)
     }
 
-    /// Rows of what the read-out gives.
+    /// Rows of a block of outputs.
     pub(crate) fn output_rows(&self) -> usize {
         self.read_out.output_rows()
     }
@@ -88,286 +70,240 @@ impl Plan {
         self.readers.rows()
     }
 
-    /// From tokens to what the read-out gives, `outputs`: `[examples][read-out blocks][output_rows]`.
+    /// From tokens to the outputs of the read-out, `outputs`: `[examples][read-out blocks][output_rows]`.
     pub(crate) fn run(
         &self,
-        tools: &Tools,
-        team: &Team,
-        desks: &Desks,
+        workers: &Workers<'_>,
         buffers: &mut Buffers,
         count: TokenCount,
-        mut watch: Option<Watch<'_>>,
+        mut observer: Option<Observer<'_>>,
     ) {
-        let rows = self.state_rows();
-        let examples = count.examples;
-        let (read_blocks, blocks) = (self.reader_count.div_ceil(WIDTH), self.blocks());
-        let mut saw = |name: &str, states: &[Row], modules: usize, rows: usize| {
-            if let Some(watch) = &mut watch {
-                watch(name, states, modules, rows);
+        let mut observe = |name: &str, states: &[Row], items: usize, rows: usize| {
+            if let Some(observer) = &mut observer {
+                observer(name, states, items, rows);
             }
         };
-        saw("tokens", &buffers.tokens, count.tokens, self.token_rows);
-        let token_store = self.store_tokens(tools, team, desks, buffers, count);
-        let first = self.propagations.first().unwrap_or(&self.read_out.layer);
-
-        let grid = grid(team, blocks, examples);
-        fit(&mut buffers.states, examples * blocks * rows);
-        let stored_rows = first.senders.store.rows();
-        fit(&mut buffers.stored, examples * blocks * stored_rows);
-        let takes_over = self.processors.is_none();
-        let (tokens, mask) = (&buffers.stored_tokens, &buffers.mask);
-        let token_blocks = count.tokens.div_ceil(WIDTH) * token_store.rows();
-        let heard = |example: usize| Heard {
-            stored: &tokens[example * token_blocks..][..token_blocks],
-            store: token_store,
-            items: count.tokens,
-            mask: count
-                .masked
-                .then(|| &mask[example * count.tokens..][..count.tokens]),
-        };
-        if takes_over {
-            let states = (&mut buffers.states[..], rows);
-            let stored = (&mut buffers.stored[..], stored_rows);
-            team.each_with(
-                grid,
-                states,
-                stored,
-                desks,
-                |at, states, stored, scratch| {
-                    states.copy_from_slice(self.readers.range(at.first, states.len() / rows));
-                    let heard = [heard(at.example)];
-                    self.read_in.apply(tools, at.first, states, &heard, scratch);
-                    first.senders.put(tools, at.first, states, stored, scratch);
-                },
-            );
-            if self.read_in_sends() {
-                buffers.read.clone_from(&buffers.states);
-            }
-            saw("read_in.states", &buffers.states, self.reader_count, rows);
-        } else {
-            fit(&mut buffers.read, examples * read_blocks * rows);
-            team.each(&mut buffers.read, rows, desks, |index, states, scratch| {
-                let (example, block) = (index / read_blocks, index % read_blocks);
-                states.copy_from_slice(self.readers.block(block));
-                let heard = [heard(example)];
-                self.read_in.apply(tools, block, states, &heard, scratch);
-            });
-            saw("read_in.states", &buffers.read, self.reader_count, rows);
-            let states = (&mut buffers.states[..], rows);
-            let stored = (&mut buffers.stored[..], stored_rows);
-            team.each_with(
-                grid,
-                states,
-                stored,
-                desks,
-                |at, states, stored, scratch| {
-                    if let Some(processors) = &self.processors {
-                        states.copy_from_slice(processors.range(at.first, states.len() / rows));
-                    }
-                    first.senders.put(tools, at.first, states, stored, scratch);
-                },
-            );
+        let (rows, processors) = (self.state_rows(), self.processor_count);
+        observe("tokens", &buffers.tokens, count.tokens, self.token_rows);
+        self.store_tokens(workers, buffers, count);
+        let states = self.read(workers, buffers, count);
+        observe("read_in.states", states, self.reader_count, rows);
+        for layer in 0..self.propagations.len() {
+            self.propagate(workers, buffers, layer, count.examples);
+            let name = LayerName::new(layer);
+            observe(name.as_str(), &buffers.states, processors, rows);
         }
-
-        for (layer, propagation) in self.propagations.iter().enumerate() {
-            let next = self.propagations.get(layer + 1);
-            let next = &next.unwrap_or(&self.read_out.layer).senders;
-            self.store_read(tools, team, desks, buffers, propagation, examples);
-            let stored_rows = next.store.rows();
-            fit(&mut buffers.stored_next, examples * blocks * stored_rows);
-            {
-                let heard = self.heard(propagation, &buffers.stored_read, &buffers.stored);
-                let states = (&mut buffers.states[..], rows);
-                let stored = (&mut buffers.stored_next[..], stored_rows);
-                team.each_with(
-                    grid,
-                    states,
-                    stored,
-                    desks,
-                    |at, states, stored, scratch| {
-                        let (sets, count) = heard(at.example);
-                        let step = &propagation.step;
-                        step.apply(tools, at.first, states, &sets[..count], scratch);
-                        next.put(tools, at.first, states, stored, scratch);
-                    },
-                );
-            }
-            std::mem::swap(&mut buffers.stored, &mut buffers.stored_next);
-            let name = Name::layer(layer);
-            saw(name.as_str(), &buffers.states, self.processor_count, rows);
-        }
-        saw(
-            "processor.states",
-            &buffers.states,
-            self.processor_count,
-            rows,
-        );
-        self.answer(tools, team, desks, buffers, examples);
-        let outputs = &buffers.outputs;
-        saw(
-            "read_out.states",
-            outputs,
-            self.read_out.count,
-            self.output_rows(),
-        );
+        observe("processor.states", &buffers.states, processors, rows);
+        self.read_out(workers, buffers, count.examples);
+        let (outputs, rows) = (&buffers.outputs, self.output_rows());
+        observe("read_out.states", outputs, self.read_out.count, rows);
     }
 
-    fn read_in_sends(&self) -> bool {
-        let layers = self.propagations.iter().chain([&self.read_out.layer]);
-        layers.into_iter().any(|layer| layer.read_senders.is_some())
+    /// The layer at `index`, of which the last is the read-out.
+    fn layer(&self, index: usize) -> &Propagation {
+        self.propagations.get(index).unwrap_or(&self.read_out.layer)
     }
 
-    fn store_tokens(
-        &self,
-        tools: &Tools,
-        team: &Team,
-        desks: &Desks,
-        buffers: &mut Buffers,
-        count: TokenCount,
-    ) -> Store {
+    fn attends_to_read_in(&self) -> bool {
+        let mut layers = self.propagations.iter().chain([&self.read_out.layer]);
+        layers.any(|layer| layer.read_in.is_some())
+    }
+
+    fn store_tokens(&self, workers: &Workers<'_>, buffers: &mut Buffers, count: TokenCount) {
         let rows = self.token_rows;
         let blocks = count.tokens.div_ceil(WIDTH);
-        let store = self.token_side.store(rows);
-        fit(
-            &mut buffers.stored_tokens,
-            count.examples * blocks * store.rows(),
+        let stored_rows = self.token_store.layout(rows).rows();
+        let stored = &mut buffers.token_key_values;
+        resize(stored, count.examples * blocks * stored_rows);
+        let (tokens, stored) = (
+            (&mut buffers.tokens[..], rows),
+            (&mut stored[..], stored_rows),
         );
-        let tokens = (&mut buffers.tokens[..], rows);
-        let stored = (&mut buffers.stored_tokens[..], store.rows());
-        let grid = grid(team, blocks, count.examples);
-        team.each_with(
-            grid,
-            tokens,
-            stored,
-            desks,
-            |at, tokens, stored, scratch| {
-                let side = &self.token_side;
-                side.put(tools, at.first, (tokens, rows), stored, scratch);
-            },
-        );
-        store
+        workers.each_group(blocks, tokens, stored, |at, tokens, stored, scratch| {
+            let tokens = (&*tokens, rows);
+            let backend = workers.backend;
+            self.token_store
+                .store(backend, at.first, tokens, stored, scratch);
+        });
     }
 
-    /// Keys and values of the read-in modules for a layer, if they send.
-    fn store_read(
+    /// The read-in, and what processors store for the first layer. Returns the states of the modules that read.
+    fn read<'b>(
         &self,
-        tools: &Tools,
-        team: &Team,
-        desks: &Desks,
+        workers: &Workers<'_>,
+        buffers: &'b mut Buffers,
+        count: TokenCount,
+    ) -> &'b [Row] {
+        let (rows, examples, backend) = (self.state_rows(), count.examples, workers.backend);
+        let layout = self.token_store.layout(self.token_rows);
+        let tokens = key_values(&buffers.token_key_values, layout, count.tokens);
+        let mask = &buffers.mask;
+        let tokens = |example: usize| KeyValues {
+            mask: (count.masked).then(|| &mask[example * count.tokens..][..count.tokens]),
+            ..tokens(example)
+        };
+        let (blocks, next) = (self.blocks(), &self.layer(0).processors);
+        let stored_rows = next.layout.rows();
+        resize(&mut buffers.states, examples * blocks * rows);
+        resize(&mut buffers.key_values, examples * blocks * stored_rows);
+        let states = (&mut buffers.states[..], rows);
+        let stored = (&mut buffers.key_values[..], stored_rows);
+        let Some(processors) = &self.processors else {
+            workers.each_group(blocks, states, stored, |at, states, stored, scratch| {
+                states.copy_from_slice(self.readers.range(at.first, states.len() / rows));
+                let tokens = [tokens(at.example)];
+                (self.read_in).apply(backend, at.first, states, &tokens, scratch);
+                next.store(backend, at.first, states, stored, scratch);
+            });
+            if self.attends_to_read_in() {
+                buffers.read_in_states.clone_from(&buffers.states);
+            }
+            return &buffers.states;
+        };
+        let read_blocks = self.reader_count.div_ceil(WIDTH);
+        resize(&mut buffers.read_in_states, examples * read_blocks * rows);
+        workers.each(
+            &mut buffers.read_in_states,
+            rows,
+            |index, states, scratch| {
+                let (example, block) = (index / read_blocks, index % read_blocks);
+                states.copy_from_slice(self.readers.block(block));
+                (self.read_in).apply(backend, block, states, &[tokens(example)], scratch);
+            },
+        );
+        workers.each_group(blocks, states, stored, |at, states, stored, scratch| {
+            states.copy_from_slice(processors.range(at.first, states.len() / rows));
+            next.store(backend, at.first, states, stored, scratch);
+        });
+        &buffers.read_in_states
+    }
+
+    /// One propagator, and what processors store for the next layer.
+    fn propagate(
+        &self,
+        workers: &Workers<'_>,
+        buffers: &mut Buffers,
+        index: usize,
+        examples: usize,
+    ) {
+        let (layer, next) = (self.layer(index), &self.layer(index + 1).processors);
+        self.store_read_in(workers, buffers, layer, examples);
+        let (rows, blocks, stored_rows) = (self.state_rows(), self.blocks(), next.layout.rows());
+        resize(
+            &mut buffers.next_key_values,
+            examples * blocks * stored_rows,
+        );
+        let sources = self.sources(layer, &buffers.read_in_key_values, &buffers.key_values);
+        let states = (&mut buffers.states[..], rows);
+        let stored = (&mut buffers.next_key_values[..], stored_rows);
+        let backend = workers.backend;
+        workers.each_group(blocks, states, stored, |at, states, stored, scratch| {
+            let (sources, count) = sources(at.example);
+            let step = &layer.step;
+            step.apply(backend, at.first, states, &sources[..count], scratch);
+            next.store(backend, at.first, states, stored, scratch);
+        });
+        drop(sources);
+        std::mem::swap(&mut buffers.key_values, &mut buffers.next_key_values);
+    }
+
+    /// The read-out, of any width of states.
+    fn read_out(&self, workers: &Workers<'_>, buffers: &mut Buffers, examples: usize) {
+        let (read_out, backend) = (&self.read_out, workers.backend);
+        self.store_read_in(workers, buffers, &read_out.layer, examples);
+        let (rows, output_rows) = (read_out.initial.rows(), self.output_rows());
+        let blocks = read_out.count.div_ceil(WIDTH);
+        resize(&mut buffers.read_out_states, examples * blocks * rows);
+        resize(&mut buffers.outputs, examples * blocks * output_rows);
+        let (read_in, processors) = (&buffers.read_in_key_values, &buffers.key_values);
+        let sources = self.sources(&read_out.layer, read_in, processors);
+        let states = (&mut buffers.read_out_states[..], rows);
+        let outputs = (&mut buffers.outputs[..], output_rows);
+        workers.each_group(blocks, states, outputs, |at, states, outputs, scratch| {
+            states.copy_from_slice(read_out.initial.range(at.first, states.len() / rows));
+            let (sources, count) = sources(at.example);
+            let (step, sources) = (&read_out.layer.step, &sources[..count]);
+            step.apply(backend, at.first, states, sources, scratch);
+            read_out.finish(backend, at.first, states, outputs, scratch);
+        });
+    }
+
+    /// Keys and values of the read-in modules for a layer, if it attends to them.
+    fn store_read_in(
+        &self,
+        workers: &Workers<'_>,
         buffers: &mut Buffers,
         layer: &Propagation,
         examples: usize,
     ) {
-        let Some(senders) = &layer.read_senders else {
+        let Some(projection) = &layer.read_in else {
             return;
         };
-        let blocks = self.reader_count.div_ceil(WIDTH);
-        fit(
-            &mut buffers.stored_read,
-            examples * blocks * senders.store.rows(),
-        );
-        let states = (&mut buffers.read[..], self.state_rows());
-        let stored = (&mut buffers.stored_read[..], senders.store.rows());
-        let grid = grid(team, blocks, examples);
-        team.each_with(
-            grid,
-            states,
-            stored,
-            desks,
-            |at, states, stored, scratch| {
-                senders.put(tools, at.first, states, stored, scratch);
-            },
-        );
+        let (blocks, stored_rows) = (self.reader_count.div_ceil(WIDTH), projection.layout.rows());
+        let stored = &mut buffers.read_in_key_values;
+        resize(stored, examples * blocks * stored_rows);
+        let states = (&mut buffers.read_in_states[..], self.state_rows());
+        let stored = (&mut stored[..], stored_rows);
+        workers.each_group(blocks, states, stored, |at, states, stored, scratch| {
+            projection.store(workers.backend, at.first, states, stored, scratch);
+        });
     }
 
-    /// The sets of senders that an example hears in a layer, and how many there are.
-    fn heard<'a>(
+    /// The keys and values that an example attends to in a layer: those of the read-in modules, if any, before those of
+    /// the processors, and how many of both there are.
+    fn sources<'a>(
         &self,
         layer: &Propagation,
-        read: &'a [Row],
-        stored: &'a [Row],
-    ) -> impl Fn(usize) -> ([Heard<'a>; 2], usize) + Sync {
-        let set = |all: &'a [Row], store: Store, items: usize| {
-            let size = items.div_ceil(WIDTH) * store.rows();
-            move |example: usize| Heard {
-                stored: &all[example * size..][..size],
-                store,
-                items,
-                mask: None,
-            }
-        };
-        let processors = set(stored, layer.senders.store, self.processor_count);
-        let readers = layer
-            .read_senders
-            .as_ref()
-            .map(|senders| set(read, senders.store, self.reader_count));
-        move |example| match &readers {
-            Some(readers) => ([readers(example), processors(example)], 2),
+        read_in: &'a [Row],
+        processors: &'a [Row],
+    ) -> impl Fn(usize) -> ([KeyValues<'a>; 2], usize) + Sync {
+        let processors = key_values(processors, layer.processors.layout, self.processor_count);
+        let read_in = (layer.read_in.as_ref())
+            .map(|projection| key_values(read_in, projection.layout, self.reader_count));
+        move |example| match &read_in {
+            Some(read_in) => ([read_in(example), processors(example)], 2),
             None => ([processors(example); 2], 1),
         }
     }
+}
 
-    fn answer(
-        &self,
-        tools: &Tools,
-        team: &Team,
-        desks: &Desks,
-        buffers: &mut Buffers,
-        examples: usize,
-    ) {
-        let read_out = &self.read_out;
-        self.store_read(tools, team, desks, buffers, &read_out.layer, examples);
-        // A query may be of another width than those it asks.
-        let (rows, blocks) = (read_out.initial.rows(), read_out.count.div_ceil(WIDTH));
-        let output_rows = self.output_rows();
-        fit(&mut buffers.answers, examples * blocks * rows);
-        fit(&mut buffers.outputs, examples * blocks * output_rows);
-        let heard = self.heard(&read_out.layer, &buffers.stored_read, &buffers.stored);
-        let answers = (&mut buffers.answers[..], rows);
-        let outputs = (&mut buffers.outputs[..], output_rows);
-        let grid = grid(team, blocks, examples);
-        team.each_with(
-            grid,
-            answers,
-            outputs,
-            desks,
-            |at, states, output, scratch| {
-                states.copy_from_slice(read_out.initial.range(at.first, states.len() / rows));
-                let (sets, count) = heard(at.example);
-                let step = &read_out.layer.step;
-                step.apply(tools, at.first, states, &sets[..count], scratch);
-                read_out.finish(tools, at.first, states, output, scratch);
-            },
-        );
+/// The keys and values of an example among those of all.
+fn key_values<'a>(
+    all: &'a [Row],
+    layout: KeyValueLayout,
+    items: usize,
+) -> impl Fn(usize) -> KeyValues<'a> + Sync {
+    let size = items.div_ceil(WIDTH) * layout.rows();
+    move |example| KeyValues {
+        stored: &all[example * size..][..size],
+        layout,
+        items,
+        mask: None,
     }
 }
 
-/// Blocks in pairs, where all threads have enough to do all the same.
-pub(crate) fn grid(team: &Team, blocks: usize, examples: usize) -> Grid {
-    let groups = |group: usize| examples * blocks.div_ceil(group);
-    let fair = |count: usize| count.is_multiple_of(team.threads()) || count >= 8 * team.threads();
-    let together = (2..=MOST_TOGETHER).rev().find(|group| fair(groups(*group)));
-    Grid {
-        blocks,
-        group: together.unwrap_or(1).min(blocks),
-    }
+/// The name of a propagator's states, without an allocation.
+struct LayerName {
+    bytes: [u8; 40],
+    length: usize,
 }
 
-/// The name of a layer's states, without an allocation.
-struct Name([u8; 32], usize);
-
-impl Name {
-    fn layer(layer: usize) -> Self {
+impl LayerName {
+    fn new(layer: usize) -> Self {
         use std::io::Write;
-        let mut name = [0; 32];
-        let mut rest = &mut name[..];
-        // 32 bytes hold any layer's name up to a hundred million.
-        let written = write!(rest, "propagator.{layer}.states").is_ok();
-        let length = if written { 32 - rest.len() } else { 0 };
-        Self(name, length)
+        let mut bytes = [0; 40];
+        let mut rest = &mut bytes[..];
+        if write!(rest, "propagator.{layer}.states").is_err() {
+            unreachable!("40 bytes hold the 18 of the text and the 20 of the largest number");
+        }
+        let length = 40 - rest.len();
+        Self { bytes, length }
     }
 
     fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0[..self.1]).unwrap_or_default()
+        match std::str::from_utf8(&self.bytes[..self.length]) {
+            Ok(name) => name,
+            Err(_) => unreachable!("the name was written as text"),
+        }
     }
 }

@@ -1,14 +1,15 @@
-//! Read-out: read-out modules hear the processors; a layer norm and a projection may follow.
+//! Read-out: read-out modules attend to the processors; a layer norm and a projection may follow.
 
 use ndarray::ArrayView2;
 
-use super::plan::Propagation;
+use super::propagation::Propagation;
+use crate::backend::Backend;
 use crate::blocks::{Blocks, Layout};
 use crate::error::Result;
-use crate::layer::{Modulation, Norm, Projection, Target, Tools};
+use crate::layer::{Modulation, Norm, Projection, Target};
+use crate::scratch::{Scratch, ScratchSize};
 use crate::simd::Row;
-use crate::team::{Room, Scratch};
-use crate::weights::Scope;
+use crate::weights::WeightScope;
 use nac_core::model::{ModFcConfig, ReadOutConfig};
 
 /// Layer norm, if any, and projection to the outputs, with the modulation of the read-out modules.
@@ -21,21 +22,22 @@ pub(crate) struct ReadOut {
     /// Initial states.
     pub(crate) initial: Blocks,
     pub(crate) count: usize,
-    /// Without one, states are what it gives.
+    /// Without it, the outputs are the states.
     pub(crate) projection: Option<OutputProjection>,
 }
 
 impl ReadOut {
-    pub(crate) fn room(&self) -> Room {
+    pub(crate) fn scratch_size(&self) -> ScratchSize {
         let rows = self.projection.as_ref().map_or(0, |p| p.1.input_rows());
-        Room {
+        let own = ScratchSize {
             normal: rows,
             operand: rows,
-            ..Room::default()
-        }
+            ..ScratchSize::default()
+        };
+        self.layer.scratch_size().max(own)
     }
 
-    /// Rows of what it gives.
+    /// Rows of a block of outputs.
     pub(crate) fn output_rows(&self) -> usize {
         match &self.projection {
             Some((_, projection, _)) => projection.output_rows(),
@@ -43,10 +45,10 @@ impl ReadOut {
         }
     }
 
-    /// From the states of some blocks to what it gives; the first is block `first`.
+    /// From states to outputs of some blocks; the first is block `first`.
     pub(crate) fn finish(
         &self,
-        tools: &Tools,
+        backend: &Backend,
         first: usize,
         states: &[Row],
         output: &mut [Row],
@@ -58,25 +60,25 @@ impl ReadOut {
         };
         let x = match norm {
             Some(norm) => {
-                norm.apply(tools, states, &mut scratch.normal);
+                norm.apply(backend, states, &mut scratch.normal);
                 &scratch.normal[..states.len()]
             }
             None => states,
         };
         let target = Target::overwrite(output, projection.output_rows());
-        let room = &mut scratch.operand;
-        projection.apply(tools, modulation, first, x, room, target);
+        let operand = &mut scratch.operand;
+        projection.apply(backend, modulation, first, x, operand, target);
     }
 }
 
 /// `head.0.module` (layer norm, if any) and `head.1`.
 pub(crate) fn projection(
-    scope: &Scope<'_, '_>,
+    scope: &WeightScope<'_, '_>,
     (state, outputs): (usize, usize),
     config: &ReadOutConfig,
     mod_fc: &ModFcConfig,
     codes: ArrayView2<'_, f32>,
-    tools: &Tools,
+    backend: &Backend,
 ) -> Result<OutputProjection> {
     let norm = config
         .pre_output_layernorm
@@ -85,7 +87,7 @@ pub(crate) fn projection(
     let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
     let layouts = (Layout::plain(state), Layout::plain(outputs));
     let (scope, code) = (scope.sub("head.1"), codes.ncols());
-    let projection = Projection::load(&scope, layouts, code, true, mod_fc, tools.precision)?;
+    let projection = Projection::load(&scope, layouts, code, true, mod_fc, backend.precision)?;
     let modulation = projection.modulation(codes);
     Ok((norm, projection, modulation))
 }

@@ -1,73 +1,75 @@
 //! What one block of modules goes through in a layer: attention, then the feed-forward block.
 
-use crate::attention::{Heard, Receivers};
-use crate::layer::{FeedForward, Modulation, Projection, Target, Tools};
+use crate::attention::{Attention, KeyValues};
+use crate::backend::Backend;
+use crate::layer::{FeedForward, Modulation, Projection, Target};
+use crate::scratch::{Scratch, ScratchSize};
 use crate::simd::Row;
-use crate::team::{Room, Scratch};
 
-/// How modules take something up.
+/// How modules take in what they read.
 #[derive(Debug, Clone)]
-pub(crate) enum Uptake {
+pub(crate) enum InputMixer {
     /// By attention.
-    Attention(Box<Receivers>),
-    /// Module `i` projects token `i` (projection read-in); states are ignored.
+    Attention(Box<Attention>),
+    /// Module `i` projects token `i` (projection read-in) and ignores its state.
     Projection(Box<(Projection, Modulation)>),
 }
 
-/// Attention (or projection) and feed-forward block of one set of modules.
+/// Input mixer and feed-forward block of one set of modules.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
-    pub(crate) uptake: Uptake,
+    pub(crate) input_mixer: InputMixer,
     pub(crate) feed_forward: Option<FeedForward>,
 }
 
 impl Step {
-    pub(crate) fn room(&self) -> Room {
-        let uptake = match &self.uptake {
-            Uptake::Attention(receivers) => receivers.room(),
-            Uptake::Projection(projection) => Room {
+    pub(crate) fn scratch_size(&self) -> ScratchSize {
+        let mixer = match &self.input_mixer {
+            InputMixer::Attention(attention) => attention.scratch_size(),
+            InputMixer::Projection(projection) => ScratchSize {
                 operand: projection.0.input_rows(),
-                ..Room::default()
+                ..ScratchSize::default()
             },
         };
-        let feed_forward = self.feed_forward.as_ref();
-        feed_forward.map_or(uptake, |f| f.room().or(uptake))
+        match &self.feed_forward {
+            Some(feed_forward) => feed_forward.scratch_size().max(mixer),
+            None => mixer,
+        }
     }
 
     /// Number of edges, if the attention goes over edges.
     pub(crate) fn edges(&self) -> Option<usize> {
-        match &self.uptake {
-            Uptake::Attention(receivers) => receivers.links.edges(),
-            Uptake::Projection(_) => None,
+        match &self.input_mixer {
+            InputMixer::Attention(attention) => attention.connections.edges(),
+            InputMixer::Projection(_) => None,
         }
     }
 
-    /// Changes the states of some blocks, the first of which is block `first`; they hear `sets`.
+    /// Updates the states of some blocks, the first of which is block `first`, from `sources`.
     pub(crate) fn apply(
         &self,
-        tools: &Tools,
+        backend: &Backend,
         first: usize,
         states: &mut [Row],
-        sets: &[Heard<'_>],
+        sources: &[KeyValues<'_>],
         scratch: &mut Scratch,
     ) {
-        match &self.uptake {
-            Uptake::Attention(receivers) => receivers.hear(tools, first, states, sets, scratch),
-            Uptake::Projection(projection) => {
+        match &self.input_mixer {
+            InputMixer::Attention(attention) => {
+                attention.apply(backend, first, states, sources, scratch);
+            }
+            InputMixer::Projection(projection) => {
                 let (projection, modulation) = projection.as_ref();
-                let rows = projection.input_rows();
-                let stride = projection.output_rows();
+                let (rows, stride) = (projection.input_rows(), projection.output_rows());
                 let count = states.len() / stride;
-                let tokens = sets
-                    .first()
-                    .map_or(&[][..], |set| &set.stored[first * rows..]);
+                let tokens = &sources[0].stored[first * rows..][..count * rows];
                 let target = Target::overwrite(states, stride);
-                let (x, room) = (&tokens[..count * rows], &mut scratch.operand);
-                projection.apply(tools, modulation, first, x, room, target);
+                let operand = &mut scratch.operand;
+                projection.apply(backend, modulation, first, tokens, operand, target);
             }
         }
         if let Some(feed_forward) = &self.feed_forward {
-            feed_forward.apply(tools, first, states, scratch);
+            feed_forward.apply(backend, first, states, scratch);
         }
     }
 }

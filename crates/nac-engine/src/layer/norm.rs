@@ -1,10 +1,12 @@
 //! Layer norm of each item over its features.
 
-use super::Tools;
+use ndarray::{Array2, ArrayView2};
+
+use crate::backend::Backend;
 use crate::error::Result;
 use crate::simd::norm::Normalize;
 use crate::simd::{Row, padded};
-use crate::weights::Scope;
+use crate::weights::WeightScope;
 
 /// `(x − mean) / sqrt(var + ε) · gain + bias`. Tensors `weight` and `bias`, `[features]`.
 #[derive(Debug, Clone)]
@@ -18,12 +20,12 @@ impl Norm {
     /// PyTorch's default, used by every layer norm of a circuit.
     pub(crate) const EPSILON: f32 = 1e-5;
 
-    pub(crate) fn load(scope: &Scope<'_, '_>, features: usize) -> Result<Self> {
+    pub(crate) fn load(scope: &WeightScope<'_, '_>, features: usize) -> Result<Self> {
         Self::with_epsilon(scope, features, Self::EPSILON)
     }
 
     pub(crate) fn with_epsilon(
-        scope: &Scope<'_, '_>,
+        scope: &WeightScope<'_, '_>,
         features: usize,
         epsilon: f32,
     ) -> Result<Self> {
@@ -34,16 +36,11 @@ impl Norm {
         })
     }
 
-    /// Gain, bias and epsilon.
-    pub(super) fn parts(&self) -> (&[f32], &[f32], f32) {
-        (&self.gain, &self.bias, self.epsilon)
-    }
-
-    /// Normalises blocks.
-    pub(crate) fn apply(&self, tools: &Tools, x: &[Row], y: &mut [Row]) {
+    /// Normalizes blocks.
+    pub(crate) fn apply(&self, backend: &Backend, x: &[Row], y: &mut [Row]) {
         let rows = padded(self.gain.len());
         for (x, y) in x.chunks_exact(rows).zip(y.chunks_exact_mut(rows)) {
-            tools.arch.dispatch(Normalize {
+            backend.arch.dispatch(Normalize {
                 x,
                 y,
                 gain: Some(&self.gain),
@@ -52,5 +49,19 @@ impl Norm {
                 epsilon: self.epsilon,
             });
         }
+    }
+    /// Normalizes items, `[items, features]`.
+    pub(crate) fn apply_to_items(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
+        let mut y = x.to_owned();
+        for mut row in y.outer_iter_mut() {
+            let count = row.len() as f32;
+            let mean = row.sum() / count;
+            let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / count;
+            let scale = 1.0 / (variance + self.epsilon).sqrt();
+            for ((x, gain), bias) in row.iter_mut().zip(&self.gain).zip(&self.bias) {
+                *x = (*x - mean) * scale * gain + bias;
+            }
+        }
+        y
     }
 }

@@ -1,9 +1,15 @@
 //! Weights in the order in which products read them.
 
-use super::Precision;
-use super::at_load::each;
+use ndarray::ArrayView2;
+
+use super::precompute::each;
+use crate::backend::{Backend, Precision};
 use crate::blocks::Layout;
-use crate::simd::int8::ZERO;
+use crate::simd::bf16::pair;
+use crate::simd::gemm::Product;
+use crate::simd::int8::{Quantize, ZERO};
+use crate::simd::norm::{Multiply, Pair};
+use crate::simd::{PairRow, Row};
 
 /// Outputs in groups of 8, inputs one after the other, or in pairs of bfloat16.
 #[derive(Debug, Clone)]
@@ -22,26 +28,25 @@ pub(crate) enum Packed {
 impl Packed {
     /// Packs `weight`, `[outputs, inputs]`. Rows that no feature has get zeros.
     pub(crate) fn new(
-        weight: &[f32],
-        outputs: Layout,
-        inputs: Layout,
+        weight: ArrayView2<'_, f32>,
+        (inputs, outputs): (Layout, Layout),
         precision: Precision,
     ) -> Self {
         let depth = inputs.rows();
-        let places: Vec<usize> = (0..inputs.features())
+        let input_rows: Vec<usize> = (0..inputs.features())
             .map(|input| inputs.row(input))
             .collect();
-        // The outputs of each row; none where no feature is.
+        // The weights of each row; none where there is no feature.
         let mut features = vec![None; outputs.rows()];
-        for (output, weights) in weight.chunks_exact(inputs.features()).enumerate() {
+        for (output, weights) in weight.outer_iter().enumerate() {
             features[outputs.row(output)] = Some(weights);
         }
         let groups = features.as_chunks::<8>().0;
         let group = |index: usize, packed: &mut [[f32; 8]]| {
-            for (place, weights) in groups[index].iter().enumerate() {
+            for (output, weights) in groups[index].iter().enumerate() {
                 let Some(weights) = weights else { continue };
-                for (row, weight) in places.iter().zip(*weights) {
-                    packed[*row][place] = *weight;
+                for (row, weight) in input_rows.iter().zip(weights) {
+                    packed[*row][output] = *weight;
                 }
             }
         };
@@ -56,9 +61,9 @@ impl Packed {
                 let mut packed = vec![[0_u32; 8]; groups.len() * depth / 2];
                 let mut parts: Vec<_> = packed.chunks_exact_mut((depth / 2).max(1)).collect();
                 each(&mut parts, |index, part| {
-                    let mut room = vec![[0.0_f32; 8]; depth];
-                    group(index, &mut room);
-                    for (pairs, two) in part.iter_mut().zip(room.as_chunks::<2>().0) {
+                    let mut buffer = vec![[0.0_f32; 8]; depth];
+                    group(index, &mut buffer);
+                    for (pairs, two) in part.iter_mut().zip(buffer.as_chunks::<2>().0) {
                         *pairs = std::array::from_fn(|i| pair(two[0][i], two[1][i]));
                     }
                 });
@@ -70,11 +75,60 @@ impl Packed {
                 let parts = weight.chunks_exact_mut((depth / 4).max(1));
                 let mut parts: Vec<_> = parts.zip(outputs.chunks_exact_mut(8)).collect();
                 each(&mut parts, |index, (weight, outputs)| {
-                    let mut room = vec![[0.0_f32; 8]; depth];
-                    group(index, &mut room);
-                    quantize(&room, weight, outputs);
+                    let mut buffer = vec![[0.0_f32; 8]; depth];
+                    group(index, &mut buffer);
+                    quantize(&buffer, weight, outputs);
                 });
                 Self::Int8 { weight, outputs }
+            }
+        }
+    }
+    /// The product with blocks of `depth` rows, times a factor if there is one. Operands are written to `buffer` unless
+    /// they are `x` itself.
+    pub(super) fn product<'a>(
+        &'a self,
+        backend: &Backend,
+        (x, depth): (&'a [Row], usize),
+        factor: Option<&[Row]>,
+        buffer: &'a mut [Row],
+    ) -> Product<'a> {
+        match (self, factor) {
+            (Self::F32(weight), None) => Product::F32 { weight, x, depth },
+            (Self::F32(weight), Some(factor)) => {
+                let y = &mut buffer[..x.len()];
+                backend.arch.dispatch(Multiply { x, factor, y });
+                Product::F32 {
+                    weight,
+                    x: y,
+                    depth,
+                }
+            }
+            (Self::Bf16(weight), factor) => {
+                let y: &mut [PairRow] = bytemuck::cast_slice_mut(&mut buffer[..x.len() / 2]);
+                backend.arch.dispatch(Pair { x, factor, y });
+                Product::Bf16 {
+                    weight,
+                    x: y,
+                    depth: depth / 2,
+                }
+            }
+            (Self::Int8 { weight, outputs }, factor) => {
+                let (y, scales) = buffer.split_at_mut(x.len() / 4);
+                let y: &mut [PairRow] = bytemuck::cast_slice_mut(y);
+                backend.arch.dispatch(Quantize {
+                    x,
+                    factor,
+                    depth,
+                    y,
+                    scales,
+                });
+                Product::Int8 {
+                    weight,
+                    outputs,
+                    x: y,
+                    scales,
+                    depth: depth / 4,
+                }
             }
         }
     }
@@ -89,8 +143,8 @@ fn quantize(group: &[[f32; 8]], weight: &mut [[u32; 8]], outputs: &mut [(f32, i3
         }
     }
     let mut sums = [0_i32; 8];
-    for (place, four) in weight.iter_mut().zip(group.as_chunks::<4>().0) {
-        *place = std::array::from_fn(|i| {
+    for (packed, four) in weight.iter_mut().zip(group.as_chunks::<4>().0) {
+        *packed = std::array::from_fn(|i| {
             let bytes: [i8; 4] =
                 std::array::from_fn(|k| (four[k][i] / scales[i]).round_ties_even() as i8);
             sums[i] += bytes.iter().map(|b| i32::from(*b)).sum::<i32>();
@@ -100,13 +154,4 @@ fn quantize(group: &[[f32; 8]], weight: &mut [[u32; 8]], outputs: &mut [(f32, i3
     for (output, (scale, sum)) in outputs.iter_mut().zip(scales.iter().zip(sums)) {
         *output = (*scale, -ZERO * sum);
     }
-}
-
-/// Both numbers rounded to bfloat16, the first in the low half.
-fn pair(low: f32, high: f32) -> u32 {
-    let round = |x: f32| {
-        let bits = x.to_bits();
-        bits.wrapping_add((bits >> 16 & 1) + 0x7fff)
-    };
-    (round(low) >> 16) | (round(high) & 0xffff_0000)
 }

@@ -8,27 +8,29 @@
 //! ModFC; reference `utils.py`, classes `ModFC`, `WModFC` and `FC`.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, CowArray, Ix2, s};
 
-use super::at_load::product;
-use super::{Operand, Packed, Precision, Tools, matrix};
+use super::packed::Packed;
+use super::precompute::product;
+use crate::backend::{Backend, Precision};
 use crate::blocks::{Blocks, Layout};
 use crate::error::Result;
 use crate::simd::Row;
-use crate::simd::activation::Branch;
-use crate::simd::gemm::Gemm;
-use crate::weights::Scope;
+use crate::simd::activation::Activate;
+use crate::simd::gemm::{Affine, Gemm};
+use crate::weights::WeightScope;
 use nac_core::model::{ModFcConfig, ProjectionKind, ScaleNormalization};
 
 const DEMODULATION_EPSILON: f32 = 1e-6;
 const LN_EPSILON: f32 = 1e-5;
 const L2_EPSILON: f32 = 1e-12;
 
-/// A projection of features; what depends on codes stands in a [`Modulation`].
+/// A projection of features; what depends on codes is in a [`Modulation`].
 ///
-/// Copies share their numbers.
+/// Clones share their weights.
 #[derive(Debug, Clone)]
 pub(crate) struct Projection {
     packed: Arc<Packed>,
@@ -40,7 +42,7 @@ pub(crate) struct Projection {
 
 /// What a projection does with codes.
 #[derive(Debug)]
-pub(super) enum Kind {
+enum Kind {
     Plain,
     /// `W_c`, `[in, code]`.
     Modulated {
@@ -88,14 +90,24 @@ impl<'a> Target<'a> {
 /// A projection's tensors as they are in the file.
 pub(crate) struct Raw<'w> {
     /// `[out, in]`.
-    pub(crate) weight: Cow<'w, [f32]>,
+    pub(crate) weight: CowArray<'w, f32, Ix2>,
     pub(crate) bias: Option<Cow<'w, [f32]>>,
+}
+
+impl Raw<'_> {
+    /// The part with the outputs `rows`.
+    pub(crate) fn outputs(&self, rows: Range<usize>) -> Raw<'_> {
+        Raw {
+            weight: self.weight.slice(s![rows.clone(), ..]).into(),
+            bias: self.bias.as_ref().map(|bias| Cow::from(&bias[rows])),
+        }
+    }
 }
 
 impl Projection {
     /// Tensors of the given kind below `scope`, from `inputs` to `outputs` features.
     pub(crate) fn load(
-        scope: &Scope<'_, '_>,
+        scope: &WeightScope<'_, '_>,
         (inputs, outputs): (Layout, Layout),
         code_dim: usize,
         bias: bool,
@@ -105,47 +117,36 @@ impl Projection {
         let (i, o) = (inputs.features(), outputs.features());
         let raw = Self::raw(scope, i, o, bias, config.kind)?;
         let kind = Self::kind(scope, &raw, i, code_dim, config)?;
-        Ok(Self::assemble(&raw, inputs, outputs, kind, precision))
+        Ok(Self::assemble(&raw, (inputs, outputs), kind, precision))
     }
 
     /// A plain layer, tensors `weight` and `bias`.
     pub(crate) fn plain(
-        scope: &Scope<'_, '_>,
+        scope: &WeightScope<'_, '_>,
         (inputs, outputs): (Layout, Layout),
         bias: bool,
         precision: Precision,
     ) -> Result<Self> {
         let (i, o) = (inputs.features(), outputs.features());
-        let weight = scope.tensor("weight", &[o, i])?;
+        let weight = scope.matrix("weight", &[o, i])?;
         let bias = bias.then(|| scope.tensor("bias", &[o])).transpose()?;
         let raw = Raw { weight, bias };
         Ok(Self::assemble(
             &raw,
-            inputs,
-            outputs,
+            (inputs, outputs),
             Kind::Plain,
             precision,
         ))
     }
 
-    /// A plain layer of given numbers, `[out, in]` and `[out]`.
-    pub(crate) fn of(
-        weight: &[f32],
-        bias: Option<&[f32]>,
-        (inputs, outputs): (Layout, Layout),
-        precision: Precision,
-    ) -> Self {
-        let raw = Raw {
-            weight: weight.into(),
-            bias: bias.map(Cow::from),
-        };
-        Self::assemble(&raw, inputs, outputs, Kind::Plain, precision)
+    /// A plain layer of these tensors.
+    pub(crate) fn of(raw: &Raw<'_>, layouts: (Layout, Layout), precision: Precision) -> Self {
+        Self::assemble(raw, layouts, Kind::Plain, precision)
     }
 
     fn assemble(
         raw: &Raw<'_>,
-        inputs: Layout,
-        outputs: Layout,
+        (inputs, outputs): (Layout, Layout),
         kind: Kind,
         precision: Precision,
     ) -> Self {
@@ -157,7 +158,7 @@ impl Projection {
             rows.into()
         });
         Self {
-            packed: Arc::new(Packed::new(&raw.weight, outputs, inputs, precision)),
+            packed: Arc::new(Packed::new(raw.weight.view(), (inputs, outputs), precision)),
             bias,
             inputs,
             outputs,
@@ -167,7 +168,7 @@ impl Projection {
 
     /// Weight and bias by the names that their kind has.
     pub(crate) fn raw<'w>(
-        scope: &Scope<'_, 'w>,
+        scope: &WeightScope<'_, 'w>,
         inputs: usize,
         outputs: usize,
         bias: bool,
@@ -179,7 +180,7 @@ impl Projection {
             ProjectionKind::WModFc => ("weight", "bias"),
         };
         Ok(Raw {
-            weight: scope.tensor(weight_name, &[outputs, inputs])?,
+            weight: scope.matrix(weight_name, &[outputs, inputs])?,
             bias: bias
                 .then(|| scope.tensor(bias_name, &[outputs]))
                 .transpose()?,
@@ -187,8 +188,8 @@ impl Projection {
     }
 
     /// What the projection of these tensors does with codes.
-    pub(super) fn kind(
-        scope: &Scope<'_, '_>,
+    fn kind(
+        scope: &WeightScope<'_, '_>,
         raw: &Raw<'_>,
         inputs: usize,
         code_dim: usize,
@@ -197,9 +198,9 @@ impl Projection {
         Ok(match config.kind {
             ProjectionKind::Fc => Kind::Plain,
             ProjectionKind::ModFc => {
-                let code = scope.sub("scale").tensor("weight", &[inputs, code_dim])?;
+                let code = scope.sub("scale").matrix("weight", &[inputs, code_dim])?;
                 Kind::Modulated {
-                    code: matrix(&code, code_dim),
+                    code: code.into_owned(),
                     gain: if config.learnable_scale_gain {
                         scope.scalar("scale_gain")?
                     } else {
@@ -210,11 +211,11 @@ impl Projection {
             }
             ProjectionKind::WModFc => {
                 let scope = scope.sub("modulation");
-                let code = scope.tensor("weight", &[inputs, code_dim])?;
+                let code = scope.matrix("weight", &[inputs, code_dim])?;
                 Kind::Demodulated {
-                    code: matrix(&code, code_dim),
+                    code: code.into_owned(),
                     bias: scope.tensor("bias", &[inputs])?.to_vec(),
-                    squares: matrix(&raw.weight, inputs).mapv(|w| w * w),
+                    squares: raw.weight.mapv(|w| w * w),
                 }
             }
         })
@@ -245,26 +246,20 @@ impl Projection {
         self.outputs.rows()
     }
 
-    /// `W (x ⊙ factor) …` of the blocks `x`, the first of which is block `first` of the modules that `modulation` belongs
-    /// to.
+    /// Writes the projection of the blocks `x` to `target`; the first is block `first` of the modules that `modulation`
+    /// belongs to. `buffer` is scratch of as many rows as `x`.
     pub(crate) fn apply(
         &self,
-        tools: &Tools,
+        backend: &Backend,
         modulation: &Modulation,
         first: usize,
         x: &[Row],
-        room: &mut [Row],
+        buffer: &mut [Row],
         target: Target<'_>,
     ) {
-        let depth = self.inputs.rows();
-        let count = x.len() / depth;
-        let factor = modulation.input.as_ref().map(|m| m.range(first, count));
-        let operand = self.operand(tools, x, factor, room);
-        tools.arch.dispatch(Gemm {
-            product: operand.times(&self.packed, depth),
-            outputs: self.outputs.rows(),
-            output_scale: modulation.output.as_ref().map(|m| m.range(first, count)),
-            bias: self.bias.as_deref(),
+        let term = self.term(backend, modulation, first, x, buffer);
+        backend.arch.dispatch(Gemm {
+            term,
             gamma: target.gamma,
             add: target.add,
             y: target.y,
@@ -272,44 +267,73 @@ impl Projection {
         });
     }
 
-    /// Blocks of inputs as the weights take them.
-    pub(crate) fn operand<'a>(
+    /// The projection, the activation, and the product with the gate if the projection gives both: `y` of the blocks
+    /// `x`.
+    pub(crate) fn activate(
         &self,
-        tools: &Tools,
-        x: &'a [Row],
-        factor: Option<&[Row]>,
-        room: &'a mut [Row],
-    ) -> Operand<'a> {
-        Operand::new(tools, &self.packed, (x, self.inputs.rows()), factor, room)
+        backend: &Backend,
+        modulation: &Modulation,
+        first: usize,
+        x: &[Row],
+        buffer: &mut [Row],
+        (y, gated): (&mut [Row], bool),
+    ) {
+        let value = self.term(backend, modulation, first, x, buffer);
+        backend.arch.dispatch(Activate { value, gated, y });
     }
 
-    /// The same as part of a feed-forward block.
-    pub(crate) fn branch<'a>(
+    /// `W (x ⊙ factor)`, its output scale and bias.
+    fn term<'a>(
         &'a self,
-        operand: Operand<'a>,
+        backend: &Backend,
         modulation: &'a Modulation,
-        (first, count): (usize, usize),
-    ) -> Branch<'a> {
-        Branch {
-            product: operand.times(&self.packed, self.inputs.rows()),
+        first: usize,
+        x: &'a [Row],
+        buffer: &'a mut [Row],
+    ) -> Affine<'a> {
+        let depth = self.inputs.rows();
+        let count = x.len() / depth;
+        let factor = modulation.input.as_ref().map(|m| m.range(first, count));
+        Affine {
+            product: self.packed.product(backend, (x, depth), factor, buffer),
+            outputs: self.outputs.rows(),
             output_scale: modulation.output.as_ref().map(|m| m.range(first, count)),
             bias: self.bias.as_deref(),
         }
+    }
+
+    /// The projection of items, `[items, in]`, with these codes, `[items, code]`.
+    pub(crate) fn apply_to_items(
+        &self,
+        raw: &Raw<'_>,
+        x: ArrayView2<'_, f32>,
+        codes: ArrayView2<'_, f32>,
+    ) -> Array2<f32> {
+        let (input, output) = self.factors(codes);
+        let scaled = match input {
+            Some(factor) => &x * &factor,
+            None => x.to_owned(),
+        };
+        let mut y = product(scaled.view(), raw.weight.t());
+        if let Some(factor) = output {
+            y *= &factor;
+        }
+        if let Some(bias) = &raw.bias {
+            y += &ArrayView1::from(&bias[..]);
+        }
+        y
     }
 }
 
 impl Kind {
     /// Factors on the inputs of each module, `[modules, in]`, and on its outputs, `[modules, out]`.
-    pub(super) fn factors(
-        &self,
-        codes: ArrayView2<'_, f32>,
-    ) -> (Option<Array2<f32>>, Option<Array2<f32>>) {
+    fn factors(&self, codes: ArrayView2<'_, f32>) -> (Option<Array2<f32>>, Option<Array2<f32>>) {
         match self {
             Kind::Plain => (None, None),
             Kind::Modulated { code, gain, config } => {
                 let mut scale = product(codes, code.t());
                 for mut row in scale.axis_iter_mut(Axis(0)) {
-                    normalise(&mut row, config.scale_normalization);
+                    normalize(&mut row, config.scale_normalization);
                 }
                 let one = if config.add_one_to_scale { 1.0 } else { 0.0 };
                 scale.mapv_inplace(|x| x * gain + one);
@@ -332,7 +356,7 @@ impl Kind {
     }
 }
 
-fn normalise(row: &mut ndarray::ArrayViewMut1<'_, f32>, normalization: ScaleNormalization) {
+fn normalize(row: &mut ndarray::ArrayViewMut1<'_, f32>, normalization: ScaleNormalization) {
     match normalization {
         ScaleNormalization::Ln => {
             let count = row.len() as f32;

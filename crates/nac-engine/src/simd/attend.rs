@@ -1,14 +1,14 @@
 //! Attention of a block of receivers to all senders, a few blocks of senders at a time.
 //!
-//! `out = softmax_senders(q · k + bias) V`, with `q` and `bias` multiplied by `log₂ e` beforehand, in the way of FlashAttention (arXiv 2205.14135): the scores of one chunk
-//! live in the first cache, a running maximum and sum make up for what is not known yet, and no matrix of
-//! receivers × senders is ever written.
+//! `out = softmax_senders(q · k + bias) V`, with `q` and `bias` multiplied by `log₂ e` beforehand, in the way of
+//! FlashAttention (arXiv 2205.14135): the scores of one chunk stay in the first-level cache, a running maximum
+//! and sum correct earlier chunks, and the matrix of receivers × senders is never written.
 
 use pulp::{Simd, WithSimd};
 
 use super::math::exp2;
 use super::norm::pair;
-use super::rows::{GROUP, PairRow, Row, WIDTH};
+use super::row::{GROUP, PairRow, Row, WIDTH};
 use super::{bf16, tile};
 
 /// Blocks of senders whose scores are held at a time.
@@ -17,13 +17,13 @@ pub(crate) const CHUNK: usize = 4;
 /// Below every score, but finite: a maximum over nothing that can be subtracted.
 const LOWEST: f32 = -1e30;
 
-/// Score of a sender that nobody hears, as in training: nothing, unless there is nobody else.
-const UNHEARD: f32 = -1e9;
+/// Score of a masked sender, as in training: no weight, unless all senders are masked.
+const MASKED_SCORE: f32 = -1e9;
 
-/// Keys and values of one head for some senders, and how each receiver of the block is linked to them.
+/// Some senders as one head of a block of receivers attends to them, and how each receiver is linked to them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Senders<'a> {
-    pub(crate) source: Source<'a>,
+pub(crate) struct HeadSenders<'a> {
+    pub(crate) operands: HeadOperands<'a>,
     /// Number of senders; the last block may be filled in part.
     pub(crate) items: usize,
     /// Added to the scores: a row for each sender.
@@ -32,21 +32,44 @@ pub(crate) struct Senders<'a> {
     pub(crate) cut: bool,
     /// Factor on the weights after the softmax: a row for each sender.
     pub(crate) factor: Option<&'a [Row]>,
-    /// Senders that nobody hears are false.
+    /// False for senders to which no receiver attends.
     pub(crate) mask: Option<&'a [bool]>,
 }
 
-/// Where keys and values lie: blocks one after the other, each of `stride` rows, keys from row `key` on.
+impl HeadSenders<'_> {
+    /// No senders at all.
+    pub(crate) const NONE: Self = Self {
+        operands: HeadOperands::F32 {
+            queries: &[],
+            blocks: &[],
+            stride: 1,
+            key: 0,
+            value: 0,
+        },
+        items: 0,
+        bias: None,
+        cut: false,
+        factor: None,
+        mask: None,
+    };
+}
+
+/// Queries, keys and values of one head in one precision.
+///
+/// Queries are multiplied by `log₂ e` and divided by the root of the head's width. Keys and values lie in consecutive
+/// blocks of `stride` rows, of which those of the head start at the rows `key` and `value`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Source<'a> {
+pub(crate) enum HeadOperands<'a> {
     F32 {
+        queries: &'a [Row],
         blocks: &'a [Row],
         stride: usize,
         key: usize,
         value: usize,
     },
-    /// Pairs of features of keys, and pairs of senders of values.
+    /// Pairs of features of queries and keys, and pairs of senders of values.
     Bf16 {
+        queries: &'a [PairRow],
         keys: &'a [PairRow],
         key_stride: usize,
         key: usize,
@@ -56,20 +79,12 @@ pub(crate) enum Source<'a> {
     },
 }
 
-/// Queries of the receivers, already times `log₂ e` and divided by the root of the head's width.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Queries<'a> {
-    F32(&'a [Row]),
-    Bf16(&'a [PairRow]),
-}
-
 /// One head of one block of receivers.
 pub(crate) struct Attend<'a> {
-    pub(crate) queries: Queries<'a>,
-    pub(crate) senders: &'a [Senders<'a>],
-    /// Room for [`CHUNK`] blocks of scores.
+    pub(crate) senders: &'a [HeadSenders<'a>],
+    /// Scratch for [`CHUNK`] blocks of scores.
     pub(crate) scores: &'a mut [Row],
-    /// Room for them in pairs; may be empty for single precision.
+    /// Scratch for them in pairs; may be empty for single precision.
     pub(crate) pairs: &'a mut [PairRow],
     /// A row for each feature of the values, a multiple of 8.
     pub(crate) out: &'a mut [Row],
@@ -99,7 +114,7 @@ fn attend<S: Simd, const VECTORS: usize>(simd: S, op: Attend<'_>) {
             let count = (senders.items - first).min(CHUNK * WIDTH);
             let blocks = count.div_ceil(WIDTH);
             let scores = &mut op.scores[..blocks * WIDTH];
-            score(simd, op.queries, senders, first / WIDTH, scores);
+            score(simd, senders.operands, first / WIDTH, scores);
             let shrink = weigh::<S, VECTORS>(simd, senders, first, count, scores, &mut highest);
             let added = total::<S, VECTORS>(simd, senders, first, count, scores, &highest);
             for j in 0..VECTORS {
@@ -119,43 +134,31 @@ fn attend<S: Simd, const VECTORS: usize>(simd: S, op: Attend<'_>) {
 
 /// `scores[sender] = q · k` for whole blocks.
 #[inline(always)]
-fn score<S: Simd>(
-    simd: S,
-    queries: Queries<'_>,
-    senders: &Senders<'_>,
-    first: usize,
-    scores: &mut [Row],
-) {
+fn score<S: Simd>(simd: S, operands: HeadOperands<'_>, first: usize, scores: &mut [Row]) {
     for (group, out) in scores.as_chunks_mut::<GROUP>().0.iter_mut().enumerate() {
         let block = first + group / (WIDTH / GROUP);
         let lane = group % (WIDTH / GROUP) * GROUP;
-        match (queries, senders.source) {
-            (
-                Queries::F32(q),
-                Source::F32 {
-                    blocks,
-                    stride,
-                    key,
-                    ..
-                },
-            ) => {
-                let keys = &blocks[block * stride + key..][..q.len()];
-                tile::tile(simd, keys, lane, q, out, false);
+        match operands {
+            HeadOperands::F32 {
+                queries,
+                blocks,
+                stride,
+                key,
+                ..
+            } => {
+                let keys = &blocks[block * stride + key..][..queries.len()];
+                tile::tile(simd, keys, lane, queries, out, false);
             }
-            (
-                Queries::Bf16(q),
-                Source::Bf16 {
-                    keys,
-                    key_stride,
-                    key,
-                    ..
-                },
-            ) => {
-                let keys = &keys[block * key_stride + key..][..q.len()];
-                bf16::tile(simd, keys, lane, q, out, false);
+            HeadOperands::Bf16 {
+                queries,
+                keys,
+                key_stride,
+                key,
+                ..
+            } => {
+                let keys = &keys[block * key_stride + key..][..queries.len()];
+                bf16::tile(simd, keys, lane, queries, out, false);
             }
-            // Whoever builds the operation takes both in one kind of numbers.
-            _ => out.fill(Row::ZERO),
         }
     }
 }
@@ -164,7 +167,7 @@ fn score<S: Simd>(
 #[inline(always)]
 fn weigh<S: Simd, const VECTORS: usize>(
     simd: S,
-    senders: &Senders<'_>,
+    senders: &HeadSenders<'_>,
     first: usize,
     count: usize,
     scores: &mut [Row],
@@ -173,7 +176,7 @@ fn weigh<S: Simd, const VECTORS: usize>(
     let before = *highest;
     let bias = senders.bias.map(|bias| &bias[first..first + count]);
     let mask = senders.mask.map(|mask| &mask[first..first + count]);
-    let unheard = simd.splat_f32s(UNHEARD);
+    let masked = simd.splat_f32s(MASKED_SCORE);
     for (i, row) in scores[..count].iter_mut().enumerate() {
         let row = S::as_mut_simd_f32s(&mut row.0).0;
         if let Some(bias) = bias {
@@ -183,7 +186,7 @@ fn weigh<S: Simd, const VECTORS: usize>(
             }
         }
         if mask.is_some_and(|mask| !mask[i]) {
-            row.fill(unheard);
+            row.fill(masked);
         }
         for j in 0..VECTORS {
             highest[j] = simd.max_f32s(highest[j], row[j]);
@@ -200,7 +203,7 @@ fn weigh<S: Simd, const VECTORS: usize>(
 #[inline(always)]
 fn total<S: Simd, const VECTORS: usize>(
     simd: S,
-    senders: &Senders<'_>,
+    senders: &HeadSenders<'_>,
     first: usize,
     count: usize,
     scores: &mut [Row],
@@ -236,14 +239,14 @@ fn total<S: Simd, const VECTORS: usize>(
 #[inline(always)]
 fn gather<S: Simd>(
     simd: S,
-    senders: &Senders<'_>,
+    senders: &HeadSenders<'_>,
     first: usize,
     weights: &[Row],
     pairs: &mut [PairRow],
     out: &mut [Row],
 ) {
-    match senders.source {
-        Source::F32 {
+    match senders.operands {
+        HeadOperands::F32 {
             blocks,
             stride,
             value,
@@ -259,7 +262,7 @@ fn gather<S: Simd>(
                 tile::tile_across(simd, values, out);
             }
         }
-        Source::Bf16 {
+        HeadOperands::Bf16 {
             values,
             value_stride,
             value,

@@ -6,7 +6,7 @@
 
 use pulp::Simd;
 
-use super::rows::{GROUP, PairRow, Row, WIDTH};
+use super::row::{GROUP, PairRow, Row, WIDTH};
 
 /// Whether the processor multiplies bfloat16 itself.
 pub(crate) fn is_native() -> bool {
@@ -84,7 +84,13 @@ fn step<S: Simd>(simd: S, a: &[u32], b: &PairRow, out: &mut [Row; GROUP]) {
     }
 }
 
-/// Two neighbouring items of a row as pairs.
+/// Both numbers rounded to bfloat16, the first in the low half.
+pub(crate) fn pair(low: f32, high: f32) -> u32 {
+    let bits = |x: f32| u32::from(half::bf16::from_f32(x).to_bits());
+    bits(low) | bits(high) << 16
+}
+
+/// Neighbouring items of a row as pairs. Finite numbers only, so it needs no branch for others and vectorizes.
 pub(crate) fn narrow(row: &Row, pairs: &mut [u32; WIDTH / 2]) {
     let round = |x: f32| {
         let bits = x.to_bits();

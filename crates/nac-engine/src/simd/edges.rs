@@ -1,14 +1,14 @@
-//! Attention over the edges of a graph: each receiver of a block hears only its own senders.
+//! Attention over the edges of a graph: each receiver of a block attends to its senders only.
 //!
-//! `out_u = Σ_{v → u} softmax_v(q_u · k_v + log P_uv) v_v`. Keys and values of a sender lie in one line, so an edge
-//! costs two scalar products of a head's width for each head, whatever the number of modules. The softmax keeps a
-//! running maximum and sum (arXiv 2205.14135) for receivers with more edges than scores are held.
+//! `out_u = Σ_{v → u} softmax_v(q_u · k_v + log P_uv) v_v`. Keys and values are item-major: an edge costs two dot
+//! products of a head's width for each head, whatever the number of modules. The softmax keeps a
+//! running maximum and sum (arXiv 2205.14135) for receivers with more than [`EDGES`] edges.
 
 use pulp::{Simd, WithSimd};
 
-use super::lines::ALIGN;
 use super::math::exp2;
 use super::prefetch::prefetch;
+use super::transpose::ALIGN;
 
 /// Heads whose scores are held at a time.
 const HEADS: usize = 16;
@@ -19,13 +19,13 @@ const EDGES: usize = 256;
 /// How many scores are held.
 pub(crate) const SCORES: usize = HEADS * EDGES;
 
-/// Lines are asked for so many edges before they are read.
+/// Senders are prefetched this many edges ahead.
 const AHEAD: usize = 2;
 
 /// Below every score, but finite.
 const LOWEST: f32 = -1e30;
 
-/// Numbers of one head in lines; multiples of [`ALIGN`].
+/// Features of one head of an item; multiples of [`ALIGN`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) heads: usize,
@@ -36,8 +36,8 @@ pub(crate) struct Shape {
 /// Edges from one set of senders to the receivers of a block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Edges<'a> {
-    /// A line for each sender: keys of all heads, then values of all heads.
-    pub(crate) lines: &'a [f32],
+    /// For each sender the keys of all heads, then the values of all heads.
+    pub(crate) items: &'a [f32],
     /// Where the edges of each receiver start, and where the last ones end.
     pub(crate) offsets: &'a [usize],
     /// The sender of each edge of all receivers.
@@ -51,7 +51,7 @@ pub(crate) struct Edges<'a> {
 impl Edges<'_> {
     /// No edges at all.
     pub(crate) const NONE: Self = Self {
-        lines: &[],
+        items: &[],
         offsets: &[],
         senders: &[],
         bias: None,
@@ -60,18 +60,18 @@ impl Edges<'_> {
 }
 
 /// All heads of one block of receivers.
-pub(crate) struct Hear<'a> {
+pub(crate) struct AttendEdges<'a> {
     pub(crate) shape: Shape,
     /// `[32][heads · key]`, already times `log₂ e` and divided by the root of the head's width.
     pub(crate) queries: &'a [f32],
     pub(crate) sets: &'a [Edges<'a>],
-    /// Room for [`SCORES`] scores.
+    /// Scratch for [`SCORES`] scores.
     pub(crate) scores: &'a mut [f32],
     /// `[32][heads · value]`.
     pub(crate) out: &'a mut [f32],
 }
 
-impl WithSimd for Hear<'_> {
+impl WithSimd for AttendEdges<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -83,26 +83,26 @@ impl WithSimd for Hear<'_> {
         for (receiver, (out, query)) in outs.zip(queries).enumerate() {
             let groups = out.chunks_mut(HEADS * value);
             for (group, (out, query)) in groups.zip(query.chunks(HEADS * key)).enumerate() {
-                let place = Place {
-                    line: heads * (key + value),
+                let slot = HeadGroup {
+                    stride: heads * (key + value),
                     key: group * HEADS * key,
                     value: heads * key + group * HEADS * value,
                 };
-                let mut so_far = [SoFar::NOTHING; HEADS];
+                let mut softmax = [RunningSoftmax::EMPTY; HEADS];
                 for set in self.sets {
                     let heads = Heads {
                         shape: self.shape,
-                        place,
+                        slot,
                         query,
-                        so_far: &mut so_far,
+                        softmax: &mut softmax,
                         scores: self.scores,
                         out,
                     };
                     heads.add(simd, set, receiver);
                 }
-                for (out, so_far) in out.chunks_exact_mut(value).zip(&so_far) {
-                    // A receiver without any edge has heard nothing: its sum is zero, and so is `out`.
-                    let share = simd.splat_f32s(1.0 / so_far.sum.max(f32::MIN_POSITIVE));
+                for (out, softmax) in out.chunks_exact_mut(value).zip(&softmax) {
+                    // The sum of a receiver without any edge is zero, and so is `out`.
+                    let share = simd.splat_f32s(1.0 / softmax.sum.max(f32::MIN_POSITIVE));
                     for out in S::as_mut_simd_f32s(out).0 {
                         *out = simd.mul_f32s(*out, share);
                     }
@@ -112,17 +112,17 @@ impl WithSimd for Hear<'_> {
     }
 }
 
-/// Where a group of heads lies in the lines of senders.
+/// Where a group of heads lies in the items of senders.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    line: usize,
+struct HeadGroup {
+    stride: usize,
     key: usize,
     value: usize,
 }
 
 /// Softmax of a head over the edges seen so far.
 #[derive(Debug, Clone, Copy)]
-struct SoFar {
+struct RunningSoftmax {
     highest: f32,
     sum: f32,
 }
@@ -130,16 +130,16 @@ struct SoFar {
 /// A group of heads of one receiver.
 struct Heads<'a> {
     shape: Shape,
-    place: Place,
+    slot: HeadGroup,
     query: &'a [f32],
-    so_far: &'a mut [SoFar; HEADS],
+    softmax: &'a mut [RunningSoftmax; HEADS],
     scores: &'a mut [f32],
     /// Not yet divided by the sum.
     out: &'a mut [f32],
 }
 
 impl Heads<'_> {
-    /// Adds what `receiver` hears from a set of senders.
+    /// Adds the edges of `receiver` from a set of senders.
     #[inline(always)]
     fn add<S: Simd>(self, simd: S, set: &Edges<'_>, receiver: usize) {
         // The last block may have fewer receivers.
@@ -150,43 +150,43 @@ impl Heads<'_> {
         for first in (start..end).step_by(EDGES) {
             let edges = first..end.min(first + EDGES);
             let senders = &set.senders[edges.clone()];
-            let ask = Ask {
-                lines: set.lines,
-                place: self.place,
+            let scores_of = Scores {
+                items: set.items,
+                slot: self.slot,
                 senders,
                 later: &set.senders[first..],
             };
             // The width as a constant, for the usual ones.
             let (query, scores, lanes) = (self.query, &mut *self.scores, S::F32_LANES);
             match key / lanes {
-                1 => ask.score(simd, query, lanes, scores),
-                2 => ask.score(simd, query, 2 * lanes, scores),
-                4 => ask.score(simd, query, 4 * lanes, scores),
-                _ => ask.score(simd, query, key, scores),
+                1 => scores_of.write(simd, query, lanes, scores),
+                2 => scores_of.write(simd, query, 2 * lanes, scores),
+                4 => scores_of.write(simd, query, 4 * lanes, scores),
+                _ => scores_of.write(simd, query, key, scores),
             }
-            let outs = self.out.chunks_exact_mut(value).zip(&mut *self.so_far);
-            for ((head, (out, so_far)), scores) in outs.enumerate().zip(scores.chunks_mut(EDGES)) {
+            let outs = self.out.chunks_exact_mut(value).zip(&mut *self.softmax);
+            for ((head, (out, softmax)), scores) in outs.enumerate().zip(scores.chunks_mut(EDGES)) {
                 let scores = &mut scores[..senders.len().next_multiple_of(ALIGN)];
                 scores[senders.len()..].fill(2.0 * LOWEST);
                 if let Some(bias) = set.bias {
                     let bias = &bias[edges.clone()];
                     scores.iter_mut().zip(bias).for_each(|(s, b)| *s += b);
                 }
-                let shrink = so_far.weigh(simd, scores);
+                let shrink = softmax.weigh(simd, scores);
                 if let Some(factor) = set.factor {
                     let factor = &factor[edges.clone()];
                     scores.iter_mut().zip(factor).for_each(|(s, f)| *s *= f);
                 }
-                let place = (self.place.line, self.place.value + head * value);
+                let slot = (self.slot.stride, self.slot.value + head * value);
                 let out = S::as_mut_simd_f32s(out).0;
-                gather(simd, set.lines, place, senders, scores, shrink, out);
+                gather(simd, set.items, slot, senders, scores, shrink, out);
             }
         }
     }
 }
 
-impl SoFar {
-    const NOTHING: Self = Self {
+impl RunningSoftmax {
+    const EMPTY: Self = Self {
         highest: LOWEST,
         sum: 0.0,
     };
@@ -209,34 +209,36 @@ impl SoFar {
             sum = simd.add_f32s(sum, *score);
         }
         let shrink = exp2(simd, simd.sub_f32s(before, highest));
-        // All numbers of it are the same.
+        // All its lanes are equal.
         let shrink = simd.reduce_max_f32s(shrink);
         self.sum = self.sum * shrink + simd.reduce_sum_f32s(sum);
         shrink
     }
 }
 
-/// Senders that a receiver asks.
+/// Scores of some senders.
 #[derive(Debug, Clone, Copy)]
-struct Ask<'a> {
-    lines: &'a [f32],
-    place: Place,
+struct Scores<'a> {
+    items: &'a [f32],
+    slot: HeadGroup,
     senders: &'a [u32],
-    /// These, and whoever is asked afterwards.
+    /// These and the ones after them, to prefetch.
     later: &'a [u32],
 }
 
-impl Ask<'_> {
-    /// `scores[head][edge] = q · k` for the heads of `query`, of `key` numbers each. Senders one after the other, so
-    /// that each line is read from its start.
+impl Scores<'_> {
+    /// `scores[head][edge] = q · k` for the heads of `query`, of `key` features each. Senders in the outer loop, so that
+    /// each item is read from its start.
     #[inline(always)]
-    fn score<S: Simd>(self, simd: S, query: &[f32], key: usize, scores: &mut [f32]) {
-        let Place { line, key: at, .. } = self.place;
+    fn write<S: Simd>(self, simd: S, query: &[f32], key: usize, scores: &mut [f32]) {
+        let HeadGroup {
+            stride, key: at, ..
+        } = self.slot;
         for (edge, sender) in self.senders.iter().enumerate() {
             if let Some(next) = self.later.get(edge + AHEAD) {
-                prefetch(&self.lines[*next as usize * line..][..line]);
+                prefetch(&self.items[*next as usize * stride..][..stride]);
             }
-            let keys = &self.lines[*sender as usize * line + at..][..query.len()];
+            let keys = &self.items[*sender as usize * stride + at..][..query.len()];
             let heads = query.chunks_exact(key).zip(keys.chunks_exact(key));
             for ((query, keys), scores) in heads.zip(scores.chunks_mut(EDGES)) {
                 let (query, keys) = (S::as_simd_f32s(query).0, S::as_simd_f32s(keys).0);
@@ -254,8 +256,8 @@ impl Ask<'_> {
 #[inline(always)]
 fn gather<S: Simd>(
     simd: S,
-    lines: &[f32],
-    (line, at): (usize, usize),
+    items: &[f32],
+    (stride, at): (usize, usize),
     senders: &[u32],
     weights: &[f32],
     shrink: f32,
@@ -265,12 +267,12 @@ fn gather<S: Simd>(
     let rest = fours.len() * 4;
     for (i, out) in fours.iter_mut().enumerate() {
         let at = at + i * 4 * S::F32_LANES;
-        gather_vectors(simd, lines, (line, at), senders, weights, shrink, out);
+        gather_vectors(simd, items, (stride, at), senders, weights, shrink, out);
     }
     for (i, out) in ones.iter_mut().enumerate() {
         let at = at + (rest + i) * S::F32_LANES;
         let out = std::array::from_mut(out);
-        gather_vectors(simd, lines, (line, at), senders, weights, shrink, out);
+        gather_vectors(simd, items, (stride, at), senders, weights, shrink, out);
     }
 }
 
@@ -278,8 +280,8 @@ fn gather<S: Simd>(
 #[inline(always)]
 fn gather_vectors<S: Simd, const N: usize>(
     simd: S,
-    lines: &[f32],
-    (line, at): (usize, usize),
+    items: &[f32],
+    (stride, at): (usize, usize),
     senders: &[u32],
     weights: &[f32],
     shrink: f32,
@@ -288,7 +290,7 @@ fn gather_vectors<S: Simd, const N: usize>(
     let shrink = simd.splat_f32s(shrink);
     let mut sums = out.map(|sum| simd.mul_f32s(sum, shrink));
     for (sender, weight) in senders.iter().zip(weights) {
-        let value = &lines[*sender as usize * line + at..][..N * S::F32_LANES];
+        let value = &items[*sender as usize * stride + at..][..N * S::F32_LANES];
         let weight = simd.splat_f32s(*weight);
         for (sum, value) in sums.iter_mut().zip(S::as_simd_f32s(value).0) {
             *sum = simd.mul_add_f32s(*value, weight, *sum);
@@ -305,9 +307,9 @@ mod tests {
     use super::*;
     use nac_core::rng::Streams;
 
-    /// One set of senders with lines, edges, and what attention does with each edge.
+    /// One set of senders with their items, edges, and bias and factor of each edge.
     struct Set {
-        lines: Vec<f32>,
+        items: Vec<f32>,
         offsets: Vec<usize>,
         senders: Vec<u32>,
         bias: Vec<f32>,
@@ -331,7 +333,7 @@ mod tests {
             }
             let bias = normals("bias", columns.len());
             Self {
-                lines: normals("lines", senders * shape.heads * (shape.key + shape.value)),
+                items: normals("items", senders * shape.heads * (shape.key + shape.value)),
                 offsets,
                 factor: bias.iter().map(|x| x * x).collect(),
                 senders: columns,
@@ -341,7 +343,7 @@ mod tests {
 
         fn edges(&self, with: (bool, bool)) -> Edges<'_> {
             Edges {
-                lines: &self.lines,
+                items: &self.items,
                 offsets: &self.offsets,
                 senders: &self.senders,
                 bias: with.0.then_some(&self.bias),
@@ -356,25 +358,25 @@ mod tests {
         let mut out = vec![0.0; heads * value];
         for head in 0..heads {
             let query = &queries[(receiver * heads + head) * key..][..key];
-            let mut heard = Vec::new();
+            let mut scored = Vec::new();
             for set in sets {
                 for edge in set.offsets[receiver]..set.offsets[receiver + 1] {
-                    let line = heads * (key + value) * set.senders[edge] as usize;
-                    let k = &set.lines[line + head * key..][..key];
+                    let item = heads * (key + value) * set.senders[edge] as usize;
+                    let k = &set.items[item + head * key..][..key];
                     let dot = |(q, k): (&f32, &f32)| f64::from(*q) * f64::from(*k);
                     let bias = set.bias.map_or(0.0, |bias| f64::from(bias[edge]));
                     let factor = set.factor.map_or(1.0, |factor| f64::from(factor[edge]));
                     let score = query.iter().zip(k).map(dot).sum::<f64>() + bias;
-                    let v = &set.lines[line + heads * key + head * value..][..value];
-                    heard.push((score, factor, v));
+                    let v = &set.items[item + heads * key + head * value..][..value];
+                    scored.push((score, factor, v));
                 }
             }
-            let highest = heard.iter().fold(f64::MIN, |m, (score, ..)| m.max(*score));
-            let sum: f64 = heard
+            let highest = scored.iter().fold(f64::MIN, |m, (score, ..)| m.max(*score));
+            let sum: f64 = scored
                 .iter()
                 .map(|(score, ..)| (score - highest).exp2())
                 .sum();
-            for (score, factor, v) in heard {
+            for (score, factor, v) in scored {
                 let weight = (score - highest).exp2() / sum * factor;
                 let out = &mut out[head * value..][..value];
                 for (out, v) in out.iter_mut().zip(v) {
@@ -393,7 +395,7 @@ mod tests {
             .for_each(|q| *q /= (shape.key as f32).sqrt());
         let width = shape.heads * shape.value;
         let mut out = vec![f32::NAN; 32 * width];
-        Arch::new().dispatch(Hear {
+        Arch::new().dispatch(AttendEdges {
             shape,
             queries: &queries,
             sets,
@@ -412,7 +414,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_graph_is_heard_as_defined(
+        fn any_graph_is_attended_to_as_defined(
             heads in prop_oneof![1_usize..4, Just(HEADS + 2)],
             key in 1_usize..6,
             value in 1_usize..6,

@@ -2,13 +2,13 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::rows::{GROUP, PairRow, Row};
+use super::row::{GROUP, PairRow, Row};
 use super::{bf16, int8, tile};
 
-/// Weights and blocks of items to multiply, in one of the kinds of numbers.
+/// Weights and blocks of items to multiply, in one precision.
 ///
 /// Weights are packed by 8 outputs: `[outputs / 8][inputs][8]`, for bfloat16 `[outputs / 8][inputs / 2][8]`
-/// pairs, for 8-bit numbers `[outputs / 8][inputs / 4][8]` fours.
+/// pairs, for 8-bit integers `[outputs / 8][inputs / 4][8]` groups of four.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Product<'a> {
     F32 {
@@ -37,10 +37,8 @@ impl Product<'_> {
     /// Number of blocks of items.
     pub(crate) fn blocks(&self) -> usize {
         match *self {
-            Self::F32 { x, depth, .. } => x.len().checked_div(depth).unwrap_or(0),
-            Self::Bf16 { x, depth, .. } | Self::Int8 { x, depth, .. } => {
-                x.len().checked_div(depth).unwrap_or(0)
-            }
+            Self::F32 { x, depth, .. } => x.len() / depth,
+            Self::Bf16 { x, depth, .. } | Self::Int8 { x, depth, .. } => x.len() / depth,
         }
     }
 
@@ -87,8 +85,9 @@ impl Product<'_> {
     }
 }
 
-/// `y = [y +] gamma ⊙ (W x ⊙ output_scale + bias)` for some blocks: each group of weights is read once for all of them.
-pub(crate) struct Gemm<'a> {
+/// `W x ⊙ output_scale + bias` for some blocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Affine<'a> {
     pub(crate) product: Product<'a>,
     /// Number of outputs, a multiple of 8.
     pub(crate) outputs: usize,
@@ -96,6 +95,43 @@ pub(crate) struct Gemm<'a> {
     pub(crate) output_scale: Option<&'a [Row]>,
     /// One per output.
     pub(crate) bias: Option<&'a [f32]>,
+}
+
+impl Affine<'_> {
+    /// Outputs `8 · group` and the 7 after it, of one block of items.
+    #[inline(always)]
+    pub(crate) fn group<S: Simd>(
+        &self,
+        simd: S,
+        group: usize,
+        block: usize,
+        out: &mut [Row; GROUP],
+    ) {
+        self.product.group(simd, group, block, out);
+        let first = group * GROUP;
+        if let Some(scale) = self.output_scale {
+            let scale = &scale[block * self.outputs + first..][..GROUP];
+            for (sum, scale) in out.iter_mut().zip(scale) {
+                let scale = S::as_simd_f32s(&scale.0).0;
+                for (sum, scale) in S::as_mut_simd_f32s(&mut sum.0).0.iter_mut().zip(scale) {
+                    *sum = simd.mul_f32s(*sum, *scale);
+                }
+            }
+        }
+        if let Some(bias) = self.bias {
+            for (sum, bias) in out.iter_mut().zip(&bias[first..][..GROUP]) {
+                let bias = simd.splat_f32s(*bias);
+                for sum in S::as_mut_simd_f32s(&mut sum.0).0 {
+                    *sum = simd.add_f32s(*sum, bias);
+                }
+            }
+        }
+    }
+}
+
+/// `y = [y +] gamma ⊙ (W x ⊙ output_scale + bias)` for some blocks: each group of weights is read once for all of them.
+pub(crate) struct Gemm<'a> {
+    pub(crate) term: Affine<'a>,
     /// One factor per output (layer scale).
     pub(crate) gamma: Option<&'a [f32]>,
     /// Whether the result is added to what `y` holds.
@@ -111,17 +147,10 @@ impl WithSimd for Gemm<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let mut sums = [Row::ZERO; GROUP];
-        let blocks = self.product.blocks();
-        let places =
-            (0..self.outputs / GROUP).flat_map(|group| (0..blocks).map(move |b| (group, b)));
-        for (group, block) in places {
-            self.product.group(simd, group, block, &mut sums);
+        let (groups, blocks) = (self.term.outputs / GROUP, self.term.product.blocks());
+        for (group, block) in (0..groups).flat_map(|group| (0..blocks).map(move |b| (group, b))) {
+            self.term.group(simd, group, block, &mut sums);
             let first = group * GROUP;
-            let scale = self
-                .output_scale
-                .map(|s| &s[block * self.outputs + first..][..GROUP]);
-            let bias = self.bias.map(|b| &b[first..first + GROUP]);
-            finish(simd, &mut sums, scale, bias);
             let y = &mut self.y[block * self.stride + first..][..GROUP];
             for i in 0..GROUP {
                 let y = S::as_mut_simd_f32s(&mut y[i].0).0;
@@ -133,32 +162,6 @@ impl WithSimd for Gemm<'_> {
                         (false, false) => *sum,
                     };
                 }
-            }
-        }
-    }
-}
-
-/// `sums ⊙ output_scale + bias`.
-#[inline(always)]
-pub(crate) fn finish<S: Simd>(
-    simd: S,
-    sums: &mut [Row; GROUP],
-    output_scale: Option<&[Row]>,
-    bias: Option<&[f32]>,
-) {
-    if let Some(scale) = output_scale {
-        for (sum, scale) in sums.iter_mut().zip(scale) {
-            let scale = S::as_simd_f32s(&scale.0).0;
-            for (sum, scale) in S::as_mut_simd_f32s(&mut sum.0).0.iter_mut().zip(scale) {
-                *sum = simd.mul_f32s(*sum, *scale);
-            }
-        }
-    }
-    if let Some(bias) = bias {
-        for (sum, bias) in sums.iter_mut().zip(bias) {
-            let bias = simd.splat_f32s(*bias);
-            for sum in S::as_mut_simd_f32s(&mut sum.0).0 {
-                *sum = simd.add_f32s(*sum, bias);
             }
         }
     }

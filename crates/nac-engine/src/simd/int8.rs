@@ -7,7 +7,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::rows::{GROUP, PairRow, Row, WIDTH};
+use super::row::{GROUP, PairRow, Row, WIDTH};
 
 /// What stands for zero.
 pub(crate) const ZERO: i32 = 128;

@@ -12,11 +12,21 @@ pub(crate) mod bf16;
 pub(crate) mod edges;
 pub(crate) mod gemm;
 pub(crate) mod int8;
-pub(crate) mod lines;
 pub(crate) mod math;
 pub(crate) mod norm;
 pub(crate) mod prefetch;
-pub(crate) mod rows;
+pub(crate) mod row;
 pub(crate) mod tile;
+pub(crate) mod transpose;
 
-pub(crate) use rows::{PairRow, Row, WIDTH, padded};
+/// Rows of scores that dense attention holds at a time.
+pub(crate) const CHUNK_ROWS: usize = attend::CHUNK * WIDTH;
+
+/// Rows of scratch that hold the scores of dense or of sparse attention.
+pub(crate) const SCORE_ROWS: usize = if edges::SCORES > CHUNK_ROWS * WIDTH {
+    edges::SCORES / WIDTH
+} else {
+    CHUNK_ROWS
+};
+
+pub(crate) use row::{PairRow, Row, WIDTH, padded};

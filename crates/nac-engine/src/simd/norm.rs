@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::rows::{PairRow, Row, WIDTH};
+use super::row::{PairRow, Row, WIDTH};
 
 /// `y = (x − mean) / sqrt(var + ε) · gain + bias` over the first `features` rows; the others become zero.
 pub(crate) struct Normalize<'a> {

@@ -1,6 +1,6 @@
 //! Asks for memory that will be read soon.
 
-use super::lines::ALIGN;
+use super::transpose::ALIGN;
 
 /// Starts to bring these numbers near. Changes nothing but the time that reading them takes.
 #[inline(always)]

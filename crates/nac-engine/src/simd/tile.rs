@@ -4,7 +4,7 @@
 
 use pulp::Simd;
 
-use super::rows::{GROUP, Row, WIDTH};
+use super::row::{GROUP, Row, WIDTH};
 
 /// How many elements ahead weights are asked for.
 const AHEAD: usize = 64;

@@ -4,17 +4,17 @@ use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
 use super::SingleLayer;
 use super::example::{ModuleArrays, of};
-use crate::attention::{Heard, Senders};
+use crate::attention::KeyValues;
+use crate::backend::Backend;
 use crate::blocks::{Blocks, Layout, to_items};
 use crate::circuit::read_out::{self, OutputProjection};
-use crate::circuit::skmdpa::{Loading, SharedLinks, Side};
-use crate::circuit::{ReadOut, Step, propagation};
+use crate::circuit::skmdpa::{Loading, ModuleView, Senders, SharedLinks};
+use crate::circuit::{Propagation, ReadOut};
 use crate::connectivity::Wiring;
 use crate::error::{EngineError, Result};
-use crate::layer::Tools;
+use crate::scratch::Scratch;
 use crate::simd::Row;
-use crate::team::Scratch;
-use crate::weights::Scope;
+use crate::weights::WeightScope;
 use nac_core::model::{PropagatorConfig, ReadOutConfig, SkmdpaConfig};
 
 impl SingleLayer<'_> {
@@ -43,12 +43,7 @@ impl SingleLayer<'_> {
         };
         let outputs = receivers.states.dim().2;
         self.between(pair, outputs, |scope, loading, receivers, senders| {
-            let (stored, uptake) = loading.attention(scope, config, receivers, senders)?;
-            let step = Step {
-                uptake,
-                feed_forward: None,
-            };
-            Ok((stored, step, None))
+            Ok((loading.attention(scope, config, receivers, senders)?, None))
         })
     }
 
@@ -74,8 +69,7 @@ impl SingleLayer<'_> {
         };
         let outputs = receivers.states.dim().2;
         self.between(pair, outputs, |scope, loading, receivers, senders| {
-            let (stored, step) = loading.propagator(scope, config, receivers, senders)?;
-            Ok((stored, step, None))
+            Ok((loading.propagator(scope, config, receivers, senders)?, None))
         })
     }
 
@@ -105,13 +99,13 @@ impl SingleLayer<'_> {
         let settings = config.propagator();
         let width = if config.use_head { outputs } else { state };
         self.between(pair, width, |scope, loading, receivers, senders| {
-            let (stored, step) = loading.propagator(scope, &settings, receivers, senders)?;
+            let layer = loading.propagator(scope, &settings, receivers, senders)?;
             let projection = config.use_head.then(|| {
-                let (codes, tools) = (receivers.codes, self.tools());
+                let (codes, backend) = (receivers.codes, self.backend());
                 let widths = (state, outputs);
-                read_out::projection(scope, widths, config, &self.mod_fc, codes, &tools)
+                read_out::projection(scope, widths, config, &self.mod_fc, codes, &backend)
             });
-            Ok((stored, step, projection.transpose()?))
+            Ok((layer, projection.transpose()?))
         })
     }
 
@@ -119,7 +113,12 @@ impl SingleLayer<'_> {
         &self,
         pair: Pair<'_, '_>,
         outputs: usize,
-        load: impl for<'s> Fn(&Scope<'_, '_>, &mut Loading<'_>, Side<'s>, &[Side<'s>]) -> Result<Loaded>,
+        load: impl Fn(
+            &WeightScope<'_, '_>,
+            &mut Loading<'_>,
+            ModuleView<'_>,
+            Senders<'_>,
+        ) -> Result<Loaded>,
     ) -> Result<Array3<f32>> {
         let Pair {
             receivers, senders, ..
@@ -127,7 +126,7 @@ impl SingleLayer<'_> {
         pair.check()?;
         let (batch, modules, state) = receivers.states.dim();
         let shared = receivers.are_shared() && senders.are_shared() && !pair.fixed;
-        let tools = self.tools();
+        let backend = self.backend();
         self.each_example(
             (batch, modules, outputs),
             shared,
@@ -136,29 +135,32 @@ impl SingleLayer<'_> {
                     state,
                     code: receivers.codes.dim().2,
                     mod_fc: &self.mod_fc,
-                    tools,
+                    backend,
                     wiring: &Wiring::PLAIN,
                     shared: SharedLinks::default(),
                 };
                 let signatures = of(&receivers.signatures, example);
                 let codes = of(&receivers.codes, example);
                 let states = of(&receivers.states, example);
-                let receiving = Side {
+                let receiving = ModuleView {
                     name: "receivers",
                     signatures,
                     codes,
                     fixed_states: pair.fixed.then_some(states),
                 };
-                let sending = Side {
+                let sending = ModuleView {
                     name: "senders",
                     signatures: of(&senders.signatures, example),
                     codes: of(&senders.codes, example),
                     fixed_states: None,
                 };
-                let loaded = load(scope, &mut loading, receiving, &[sending])?;
-                let (stored, step, projection) = loaded;
+                let senders = Senders {
+                    read_in: None,
+                    processors: sending,
+                };
+                let (layer, projection) = load(scope, &mut loading, receiving, senders)?;
                 Ok(ReadOut {
-                    layer: propagation(stored, step)?,
+                    layer,
                     initial: Blocks::from_items(states, Layout::plain(state)),
                     count: modules,
                     projection,
@@ -166,16 +168,16 @@ impl SingleLayer<'_> {
             },
             |layer, example, out| {
                 let states = of(&receivers.states, example);
-                run(&tools, layer, states, of(&senders.states, example), out);
+                run(&backend, layer, states, of(&senders.states, example), out);
             },
         )
     }
 }
 
-/// Stored senders, the step of the receivers, and the projection of what it gives.
-type Loaded = (Vec<Senders>, Step, Option<OutputProjection>);
+/// The layer, and the projection of its outputs.
+type Loaded = (Propagation, Option<OutputProjection>);
 
-/// Who hears whom, and whether queries are computed at loading.
+/// Receivers and senders, and whether queries are computed at loading.
 struct Pair<'r, 's> {
     op: &'static str,
     receivers: ModuleArrays<'r>,
@@ -208,23 +210,22 @@ impl Pair<'_, '_> {
 }
 
 fn run(
-    tools: &Tools,
+    backend: &Backend,
     layer: &ReadOut,
     states: ArrayView2<'_, f32>,
     sender_states: ArrayView2<'_, f32>,
     out: ArrayViewMut2<'_, f32>,
 ) {
-    let (senders, step) = (&layer.layer.senders, &layer.layer.step);
-    let room = step.room().or(senders.room()).or(layer.room());
-    let mut scratch = Scratch::new(room);
-    let spoken = Blocks::from_items(sender_states, Layout::plain(sender_states.ncols()));
-    let mut stored = vec![Row::ZERO; spoken.count() * senders.store.rows()];
-    for (block, stored) in stored.chunks_exact_mut(senders.store.rows()).enumerate() {
-        senders.put(tools, block, spoken.block(block), stored, &mut scratch);
+    let (senders, step) = (&layer.layer.processors, &layer.layer.step);
+    let mut scratch = Scratch::new(layer.scratch_size());
+    let sent = Blocks::from_items(sender_states, Layout::plain(sender_states.ncols()));
+    let mut stored = vec![Row::ZERO; sent.count() * senders.layout.rows()];
+    for (block, stored) in stored.chunks_exact_mut(senders.layout.rows()).enumerate() {
+        senders.store(backend, block, sent.block(block), stored, &mut scratch);
     }
-    let heard = [Heard {
+    let sources = [KeyValues {
         stored: &stored,
-        store: senders.store,
+        layout: senders.layout,
         items: sender_states.nrows(),
         mask: None,
     }];
@@ -233,8 +234,8 @@ fn run(
     let mut outputs = vec![Row::ZERO; states.count() * rows];
     for (block, output) in outputs.chunks_exact_mut(rows).enumerate() {
         let states = states.block_mut(block);
-        step.apply(tools, block, states, &heard, &mut scratch);
-        layer.finish(tools, block, states, output, &mut scratch);
+        step.apply(backend, block, states, &sources, &mut scratch);
+        layer.finish(backend, block, states, output, &mut scratch);
     }
     to_items(&outputs, rows, out);
 }

@@ -5,12 +5,13 @@ use ndarray::ArrayView3;
 use super::SingleLayer;
 use super::example::expect;
 use crate::blocks::{Blocks, Layout};
-use crate::circuit::plan::{Buffers, TokenCount};
-use crate::circuit::{States, circuit, collect};
+use crate::circuit::Head;
+use crate::circuit::{Buffers, TokenCount};
+use crate::circuit::{States, circuit, collect_states};
 use crate::connectivity::Wiring;
 use crate::error::Result;
-use crate::head::Head;
-use crate::team::{Desks, Team};
+use crate::scratch::ThreadScratch;
+use crate::thread_pool::{ThreadPool, Workers};
 use nac_core::model::{CircuitConfig, HeadConfig, HeadKind};
 
 const OP: &str = "SingleLayer::circuit";
@@ -35,19 +36,19 @@ impl SingleLayer<'_> {
     ) -> Result<States> {
         let (batch, count, token_dim) = tokens.dim();
         expect(OP, "tokens", tokens, &[batch], count)?;
-        let tools = self.tools();
+        let backend = self.backend();
         let plan = self.built(|scope| {
             let first = HeadConfig {
                 kind: HeadKind::FirstSlot,
                 ..HeadConfig::default()
             };
-            let head = |width: usize| Head::load(scope, width, outputs, &first, &tools);
+            let head = |width: usize| Head::load(scope, width, outputs, &first, &backend);
             circuit(
                 scope,
                 head,
                 (token_dim, outputs),
                 config,
-                (&tools, &Wiring::PLAIN),
+                (&backend, &Wiring::PLAIN),
             )
         })?;
         plan.expect_tokens(OP, count)?;
@@ -62,15 +63,20 @@ impl SingleLayer<'_> {
             masked: false,
         };
         let mut states = States::new();
-        let mut watch = collect(&mut states, |name| match name {
+        let mut observer = collect_states(&mut states, |name| match name {
             "tokens" => token_dim,
             "read_out.states" if config.read_out.use_head => outputs,
             _ => config.state_dim,
         });
-        let team = Team::new(1)?;
-        let desks = Desks::new(1, plan.room());
-        plan.run(&tools, &team, &desks, &mut buffers, count, Some(&mut watch));
-        drop(watch);
+        let pool = ThreadPool::new(1)?;
+        let scratch = ThreadScratch::new(1, plan.scratch_size());
+        let workers = Workers {
+            backend: &backend,
+            pool: &pool,
+            scratch: &scratch,
+        };
+        plan.run(&workers, &mut buffers, count, Some(&mut observer));
+        drop(observer);
         Ok(states)
     }
 }

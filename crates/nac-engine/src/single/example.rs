@@ -6,7 +6,7 @@ use super::SingleLayer;
 use crate::blocks::{Blocks, Layout, to_items};
 use crate::error::{EngineError, Result};
 use crate::simd::Row;
-use crate::weights::{Scope, Source};
+use crate::weights::{WeightScope, WeightSource};
 
 /// Modules as layers between modules see them.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +80,7 @@ impl SingleLayer<'_> {
         &self,
         shape: (usize, usize, usize),
         shared: bool,
-        build: impl Fn(&Scope<'_, '_>, usize) -> Result<L>,
+        build: impl Fn(&WeightScope<'_, '_>, usize) -> Result<L>,
         mut run: impl FnMut(&L, usize, ArrayViewMut2<'_, f32>),
     ) -> Result<Array3<f32>> {
         let mut out = Array3::zeros(shape);
@@ -97,9 +97,12 @@ impl SingleLayer<'_> {
     }
 
     /// What `build` makes of the tensors, all of which it must use.
-    pub(super) fn built<L>(&self, build: impl FnOnce(&Scope<'_, '_>) -> Result<L>) -> Result<L> {
-        let source = Source::given(self.weights);
-        let layer = build(&Scope::root(&source))?;
+    pub(super) fn built<L>(
+        &self,
+        build: impl FnOnce(&WeightScope<'_, '_>) -> Result<L>,
+    ) -> Result<L> {
+        let source = WeightSource::given(self.weights);
+        let layer = build(&WeightScope::root(&source))?;
         source.all_read()?;
         Ok(layer)
     }

@@ -6,7 +6,7 @@ use super::SingleLayer;
 use super::example::{expect, in_place, of};
 use crate::error::Result;
 use crate::layer::FeedForward;
-use crate::team::Scratch;
+use crate::scratch::Scratch;
 use nac_core::model::ModFfnConfig;
 
 const OP: &str = "SingleLayer::feed_forward";
@@ -30,7 +30,7 @@ impl SingleLayer<'_> {
         let (batch, modules, state) = states.dim();
         expect(OP, "states", states, &[batch], modules)?;
         expect(OP, "codes", codes, &[1, batch], modules)?;
-        let tools = self.tools();
+        let backend = self.backend();
         let widths = (state, codes.dim().2);
         self.each_example(
             states.dim(),
@@ -40,9 +40,9 @@ impl SingleLayer<'_> {
                 FeedForward::modulated(scope, widths, config, &self.mod_fc, codes, self.precision)
             },
             |layer, example, out| {
-                let mut scratch = Scratch::new(layer.room());
+                let mut scratch = Scratch::new(layer.scratch_size());
                 in_place(of(&states, example), out, |block, states| {
-                    layer.apply(&tools, block, states, &mut scratch);
+                    layer.apply(&backend, block, states, &mut scratch);
                 });
             },
         )

@@ -4,10 +4,10 @@ use ndarray::{Array2, ArrayView3};
 
 use super::SingleLayer;
 use super::example::{expect, of};
+use crate::blocks::resize;
 use crate::blocks::{Blocks, Layout};
-use crate::circuit::plan::fit;
+use crate::circuit::Head;
 use crate::error::Result;
-use crate::head::Head;
 use crate::simd::{Row, WIDTH};
 use nac_core::model::{HeadConfig, HeadKind};
 
@@ -29,11 +29,11 @@ impl SingleLayer<'_> {
     ) -> Result<Array2<f32>> {
         let (batch, modules, features) = outputs.dim();
         expect("SingleLayer::head", "outputs", outputs, &[batch], modules)?;
-        let tools = self.tools();
-        let head = self.built(|scope| Head::load(scope, features, classes, config, &tools))?;
+        let backend = self.backend();
+        let head = self.built(|scope| Head::load(scope, features, classes, config, &backend))?;
         let layout = Layout::plain(features);
         let (mut pooled, mut confidence, mut own) = (Vec::new(), Vec::new(), Vec::new());
-        fit(&mut pooled, batch.div_ceil(WIDTH) * layout.rows());
+        resize(&mut pooled, batch.div_ceil(WIDTH) * layout.rows());
         for example in 0..batch {
             let blocks = Blocks::from_items(of(&outputs, example), layout);
             let size = (modules, layout.rows());
@@ -44,9 +44,9 @@ impl SingleLayer<'_> {
             HeadKind::FirstSlot => features,
         };
         let mut logits = Array2::zeros((batch, width));
-        let mut room = vec![Row::ZERO; head.room()];
+        let mut buffer = vec![Row::ZERO; head.operand_rows()];
         let pooled = (&pooled[..], layout.rows());
-        head.logits(&tools, pooled, &mut room, &mut own, logits.view_mut());
+        head.logits(&backend, pooled, &mut buffer, &mut own, logits.view_mut());
         Ok(logits)
     }
 }

@@ -6,11 +6,11 @@
 //!
 //! ```
 //! use nac_core::model::ModFcConfig;
-//! use nac_engine::Weights;
+//! use nac_engine::ModelWeights;
 //! use nac_engine::single::SingleLayer;
 //! use ndarray::array;
 //!
-//! let mut weights = Weights::new();
+//! let mut weights = ModelWeights::new();
 //! weights.insert("native_weight", &[1, 2], vec![3.0, 4.0])?;
 //! weights.insert("scale.weight", &[2, 1], vec![0.5, 0.5])?;
 //! weights.insert("scale_gain", &[], vec![1.0])?;
@@ -35,14 +35,14 @@ mod tokens;
 pub use example::ModuleArrays;
 pub use modules::ModuleSet;
 
-use super::layer::{Precision, Tools};
-use super::weights::Weights;
+use super::backend::{Backend, Precision};
+use super::weights::ModelWeights;
 use nac_core::model::ModFcConfig;
 
 /// A layer in evaluation, by its tensors.
 #[derive(Debug, Clone)]
 pub struct SingleLayer<'w> {
-    weights: &'w Weights,
+    weights: &'w ModelWeights,
     mod_fc: ModFcConfig,
     precision: Precision,
 }
@@ -51,7 +51,7 @@ impl<'w> SingleLayer<'w> {
     /// The layer with these tensors, under the names that they have below the layer's own in a model's file. All of
     /// them must belong to the layer.
     #[must_use]
-    pub fn new(weights: &'w Weights) -> Self {
+    pub fn new(weights: &'w ModelWeights) -> Self {
         Self {
             weights,
             mod_fc: ModFcConfig::default(),
@@ -73,7 +73,7 @@ impl<'w> SingleLayer<'w> {
         self
     }
 
-    fn tools(&self) -> Tools {
-        Tools::new(self.precision)
+    fn backend(&self) -> Backend {
+        Backend::new(self.precision)
     }
 }

@@ -35,7 +35,7 @@ impl SingleLayer<'_> {
         let (batch, modules, inputs) = x.dim();
         expect(OP, "x", x, &[batch], modules)?;
         expect(OP, "codes", codes, &[1, batch], modules)?;
-        let tools = self.tools();
+        let backend = self.backend();
         let layouts = (Layout::plain(inputs), Layout::plain(outputs));
         let (rows, code_dim) = (layouts.1.rows(), codes.dim().2);
         let shape = (batch, modules, outputs);
@@ -50,11 +50,18 @@ impl SingleLayer<'_> {
             },
             |(layer, modulation), example, out| {
                 let x = Blocks::from_items(of(&x, example), layouts.0);
-                let mut room = vec![Row::ZERO; layer.input_rows()];
+                let mut buffer = vec![Row::ZERO; layer.input_rows()];
                 let mut y = vec![Row::ZERO; rows * x.count()];
                 for (block, y) in y.chunks_exact_mut(rows).enumerate() {
                     let target = Target::overwrite(y, rows);
-                    layer.apply(&tools, modulation, block, x.block(block), &mut room, target);
+                    layer.apply(
+                        &backend,
+                        modulation,
+                        block,
+                        x.block(block),
+                        &mut buffer,
+                        target,
+                    );
                 }
                 to_items(&y, rows, out);
             },

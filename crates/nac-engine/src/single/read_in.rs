@@ -4,16 +4,16 @@ use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
 use super::SingleLayer;
 use super::example::{ModuleArrays, expect, in_place, of};
-use crate::attention::Heard;
+use crate::attention::KeyValues;
+use crate::backend::Backend;
 use crate::blocks::{Blocks, Layout};
 use crate::circuit::generator::Modules;
 use crate::circuit::read_in::{self, Dims};
-use crate::circuit::{Step, TokenSide};
+use crate::circuit::{Step, TokenStore};
 use crate::error::Result;
-use crate::layer::Tools;
+use crate::scratch::Scratch;
 use crate::simd::Row;
-use crate::team::Scratch;
-use crate::weights::Scope;
+use crate::weights::WeightScope;
 use nac_core::model::{ReadInAttentionConfig, ReadInConfig, ReadInKind};
 
 impl SingleLayer<'_> {
@@ -36,11 +36,11 @@ impl SingleLayer<'_> {
         const OP: &str = "SingleLayer::read_in_attention";
         let count = tokens.dim().1;
         self.reading(OP, modules, (tokens, count), |scope, dims, readers| {
-            let tools = &self.tools();
-            let (tokens, uptake) =
-                read_in::attention(scope, dims, config, &self.mod_fc, readers, tools)?;
+            let backend = &self.backend();
+            let (tokens, input_mixer) =
+                read_in::attention(scope, dims, config, &self.mod_fc, readers, backend)?;
             let step = Step {
-                uptake,
+                input_mixer,
                 feed_forward: None,
             };
             Ok((tokens, step))
@@ -69,7 +69,7 @@ impl SingleLayer<'_> {
         };
         let op = "SingleLayer::read_in";
         self.reading(op, modules, (tokens, count), |scope, dims, readers| {
-            read_in::load(scope, dims, config, &self.mod_fc, readers, &self.tools())
+            read_in::load(scope, dims, config, &self.mod_fc, readers, &self.backend())
         })
     }
 
@@ -78,7 +78,7 @@ impl SingleLayer<'_> {
         op: &'static str,
         modules: ModuleArrays<'_>,
         (tokens, count): (ArrayView3<'_, f32>, usize),
-        load: impl Fn(&Scope<'_, '_>, Dims, &Modules) -> Result<(TokenSide, Step)>,
+        load: impl Fn(&WeightScope<'_, '_>, Dims, &Modules) -> Result<(TokenStore, Step)>,
     ) -> Result<Array3<f32>> {
         let batch = modules.states.dim().0;
         modules.check(op, batch)?;
@@ -88,8 +88,8 @@ impl SingleLayer<'_> {
             state: modules.states.dim().2,
             code: modules.codes.dim().2,
         };
-        let tools = self.tools();
-        // States are fixed when a model is loaded, so each example has a layer of its own.
+        let backend = self.backend();
+        // States are fixed when a model is loaded, so each example has a separate layer.
         self.each_example(
             modules.states.dim(),
             false,
@@ -101,35 +101,38 @@ impl SingleLayer<'_> {
             },
             |layer, example, out| {
                 let states = of(&modules.states, example);
-                run(&tools, layer, states, of(&tokens, example), out);
+                run(&backend, layer, states, of(&tokens, example), out);
             },
         )
     }
 }
 
 fn run(
-    tools: &Tools,
-    (side, step): &(TokenSide, Step),
+    backend: &Backend,
+    (token_store, step): &(TokenStore, Step),
     states: ArrayView2<'_, f32>,
     tokens: ArrayView2<'_, f32>,
     out: ArrayViewMut2<'_, f32>,
 ) {
     let layout = Layout::plain(tokens.ncols());
-    let mut scratch = Scratch::new(step.room().or(side.room(layout.rows())));
-    let store = side.store(layout.rows());
+    let mut scratch = Scratch::new(
+        step.scratch_size()
+            .max(token_store.scratch_size(layout.rows())),
+    );
+    let stored_layout = token_store.layout(layout.rows());
     let blocks = Blocks::from_items(tokens, layout);
-    let mut stored = vec![Row::ZERO; blocks.count() * store.rows()];
-    for (block, stored) in stored.chunks_exact_mut(store.rows()).enumerate() {
+    let mut stored = vec![Row::ZERO; blocks.count() * stored_layout.rows()];
+    for (block, stored) in stored.chunks_exact_mut(stored_layout.rows()).enumerate() {
         let tokens = (blocks.block(block), layout.rows());
-        side.put(tools, block, tokens, stored, &mut scratch);
+        token_store.store(backend, block, tokens, stored, &mut scratch);
     }
-    let heard = [Heard {
+    let sources = [KeyValues {
         stored: &stored,
-        store,
+        layout: stored_layout,
         items: tokens.nrows(),
         mask: None,
     }];
     in_place(states, out, |block, states| {
-        step.apply(tools, block, states, &heard, &mut scratch);
+        step.apply(backend, block, states, &sources, &mut scratch);
     });
 }

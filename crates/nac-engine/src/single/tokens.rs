@@ -4,11 +4,12 @@ use ndarray::{Array3, ArrayView3};
 
 use super::SingleLayer;
 use crate::blocks::{Layout, to_items};
-use crate::circuit::plan::Buffers;
+use crate::circuit::Buffers;
 use crate::error::{EngineError, Result};
 use crate::input::Input;
+use crate::scratch::ThreadScratch;
 use crate::simd::WIDTH;
-use crate::team::{Desks, Team};
+use crate::thread_pool::{ThreadPool, Workers};
 use crate::tokenizer::{Tokenizer, TokenizerBuffers, grid};
 use nac_core::model::{InputSpec, ModelConfig};
 
@@ -29,15 +30,20 @@ impl SingleLayer<'_> {
         config: &ModelConfig,
         input: Input<'_>,
     ) -> Result<Array3<f32>> {
-        let tools = self.tools();
-        let tokenizer = self.built(|scope| Tokenizer::load(scope, spec, config, &tools))?;
-        let team = Team::new(1)?;
-        let desks = Desks::new(1, tokenizer.room());
+        let backend = self.backend();
+        let tokenizer = self.built(|scope| Tokenizer::load(scope, spec, config, &backend))?;
+        let pool = ThreadPool::new(1)?;
+        let scratch = ThreadScratch::new(1, tokenizer.scratch_size());
+        let workers = Workers {
+            backend: &backend,
+            pool: &pool,
+            scratch: &scratch,
+        };
         let mut buffers = Buffers::default();
-        let mut room = TokenizerBuffers::default();
+        let mut tokenizer_buffers = TokenizerBuffers::default();
         let all = 0..input.batch();
         let (tokens, _) =
-            tokenizer.tokenize(&tools, &team, &desks, &input, all, &mut buffers, &mut room)?;
+            tokenizer.tokenize(&workers, &input, all, &mut buffers, &mut tokenizer_buffers)?;
         let features = tokenizer.token_dim();
         let rows = Layout::plain(features).rows();
         let mut found = Array3::zeros((input.batch(), tokens, features));

@@ -9,19 +9,21 @@ use std::ops::Range;
 use ndarray::ArrayView4;
 
 use super::TokenizerBuffers;
-use super::convnext_block::Block;
+use super::convnext_block::{Block, EPSILON};
 use super::depthwise::padded_size;
 use super::grid;
+use super::map::Map;
+use crate::backend::Backend;
 use crate::blocks::Layout;
-use crate::circuit::plan::{Buffers, fit};
+use crate::blocks::resize;
+use crate::circuit::Buffers;
 use crate::error::Result;
-use crate::layer::{Modulation, Norm, Projection, Target, Tools};
+use crate::layer::{Modulation, Norm, Projection, Raw, Target};
+use crate::scratch::ScratchSize;
 use crate::simd::{Row, WIDTH};
-use crate::team::{Desks, Room, Team};
-use crate::weights::Scope;
+use crate::thread_pool::Workers;
+use crate::weights::WeightScope;
 use nac_core::model::ConvNextConfig;
-
-pub(super) const EPSILON: f32 = 1e-6;
 
 /// Tensors under `backbone` and `positional_grid`.
 #[derive(Debug, Clone)]
@@ -44,35 +46,12 @@ struct Stage {
     blocks: Vec<Block>,
 }
 
-/// Size of a map.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Map {
-    pub(super) channels: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-}
-
-impl Map {
-    pub(super) fn cells(self) -> usize {
-        self.height * self.width
-    }
-
-    pub(super) fn rows(self) -> usize {
-        Layout::plain(self.channels).rows()
-    }
-
-    /// Rows of all blocks.
-    fn all_rows(self) -> usize {
-        self.cells().div_ceil(WIDTH) * self.rows()
-    }
-}
-
 impl ConvNext {
     pub(crate) fn load(
-        scope: &Scope<'_, '_>,
+        scope: &WeightScope<'_, '_>,
         size: (usize, usize, usize),
         config: &ConvNextConfig,
-        tools: &Tools,
+        backend: &Backend,
     ) -> Result<Self> {
         let (channels, height, width) = size;
         let stride = config.stride(height, width)?;
@@ -96,7 +75,7 @@ impl ConvNext {
                 depth,
                 (input, output),
                 patch,
-                tools,
+                backend,
             )?);
             input = output;
         }
@@ -134,15 +113,15 @@ impl ConvNext {
         self.output().cells()
     }
 
-    pub(crate) fn room(&self) -> Room {
-        let mut room = Room::default();
+    pub(crate) fn scratch_size(&self) -> ScratchSize {
+        let mut size = ScratchSize::default();
         for stage in &self.stages {
             let (input, output) = (stage.input.rows(), stage.output.rows());
             let hidden = stage.blocks.iter().map(|b| b.contract.input_rows()).max();
             let padded = padded_size(stage.output.height, stage.output.width).div_ceil(WIDTH);
             let patch = stage.convolution.input_rows();
             let hidden = hidden.unwrap_or(0).max(padded).max(patch);
-            room = room.or(Room {
+            size = size.max(ScratchSize {
                 normal: input.max(output),
                 operand: hidden.max(output),
                 query: 0,
@@ -150,49 +129,46 @@ impl ConvNext {
                 hidden,
             });
         }
-        room
+        size
     }
 
     /// Tokens of some examples, `[examples][blocks][rows]`.
-    #[allow(clippy::too_many_arguments, reason = "a run has that many parts")]
     pub(crate) fn run(
         &self,
-        tools: &Tools,
-        team: &Team,
-        desks: &Desks,
+        workers: &Workers<'_>,
         image: &ArrayView4<'_, f32>,
         examples: Range<usize>,
         buffers: &mut Buffers,
-        room: &mut TokenizerBuffers,
+        tokenizer_buffers: &mut TokenizerBuffers,
     ) {
         let output = self.output();
         let rows = Layout::plain(self.token_dim()).rows();
         let blocks = output.cells().div_ceil(WIDTH);
-        fit(&mut buffers.tokens, examples.len() * blocks * rows);
-        for (place, example) in examples.enumerate() {
-            let TokenizerBuffers { maps, planes } = room;
+        resize(&mut buffers.tokens, examples.len() * blocks * rows);
+        for (index, example) in examples.enumerate() {
+            let TokenizerBuffers { maps, planes } = tokenizer_buffers;
             let [now, next] = maps;
-            for (index, stage) in self.stages.iter().enumerate() {
-                if index == 0 {
+            for (layer, stage) in self.stages.iter().enumerate() {
+                if layer == 0 {
                     let image = |c: usize, y: usize, x: usize| image[[example, c, y, x]];
-                    stage.convolve(tools, team, desks, &image, next);
+                    stage.convolve(workers, &image, next);
                 } else {
-                    stage.normalise_input(tools, team, desks, now);
+                    stage.normalize_input(workers, now);
                     let map_rows = stage.input.rows();
                     let width = stage.input.width;
                     let cells = &*now;
                     let cell = |c: usize, y: usize, x: usize| {
-                        let place = y * width + x;
-                        cells[place / WIDTH * map_rows + c].0[place % WIDTH]
+                        let cell = y * width + x;
+                        cells[cell / WIDTH * map_rows + c].0[cell % WIDTH]
                     };
-                    stage.convolve(tools, team, desks, &cell, next);
+                    stage.convolve(workers, &cell, next);
                 }
                 for block in &stage.blocks {
-                    block.run(tools, team, desks, stage.output, next, planes);
+                    block.run(workers, stage.output, next, planes);
                 }
                 std::mem::swap(now, next);
             }
-            let tokens = &mut buffers.tokens[place * blocks * rows..][..blocks * rows];
+            let tokens = &mut buffers.tokens[index * blocks * rows..][..blocks * rows];
             let map_rows = output.rows();
             for (block, tokens) in tokens.chunks_exact_mut(rows).enumerate() {
                 let (map, grid) = tokens.split_at_mut(output.channels);
@@ -209,12 +185,12 @@ impl ConvNext {
 }
 
 fn stage(
-    backbone: &Scope<'_, '_>,
+    backbone: &WeightScope<'_, '_>,
     index: usize,
     depth: usize,
     (input, output): (Map, Map),
     patch: usize,
-    tools: &Tools,
+    backend: &Backend,
 ) -> Result<Stage> {
     let norm_first = index > 0;
     let (conv_at, norm_at) = if norm_first { (1, 0) } else { (0, 1) };
@@ -222,21 +198,23 @@ fn stage(
     let normed = if norm_first { input } else { output };
     let convolution = scope.sub(conv_at);
     let shape = [output.channels, input.channels, patch, patch];
-    let weight = convolution.tensor("weight", &shape)?;
-    let bias = convolution.tensor("bias", &[output.channels])?;
+    let raw = Raw {
+        weight: convolution.matrix("weight", &shape)?,
+        bias: Some(convolution.tensor("bias", &[output.channels])?),
+    };
     let unfolded = Layout::plain(input.channels * patch * patch);
     let layouts = (unfolded, Layout::plain(output.channels));
     Ok(Stage {
         norm: Norm::with_epsilon(&scope.sub(norm_at), normed.channels, EPSILON)?,
         norm_first,
-        convolution: Projection::of(&weight, Some(&bias), layouts, tools.precision.at_the_ends()),
+        convolution: Projection::of(&raw, layouts, backend.precision.without_int8()),
         patch,
         input,
         output,
         blocks: (0..depth)
             .map(|block| {
                 let scope = backbone.sub(format!("stages.{index}.{block}"));
-                Block::load(&scope, output.channels, tools)
+                Block::load(&scope, output.channels, backend)
             })
             .collect::<Result<_>>()?,
     })
@@ -244,17 +222,16 @@ fn stage(
 
 impl Stage {
     /// Layer norm of every cell of the input, in place.
-    fn normalise_input(&self, tools: &Tools, team: &Team, desks: &Desks, map: &mut [Row]) {
+    fn normalize_input(&self, workers: &Workers<'_>, map: &mut [Row]) {
         if !self.norm_first {
             return;
         }
         let rows = self.input.rows();
-        team.each(
+        workers.each(
             &mut map[..self.input.all_rows()],
             rows,
-            desks,
             |_, block, scratch| {
-                self.norm.apply(tools, block, &mut scratch.normal);
+                self.norm.apply(workers.backend, block, &mut scratch.normal);
                 block.copy_from_slice(&scratch.normal[..rows]);
             },
         );
@@ -263,23 +240,21 @@ impl Stage {
     /// The convolution, and the layer norm if it comes after.
     fn convolve(
         &self,
-        tools: &Tools,
-        team: &Team,
-        desks: &Desks,
+        workers: &Workers<'_>,
         cell: &(impl Fn(usize, usize, usize) -> f32 + Sync),
         output: &mut Vec<Row>,
     ) {
-        fit(output, self.output.all_rows());
+        resize(output, self.output.all_rows());
         let (patch, rows) = (self.patch, self.output.rows());
         let unfolded = self.convolution.input_rows();
-        team.each(output, rows, desks, |block, y, scratch| {
+        workers.each(output, rows, |block, y, scratch| {
             let x = &mut scratch.hidden[..unfolded];
             x.fill(Row::ZERO);
             let cells = block * WIDTH..self.output.cells().min((block + 1) * WIDTH);
-            for (lane, place) in cells.enumerate() {
+            for (lane, index) in cells.enumerate() {
                 let (top, left) = (
-                    place / self.output.width * patch,
-                    place % self.output.width * patch,
+                    index / self.output.width * patch,
+                    index % self.output.width * patch,
                 );
                 let mut rows = x.iter_mut();
                 for channel in 0..self.input.channels {
@@ -291,11 +266,12 @@ impl Stage {
                 }
             }
             let none = Modulation::default();
-            let room = &mut scratch.operand;
+            let operand = &mut scratch.operand;
             let target = Target::overwrite(y, rows);
-            self.convolution.apply(tools, &none, 0, x, room, target);
+            self.convolution
+                .apply(workers.backend, &none, 0, x, operand, target);
             if !self.norm_first {
-                self.norm.apply(tools, y, &mut scratch.normal);
+                self.norm.apply(workers.backend, y, &mut scratch.normal);
                 y.copy_from_slice(&scratch.normal[..rows]);
             }
         });

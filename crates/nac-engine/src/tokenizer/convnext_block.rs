@@ -1,14 +1,18 @@
 //! ConvNeXt block: depth-wise convolution on whole channels, the rest on blocks of cells.
 
-use super::convnext::{EPSILON, Map};
 use super::depthwise::{Depthwise, REACH, SIDE, padded_size, padded_width};
+use super::map::Map;
+use crate::backend::Backend;
 use crate::blocks::Layout;
 use crate::error::Result;
-use crate::layer::{Modulation, Norm, Projection, Target, Tools};
-use crate::simd::activation::Activate;
+use crate::layer::{Modulation, Norm, Projection, Target};
+use crate::scratch::Scratch;
 use crate::simd::{Row, WIDTH};
-use crate::team::{Desks, Scratch, Team};
-use crate::weights::Scope;
+use crate::thread_pool::Workers;
+use crate::weights::WeightScope;
+
+/// Of every layer norm of a ConvNeXt.
+pub(super) const EPSILON: f32 = 1e-6;
 
 /// Depth-wise convolution, layer norm, two projections with GELU between, layer scale, residual.
 #[derive(Debug, Clone)]
@@ -22,7 +26,11 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn load(scope: &Scope<'_, '_>, channels: usize, tools: &Tools) -> Result<Self> {
+    pub(super) fn load(
+        scope: &WeightScope<'_, '_>,
+        channels: usize,
+        backend: &Backend,
+    ) -> Result<Self> {
         let depthwise = scope.sub("dwconv");
         let (narrow, wide) = (Layout::plain(channels), Layout::plain(4 * channels));
         let plain = |name: &str, layouts| {
@@ -30,7 +38,7 @@ impl Block {
                 &scope.sub(name),
                 layouts,
                 true,
-                tools.precision.at_the_ends(),
+                backend.precision.without_int8(),
             )
         };
         let mut gamma = scope.tensor("gamma", &[channels])?.to_vec();
@@ -49,21 +57,19 @@ impl Block {
 
     pub(super) fn run(
         &self,
-        tools: &Tools,
-        team: &Team,
-        desks: &Desks,
+        workers: &Workers<'_>,
         map: Map,
         blocks: &mut [Row],
         planes: &mut Vec<f32>,
     ) {
-        let (cells, rows) = (map.cells(), map.rows());
+        let (cells, rows, backend) = (map.cells(), map.rows(), workers.backend);
         planes.resize(map.channels * cells, 0.0);
         let before = &*blocks;
-        team.each(planes, cells, desks, |channel, plane, scratch| {
-            self.convolve(tools, map, before, channel, plane, scratch);
+        workers.each(planes, cells, |channel, plane, scratch| {
+            self.convolve(backend, map, before, channel, plane, scratch);
         });
         let planes = &*planes;
-        team.each(blocks, rows, desks, |block, states, scratch| {
+        workers.each(blocks, rows, |block, states, scratch| {
             let first = block * WIDTH;
             let count = (cells - first).min(WIDTH);
             let local = &mut scratch.message[..rows];
@@ -71,34 +77,27 @@ impl Block {
             for (row, plane) in local.iter_mut().zip(planes.chunks_exact(cells)) {
                 row.0[..count].copy_from_slice(&plane[first..first + count]);
             }
-            self.norm.apply(tools, local, &mut scratch.normal);
+            self.norm.apply(backend, local, &mut scratch.normal);
             let normal = &scratch.normal[..rows];
             let none = Modulation::default();
             let hidden = &mut scratch.hidden[..self.contract.input_rows()];
-            let operand = self
-                .expand
-                .operand(tools, normal, None, &mut scratch.operand);
-            tools.arch.dispatch(Activate {
-                value: self.expand.branch(operand, &none, (0, 1)),
-                gate: None,
-                outputs: self.contract.input_rows(),
-                y: hidden,
-            });
+            let operand = &mut scratch.operand;
+            (self.expand).activate(backend, &none, 0, normal, operand, (hidden, false));
             let target = Target {
                 y: states,
                 stride: rows,
                 gamma: Some(&self.gamma),
                 add: true,
             };
-            let room = &mut scratch.operand;
-            self.contract.apply(tools, &none, 0, hidden, room, target);
+            self.contract
+                .apply(backend, &none, 0, hidden, operand, target);
         });
     }
 
     /// The depth-wise convolution of one channel.
     fn convolve(
         &self,
-        tools: &Tools,
+        backend: &Backend,
         map: Map,
         blocks: &[Row],
         channel: usize,
@@ -111,13 +110,13 @@ impl Block {
         padded.fill(0.0);
         let (stride, rows) = (padded_width(map.width), map.rows());
         for y in 0..map.height {
-            let line = &mut padded[(y + REACH) * stride + REACH..][..map.width];
-            for (x, cell) in line.iter_mut().enumerate() {
-                let place = y * map.width + x;
-                *cell = blocks[place / WIDTH * rows + channel].0[place % WIDTH];
+            let row = &mut padded[(y + REACH) * stride + REACH..][..map.width];
+            for (x, cell) in row.iter_mut().enumerate() {
+                let index = y * map.width + x;
+                *cell = blocks[index / WIDTH * rows + channel].0[index % WIDTH];
             }
         }
-        tools.arch.dispatch(Depthwise {
+        backend.arch.dispatch(Depthwise {
             x: padded,
             kernel: &self.kernel[channel * SIDE * SIDE..][..SIDE * SIDE],
             bias: self.bias[channel],

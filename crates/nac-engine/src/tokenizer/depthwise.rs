@@ -52,20 +52,20 @@ fn convolve<S: Simd, const VECTORS: usize>(simd: S, op: Depthwise<'_>) {
         for (step, y) in y.chunks_mut(STEP).enumerate() {
             let mut sums = [simd.splat_f32s(op.bias); VECTORS];
             for (down, weights) in op.kernel.chunks_exact(SIDE).enumerate() {
-                let line = &op.x[(row + down) * stride + step * STEP..][..STEP + SIDE - 1];
+                let cells = &op.x[(row + down) * stride + step * STEP..][..STEP + SIDE - 1];
                 for (right, weight) in weights.iter().enumerate() {
                     let weight = simd.splat_f32s(*weight);
-                    let x = S::as_simd_f32s(&line[right..right + STEP]).0;
+                    let x = S::as_simd_f32s(&cells[right..right + STEP]).0;
                     for (sum, x) in sums.iter_mut().zip(x) {
                         *sum = simd.mul_add_f32s(weight, *x, *sum);
                     }
                 }
             }
-            let mut whole = [0.0_f32; STEP];
-            for (part, sum) in S::as_mut_simd_f32s(&mut whole).0.iter_mut().zip(sums) {
+            let mut all = [0.0_f32; STEP];
+            for (part, sum) in S::as_mut_simd_f32s(&mut all).0.iter_mut().zip(sums) {
                 *part = sum;
             }
-            y.copy_from_slice(&whole[..y.len()]);
+            y.copy_from_slice(&all[..y.len()]);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Positional grid: learned features of each place of a map, resized to the size of the map.
+//! Positional grid: learned features of each cell of a map, resized to the size of the map.
 
 use crate::error::Result;
-use crate::weights::Scope;
+use crate::weights::WeightScope;
 
 /// Tensor `grid`, `[dim, rows, columns]`: a plane of `to` (height, width) for each feature.
 pub(crate) fn planes(
-    scope: &Scope<'_, '_>,
+    scope: &WeightScope<'_, '_>,
     dim: usize,
     (rows, columns): (usize, usize),
     to: (usize, usize),
@@ -27,20 +27,20 @@ fn resize(
         return plane.to_vec();
     }
     let along = |index: usize, from: usize, to: usize| {
-        let place = ((index as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
-        let low = (place as usize).min(from - 1);
-        (low, (low + 1).min(from - 1), place - low as f32)
+        let position = ((index as f32 + 0.5) * from as f32 / to as f32 - 0.5).max(0.0);
+        let low = (position as usize).min(from - 1);
+        (low, (low + 1).min(from - 1), position - low as f32)
     };
     let mut resized = Vec::with_capacity(height * width);
     for y in 0..height {
         let (top, bottom, down) = along(y, rows, height);
         for x in 0..width {
             let (left, right, across) = along(x, columns, width);
-            let line = |y: usize| {
+            let row = |y: usize| {
                 let (a, b) = (plane[y * columns + left], plane[y * columns + right]);
                 a + (b - a) * across
             };
-            resized.push(line(top) + (line(bottom) - line(top)) * down);
+            resized.push(row(top) + (row(bottom) - row(top)) * down);
         }
     }
     resized

@@ -5,15 +5,17 @@ mod convnext_block;
 mod depthwise;
 mod embedding;
 pub(crate) mod grid;
+mod map;
 mod pixels;
 
-use super::circuit::plan::Buffers;
+use super::backend::Backend;
+use super::circuit::Buffers;
 use super::error::Result;
 use super::input::Input;
-use super::layer::Tools;
+use super::scratch::ScratchSize;
 use super::simd::Row;
-use super::team::{Desks, Room, Team};
-use super::weights::Scope;
+use super::thread_pool::Workers;
+use super::weights::WeightScope;
 use nac_core::model::{ImageTokenizer, InputSpec, ModelConfig};
 
 pub(crate) use convnext::ConvNext;
@@ -28,7 +30,7 @@ pub(crate) enum Tokenizer {
     Embedding(Embedding),
 }
 
-/// Room that tokenizers keep between runs.
+/// Buffers that tokenizers keep between passes.
 #[derive(Debug, Default)]
 pub(crate) struct TokenizerBuffers {
     /// Maps after each stage, in blocks.
@@ -39,10 +41,10 @@ pub(crate) struct TokenizerBuffers {
 
 impl Tokenizer {
     pub(crate) fn load(
-        scope: &Scope<'_, '_>,
+        scope: &WeightScope<'_, '_>,
         input: InputSpec,
         config: &ModelConfig,
-        tools: &Tools,
+        backend: &Backend,
     ) -> Result<Self> {
         Ok(match input {
             InputSpec::Image {
@@ -57,7 +59,7 @@ impl Tokenizer {
                         scope,
                         size,
                         &config.convnext,
-                        tools,
+                        backend,
                     )?))
                 }
             },
@@ -82,30 +84,27 @@ impl Tokenizer {
         }
     }
 
-    pub(crate) fn room(&self) -> Room {
+    pub(crate) fn scratch_size(&self) -> ScratchSize {
         match self {
-            Self::ConvNext(tokenizer) => tokenizer.room(),
-            Self::Pixels(_) | Self::Embedding(_) => Room::default(),
+            Self::ConvNext(tokenizer) => tokenizer.scratch_size(),
+            Self::Pixels(_) | Self::Embedding(_) => ScratchSize::default(),
         }
     }
 
     /// Tokens of the examples of `input` from `first` on, into `buffers`; returns tokens per example and whether the
     /// mask counts.
-    #[allow(clippy::too_many_arguments, reason = "a run has that many parts")]
     pub(crate) fn tokenize(
         &self,
-        tools: &Tools,
-        team: &Team,
-        desks: &Desks,
+        workers: &Workers<'_>,
         input: &Input<'_>,
         examples: std::ops::Range<usize>,
         buffers: &mut Buffers,
-        room: &mut TokenizerBuffers,
+        tokenizer_buffers: &mut TokenizerBuffers,
     ) -> Result<(usize, bool)> {
         match self {
             Self::ConvNext(tokenizer) => {
                 let image = input.image(tokenizer.size())?;
-                tokenizer.run(tools, team, desks, &image, examples, buffers, room);
+                tokenizer.run(workers, &image, examples, buffers, tokenizer_buffers);
                 Ok((tokenizer.tokens(), false))
             }
             Self::Pixels(tokenizer) => {

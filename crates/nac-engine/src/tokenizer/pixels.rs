@@ -5,7 +5,8 @@ use std::ops::Range;
 use ndarray::ArrayView4;
 
 use crate::blocks::Layout;
-use crate::circuit::plan::{Buffers, fit};
+use crate::blocks::resize;
+use crate::circuit::Buffers;
 use crate::simd::WIDTH;
 
 /// Pixels of images of one size, row by row from the top.
@@ -45,9 +46,9 @@ impl Pixels {
     ) {
         let rows = Layout::plain(self.channels).rows();
         let blocks = self.tokens().div_ceil(WIDTH);
-        fit(&mut buffers.tokens, examples.len() * blocks * rows);
-        for (place, example) in examples.enumerate() {
-            let tokens = &mut buffers.tokens[place * blocks * rows..][..blocks * rows];
+        resize(&mut buffers.tokens, examples.len() * blocks * rows);
+        for (index, example) in examples.enumerate() {
+            let tokens = &mut buffers.tokens[index * blocks * rows..][..blocks * rows];
             for channel in 0..self.channels {
                 for y in 0..self.height {
                     for x in 0..self.width {

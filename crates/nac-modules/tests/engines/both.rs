@@ -2,7 +2,7 @@
 
 use nac_core::model::{InputSpec, ModelFile};
 use nac_core::rng::Streams;
-use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision, Weights};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision, ModelWeights};
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::ParamStore;
 use nac_modules::presets::BuildModel;
@@ -61,14 +61,14 @@ pub(crate) fn with(change: impl FnOnce(&mut ModelFile)) -> ModelFile {
 }
 
 /// Weights as a fresh model has them, none of them zero or one.
-pub(crate) fn weights(file: &ModelFile) -> Weights {
+pub(crate) fn weights(file: &ModelFile) -> ModelWeights {
     let model = file
         .build(ParamStore::new(Device::Cpu, Kind::Float, 7))
         .unwrap();
     let streams = Streams::new(5);
     let store = model.params();
     let aliases: std::collections::BTreeMap<_, _> = store.aliases().collect();
-    let mut weights = Weights::new();
+    let mut weights = ModelWeights::new();
     for (name, tensor) in store.export().unwrap() {
         let shape: Vec<usize> = tensor.size().iter().map(|&d| d as usize).collect();
         let mut values = Vec::<f32>::try_from(tensor.flatten(0, -1)).unwrap();

@@ -3,7 +3,7 @@
 use nac_core::model::{
     EvaluationLinks, ModelFile, PoolingSoftmax, ReadInKind, SeederConfig, StateMean,
 };
-use nac_engine::{CoreEngine, Engine, EngineError, EngineOptions, Input, Precision, Weights};
+use nac_engine::{CoreEngine, Engine, EngineError, EngineOptions, Input, Precision, ModelWeights};
 use ndarray::{Array2, Array4};
 
 use super::both::{core, small, weights, with};
@@ -15,16 +15,16 @@ fn one() -> EngineOptions {
     }
 }
 
-fn refused(file: &ModelFile, weights: &Weights) -> EngineError {
+fn refused(file: &ModelFile, weights: &ModelWeights) -> EngineError {
     CoreEngine::new(file.clone(), weights, one()).unwrap_err()
 }
 
 /// The weights with a change of their names and shapes; `None` leaves a tensor out.
 fn changed(
-    weights: &Weights,
+    weights: &ModelWeights,
     change: impl Fn(&str, &[usize]) -> Option<(String, Vec<usize>)>,
-) -> Weights {
-    let mut new = Weights::new();
+) -> ModelWeights {
+    let mut new = ModelWeights::new();
     for (name, shape) in weights.iter() {
         if let Some((name, shape)) = change(name, shape) {
             let count = shape.iter().product();
@@ -87,7 +87,7 @@ fn shared_layers_that_differ() {
 fn shared_layers_may_be_stored_once() {
     let file = with(|file| file.model.circuit.wiring.share_propagators = true);
     let all = weights(&file);
-    let mut once = Weights::new();
+    let mut once = ModelWeights::new();
     for (name, shape) in all.iter() {
         if !name.contains("propagators.1.") && !name.contains("propagators.2.") {
             let values = all.get(name).unwrap().1.to_vec();
@@ -95,7 +95,7 @@ fn shared_layers_may_be_stored_once() {
         }
     }
     let image = Array4::from_elem((1, 3, 24, 20), 0.3);
-    let logits = |weights: &Weights| {
+    let logits = |weights: &ModelWeights| {
         let engine = CoreEngine::new(file.clone(), weights, one()).unwrap();
         engine.infer(Input::Image(image.view())).unwrap()
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nac_core::model::ModelFile;
 use nac_data::{DataDirs, Dataset, Loader, LoaderOptions};
-use nac_engine::{CoreEngine, Engine, EngineOptions, Weights};
+use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights};
 use nac_modules::device::open_device;
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::TensorFile;
@@ -36,7 +36,7 @@ pub enum EngineChoice {
 /// The weights do not fit the settings, or the engine does not run them.
 pub fn open_engine(
     file: ModelFile,
-    weights: &Weights,
+    weights: &ModelWeights,
     choice: EngineChoice,
 ) -> Result<Box<dyn Engine>> {
     Ok(match choice {
@@ -68,7 +68,7 @@ pub fn evaluate_run_on(
         tensors: folder.last_checkpoint()?.model,
         ..TensorFile::default()
     };
-    let weights = Weights::from_bytes(&content.to_bytes()?)?;
+    let weights = ModelWeights::from_bytes(&content.to_bytes()?)?;
     // A choice of its own comes later and wins.
     set_threads(config.threads);
     let engine = open_engine(file, &weights, choice)?;

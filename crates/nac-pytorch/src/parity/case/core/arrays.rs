@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nac_engine::Weights;
+use nac_engine::ModelWeights;
 use ndarray::{Array, Array3, Array4, Dimension};
 use tch::{Kind, Tensor};
 
@@ -10,8 +10,8 @@ use super::super::context::Case;
 use super::super::stop::{Run, Stop};
 
 /// All parameters of the recording, by their names.
-pub(super) fn weights(case: &Case<'_>) -> Run<Weights> {
-    let mut weights = Weights::new();
+pub(super) fn weights(case: &Case<'_>) -> Run<ModelWeights> {
+    let mut weights = ModelWeights::new();
     for (name, tensor) in case.recording().below("param.") {
         if tensor.is_floating_point() {
             weights.insert(name, &shape(tensor), values(tensor)?)?;

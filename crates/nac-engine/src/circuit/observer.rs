@@ -1,4 +1,4 @@
-//! A watcher of a run that keeps all states by name.
+//! Observers of a pass: intermediate states by name.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,15 @@ use ndarray::Array3;
 use crate::blocks::to_items;
 use crate::simd::{Row, WIDTH};
 
+/// Called with the name, the blocks of all examples, the number of items and the rows of a block, for the states that
+/// [`crate::CoreEngine::infer_with_states`] documents.
+pub(crate) type Observer<'a> = &'a mut (dyn FnMut(&str, &[Row], usize, usize) + Send);
+
 /// States by name, each `[examples, modules, features]`.
 pub type States = BTreeMap<String, Array3<f32>>;
 
-/// Collects states by name, `[examples, modules, features]`; `width` says how many features there are.
-pub(crate) fn collect(
+/// An observer that collects all states; `width` gives the number of features of each.
+pub(crate) fn collect_states(
     states: &mut States,
     width: impl Fn(&str) -> usize + Send,
 ) -> impl FnMut(&str, &[Row], usize, usize) + Send {

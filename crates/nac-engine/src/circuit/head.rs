@@ -1,14 +1,15 @@
-//! From what the read-out gives to logits.
+//! From the outputs of the read-out to logits.
 //!
 //! Confidence pooling weighs the states of the read-out modules by a softmax of their confidences and projects the sum;
 //! the Gumbel noise that may be set belongs to training. Sources: reference `tokenizers.py`, `OutputLatentPooling` and
 //! `FirstSlotAsLogits`.
 
-use super::blocks::{Layout, to_items};
-use super::error::{EngineError, Result};
-use super::layer::{Modulation, Projection, Target, Tools};
-use super::simd::{Row, WIDTH};
-use super::weights::Scope;
+use crate::backend::Backend;
+use crate::blocks::{Layout, resize, to_items};
+use crate::error::{EngineError, Result};
+use crate::layer::{Modulation, Projection, Target};
+use crate::simd::{Row, WIDTH};
+use crate::weights::WeightScope;
 use nac_core::model::{HeadConfig, HeadKind, PoolingSoftmax};
 use ndarray::ArrayViewMut2;
 
@@ -31,11 +32,11 @@ pub(crate) enum Head {
 impl Head {
     /// Tensors `confidence_scorer` and `to_logits`, or none.
     pub(crate) fn load(
-        scope: &Scope<'_, '_>,
+        scope: &WeightScope<'_, '_>,
         state: usize,
         classes: usize,
         config: &HeadConfig,
-        tools: &Tools,
+        backend: &Backend,
     ) -> Result<Self> {
         if config.kind == HeadKind::FirstSlot {
             return Ok(Self::First { logits: None });
@@ -52,7 +53,7 @@ impl Head {
             &scope.sub("to_logits"),
             layouts,
             true,
-            tools.precision.at_the_ends(),
+            backend.precision.without_int8(),
         )?;
         Ok(Self::Pooling {
             score: scorer.tensor("weight", &[1, state])?.to_vec(),
@@ -65,19 +66,19 @@ impl Head {
 
     /// A linear layer on the only read-out module: tensors `weight`, `bias`.
     pub(crate) fn linear(
-        scope: &Scope<'_, '_>,
+        scope: &WeightScope<'_, '_>,
         state: usize,
         classes: usize,
-        tools: &Tools,
+        backend: &Backend,
     ) -> Result<Self> {
         let layouts = (Layout::plain(state), Layout::plain(classes));
-        let logits = Projection::plain(scope, layouts, true, tools.precision.at_the_ends())?;
+        let logits = Projection::plain(scope, layouts, true, backend.precision.without_int8())?;
         Ok(Self::First {
             logits: Some(Box::new(logits)),
         })
     }
 
-    /// Writes what is projected of an example, given in blocks of `rows` rows, into lane `example % 32` of block
+    /// Writes what is to be projected of an example, given in blocks of `rows` rows, into lane `example % 32` of block
     /// `example / 32` of `pooled`.
     pub(crate) fn pool(
         &self,
@@ -140,10 +141,10 @@ impl Head {
     /// Logits of all examples, `[examples, classes]`, from `pooled`.
     pub(crate) fn logits(
         &self,
-        tools: &Tools,
+        backend: &Backend,
         (pooled, rows): (&[Row], usize),
-        room: &mut [Row],
-        logits_room: &mut Vec<Row>,
+        buffer: &mut [Row],
+        logit_rows: &mut Vec<Row>,
         logits: ArrayViewMut2<'_, f32>,
     ) {
         let projection = match self {
@@ -155,19 +156,19 @@ impl Head {
             return;
         };
         let output = projection.output_rows();
-        super::circuit::plan::fit(logits_room, pooled.len() / rows * output);
+        resize(logit_rows, pooled.len() / rows * output);
         let blocks = pooled
             .chunks_exact(rows)
-            .zip(logits_room.chunks_exact_mut(output));
+            .zip(logit_rows.chunks_exact_mut(output));
         for (x, y) in blocks {
             let none = Modulation::default();
-            projection.apply(tools, &none, 0, x, room, Target::overwrite(y, output));
+            projection.apply(backend, &none, 0, x, buffer, Target::overwrite(y, output));
         }
-        to_items(logits_room, output, logits);
+        to_items(logit_rows, output, logits);
     }
 
-    /// Rows of room that [`logits`](Self::logits) needs.
-    pub(crate) fn room(&self) -> usize {
+    /// Rows of the buffer that [`logits`](Self::logits) needs.
+    pub(crate) fn operand_rows(&self) -> usize {
         match self {
             Self::Pooling { logits, .. } => logits.input_rows(),
             Self::First { logits } => logits.as_ref().map_or(0, |p| p.input_rows()),
