@@ -64,7 +64,11 @@ impl TorchEngine {
     ///
     /// # Errors
     /// A tensor is missing, has another shape or no place; a setting is out of range.
-    pub fn new(file: ModelFile, weights: &ModelWeights, device: Device) -> Result<Self, EngineError> {
+    pub fn new(
+        file: ModelFile,
+        weights: &ModelWeights,
+        device: Device,
+    ) -> Result<Self, EngineError> {
         let (input, classes) = (file.input, file.classes);
         let tensors = tensors(weights).map_err(failed)?;
         let (orders, taken) = sync_channel::<Order>(0);

@@ -2,7 +2,7 @@
 
 use nac_core::model::{InputSpec, ModelFile};
 use nac_core::rng::Streams;
-use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision, ModelWeights};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Input, ModelWeights, Precision};
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::ParamStore;
 use nac_modules::presets::BuildModel;

@@ -3,7 +3,7 @@
 use nac_core::model::{
     EvaluationLinks, ModelFile, PoolingSoftmax, ReadInKind, SeederConfig, StateMean,
 };
-use nac_engine::{CoreEngine, Engine, EngineError, EngineOptions, Input, Precision, ModelWeights};
+use nac_engine::{CoreEngine, Engine, EngineError, EngineOptions, Input, ModelWeights, Precision};
 use ndarray::{Array2, Array4};
 
 use super::both::{core, small, weights, with};
