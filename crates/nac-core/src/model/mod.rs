@@ -5,7 +5,7 @@
 //! ```text
 //! model_file ─► model ─► tokenizer
 //!    preset        │
-//!                  ├───► circuit: wiring · generator (latents, seeder)
+//!                  ├───► circuit: wiring · latents, seeder
 //!                  │        read_in ─► propagator (kernel) ─► read_out ─► head
 //!                  │        each made of mod_fc and mod_ffn
 //!                  └───► perceiver_io
@@ -21,7 +21,7 @@
 //! let preset = Preset::get("cpu-digits")?;
 //! let file = ModelFile::from_toml(preset.text)?;
 //! assert_eq!((file.classes, file.model.circuit.modules), (10, 32));
-//! file.model.circuit.check()?;
+//! file.resolve()?;
 //!
 //! let error = ModelFile::from_toml("classes = 2\ninputs = 3\n").unwrap_err();
 //! assert!(error.to_string().starts_with("model settings:2:1: unknown field `inputs`"));
@@ -45,6 +45,7 @@ mod propagator;
 mod read_in;
 mod read_out;
 mod seeder;
+pub mod spec;
 mod tokenizer;
 mod wiring;
 

@@ -78,6 +78,22 @@ impl Default for ModFcConfig {
 }
 
 impl ModFcConfig {
+    /// The settings that the kind of projection looks at; the others have their defaults.
+    pub(super) fn effective(&self) -> Self {
+        match self.kind {
+            ProjectionKind::ModFc => self.clone(),
+            ProjectionKind::Fc => Self {
+                kind: self.kind,
+                ..Self::default()
+            },
+            ProjectionKind::WModFc => Self {
+                kind: self.kind,
+                weight_init_gain: self.weight_init_gain,
+                ..Self::default()
+            },
+        }
+    }
+
     /// Refuses values that make no sense.
     ///
     /// # Errors

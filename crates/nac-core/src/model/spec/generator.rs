@@ -1,0 +1,212 @@
+//! Resolved circuit generator with free parameters.
+
+use serde::Serialize;
+
+use super::layer::{LinearSpec, NormSpec, positive};
+use super::node::{Node, OwnTensor, join, trained};
+use crate::model::{CircuitConfig, ConfigError, LatentsConfig, SeederConfig, StateMean};
+
+/// Signatures and codes of a set of modules.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModuleSetSpec {
+    /// Path of `codes_`, `[modules, code]` or `[code_layers, modules, code]`, `signatures_`,
+    /// `[modules, signature]`, and `initial_states_`, `[modules, state]`.
+    pub path: String,
+    /// Number of modules.
+    pub modules: usize,
+    /// Dimension of signatures.
+    pub signature_dim: usize,
+    /// Dimension of codes.
+    pub code_dim: usize,
+    /// How many codes each module has, one per propagator; `None` for one code for all.
+    pub code_layers: Option<usize>,
+    /// Dimension of learned initial states; `None` if states come from codes.
+    pub learned_states: Option<usize>,
+    /// What is trained, and how it starts.
+    pub config: LatentsConfig,
+}
+
+impl Node for ModuleSetSpec {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn describe(&self) -> String {
+        let Self {
+            modules,
+            signature_dim,
+            code_dim,
+            ..
+        } = self;
+        format!("{modules} modules, signature {signature_dim}, code {code_dim}")
+    }
+
+    fn tensors(&self) -> Vec<OwnTensor> {
+        let mut codes = vec![self.modules, self.code_dim];
+        if let Some(layers) = self.code_layers {
+            codes.insert(0, layers);
+        }
+        let tensor = |name, shape, trained| OwnTensor {
+            name,
+            shape,
+            trained,
+        };
+        let signatures = vec![self.modules, self.signature_dim];
+        let mut all = vec![
+            tensor("codes_", codes, self.config.learnable_codes),
+            tensor("signatures_", signatures, self.config.learnable_signatures),
+        ];
+        let states = self.learned_states;
+        all.extend(states.map(|dim| trained("initial_states_", &[self.modules, dim])));
+        all
+    }
+}
+
+/// Initial states from codes by a projection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StateProjectionSpec {
+    /// Layer norm of codes.
+    pub norm: NormSpec,
+    /// Mean of the states.
+    pub mean: LinearSpec,
+    /// Logarithm of their variance, if there is state noise.
+    pub log_variance: Option<LinearSpec>,
+}
+
+/// Initial states from codes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeederSpec {
+    /// Path of the layers below; noise draws from its `code_noise` and `state_noise`.
+    pub path: String,
+    /// From codes to states; `None` if codes are the states, or states are learned.
+    pub projection: Option<StateProjectionSpec>,
+    /// Whether state noise is drawn in evaluation too.
+    pub noise_in_evaluation: bool,
+    /// Share of each entry of a code that noise may add or take away in training.
+    pub code_noise: f64,
+}
+
+impl SeederConfig {
+    /// The seeder at `path` for states of `state_dim` from codes of `code_dim`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`] if settings do not go together.
+    pub fn resolve(
+        &self,
+        path: &str,
+        state_dim: usize,
+        code_dim: usize,
+    ) -> Result<SeederSpec, ConfigError> {
+        self.check(state_dim, code_dim)?;
+        let linear = |name| LinearSpec::new(join(path, name), code_dim, state_dim, true);
+        let projection = (self.mean == StateMean::Projection).then(|| StateProjectionSpec {
+            norm: NormSpec::new(join(path, "layernorm"), code_dim),
+            mean: linear("code_to_state_mu"),
+            log_variance: self.state_noise.then(|| linear("code_to_state_logvar")),
+        });
+        Ok(SeederSpec {
+            path: path.to_owned(),
+            projection,
+            noise_in_evaluation: self.noise_in_evaluation,
+            code_noise: self.code_noise,
+        })
+    }
+}
+
+impl Node for SeederSpec {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn describe(&self) -> String {
+        "initial states".into()
+    }
+
+    fn children(&self) -> Vec<&dyn Node> {
+        let Some(projection) = &self.projection else {
+            return Vec::new();
+        };
+        let mut all: Vec<&dyn Node> = vec![&projection.norm, &projection.mean];
+        let noise = projection.log_variance.as_ref();
+        all.extend(noise.map(|layer| layer as &dyn Node));
+        all
+    }
+}
+
+/// All modules of a circuit with free parameters.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GeneratorSpec {
+    /// Path of the sets below.
+    pub path: String,
+    /// Modules that read, `input_latents`; `None` if the processors do.
+    pub read_in: Option<ModuleSetSpec>,
+    /// Modules that talk to each other, `mediator_latents`.
+    pub processors: ModuleSetSpec,
+    /// Modules that gather the result, `output_latents`.
+    pub read_out: ModuleSetSpec,
+    /// Initial states, `latent_seeder`.
+    pub seeder: SeederSpec,
+    /// Whether processors need initial states; if not they take over those of the read-in.
+    pub seeds_processors: bool,
+}
+
+impl CircuitConfig {
+    pub(super) fn resolve_generator(&self, path: &str) -> Result<GeneratorSpec, ConfigError> {
+        let wiring = &self.wiring;
+        let learned = self.seeder.mean == StateMean::Learned;
+        let set = |name, modules, config: &LatentsConfig| {
+            Ok::<_, ConfigError>(ModuleSetSpec {
+                path: join(path, name),
+                modules: positive("modules", modules)?,
+                signature_dim: positive("signature_dim", self.signature_dim)?,
+                code_dim: positive("code_dim", self.code_dim())?,
+                code_layers: None,
+                learned_states: learned.then_some(self.state_dim),
+                config: config.clone(),
+            })
+        };
+        let readers = self.read_in_modules.unwrap_or(self.modules);
+        let read_in = set("input_latents", readers, &self.read_in_latents)?;
+        let seeder_path = join(path, "latent_seeder");
+        let (state, code) = (self.state_dim, self.code_dim());
+        Ok(GeneratorSpec {
+            path: path.to_owned(),
+            read_in: wiring.separate_read_in_modules.then_some(read_in),
+            processors: ModuleSetSpec {
+                code_layers: wiring.codes_per_propagator.then_some(self.propagators),
+                ..set("mediator_latents", self.modules, &self.processor_latents)?
+            },
+            read_out: set(
+                "output_latents",
+                self.read_out_modules,
+                &self.read_out_latents,
+            )?,
+            seeder: self.seeder.resolve(&seeder_path, state, code)?,
+            seeds_processors: !wiring.read_in_states_become_processors,
+        })
+    }
+}
+
+impl GeneratorSpec {
+    /// The modules that read.
+    pub fn readers(&self) -> &ModuleSetSpec {
+        self.read_in.as_ref().unwrap_or(&self.processors)
+    }
+}
+
+impl Node for GeneratorSpec {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn describe(&self) -> String {
+        "generator".into()
+    }
+
+    fn children(&self) -> Vec<&dyn Node> {
+        let mut all: Vec<&dyn Node> = Vec::new();
+        all.extend(self.read_in.as_ref().map(|set| set as &dyn Node));
+        all.extend([&self.processors as &dyn Node, &self.read_out, &self.seeder]);
+        all
+    }
+}

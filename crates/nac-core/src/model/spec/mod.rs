@@ -1,0 +1,125 @@
+//! Resolved models: from loose settings to a tree in which nothing is left to decide.
+//!
+//! Settings inherit from each other, have defaults that depend on where they stand, and say once what holds for
+//! many layers. [`ModelFile::resolve`](super::ModelFile::resolve) settles all of that: every layer with its sizes,
+//! the settings in effect, what it shares, and the dotted path of its parameters. Whoever builds, loads, counts or
+//! prints a model walks the same tree.
+//!
+//! ```
+//! use nac_core::model::{ModelFile, Preset, spec};
+//!
+//! let model = ModelFile::from_toml(Preset::get("cpu-digits")?.text)?.resolve()?;
+//! print!("{}", spec::tree(&model, 3));
+//! # use spec::Node;
+//! # let text = spec::tree(&model, 3);
+//! # assert!(text.contains("latent_graphs.0.propagators.1: propagator"), "{text}");
+//! assert_eq!(model.parameter_count(), 451_359);
+//! # Ok::<(), nac_core::model::ConfigError>(())
+//! ```
+
+mod attention;
+mod block;
+mod circuit;
+mod generator;
+mod head;
+mod layer;
+mod model;
+mod node;
+mod perceiver_io;
+mod tokenizer;
+
+pub use attention::{KernelSpec, PlainAttentionSpec, ReadInAttentionSpec, SkmdpaSpec};
+pub use block::{InputMixerSpec, OutputProjectionSpec, PropagatorSpec, ReadInSpec, ReadOutSpec};
+pub use circuit::{CircuitSpec, PropagationSpec};
+pub use generator::{GeneratorSpec, ModuleSetSpec, SeederSpec, StateProjectionSpec};
+pub use head::{ConfidencePoolingSpec, HeadSpec};
+pub use layer::{LinearSpec, ModFfnSpec, NormSpec, ProjectionSpec, ResidualSpec, Surroundings};
+pub use model::{BodySpec, ModelSpec};
+pub use node::{Node, OwnTensor, ParameterSpec, tree};
+pub use perceiver_io::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
+pub use tokenizer::{
+    ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, EmbeddingSpec, GridSpec, PatchSpec,
+    TokenizerSpec,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ModelFile, Preset};
+
+    fn preset(name: &str, change: impl Fn(&mut ModelFile)) -> ModelSpec {
+        let mut file = ModelFile::from_toml(Preset::get(name).unwrap().text).unwrap();
+        change(&mut file);
+        file.resolve().unwrap()
+    }
+
+    #[test]
+    fn a_shared_propagator_has_every_name_and_is_counted_once() {
+        let plain = preset("cpu-digits", |_| ());
+        let shared = preset("cpu-digits", |file| {
+            file.model.circuit.wiring.share_propagators = true;
+        });
+        let (all, ours) = (plain.parameters(), shared.parameters());
+        let names = |of: &[ParameterSpec]| of.iter().map(|p| p.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&all), names(&ours));
+        let found = ours
+            .iter()
+            .find(|p| p.name.ends_with("propagators.2.ffn.ffn.0.scale_gain"));
+        assert_eq!(
+            found.unwrap().shared_with.as_deref(),
+            Some("latent_graphs.0.propagators.0.ffn.ffn.0.scale_gain")
+        );
+        let BodySpec::Nac(circuit) = &plain.body else {
+            panic!("a circuit")
+        };
+        let one = circuit.propagations[0].propagator.parameter_count();
+        assert_eq!(plain.parameter_count() - shared.parameter_count(), 3 * one);
+    }
+
+    #[test]
+    fn inherited_settings_are_settled() {
+        let spec = preset("cpu-digits", |file| {
+            let circuit = &mut file.model.circuit;
+            circuit.drop_path = 0.25;
+            circuit.mod_fc.scale_gain = 0.5;
+            circuit.propagator.drop_path = Some(0.125);
+            circuit.propagator.ffn.mod_fc = Some(Default::default());
+            circuit.wiring.codes_per_propagator = true;
+        });
+        let BodySpec::Nac(circuit) = &spec.body else {
+            panic!("a circuit")
+        };
+        let propagator = &circuit.propagations[3].propagator;
+        assert_eq!(propagator.attention.query.mod_fc.scale_gain, 0.5);
+        assert_eq!(propagator.ffn.expand.mod_fc.scale_gain, 0.1);
+        assert_eq!(propagator.ffn.residual.drop_path, 0.125);
+        assert_eq!(circuit.read_in.ffn.residual.drop_path, 0.25);
+        assert_eq!(circuit.propagations[3].code_layer, 3);
+        assert_eq!(circuit.read_out_code_layer, 3);
+    }
+
+    #[test]
+    fn sizes_of_zero_and_bad_probabilities_are_named() {
+        let refused = |name: &str, word: &str, change: &dyn Fn(&mut ModelFile)| {
+            let mut file = ModelFile::from_toml(Preset::get(name).unwrap().text).unwrap();
+            change(&mut file);
+            let error = file.resolve().unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        };
+        refused("cpu-digits", "state_dim", &|f| {
+            f.model.circuit.state_dim = 0
+        });
+        refused("cpu-digits", "outputs", &|f| f.classes = 0);
+        refused("cpu-digits", "drop_path", &|f| {
+            f.model.circuit.drop_path = 1.0
+        });
+        refused("cpu-digits", "code_noise", &|f| {
+            f.model.circuit.read_in.code_noise = -1.0
+        });
+        refused("cpu-listops", "position_dim", &|f| {
+            f.model.embedding.position_dim = 0
+        });
+        let name = "imagenet-perceiver-io";
+        refused(name, "latents", &|f| f.model.perceiver_io.latents = 0);
+    }
+}

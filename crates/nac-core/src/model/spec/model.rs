@@ -1,0 +1,84 @@
+//! Resolved models.
+
+use serde::Serialize;
+
+use super::circuit::CircuitSpec;
+use super::node::Node;
+use super::perceiver_io::PerceiverIoSpec;
+use super::tokenizer::TokenizerSpec;
+use crate::model::{ConfigError, InputSpec, ModelConfig, ModelFile, ModelKind};
+
+/// What comes after the tokenizer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum BodySpec {
+    /// A Neural Attentive Circuit.
+    Nac(Box<CircuitSpec>),
+    /// The Perceiver IO baseline.
+    PerceiverIo(Box<PerceiverIoSpec>),
+}
+
+/// A whole model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelSpec {
+    /// From the input to tokens.
+    pub tokenizer: TokenizerSpec,
+    /// From tokens to outputs.
+    pub body: BodySpec,
+    /// Number of outputs.
+    pub outputs: usize,
+}
+
+impl ModelConfig {
+    /// The model with these settings that reads `input` and gives `outputs` numbers.
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`] if a setting is out of range or settings do not go together.
+    pub fn resolve(&self, input: &InputSpec, outputs: usize) -> Result<ModelSpec, ConfigError> {
+        let path = match self.kind {
+            ModelKind::Nac => "input_tokenizer",
+            ModelKind::PerceiverIo => "tokenizer",
+        };
+        let tokenizer = self.resolve_tokenizer(path, input)?;
+        let token_dim = tokenizer.token_dim();
+        let body = match self.kind {
+            ModelKind::Nac => BodySpec::Nac(Box::new(self.circuit.resolve(token_dim, outputs)?)),
+            ModelKind::PerceiverIo => {
+                let baseline = self.perceiver_io.resolve(token_dim, outputs)?;
+                BodySpec::PerceiverIo(Box::new(baseline))
+            }
+        };
+        Ok(ModelSpec {
+            tokenizer,
+            body,
+            outputs,
+        })
+    }
+}
+
+impl ModelFile {
+    /// The model that the file describes.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::resolve`].
+    pub fn resolve(&self) -> Result<ModelSpec, ConfigError> {
+        self.model.resolve(&self.input, self.classes)
+    }
+}
+
+impl Node for ModelSpec {
+    fn path(&self) -> &str {
+        ""
+    }
+
+    fn describe(&self) -> String {
+        format!("model of {} outputs", self.outputs)
+    }
+
+    fn children(&self) -> Vec<&dyn Node> {
+        let body: &dyn Node = match &self.body {
+            BodySpec::Nac(circuit) => circuit.as_ref(),
+            BodySpec::PerceiverIo(baseline) => baseline.as_ref(),
+        };
+        vec![&self.tokenizer, body]
+    }
+}
