@@ -62,7 +62,7 @@ fn enable_cuda() -> std::result::Result<(), String> {
             Err(error) => {
                 return Err(format!(
                     "libtorch_cuda.so cannot be loaded ({error}); this libtorch has no CUDA half. \
-                     On a machine with an NVIDIA driver run `cargo xtask setup --cuda`, or `pip install torch==2.11.0`"
+                     On a machine with an NVIDIA driver run `nac-setup --cuda`, or `pip install torch==2.11.0`"
                 ));
             }
         }

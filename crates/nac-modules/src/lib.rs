@@ -37,7 +37,8 @@
 //! # Ok::<(), nac_modules::ModuleError>(())
 //! ```
 //!
-//! This crate links libtorch 2.11.0 through `tch` 0.24; see the book's page on set-up.
+//! This crate links libtorch 2.11.0 through `tch` 0.24. To get it: `cargo install nac-setup && nac-setup`, and
+//! `nac-setup project` in the folder of your project.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
