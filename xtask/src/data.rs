@@ -30,16 +30,16 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Name and place of each data set; no place if it must be downloaded first.
+/// Name and location of each data set; no location if it must be downloaded first.
 pub(crate) fn found(data_dir: Option<PathBuf>) -> Result<Vec<(String, Option<String>)>> {
     let dirs = DataDirs::discover(data_dir)?;
     Ok(fetch::list(&dirs)
         .into_iter()
-        .map(|set| (set.name, set.found.as_ref().map(place)))
+        .map(|set| (set.name, set.found.as_ref().map(location)))
         .collect())
 }
 
-fn place(found: &Found) -> String {
+fn location(found: &Found) -> String {
     match found {
         Found::Folder(folder) => folder.display().to_string(),
         Found::Archive(archive) => format!("{} (unpacked at first use)", archive.display()),
@@ -62,7 +62,7 @@ fn listing(sets: &[Listing], dirs: &DataDirs) -> String {
     let mut text = String::new();
     for set in sets {
         let at = match &set.found {
-            Some(found) => place(found),
+            Some(found) => location(found),
             None => format!(
                 "not here: cargo xtask data get {} ({})",
                 set.name,
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_data_set_is_listed_with_its_place_or_the_command() {
+    fn every_data_set_is_listed_with_its_location_or_the_command() {
         let dir = tempfile::tempdir().unwrap();
         let dirs = DataDirs::new(Some(dir.path().into()), None, dir.path().join("cache"));
         let text = listing(&fetch::list(&dirs), &dirs);

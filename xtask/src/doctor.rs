@@ -176,8 +176,8 @@ fn storage() -> Vec<Row> {
     let mut rows: Vec<Row> = match data::found(None) {
         Ok(sets) => sets
             .into_iter()
-            .map(|(name, place)| match place {
-                Some(place) => Row::good("data set", format!("{name}: {place}")),
+            .map(|(name, location)| match location {
+                Some(location) => Row::good("data set", format!("{name}: {location}")),
                 None => Row::note(
                     "data set",
                     format!("{name}: not here"),

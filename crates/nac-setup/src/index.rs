@@ -44,7 +44,7 @@ pub(crate) fn find(index: &str, wheel: &Wheel) -> Result<String, SetupError> {
 
 /// The text of a page.
 fn get(page: &str) -> Result<String, ureq::Error> {
-    // The certificates this machine trusts: a company's proxy may have one of its own.
+    // The certificates this machine trusts: a company's proxy may have its own.
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
         .build();

@@ -100,8 +100,8 @@ pub fn plan(dir: &Path, libtorch: &Libtorch) -> Result<Edit, SetupError> {
             }
         }
         RunPath::Missing | RunPath::Present => {}
-        RunPath::Other(place) => notes.push(format!(
-            "{place} is set and is left as it is. `cargo run` and `cargo test` work without a run path; for \
+        RunPath::Other(location) => notes.push(format!(
+            "{location} is set and is left as it is. `cargo run` and `cargo test` work without a run path; for \
              programs started directly, add \"-C\", \"{flag}\" to it"
         )),
     }
@@ -139,7 +139,7 @@ fn run_path(document: &DocumentMut, path: &Path, dir: &Path, flag: &str) -> RunP
     let home = home.and_then(|home| first_file(&[home.join("config"), home.join("config.toml")]));
     let files = dir.ancestors().filter_map(config_in).chain(home);
     for file in files {
-        // A file that is not valid makes cargo stop with a message of its own.
+        // A file that is not valid makes cargo stop with its own message.
         let Ok(document) = read(&file) else { continue };
         if let Some(flags) = get(&document, &["build", "rustflags"]) {
             return describe(flags, &file, "build.rustflags");

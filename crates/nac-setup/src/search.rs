@@ -61,7 +61,7 @@ impl Search {
         }
     }
 
-    /// The libtorch that is there; nothing is downloaded.
+    /// The libtorch that is there, of either build if none is asked for; nothing is downloaded.
     ///
     /// # Errors
     /// [`SetupError::NotSetUp`] if there is none; the variable is unusable; there are no wheels for this machine.
@@ -69,10 +69,18 @@ impl Search {
         if let Some(found) = self.outside_the_cache(&Silent)? {
             return Ok(found);
         }
-        let kind = self.kind.unwrap_or_else(|| default_kind(&Silent));
-        let plan = sources::plan(OS, ARCH, kind)?;
-        let found = build::existing(&plan, &root()?).map_err(|_| SetupError::NotSetUp)?;
-        Ok(Found::new(found, Origin::Cache))
+        let kinds = match self.kind.unwrap_or_else(|| default_kind(&Silent)) {
+            Kind::Cpu => [Kind::Cpu, Kind::Cuda],
+            Kind::Cuda => [Kind::Cuda, Kind::Cpu],
+        };
+        sources::plan(OS, ARCH, kinds[0])?;
+        let root = root()?;
+        let in_cache = |kind| build::existing(&sources::plan(OS, ARCH, kind).ok()?, &root).ok();
+        let found = kinds.into_iter().find_map(in_cache);
+        match found.filter(|found| self.fits(found)) {
+            Some(found) => Ok(Found::new(found, Origin::Cache)),
+            None => Err(SetupError::NotSetUp),
+        }
     }
 
     /// The libtorch that is there, or else one built in the cache; `force` builds it in any case, unless the

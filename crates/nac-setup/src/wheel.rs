@@ -58,7 +58,7 @@ pub(crate) fn obtain(
         pip: Box::new(pip),
     })?;
     if let Err(error) = checksum::check(&path, &wheel.sha256, progress) {
-        // Whatever pip found, it is of no use to a later run either.
+        // Whatever pip found, it does not serve a later run either.
         let _ = fs_err::remove_file(&path);
         return Err(error.into());
     }
