@@ -1,6 +1,7 @@
 //! Tests of whole reports.
 
 use super::*;
+use nac_train::summary::RunSummary;
 use nac_train::summary::{CurvePoint, GraphSnapshot};
 
 fn summary(model: &str, accuracy: f64) -> RunSummary {

@@ -1,7 +1,7 @@
 //! Bidding: a row takes its cheapest column and makes it dearer for others, up to the point where
 //! its second choice would be as good (Jonker and Volgenant's augmenting row reduction).
 
-use super::{Rows, State};
+use super::state::{Rows, State};
 
 /// One round of bids by the rows without a column, in order; gives those that have none after it.
 ///

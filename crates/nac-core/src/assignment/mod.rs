@@ -2,7 +2,7 @@
 //!
 //! `min_π Σ_i C[i, π(i)]` over all permutations `π`, exactly, by shortest augmenting paths with dual
 //! potentials (Jonker and Volgenant, *A shortest augmenting path algorithm for dense and sparse
-//! linear assignment problems*, Computing 38, 1987). Potentials `v` of the columns say how dear a
+//! linear assignment problems*, Computing 38, 1987). Potentials `v` of the columns say how costly a
 //! column is: an assignment in which every row takes a column of least `C[i, j] − v[j]` is the best
 //! one. From potentials that are a good guess on (`start.rs`), rows first bid for columns (`bids.rs`);
 //! each row that is left without one then takes a shortest path of exchanges to a free column
@@ -13,6 +13,7 @@
 mod bids;
 mod path;
 mod start;
+mod state;
 
 use std::borrow::Cow;
 
@@ -20,6 +21,7 @@ use ndarray::ArrayView2;
 
 use crate::CoreError;
 use crate::kernel::first_unfit;
+use state::{Rows, State};
 
 /// Rounds of bids. What they cannot settle by then are chains of small steps, which paths take at
 /// once.
@@ -84,44 +86,6 @@ pub fn assign(costs: ArrayView2<'_, f64>) -> Result<Assignment, CoreError> {
         columns,
         potentials: state.potentials,
     })
-}
-
-/// A cost matrix, row after row.
-#[derive(Clone, Copy)]
-struct Rows<'a> {
-    costs: &'a [f64],
-    n: usize,
-}
-
-impl<'a> Rows<'a> {
-    fn row(self, i: usize) -> &'a [f64] {
-        &self.costs[i * self.n..(i + 1) * self.n]
-    }
-
-    fn iter(self) -> impl DoubleEndedIterator<Item = &'a [f64]> {
-        (0..self.n).map(move |i| self.row(i))
-    }
-}
-
-/// Who has what, and the potentials of the columns.
-///
-/// Of every row that has a column, no other column is cheaper: `C[i, j] − v[j]` is least there.
-struct State {
-    row_of: Vec<Option<usize>>,
-    column_of: Vec<Option<usize>>,
-    potentials: Vec<f64>,
-}
-
-impl State {
-    /// Gives `column` to `row`; says which row had it.
-    fn give(&mut self, row: usize, column: usize) -> Option<usize> {
-        let before = self.row_of[column].replace(row);
-        if let Some(before) = before {
-            self.column_of[before] = None;
-        }
-        self.column_of[row] = Some(column);
-        before
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! another, until one takes a free column; of all such chains the cheapest (Dijkstra's method on
 //! reduced costs).
 
-use super::{Rows, State};
+use super::state::{Rows, State};
 
 /// Room for searches, used again by each.
 pub(super) struct Search {

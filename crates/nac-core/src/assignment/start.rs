@@ -15,7 +15,7 @@
 //! The potentials of a training step ago were tried as a third start. They were slower than these
 //! two for block and scale-free priors, and would have to be saved with a run.
 
-use super::Rows;
+use super::state::Rows;
 
 /// Times that `x` and `y` are estimated from each other.
 const ROUNDS: usize = 2;

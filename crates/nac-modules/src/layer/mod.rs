@@ -9,6 +9,7 @@ mod linear;
 mod mod_fc;
 mod mod_ffn;
 mod norm;
+mod operands;
 mod positional_grid;
 mod preprocess;
 mod project;

@@ -154,7 +154,7 @@ impl ModFc {
     /// Refuses operands of [`forward`](Self::forward) that do not fit.
     pub(super) fn check(&self, x: &Tensor, codes: &Tensor) -> Result<()> {
         let code_dim = self.code_projection.size()[1];
-        super::projection::check("ModFC", x, codes, self.weight.size()[1], Some(code_dim))
+        super::operands::check("ModFC", x, codes, self.weight.size()[1], Some(code_dim))
     }
 
     /// The shared weight `W`, `[out, in]`.

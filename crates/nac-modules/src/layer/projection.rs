@@ -4,11 +4,11 @@
 
 use tch::Tensor;
 
+use super::operands;
 use super::{Linear, ModFc, ModFcConfig, ProjectionKind, WModFc};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::params::Scope;
-use crate::shape;
 
 /// A linear layer from the features of a module, perhaps modulated by its code.
 ///
@@ -76,7 +76,7 @@ impl Projection {
     pub(super) fn check(&self, x: &Tensor, codes: &Tensor) -> Result<()> {
         match self {
             Self::ModFc(layer) => layer.check(x, codes),
-            Self::Fc(layer) => check("FC", x, codes, layer.weight().size()[1], None),
+            Self::Fc(layer) => operands::check("FC", x, codes, layer.weight().size()[1], None),
             Self::WModFc(layer) => layer.check(x, codes),
         }
     }
@@ -120,18 +120,4 @@ impl Projection {
             Self::WModFc(layer) => layer.bias(),
         }
     }
-}
-
-/// Checks the operands of a projection; a plain one does not care for the width of codes.
-pub(super) fn check(
-    op: &'static str,
-    x: &Tensor,
-    codes: &Tensor,
-    in_dim: i64,
-    code_dim: Option<i64>,
-) -> Result<()> {
-    let expected = [("batch", None), ("modules", None), ("in", Some(in_dim))];
-    shape::check(op, "x", x, &expected)?;
-    let size = x.size();
-    shape::check_per_module(op, "codes", codes, size[0], size[1], code_dim)
 }

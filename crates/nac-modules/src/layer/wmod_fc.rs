@@ -86,7 +86,7 @@ impl WModFc {
     /// Refuses operands of [`forward`](Self::forward) that do not fit.
     pub(super) fn check(&self, x: &Tensor, codes: &Tensor) -> Result<()> {
         let code_dim = self.modulation.weight().size()[1];
-        super::projection::check("WModFC", x, codes, self.weight.size()[1], Some(code_dim))
+        super::operands::check("WModFC", x, codes, self.weight.size()[1], Some(code_dim))
     }
 
     /// From the product with the scaled features to the output: demodulation and bias.

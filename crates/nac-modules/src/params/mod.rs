@@ -74,11 +74,6 @@ impl ParamStore {
         }
     }
 
-    /// The root scope, from which layers take their parameters.
-    pub fn root(&mut self) -> Scope<'_> {
-        Scope::new(self, String::new())
-    }
-
     /// Device of every tensor.
     pub fn device(&self) -> Device {
         self.device

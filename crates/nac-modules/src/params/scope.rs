@@ -12,8 +12,15 @@ pub struct Scope<'a> {
     prefix: String,
 }
 
+impl ParamStore {
+    /// The root scope, from which layers take their parameters.
+    pub fn root(&mut self) -> Scope<'_> {
+        Scope::new(self, String::new())
+    }
+}
+
 impl<'a> Scope<'a> {
-    pub(super) fn new(store: &'a mut ParamStore, prefix: String) -> Self {
+    fn new(store: &'a mut ParamStore, prefix: String) -> Self {
         Self { store, prefix }
     }
 

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
+use super::error::ReferenceError;
 use super::layers::{DEFAULT_LAYER_SCALE, Projections, one};
 use super::reader::Reader;
-use super::{Imported, ReferenceError};
 use nac_modules::attention::{
     EvaluationLinks, KernelConfig, ReadInAttentionConfig, SkmdpaConfig, Truncation,
 };
@@ -114,12 +114,12 @@ pub(super) fn kernel_settings(r: &mut Reader<'_>) -> Result<KernelConfig> {
     })
 }
 
-pub(super) fn kernel(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn kernel(mut r: Reader<'_>) -> Result<KernelConfig> {
     // `square` says whether the recorded senders are the receivers.
     r.without_effect(&["cls", "square"]);
     let config = kernel_settings(&mut r)?;
     r.finish()?;
-    Ok(Imported::Kernel(config))
+    Ok(config)
 }
 
 /// Arguments of `KernelModulatedLatentAttention`, and its drop-path.
@@ -157,17 +157,17 @@ pub(super) fn attention_settings(
     Ok((config, r.number("path_drop_prob", outer.drop_path)?))
 }
 
-pub(super) fn attention(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn attention(mut r: Reader<'_>) -> Result<ImportedAttention> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
     let (config, drop_path) = attention_settings(&mut r, &AttentionOuter::defaults())?;
     r.finish()?;
-    Ok(Imported::Attention(ImportedAttention {
+    Ok(ImportedAttention {
         state_dim,
         code_dim,
         drop_path,
         config,
-    }))
+    })
 }
 
 /// Arguments of `ReadInAttention`, and its drop-path.
@@ -190,19 +190,19 @@ pub(super) fn read_in_attention_settings(
     Ok((config, r.number("path_drop_prob", outer.drop_path)?))
 }
 
-pub(super) fn read_in_attention(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn read_in_attention(mut r: Reader<'_>) -> Result<ImportedReadInAttention> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
     let token_dim = r.size("input_dim")?;
     let (config, drop_path) = read_in_attention_settings(&mut r, &AttentionOuter::defaults())?;
     r.finish()?;
-    Ok(Imported::ReadInAttention(ImportedReadInAttention {
+    Ok(ImportedReadInAttention {
         token_dim,
         state_dim,
         code_dim,
         drop_path,
         config,
-    }))
+    })
 }
 
 /// Refuses different drop-paths for attention and feed-forward, which are one setting here.

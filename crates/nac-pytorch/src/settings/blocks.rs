@@ -6,9 +6,9 @@ use serde_json::json;
 use super::attention::{
     AttentionOuter, attention_settings, read_in_attention_settings, same_drop_path,
 };
+use super::error::ReferenceError;
 use super::layers::{DEFAULT_LAYER_SCALE, FfnOuter, Projections, ffn_settings};
 use super::reader::Reader;
-use super::{Imported, ReferenceError};
 use nac_modules::attention::ReadInAttentionConfig;
 use nac_modules::circuit::{PropagatorConfig, ReadInConfig, ReadInKind, ReadOutConfig};
 
@@ -196,46 +196,46 @@ pub(super) fn read_out_settings(r: &mut Reader<'_>, outer: &BlockOuter) -> Resul
     })
 }
 
-pub(super) fn read_in(mut r: Reader<'_>, class: &str) -> Result<Imported> {
+pub(super) fn read_in(mut r: Reader<'_>, class: &str) -> Result<ImportedBlock<ReadInConfig>> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
     let input_dim = r.size("input_dim")?;
     let config = read_in_settings(&mut r, class, &BlockOuter::defaults())?;
     r.finish()?;
-    Ok(Imported::ReadIn(ImportedBlock {
+    Ok(ImportedBlock {
         input_dim,
         state_dim,
         code_dim,
         output_dim: state_dim,
         config,
-    }))
+    })
 }
 
-pub(super) fn propagator(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn propagator(mut r: Reader<'_>) -> Result<ImportedBlock<PropagatorConfig>> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
     let config = propagator_settings(&mut r, &BlockOuter::defaults())?;
     r.finish()?;
-    Ok(Imported::Propagator(ImportedBlock {
+    Ok(ImportedBlock {
         input_dim: state_dim,
         state_dim,
         code_dim,
         output_dim: state_dim,
         config,
-    }))
+    })
 }
 
-pub(super) fn read_out(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn read_out(mut r: Reader<'_>) -> Result<ImportedBlock<ReadOutConfig>> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
     let output_dim = r.size("output_dim")?;
     let config = read_out_settings(&mut r, &BlockOuter::defaults())?;
     r.finish()?;
-    Ok(Imported::ReadOut(ImportedBlock {
+    Ok(ImportedBlock {
         input_dim: state_dim,
         state_dim,
         code_dim,
         output_dim,
         config,
-    }))
+    })
 }

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::blocks::{BlockOuter, propagator_settings, read_in_settings, read_out_settings};
+use super::error::ReferenceError;
 use super::latents::{InitialGraph, latents_settings, seeder_settings};
 use super::reader::Reader;
-use super::{Imported, ReferenceError};
 use nac_modules::circuit::{CircuitConfig, PropagatorConfig, WiringConfig};
 use nac_modules::generator::{LatentsConfig, SeederConfig, StateMean};
 
@@ -24,17 +24,17 @@ pub struct ImportedCircuit {
     pub initial_graphs: Vec<InitialGraph>,
 }
 
-pub(super) fn circuit(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn circuit(mut r: Reader<'_>) -> Result<ImportedCircuit> {
     r.without_effect(&["cls"]);
     let (token_dim, output_dim) = (r.size("input_dim")?, r.size("output_dim")?);
     let state_dim = r.size("state_dim")?;
     let (config, initial_graphs) = circuit_settings(r, state_dim)?;
-    Ok(Imported::Circuit(Box::new(ImportedCircuit {
+    Ok(ImportedCircuit {
         token_dim,
         output_dim,
         config,
         initial_graphs,
-    })))
+    })
 }
 
 /// Arguments of `LatentGraph`; those that a `NeuralCompiler` passes on itself must be read before.

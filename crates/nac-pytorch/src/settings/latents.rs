@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::error::ReferenceError;
 use super::reader::Reader;
-use super::{Imported, ReferenceError};
 use nac_modules::generator::{LatentSizes, LatentsConfig, SeederConfig, SignatureStart, StateMean};
 
 type Result<T> = std::result::Result<T, ReferenceError>;
@@ -96,8 +96,8 @@ fn latents_table(mut r: Reader<'_>, name: &str) -> Result<ImportedLatents> {
     })
 }
 
-pub(super) fn latents(r: Reader<'_>) -> Result<Imported> {
-    latents_table(r, "").map(Imported::Latents)
+pub(super) fn latents(r: Reader<'_>) -> Result<ImportedLatents> {
+    latents_table(r, "")
 }
 
 /// Arguments of `LatentSeeder`. The reference draws state noise in evaluation too, so the import asks for it.
@@ -122,7 +122,7 @@ pub(super) fn seeder_settings(r: &mut Reader<'_>, code_noise: f64) -> Result<See
     })
 }
 
-pub(super) fn seeded_latents(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn seeded_latents(mut r: Reader<'_>) -> Result<ImportedSeededLatents> {
     r.without_effect(&["cls"]);
     let latents = latents_table(r.table("latents")?, "latents")?;
     let mut inner = r.table("seeder")?;
@@ -135,10 +135,10 @@ pub(super) fn seeded_latents(mut r: Reader<'_>) -> Result<Imported> {
     inner.finish()?;
     let batch_size = r.size("batch_size")?;
     r.finish()?;
-    Ok(Imported::SeededLatents(ImportedSeededLatents {
+    Ok(ImportedSeededLatents {
         latents,
         state_dim,
         seeder,
         batch_size,
-    }))
+    })
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::error::ReferenceError;
 use super::reader::Reader;
-use super::{Imported, ReferenceError};
 use nac_modules::layer::{
     Activation, ModFcConfig, ModFfnConfig, ProjectionKind, ScaleNormalization,
 };
@@ -38,17 +38,17 @@ pub struct ImportedFfn {
     pub config: ModFfnConfig,
 }
 
-pub(super) fn projection(mut r: Reader<'_>, class: &str) -> Result<Imported> {
+pub(super) fn projection(mut r: Reader<'_>, class: &str) -> Result<ImportedProjection> {
     let (in_dim, out_dim) = (r.size("in_features")?, r.size("out_features")?);
     let code_dim = r.size("context_features")?;
     let bias = r.flag("bias", true)?;
-    Ok(Imported::Projection(ImportedProjection {
+    Ok(ImportedProjection {
         in_dim,
         out_dim,
         code_dim,
         bias,
         config: projection_settings(class, r)?,
-    }))
+    })
 }
 
 /// Keyword arguments of a projection class. The reference's defaults differ from the final configuration's.
@@ -201,7 +201,7 @@ pub(super) fn ffn_settings(r: &mut Reader<'_>, outer: &FfnOuter) -> Result<(ModF
     Ok((config, r.number("path_drop_prob", outer.drop_path)?))
 }
 
-pub(super) fn ffn(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn ffn(mut r: Reader<'_>) -> Result<ImportedFfn> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
     let outer = FfnOuter {
@@ -213,12 +213,12 @@ pub(super) fn ffn(mut r: Reader<'_>) -> Result<Imported> {
     };
     let (config, drop_path) = ffn_settings(&mut r, &outer)?;
     r.finish()?;
-    Ok(Imported::Ffn(ImportedFfn {
+    Ok(ImportedFfn {
         state_dim,
         code_dim,
         drop_path,
         config,
-    }))
+    })
 }
 
 /// Initial value of a layer scale that a class has when nothing is said.

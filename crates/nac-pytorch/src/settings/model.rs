@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use tch::Device;
 
 use super::circuit::circuit_settings;
+use super::error::ReferenceError;
 use super::latents::InitialGraph;
 use super::reader::Reader;
-use super::{Imported, ReferenceError};
 use nac_modules::baseline::PerceiverIoConfig;
 use nac_modules::head::{HeadConfig, HeadKind, PoolingSoftmax};
 use nac_modules::model::{ImageTokenizer, InputSpec, Model, ModelConfig, ModelKind, build_model};
@@ -148,7 +148,7 @@ fn grid_size(r: &mut Reader<'_>) -> Result<[usize; 2]> {
     Ok([height, width])
 }
 
-pub(super) fn tokenizer(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn tokenizer(mut r: Reader<'_>) -> Result<ImportedTokenizer> {
     r.without_effect(&["cls"]);
     let channels = r.optional_size("input_dim")?.unwrap_or(3);
     let config = tokenizer_settings(&mut r, None)?;
@@ -163,10 +163,10 @@ pub(super) fn tokenizer(mut r: Reader<'_>) -> Result<Imported> {
         r.only(key, &ours, "differs from what the preset gives")?;
     }
     r.finish()?;
-    Ok(Imported::Tokenizer(ImportedTokenizer { channels, config }))
+    Ok(ImportedTokenizer { channels, config })
 }
 
-pub(super) fn grid(mut r: Reader<'_>) -> Result<Imported> {
+pub(super) fn grid(mut r: Reader<'_>) -> Result<ImportedGrid> {
     r.without_effect(&["cls"]);
     let grid = ImportedGrid {
         dim: r.size("dim")?,
@@ -174,7 +174,7 @@ pub(super) fn grid(mut r: Reader<'_>) -> Result<Imported> {
         batch_size: r.size("batch_size")?,
     };
     r.finish()?;
-    Ok(Imported::Grid(grid))
+    Ok(grid)
 }
 
 /// Arguments of a head class. The reference draws Gumbel noise in evaluation too, so the import asks for it.
@@ -208,7 +208,7 @@ fn head_settings(r: &mut Reader<'_>, class: &str, key: &str) -> Result<HeadConfi
     }
 }
 
-pub(super) fn head(mut r: Reader<'_>, class: &str) -> Result<Imported> {
+pub(super) fn head(mut r: Reader<'_>, class: &str) -> Result<ImportedHead> {
     r.without_effect(&["cls"]);
     let config = head_settings(&mut r, class, "cls")?;
     let (state_dim, classes) = if config.kind == HeadKind::ConfidencePooling {
@@ -217,11 +217,11 @@ pub(super) fn head(mut r: Reader<'_>, class: &str) -> Result<Imported> {
         (None, None)
     };
     r.finish()?;
-    Ok(Imported::Head(ImportedHead {
+    Ok(ImportedHead {
         state_dim,
         classes,
         config,
-    }))
+    })
 }
 
 pub(super) fn neural_compiler(mut r: Reader<'_>) -> Result<ImportedModel> {

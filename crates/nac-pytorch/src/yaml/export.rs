@@ -9,7 +9,7 @@ use nac_modules::tokenizer::ConvNextConfig;
 use serde_json::{Map, Value, json};
 
 use super::circuit::circuit;
-use super::normal_form;
+use super::normal_form::normal_form;
 use crate::weights::{Result, WeightsError};
 use nac_train::batch::input_spec;
 use nac_train::config::{RunConfig, ValidConfig, differences};

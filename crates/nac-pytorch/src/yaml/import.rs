@@ -7,8 +7,9 @@ use crate::settings::{ImportedModel, import_neural_compiler, import_perceiver_io
 use nac_modules::model::{ModelConfig, ModelKind};
 use serde::Serialize;
 use serde_json::Value;
+use tch::{Device, Kind};
 
-use crate::weights::{Result, WeightsError};
+use crate::weights::{Result, Weights, WeightsError};
 use nac_train::TrainError;
 
 /// A model as a settings file of the reference describes it.
@@ -93,6 +94,19 @@ fn image_size(table: &Value, model: &ImportedModel) -> [usize; 2] {
 }
 
 impl ReferenceConfig {
+    /// Loads weights into the model that the settings describe.
+    ///
+    /// # Errors
+    /// The model cannot be built, or
+    /// [`ModuleError::Weights`](nac_modules::ModuleError::Weights) with all names that do not fit.
+    pub fn check(&self, source: &Path, weights: &Weights) -> Result<()> {
+        let store = nac_modules::params::ParamStore::sizes_only(Device::Cpu, Kind::Float);
+        let [height, width] = self.image_size;
+        let mut model = self.model.build(store, height, width)?;
+        let source = source.display().to_string();
+        Ok(model.params_mut().import(&source, &weights.tensors)?)
+    }
+
     /// The settings as TOML: a `[model]` table under a head that says where it is from and what is not in it.
     ///
     /// # Errors

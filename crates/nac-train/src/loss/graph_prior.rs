@@ -22,9 +22,7 @@ use super::module_groups::{ModuleGroups, circuit};
 use super::{LossContext, LossTerm};
 use crate::error::{Result, TrainError};
 use crate::scheduled::ScheduledValue;
-use matching::is_permutation;
-
-const NAME: &str = "graph_prior";
+use matching::{NAME, failed, is_permutation};
 
 /// Distance of the matched link probabilities from a prior's.
 #[derive(Debug)]
@@ -243,13 +241,6 @@ impl LossTerm for GraphPriorLoss {
             self.graphs.insert(name.clone(), target);
         }
         Ok(())
-    }
-}
-
-fn failed(reason: String) -> TrainError {
-    TrainError::Loss {
-        name: NAME.into(),
-        reason,
     }
 }
 

@@ -8,15 +8,22 @@ use cargo_metadata::Metadata;
 use super::finding::Finding;
 
 /// For each package, the packages of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("nac-core", &[]),
-    ("nac-setup", &[]),
+    ("nac-libtorch", &[]),
     ("nac-engine", &["nac-core"]),
     ("nac-data", &["nac-core"]),
-    ("nac-modules", &["nac-core"]),
+    ("nac-setup", &["nac-data"]),
+    ("nac-modules", &["nac-core", "nac-libtorch"]),
     (
         "nac-train",
-        &["nac-core", "nac-engine", "nac-data", "nac-modules"],
+        &[
+            "nac-core",
+            "nac-engine",
+            "nac-data",
+            "nac-libtorch",
+            "nac-modules",
+        ],
     ),
     (
         "nac-pytorch",
@@ -24,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "nac-core",
             "nac-engine",
             "nac-data",
+            "nac-libtorch",
             "nac-modules",
             "nac-train",
         ],
@@ -34,6 +42,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "nac-core",
             "nac-engine",
             "nac-data",
+            "nac-libtorch",
             "nac-modules",
             "nac-train",
             "nac-pytorch",

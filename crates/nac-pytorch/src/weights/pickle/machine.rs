@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::call::{self, MOST_ARGUMENTS};
 use super::cursor::Cursor;
-use super::function::{self, Function, MOST_ARGUMENTS};
+use super::function::Function;
 use super::{Pickle, PickleError, Value, push};
 
 /// Most instructions of a pickle.
@@ -141,7 +142,7 @@ impl Machine<'_> {
             b'b' => self.build()?,
             b'Q' => {
                 let id = self.pop()?;
-                let storage = function::storage(&id, &mut self.pickle);
+                let storage = call::storage(&id, &mut self.pickle);
                 let storage = storage.map_err(|reason| self.cursor.malformed(reason))?;
                 self.stack.push(storage);
             }

@@ -8,6 +8,7 @@
 //!
 //! Source: `Lib/pickletools.py` of CPython for the opcodes, `torch/serialization.py` for what is written.
 
+mod call;
 mod cursor;
 mod function;
 mod machine;

@@ -6,8 +6,17 @@
 use ndarray::ArrayView2;
 use tch::{Device, Kind, Tensor};
 
-use super::failed;
-use crate::error::Result;
+use crate::error::{Result, TrainError};
+
+/// Name of the term.
+pub(super) const NAME: &str = "graph_prior";
+
+pub(super) fn failed(reason: String) -> TrainError {
+    TrainError::Loss {
+        name: NAME.into(),
+        reason,
+    }
+}
 
 /// A matching of modules with a graphon's places.
 #[derive(Debug)]
