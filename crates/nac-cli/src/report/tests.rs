@@ -1,8 +1,7 @@
 //! Tests of whole reports.
 
 use super::*;
-use nac_train::summary::RunSummary;
-use nac_train::summary::{CurvePoint, GraphSnapshot};
+use nac_train::summary::{CurvePoint, GraphSnapshot, RunSummary};
 
 fn summary(model: &str, accuracy: f64) -> RunSummary {
     let curve = |every: u64, gain: f64| {
