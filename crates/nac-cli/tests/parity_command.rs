@@ -12,7 +12,7 @@ use serde_json::Value;
 const MOD_FC: &str = "a_modfc_ln_chonker";
 
 fn recordings() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../nac-pytorch/tests/recordings/parity")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../nac-pytorch/tests/goldens")
 }
 
 /// A folder with copies of these recordings, and an index that is not one.
@@ -214,7 +214,7 @@ fn json_holds_every_case_and_tensor() {
 
 #[test]
 fn the_engine_of_nac_core_is_held_to_the_same_values() {
-    let layers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nac-pytorch/tests/recordings");
+    let layers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nac-pytorch/tests/goldens");
     let out = tempfile::tempdir().unwrap();
     let file = out.path().join("core.json");
     parity(&layers)

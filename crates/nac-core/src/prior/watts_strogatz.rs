@@ -59,3 +59,23 @@ impl GraphPrior for WattsStrogatz {
         }))
     }
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Six modules on a ring, the row of the first: itself and its neighbours have `1 − p`, others `p·k/n`.
+    #[test]
+    fn the_symmetric_graphon_adds_the_farthest_neighbour_ahead() {
+        let row = |symmetric| {
+            let prior = WattsStrogatz {
+                k: 2,
+                p: 0.25,
+                symmetric,
+            };
+            prior.link_probabilities(6).unwrap().row(0).to_vec()
+        };
+        let (near, far) = (0.75, 0.25 * 2.0 / 6.0);
+        assert_eq!(row(true), [near, near, far, far, far, near]);
+        assert_eq!(row(false), [near, far, far, far, far, near]);
+    }
+}

@@ -308,7 +308,7 @@ impl<'r> Case<'r> {
             }
             comparisons.push(Comparison::failed(
                 name,
-                "recorded, but not compared".into(),
+                "in the golden, but not compared".into(),
             ));
         }
         (comparisons, left_out)

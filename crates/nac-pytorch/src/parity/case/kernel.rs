@@ -29,13 +29,7 @@ fn one(case: &mut Case<'_>, config: &KernelConfig, output: &str) -> Run<()> {
     let kernel = SignatureKernel::new(store.root(), config)?;
     case.load(&mut store)?;
     case.replay(|name| drawn_for(name) == Some(output))?;
-    let draw = case
-        .recording()
-        .facts
-        .noise_in_call_order
-        .iter()
-        .find(|n| drawn_for(n) == Some(output));
-    let draw = draw.and_then(|name| case.recording().tensors.get(name));
+    let draw = draw_of(case, output).and_then(|name| case.recording().tensors.get(name));
     let batch = draw
         .map(Tensor::size)
         .filter(|size| size.len() == 3)
@@ -63,6 +57,14 @@ fn one(case: &mut Case<'_>, config: &KernelConfig, output: &str) -> Run<()> {
     let loss = squares(&ours)?;
     case.check_if_recorded(&format!("out.loss.{output}"), &loss)?;
     case.check_gradients(&format!("grad.{output}."), &loss, &inputs, Some(&store))
+}
+
+/// The draw that was made for an output.
+pub(super) fn draw_of<'r>(case: &Case<'r>, output: &str) -> Option<&'r str> {
+    let names = case.recording().facts.noise_in_call_order.iter();
+    names
+        .map(String::as_str)
+        .find(|name| drawn_for(name) == Some(output))
 }
 
 /// The output for which a draw was made: `noise.u_<output>.rand`.

@@ -22,11 +22,15 @@ pub(super) fn weights(case: &Case<'_>) -> Run<ModelWeights> {
 
 /// The input `in.<name>` as `[batch, items, features]`; what is the same for all examples has a batch of one.
 pub(super) fn input(case: &Case<'_>, name: &str) -> Run<Array3<f32>> {
-    let tensor = case.tensor(&format!("in.{name}"))?;
-    match shape(&tensor)[..] {
-        [items, features] => array((1, items, features), &tensor),
-        [batch, items, features] => array((batch, items, features), &tensor),
-        ref other => Err(Stop::Broken(format!("`in.{name}` has shape {other:?}"))),
+    array_of(name, &case.tensor(&format!("in.{name}"))?)
+}
+
+/// A tensor `[items, features]` or `[batch, items, features]`; the former has a batch of one.
+pub(super) fn array_of(name: &str, tensor: &Tensor) -> Run<Array3<f32>> {
+    match shape(tensor)[..] {
+        [items, features] => array((1, items, features), tensor),
+        [batch, items, features] => array((batch, items, features), tensor),
+        ref other => Err(Stop::Broken(format!("`{name}` has shape {other:?}"))),
     }
 }
 

@@ -1,7 +1,9 @@
-//! The signature kernel: distances, link probabilities and their logarithms, normalised or not.
+//! The signature kernel: distances, link probabilities and their logarithms, normalised or not, and sampled from the
+//! recorded draws by nac-core.
 
 use std::collections::BTreeMap;
 
+use nac_core::RelaxedBernoulli;
 use nac_core::kernel::{cosine_distance, normalize_along_keys};
 use nac_core::model::KernelConfig;
 use nac_engine::single::SingleLayer;
@@ -9,9 +11,9 @@ use ndarray::{Array2, Array3, ArrayView2};
 use tch::Tensor;
 
 use super::super::context::{Case, squares};
-use super::super::kernel::outputs;
+use super::super::kernel::{draw_of, outputs};
 use super::super::stop::{Run, Stop};
-use super::arrays::{input, tensor, weights};
+use super::arrays::{array_of, input, tensor, weights};
 
 pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> Run<()> {
     let weights = weights(case)?;
@@ -22,9 +24,20 @@ pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> Run<()> {
         false => receivers.clone(),
     };
     let layer = SingleLayer::new(&weights);
-    let log = layer.log_links(config, receivers.view(), senders.view())?;
-    case.noise_is_used()?;
+    let certain = KernelConfig {
+        stochastic: false,
+        ..config.clone()
+    };
     for output in outputs(case) {
+        let draw = draw_of(case, &output)
+            .map(|name| case.tensor(name))
+            .transpose()?;
+        // Sampled where a draw was recorded.
+        let used = if draw.is_some() { &certain } else { config };
+        let mut log = layer.log_links(used, receivers.view(), senders.view())?;
+        if let Some(uniforms) = draw {
+            log = sampled(config, &log, &array_of("noise", &uniforms)?)?;
+        }
         let found = match output.as_str() {
             "distance" => distance(config, &receivers, &senders, log.raw_dim())?,
             "log_kernel" => log.clone(),
@@ -39,6 +52,18 @@ pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> Run<()> {
         case.check_gradients(&format!("grad.{output}."), &ours, &BTreeMap::new(), None)?;
     }
     Ok(())
+}
+
+/// One relaxed Bernoulli sample of every link for each example.
+fn sampled(config: &KernelConfig, log: &Array3<f32>, uniforms: &Array3<f32>) -> Run<Array3<f32>> {
+    let distribution = RelaxedBernoulli::new(config.temperature)?;
+    let mut all = Array3::zeros(uniforms.raw_dim());
+    for (example, mut sample) in all.outer_iter_mut().enumerate() {
+        let log = log.index_axis(ndarray::Axis(0), example % log.dim().0);
+        let uniforms = uniforms.index_axis(ndarray::Axis(0), example);
+        sample.assign(&distribution.log_sample(log, uniforms)?);
+    }
+    Ok(all)
 }
 
 /// Without signatures of their own, examples are not told apart in the recording.
