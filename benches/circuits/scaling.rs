@@ -26,11 +26,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         modules
     });
     grow(criterion, "tokens", &SIDES, |model, side| {
-        model.file.input = InputSpec::Image {
-            channels: 3,
-            height: side,
-            width: side,
-        };
+        model.file.inputs = InputSpec::image(3, side, side);
         side * side / 64
     });
 }

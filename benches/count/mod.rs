@@ -47,7 +47,7 @@ impl Count {
     /// The model is another.
     pub fn new(
         config: &ModelConfig,
-        input: InputSpec,
+        inputs: &InputSpec,
         classes: usize,
         algorithm: Algorithm,
     ) -> Result<Self> {
@@ -58,13 +58,8 @@ impl Count {
                 reason: "operations of such a model are not counted".into(),
             })
         };
-        let InputSpec::Image {
-            channels,
-            height,
-            width,
-        } = input
-        else {
-            return refuse("input");
+        let Some([channels, height, width]) = inputs.single_image() else {
+            return refuse("inputs");
         };
         if config.image_tokenizer != ImageTokenizer::Convnext {
             return refuse("image_tokenizer");

@@ -6,7 +6,13 @@ use super::{Algorithm, Count, table};
 
 fn count(name: &str, algorithm: Algorithm) -> Count {
     let preset = Preset::get(name).unwrap();
-    Count::new(&preset.model, preset.input, preset.classes, algorithm).unwrap()
+    Count::new(
+        &preset.file.model,
+        &preset.file.inputs,
+        preset.file.output.width(),
+        algorithm,
+    )
+    .unwrap()
 }
 
 fn stage(count: &Count, name: &str) -> u64 {
@@ -121,6 +127,11 @@ fn the_table_has_a_row_for_each_stage() {
 #[test]
 fn other_models_are_refused() {
     let preset = Preset::get("cpu-listops").unwrap();
-    let count = Count::new(&preset.model, preset.input, 10, Algorithm::Folded);
+    let count = Count::new(
+        &preset.file.model,
+        &preset.file.inputs,
+        10,
+        Algorithm::Folded,
+    );
     assert!(count.unwrap_err().to_string().contains("input"));
 }

@@ -28,7 +28,7 @@ impl Batch {
         let shape = [size, channels, height, width];
         tch::manual_seed(1);
         let image = Tensor::f_randn(shape.map(|side| side as i64), (Kind::Float, Device::Cpu))?;
-        let classes = model.file.classes as i64;
+        let classes = model.file.output.width() as i64;
         let labels = Tensor::f_randint(classes, [size as i64], (Kind::Int64, Device::Cpu))?;
         let pixels: Vec<f32> = Vec::try_from(image.f_flatten(0, -1)?)?;
         let kind = match weights {

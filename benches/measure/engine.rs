@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use nac_core::model::ModelFile;
 use nac_core::rng::Streams;
-use nac_engine::{CoreEngine, Engine as _, EngineOptions, Input, Precision};
+use nac_engine::{CoreEngine, Engine as _, EngineOptions, Precision};
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{BuildModel, Inputs, Model};
 use nac_modules::params::{ParamStore, TensorFile};
@@ -225,7 +225,7 @@ struct Core(CoreEngine);
 impl Engine for Core {
     fn forward(&mut self, batch: &Batch) -> Result<Tensor> {
         let size = batch.image.size();
-        let image = Input::Image(batch.pixels.view());
+        let image = &nac_engine::Inputs::image(batch.pixels.view());
         let logits = self.0.infer(image)?;
         let (classes, values) = (logits.ncols() as i64, logits.into_raw_vec_and_offset().0);
         Ok(Tensor::f_from_slice(&values)?.f_view([size[0], classes])?)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nac_core::model::{InputSpec, ModelFile, Preset};
+use nac_core::model::{ModelFile, Preset};
 
 use crate::count::{Algorithm, Count};
 
@@ -32,14 +32,9 @@ impl Named {
         let file = if name.ends_with(".toml") {
             ModelFile::read(Path::new(name))?
         } else {
-            let preset = Preset::get(name)?;
-            ModelFile {
-                classes: preset.classes,
-                input: preset.input,
-                model: preset.model,
-            }
+            Preset::get(name)?.file
         };
-        if !matches!(file.input, InputSpec::Image { .. }) {
+        if file.inputs.single_image().is_none() {
             bail!("`{name}` does not read images; only such models are measured");
         }
         Ok(Self {
@@ -53,14 +48,8 @@ impl Named {
     /// # Errors
     /// The model does not read images.
     pub fn image(&self) -> Result<[usize; 3]> {
-        match self.file.input {
-            InputSpec::Image {
-                channels,
-                height,
-                width,
-            } => Ok([channels, height, width]),
-            InputSpec::Tokens { .. } => bail!("`{}` does not read images", self.name),
-        }
+        let found = self.file.inputs.single_image();
+        found.with_context(|| format!("`{}` does not read images", self.name))
     }
 
     /// Its operations and bytes.
@@ -69,11 +58,11 @@ impl Named {
     /// Operations of such a model are not counted.
     pub fn count(&self, algorithm: Algorithm) -> Result<Count> {
         let ModelFile {
-            classes,
-            input,
+            inputs,
+            output,
             model,
         } = &self.file;
-        Count::new(model, *input, *classes, algorithm)
+        Count::new(model, inputs, output.width(), algorithm)
             .with_context(|| format!("counting the operations of `{}`", self.name))
     }
 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use nac_core::model::{CircuitConfig, InputSpec, ModelConfig, ModelFile, StateMean};
+use nac_core::model::{CircuitConfig, InputSpec, ModelConfig, ModelFile, OutputSpec, StateMean};
 use nac_core::{Csr, Streams, cosine_distance};
-use nac_engine::{Connectivity, CoreEngine, Engine, EngineOptions, Input};
+use nac_engine::{Connectivity, CoreEngine, Engine, EngineOptions, Inputs};
 use ndarray::{Array2, s};
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ pub fn propagate(options: &PropagatorOptions) -> Result<Propagated> {
     let tokens = Array2::ones((1, LENGTH));
     let pass = || -> Result<f64> {
         let begun = Instant::now();
-        engine.infer(Input::Tokens(tokens.view()))?;
+        engine.infer(&Inputs::tokens(tokens.view()))?;
         Ok(begun.elapsed().as_secs_f64())
     };
     let first = pass()?;
@@ -121,12 +121,8 @@ fn circuit(options: &PropagatorOptions) -> Result<ModelFile> {
     let distance = cut(options.modules, circuit.signature_dim, options.degree)?;
     circuit.propagator.attention.kernel.truncation = Some(distance);
     Ok(ModelFile {
-        classes: 10,
-        input: InputSpec::Tokens {
-            vocabulary: 16,
-            max_len: LENGTH,
-            pad: 0,
-        },
+        output: OutputSpec::classes(10),
+        inputs: InputSpec::tokens(16, LENGTH, 0),
         model: ModelConfig {
             circuit,
             ..ModelConfig::default()

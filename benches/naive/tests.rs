@@ -2,7 +2,9 @@
 
 use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
-use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, ModelKind, build_model};
+use nac_modules::model::{
+    InputSpec, Inputs, Model, ModelConfig, ModelKind, OutputSpec, build_model,
+};
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind, Tensor};
 
@@ -36,12 +38,8 @@ fn model(kind: ModelKind) -> (Box<dyn Model>, ModelConfig) {
     (baseline.latent_heads, baseline.head_dim) = (3, 4);
     baseline.ffn_multiplier = 2;
     let store = ParamStore::new(Device::Cpu, Kind::Double, 1);
-    let input = InputSpec::Image {
-        channels: 3,
-        height: 32,
-        width: 24,
-    };
-    let model = build_model(store, &config, input, 7).unwrap();
+    let input = InputSpec::image(3, 32, 24);
+    let model = build_model(store, &config, &input, &OutputSpec::classes(7)).unwrap();
     tch::manual_seed(2);
     tch::no_grad(|| {
         for (_, tensor) in model.params().parameters() {

@@ -9,7 +9,7 @@ use nac_data::{DataConfig, DataDirs, Loader, LoaderOptions, open};
 use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights};
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::TensorFile;
-use nac_train::arrays::Arrays;
+use nac_train::batch::arrays;
 use predicates::prelude::*;
 use tch::Device;
 
@@ -127,14 +127,14 @@ fn agree(kind: &str) {
     ];
     let dirs = DataDirs::new(None, None, place.path("cache"));
     let test = open(&DataConfig::default(), &dirs, 0).unwrap().test;
-    let info = test.info().clone();
     let options = LoaderOptions {
         batch_size: 24,
         ..LoaderOptions::default()
     };
     let batch = Loader::new(test, options).unwrap().epoch(0, 0).next();
-    let arrays = Arrays::of(&batch.unwrap().unwrap(), &info).unwrap();
-    let [core, torch] = engines.map(|engine| engine.infer(arrays.input()).unwrap());
+    let batch = batch.unwrap().unwrap();
+    let inputs = arrays(&batch).unwrap();
+    let [core, torch] = engines.map(|engine| engine.infer(&inputs).unwrap());
     assert_eq!(core.dim(), (24, 10));
     let most = (&core - &torch)
         .iter()
@@ -237,8 +237,7 @@ fn a_preset_is_exported_with_its_weights() {
         place.path("model/model.toml"),
         place.path("model/model.safetensors"),
     );
-    let file = nac_core::model::Preset::get("cpu-listops").unwrap().text;
-    let file = nac_core::model::ModelFile::from_toml(file).unwrap();
+    let file = nac_core::model::Preset::get("cpu-listops").unwrap().file;
     let (_, drawn) = CoreEngine::random(file.clone(), 1, EngineOptions::default()).unwrap();
     let tensors = drawn.iter().map(|(name, shape)| {
         let (_, values) = drawn.get(name).unwrap();

@@ -338,12 +338,14 @@ fn a_whole_model_goes_both_ways_and_is_checked() {
     fs::write(place("tiny.toml"), SETTINGS).unwrap();
     let config = nac_train::config::load(&place("tiny.toml"), &[]).unwrap();
     let store = nac_modules::params::ParamStore::new(tch::Device::Cpu, Kind::Float, 3);
-    let input = nac_modules::model::InputSpec::Image {
-        channels: 3,
-        height: 32,
-        width: 32,
-    };
-    let mut model = nac_modules::model::build_model(store, &config.model, input, 10).unwrap();
+    let input = nac_modules::model::InputSpec::image(3, 32, 32);
+    let mut model = nac_modules::model::build_model(
+        store,
+        &config.model,
+        &input,
+        &nac_modules::model::OutputSpec::classes(10),
+    )
+    .unwrap();
     let weights = model.params().export().unwrap();
     round_trip(&weights);
 

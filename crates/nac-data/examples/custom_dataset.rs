@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use nac_data::random::Stream;
 use nac_data::{
-    Buffer, DataError, Dataset, DatasetInfo, Example, InputKind, Loader, LoaderOptions, Values,
-    split,
+    Buffer, DataError, Dataset, DatasetInfo, Example, InputSpec, Loader, LoaderOptions, OutputSpec,
+    Target, Values, split,
 };
 
 /// Random sequences of `(` (id 1) and `)` (id 2); class 1 if they match.
@@ -19,17 +19,11 @@ struct Brackets {
 
 impl Brackets {
     fn new(len: usize, max_len: usize) -> Self {
-        let kind = InputKind::Tokens {
-            vocabulary: 3,
-            max_len,
-            pad: 0,
-        };
-        let inputs = vec![("tokens".to_string(), kind)];
         Self {
             info: DatasetInfo {
                 name: "brackets".into(),
-                classes: 2,
-                inputs,
+                inputs: InputSpec::tokens(3, max_len, 0),
+                output: OutputSpec::named(["no match", "match"]),
             },
             len,
         }
@@ -56,11 +50,8 @@ impl Dataset for Brackets {
         });
         let depths: Vec<i64> = depths.collect();
         let matched = depths.iter().all(|&d| d >= 0) && depths.last() == Some(&0);
-        let tokens = Buffer::tokens(ids);
-        Ok(Example {
-            inputs: vec![("tokens".into(), tokens)],
-            label: matched.into(),
-        })
+        let target = Target::Class(matched.into());
+        Ok(Example::new("tokens", Buffer::tokens(ids), target))
     }
 }
 
@@ -87,7 +78,7 @@ fn main() -> Result<(), DataError> {
         );
         assert!(matches!(tokens.values(), Values::I64(_)));
         seen += batch.len();
-        matched += batch.labels.iter().sum::<i64>();
+        matched += batch.targets.classes()?.iter().sum::<i64>();
     }
     assert_eq!(seen, 800);
     println!("{matched} of {seen} training sequences match");

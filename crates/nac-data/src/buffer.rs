@@ -10,7 +10,7 @@ pub enum Values {
     U8(Vec<u8>),
     /// Real numbers.
     F32(Vec<f32>),
-    /// Whole numbers, for example token ids.
+    /// Integers, for example token ids.
     I64(Vec<i64>),
 }
 
@@ -61,14 +61,14 @@ impl Buffer {
         if product != Some(values.len()) {
             return Err(DataError::Shape {
                 operation: "Buffer::new".into(),
-                expected: format!("as many values as shape {shape:?} has places"),
+                expected: format!("as many values as shape {shape:?} has elements"),
                 found: format!("{} {} values", values.len(), values.kind()),
             });
         }
         Ok(Self { shape, values })
     }
 
-    /// A one-axis buffer of whole numbers, shape `[len]`.
+    /// A one-axis buffer of integers, shape `[len]`.
     #[must_use]
     pub fn tokens(ids: Vec<i64>) -> Self {
         Self {
@@ -120,7 +120,7 @@ pub enum ValuesMut<'a> {
     U8(&'a mut [u8]),
     /// Real numbers.
     F32(&'a mut [f32]),
-    /// Whole numbers.
+    /// Integers.
     I64(&'a mut [i64]),
 }
 

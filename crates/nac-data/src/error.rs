@@ -127,15 +127,15 @@ pub enum DataError {
         len: usize,
     },
 
-    /// A label that is not below the number of classes.
-    #[error("data set `{dataset}`: example {index} has label {label}, it must be below {classes}")]
-    Label {
+    /// A class that is not below the number of classes.
+    #[error("data set `{dataset}`: example {index} has class {class}, it must be below {classes}")]
+    Class {
         /// Data set.
         dataset: String,
         /// Example.
         index: usize,
-        /// Its label.
-        label: usize,
+        /// Its class.
+        class: usize,
         /// Number of classes.
         classes: usize,
     },

@@ -2,20 +2,97 @@
 
 use crate::{Buffer, DataError};
 
-/// One labelled example.
+/// What is to be answered for an example.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Target {
+    /// A class, below the number of classes.
+    Class(usize),
+    /// As many real numbers as the data set has targets.
+    Values(Vec<f32>),
+}
+
+impl Target {
+    /// The class, if it is one.
+    #[must_use]
+    pub fn class(&self) -> Option<usize> {
+        match self {
+            Self::Class(class) => Some(*class),
+            Self::Values(_) => None,
+        }
+    }
+}
+
+/// One example and what is to be answered for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// Named inputs, in the order of [`DatasetInfo::inputs`](crate::DatasetInfo::inputs).
+    /// Named inputs, those of [`DatasetInfo::inputs`](crate::DatasetInfo::inputs).
     pub inputs: Vec<(String, Buffer)>,
-    /// Class, below [`DatasetInfo::classes`](crate::DatasetInfo::classes).
-    pub label: usize,
+    /// What is to be answered, of the kind of [`DatasetInfo::output`](crate::DatasetInfo::output).
+    pub target: Target,
 }
 
 impl Example {
+    /// An example with one input.
+    #[must_use]
+    pub fn new(name: impl Into<String>, input: Buffer, target: Target) -> Self {
+        Self {
+            inputs: vec![(name.into(), input)],
+            target,
+        }
+    }
+
     /// The input of a name, if there is one.
     #[must_use]
     pub fn input(&self, name: &str) -> Option<&Buffer> {
         self.inputs.iter().find(|(n, _)| n == name).map(|(_, b)| b)
+    }
+}
+
+/// The targets of a batch.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Targets {
+    /// Classes, `[batch]`.
+    Classes(Vec<i64>),
+    /// Real numbers, `[batch, dim]`, row-major.
+    Values {
+        /// The numbers, example after example.
+        values: Vec<f32>,
+        /// Numbers of an example, at least 1.
+        dim: usize,
+    },
+}
+
+impl Targets {
+    /// Number of examples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Classes(classes) => classes.len(),
+            Self::Values { values, dim } => values.len() / dim.max(&1),
+        }
+    }
+
+    /// Whether there is no example.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The classes, `[batch]`.
+    ///
+    /// # Errors
+    /// [`DataError::Shape`] if the targets are real numbers.
+    pub fn classes(&self) -> Result<&[i64], DataError> {
+        match self {
+            Self::Classes(classes) => Ok(classes),
+            Self::Values { dim, .. } => Err(DataError::Shape {
+                operation: "Targets::classes".into(),
+                expected: "a class for each example".into(),
+                found: format!("{dim} values for each example"),
+            }),
+        }
     }
 }
 
@@ -25,8 +102,8 @@ pub struct Batch {
     /// Named inputs; the leading axis of each is the batch. Token inputs of unequal length are
     /// padded at the end with the pad id, up to the longest of the batch: `[batch, longest]`.
     pub inputs: Vec<(String, Buffer)>,
-    /// Classes, `[batch]`.
-    pub labels: Vec<i64>,
+    /// What is to be answered.
+    pub targets: Targets,
     /// Index of each example within its data set, `[batch]`.
     pub indices: Vec<usize>,
 }
@@ -35,13 +112,13 @@ impl Batch {
     /// Number of examples.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.targets.len()
     }
 
     /// Whether there is no example.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.targets.is_empty()
     }
 
     /// The input of a name.
@@ -66,11 +143,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn targets_are_counted_and_not_mixed_up() {
+        let values = Targets::Values {
+            values: vec![0.5; 6],
+            dim: 3,
+        };
+        assert_eq!((values.len(), values.is_empty()), (2, false));
+        let error = values.classes().unwrap_err().to_string();
+        assert!(error.contains("3 values"), "{error}");
+        assert_eq!(Targets::Classes(vec![1, 0]).classes().unwrap(), [1, 0]);
+        assert_eq!(Target::Values(vec![1.0]).class(), None);
+    }
+
+    #[test]
     fn inputs_are_found_by_name() {
         let inputs = vec![("tokens".to_string(), Buffer::tokens(vec![1, 2]))];
         let example = Example {
             inputs: inputs.clone(),
-            label: 0,
+            target: Target::Class(0),
         };
         assert_eq!(
             example.input("tokens").map(Buffer::shape),
@@ -79,7 +169,7 @@ mod tests {
         assert!(example.input("image").is_none());
         let batch = Batch {
             inputs,
-            labels: vec![0],
+            targets: Targets::Classes(vec![0]),
             indices: vec![4],
         };
         let error = batch.input("image").unwrap_err().to_string();

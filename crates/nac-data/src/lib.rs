@@ -34,7 +34,7 @@
 //! assert_eq!(name, "image");
 //! assert_eq!(image.shape(), &[32, 1, 8, 8]);
 //! assert!(matches!(image.values(), Values::U8(_)));
-//! assert_eq!(first.labels.len(), 32);
+//! assert_eq!(first.targets.classes()?.len(), 32);
 //! # Ok(())
 //! # }
 //! ```
@@ -60,13 +60,14 @@ pub mod transform;
 
 pub use buffer::{Buffer, Values, ValuesMut};
 pub use config::DataConfig;
-pub use dataset::{Dataset, DatasetInfo, InputKind, SharedDataset};
+pub use dataset::{Dataset, DatasetInfo, SharedDataset};
 pub use dirs::{CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, DataDirs};
 pub use error::DataError;
-pub use example::{Batch, Example};
+pub use example::{Batch, Example, Target, Targets};
 pub use loader::{EpochIter, Loader, LoaderOptions};
+pub use nac_core::model::{InputKind, InputSpec, Normalization, OutputSpec};
 pub use progress::{Progress, Silent};
-pub use registry::{names, open, open_with_progress};
+pub use registry::{describe, names, open, open_with_progress};
 pub use source::listops::ListOpsConfig;
 pub use split::Splits;
 pub use transform::Transform;

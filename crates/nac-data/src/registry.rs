@@ -3,7 +3,7 @@
 use crate::fetch::locate::Location;
 use crate::fetch::{self, manifest};
 use crate::source::{cifar10, digits, listops};
-use crate::{DataConfig, DataDirs, DataError, Progress, Silent, Splits, transform};
+use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
 
 /// The names that [`open`] knows.
 #[must_use]
@@ -41,16 +41,31 @@ pub fn open_with_progress(
         "cifar10" => open_cifar10(dirs, progress)?,
         "digits" => digits::load()?,
         "listops" => listops::open(&config.listops, dirs, seed, progress)?,
-        _ => {
-            return Err(DataError::UnknownName {
-                kind: "data set",
-                name: config.name.clone(),
-                known: names().map(String::from).to_vec(),
-            });
-        }
+        _ => return Err(unknown(config)),
     };
     transform::from_specs(&config.augment, splits.train.info())?;
     Ok(splits)
+}
+
+/// What the examples of a data set look like, without its files.
+///
+/// # Errors
+/// [`DataError::UnknownName`], or [`DataError::Config`] for settings that cannot be.
+pub fn describe(config: &DataConfig) -> Result<DatasetInfo, DataError> {
+    match config.name.as_str() {
+        "cifar10" => Ok(cifar10::info()),
+        "digits" => Ok(digits::load()?.train.info().clone()),
+        "listops" => listops::info(&config.listops),
+        _ => Err(unknown(config)),
+    }
+}
+
+fn unknown(config: &DataConfig) -> DataError {
+    DataError::UnknownName {
+        kind: "data set",
+        name: config.name.clone(),
+        known: names().map(String::from).to_vec(),
+    }
 }
 
 fn open_cifar10(dirs: &DataDirs, progress: &dyn Progress) -> Result<Splits, DataError> {
@@ -86,6 +101,24 @@ mod tests {
             config.listops.test,
         ) = (20, 5, 5);
         open(&config, &dirs, 0)
+    }
+
+    #[test]
+    fn descriptions_need_no_files_and_are_those_of_the_examples() {
+        for name in names() {
+            let mut config = DataConfig {
+                name: name.into(),
+                ..DataConfig::default()
+            };
+            (config.listops.min_length, config.listops.max_length) = (5, 50);
+            let described = describe(&config).unwrap();
+            assert_eq!(described.name, name);
+            described.inputs.check().unwrap();
+            described.output.check().unwrap();
+            if name != "cifar10" {
+                assert_eq!(open_named(name, &[]).unwrap().test.info(), &described);
+            }
+        }
     }
 
     #[test]

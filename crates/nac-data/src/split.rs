@@ -91,14 +91,14 @@ impl Dataset for Subset {
         self.dataset.get(self.indices[index])
     }
 
-    fn label(&self, index: usize) -> Option<usize> {
-        self.dataset.label(*self.indices.get(index)?)
+    fn class(&self, index: usize) -> Option<usize> {
+        self.dataset.class(*self.indices.get(index)?)
     }
 }
 
 /// Splits `dataset` into `(train, validation)` with `count` examples in validation.
 ///
-/// If the labels are known without reading ([`Dataset::label`]), each class gives its share
+/// If the classes are known without reading ([`Dataset::class`]), each class gives its share
 /// (largest remainders); else the choice is uniform. Both parts keep the order of the data set.
 ///
 /// # Errors
@@ -135,15 +135,15 @@ pub fn held_out(
     ))
 }
 
-/// Indices by class if labels are cheap, else all in one group.
+/// Indices by class if there are classes that are known without reading, else all in one group.
 fn groups(dataset: &dyn Dataset) -> Vec<Vec<usize>> {
-    let labels: Option<Vec<usize>> = (0..dataset.len()).map(|i| dataset.label(i)).collect();
-    let Some(labels) = labels else {
+    let classes: Option<Vec<usize>> = (0..dataset.len()).map(|i| dataset.class(i)).collect();
+    let Some(classes) = classes else {
         return vec![(0..dataset.len()).collect()];
     };
     let mut groups = std::collections::BTreeMap::<usize, Vec<usize>>::new();
-    for (index, label) in labels.into_iter().enumerate() {
-        groups.entry(label).or_default().push(index);
+    for (index, class) in classes.into_iter().enumerate() {
+        groups.entry(class).or_default().push(index);
     }
     groups.into_values().collect()
 }
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn parts_are_disjoint_complete_and_stratified() {
-        // 90 examples with labels 0,1,2,0,1,2,…
+        // 90 examples of classes 0,1,2,0,1,2,…
         let dataset: Arc<dyn Dataset> = Arc::new(InMemory::images(90, 1, 2, 2, 3));
         let (train, validation) = held_out(dataset.clone(), 10, 7).unwrap();
         let mut all: Vec<usize> = train.indices().to_vec();
@@ -190,7 +190,7 @@ mod tests {
         all.sort_unstable();
         assert_eq!(all, (0..90).collect::<Vec<_>>());
         let mut counts = [0; 3];
-        (0..validation.len()).for_each(|i| counts[validation.label(i).unwrap()] += 1);
+        (0..validation.len()).for_each(|i| counts[validation.class(i).unwrap()] += 1);
         counts.sort_unstable();
         assert_eq!(counts, [3, 3, 4]);
         let again = held_out(dataset.clone(), 10, 7).unwrap().1;
@@ -200,8 +200,8 @@ mod tests {
     }
 
     #[test]
-    fn without_cheap_labels_the_count_still_holds() {
-        let dataset = Arc::new(InMemory::images(20, 1, 2, 2, 3).without_cheap_labels());
+    fn without_known_classes_the_count_still_holds() {
+        let dataset = Arc::new(InMemory::images(20, 1, 2, 2, 3).without_known_classes());
         let (train, validation) = held_out(dataset, 7, 0).unwrap();
         assert_eq!((train.len(), validation.len()), (13, 7));
     }

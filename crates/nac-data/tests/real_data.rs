@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use nac_data::source::listops::{Corpus, evaluate, parse, read_tsv, write_text};
 use nac_data::source::{cifar10, listops};
-use nac_data::{DataConfig, DataDirs, Dataset, InputKind, Silent, Values, open};
+use nac_data::{DataConfig, DataDirs, Dataset, InputKind, Normalization, Silent, Values, open};
 
 /// The file or folder, or a clear word that the test is skipped: on the terminal, and as a line in the file
 /// `NAC_SKIP_LOG`, from which the test command makes its list.
@@ -55,7 +55,7 @@ fn cifar10_is_the_published_one() {
 
 fn class_counts(dataset: &dyn Dataset) -> [usize; 10] {
     let mut counts = [0; 10];
-    (0..dataset.len()).for_each(|i| counts[dataset.label(i).unwrap()] += 1);
+    (0..dataset.len()).for_each(|i| counts[dataset.class(i).unwrap()] += 1);
     counts
 }
 
@@ -78,7 +78,11 @@ fn check_cifar10(train: &dyn Dataset) {
             sums[channel][1] += squares as f64;
         }
     }
-    let InputKind::Image { mean, std, .. } = &train.info().inputs[0].1 else {
+    let Some(InputKind::Image {
+        normalization: Some(Normalization { mean, std }),
+        ..
+    }) = train.info().inputs.get("image")
+    else {
         panic!("not an image");
     };
     for (channel, [sum, squares]) in sums.into_iter().enumerate() {

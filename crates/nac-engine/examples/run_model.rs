@@ -12,9 +12,8 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use nac_core::model::{InputSpec, ModelFile, Preset};
-use nac_engine::{CoreEngine, Engine, EngineOptions, Input, ModelWeights, Precision};
-use ndarray::{Array2, Array4};
+use nac_core::model::{ModelFile, Preset};
+use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights, Precision, RandomInputs};
 
 const USAGE: &str = "usage: run_model [PRESET_OR_FOLDER] [--batch N] [--threads N] \
     [--precision f32|bf16|int8] [--repeat N]";
@@ -71,50 +70,9 @@ fn find(model: &str) -> Result<(ModelFile, ModelWeights), Box<dyn Error>> {
         let file = ModelFile::read(&folder.join("model.toml"))?;
         return Ok((file, ModelWeights::read(folder.join("model.safetensors"))?));
     }
-    let file = ModelFile::from_toml(Preset::get(model)?.text)?;
+    let file = Preset::get(model)?.file;
     let (_, weights) = CoreEngine::random(file.clone(), 0, EngineOptions::default())?;
     Ok((file, weights))
-}
-
-/// Made-up inputs.
-enum Made {
-    Images(Array4<f32>),
-    Sequences(Array2<i64>),
-}
-
-impl Made {
-    fn new(spec: InputSpec, batch: usize) -> Self {
-        match spec {
-            InputSpec::Image {
-                channels,
-                height,
-                width,
-            } => {
-                let wave = |(b, c, y, x)| ((b + 3 * c + 5 * y + 7 * x) as f32).sin();
-                Self::Images(Array4::from_shape_fn(
-                    (batch, channels, height, width),
-                    wave,
-                ))
-            }
-            InputSpec::Tokens {
-                vocabulary,
-                max_len,
-                pad,
-            } => {
-                let symbols: Vec<i64> = (0..vocabulary as i64).filter(|s| *s != pad).collect();
-                let symbol = |(b, i)| symbols.get((b + i) % symbols.len().max(1)).copied();
-                let symbol = |place| symbol(place).unwrap_or(pad);
-                Self::Sequences(Array2::from_shape_fn((batch, max_len), symbol))
-            }
-        }
-    }
-
-    fn input(&self) -> Input<'_> {
-        match self {
-            Self::Images(images) => Input::Image(images.view()),
-            Self::Sequences(sequences) => Input::Tokens(sequences.view()),
-        }
-    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -126,8 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let found = milliseconds(start);
     let engine = CoreEngine::new(file, &weights, wish.options)?;
     let loaded = milliseconds(start);
-    let made = Made::new(engine.input(), wish.batch);
-    let logits = engine.infer(made.input())?;
+    let made = RandomInputs::new(engine.inputs(), wish.batch, 0);
+    let logits = engine.infer(&made.all())?;
     let first = milliseconds(start);
     let threads = engine.threads();
     println!("{}: {threads} threads, {precision:?}", wish.model);
@@ -140,7 +98,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut times = Vec::with_capacity(wish.repeat);
     for _ in 0..wish.repeat {
         let start = Instant::now();
-        std::hint::black_box(engine.infer(made.input())?);
+        std::hint::black_box(engine.infer(&made.all())?);
         times.push(milliseconds(start));
     }
     times.sort_by(f64::total_cmp);

@@ -10,14 +10,14 @@ use super::blocks::resize;
 use super::circuit::{Buffers, Head, Observer, Plan, TokenCount, circuit, collect_states};
 use super::connectivity::{Connectivity, Wiring};
 use super::error::{EngineError, Result};
-use super::input::Input;
+use super::input::Inputs;
 use super::perceiver_io::perceiver_io;
 use super::scratch::{ScratchSize, ThreadScratch};
 use super::simd::{Row, WIDTH};
 use super::thread_pool::{ThreadPool, Workers};
 use super::tokenizer::{Tokenizer, TokenizerBuffers};
 use super::weights::{ModelWeights, WeightScope, WeightSource};
-use super::{Engine, InputSpec, States};
+use super::{Engine, InputSpec, OutputSpec, States};
 use nac_core::Csr;
 use nac_core::model::{ModelFile, ModelKind};
 
@@ -56,12 +56,12 @@ pub struct EngineOptions {
 /// calls reuse, so that a call like an earlier one allocates nothing.
 ///
 /// ```no_run
-/// use nac_engine::{CoreEngine, Engine, Input};
+/// use nac_engine::{CoreEngine, Engine, Inputs};
 /// use ndarray::Array4;
 ///
 /// let engine = CoreEngine::load("model.toml", "model.safetensors", Default::default())?;
-/// let image = Array4::zeros((1, 3, 224, 224));
-/// let logits = engine.infer(Input::Image(image.view()))?; // [batch, classes]
+/// let image = Array4::<u8>::zeros((1, 3, 224, 224));
+/// let logits = engine.infer(&Inputs::image(image.view()))?; // [batch, classes]
 /// # Ok::<(), nac_engine::EngineError>(())
 /// ```
 #[derive(Debug)]
@@ -157,11 +157,13 @@ impl CoreEngine {
         } = options;
         let wiring = Wiring::new(connectivity, min_link_probability, graph)?;
         let root = WeightScope::root(source);
-        let (model, classes) = (&file.model, file.classes);
+        file.inputs.check()?;
+        file.output.check()?;
+        let (model, classes) = (&file.model, file.output.width());
         let (tokenizer, plan) = match model.kind {
             ModelKind::Nac => {
                 let scope = root.sub("input_tokenizer");
-                let tokenizer = Tokenizer::load(&scope, file.input, model, &backend)?;
+                let tokenizer = Tokenizer::load(&scope, &file.inputs, model, &backend)?;
                 let config = &model.circuit;
                 let scope = root.sub("latent_graphs.0");
                 let widths = (tokenizer.token_dim(), classes);
@@ -178,7 +180,7 @@ impl CoreEngine {
                     return Err(EngineError::unsupported("model.kind", model.kind, reason));
                 }
                 let scope = root.sub("tokenizer");
-                let tokenizer = Tokenizer::load(&scope, file.input, model, &backend)?;
+                let tokenizer = Tokenizer::load(&scope, &file.inputs, model, &backend)?;
                 let widths = (tokenizer.token_dim(), classes);
                 let plan = perceiver_io(&root, widths, &model.perceiver_io, &backend)?;
                 (tokenizer, plan)
@@ -222,17 +224,17 @@ impl CoreEngine {
     /// `read_in.states`, `propagator.<layer>.states`, `processor.states` (after the last propagator), `read_out.states`.
     ///
     /// # Shapes
-    /// - input: `[batch, ...]`
-    /// - logits: `[batch, classes]`
+    /// - inputs: each `[batch, ...]`
+    /// - logits: `[batch, width of the output]`
     /// - states: `[batch, modules, state]`
     ///
     /// # Errors
     /// As [`Engine::infer_into`].
-    pub fn infer_with_states(&self, input: Input<'_>) -> Result<(Array2<f32>, States)> {
-        let mut logits = Array2::zeros((input.batch(), self.file.classes));
+    pub fn infer_with_states(&self, inputs: &Inputs<'_>) -> Result<(Array2<f32>, States)> {
+        let mut logits = Array2::zeros((inputs.batch(), self.file.output.width()));
         let mut states = States::new();
         let mut observer = collect_states(&mut states, |name| self.width_of(name));
-        self.run(input, logits.view_mut(), Some(&mut observer))?;
+        self.run(inputs, logits.view_mut(), Some(&mut observer))?;
         drop(observer);
         Ok((logits, states))
     }
@@ -245,7 +247,7 @@ impl CoreEngine {
             (ModelKind::PerceiverIo, "read_out.states") => model.perceiver_io.query_dim(),
             (ModelKind::PerceiverIo, _) => model.perceiver_io.latent_dim,
             (ModelKind::Nac, "read_out.states") if model.circuit.read_out.use_head => {
-                self.file.classes
+                self.file.output.width()
             }
             (ModelKind::Nac, _) => model.circuit.state_dim,
         }
@@ -253,11 +255,11 @@ impl CoreEngine {
 
     fn run(
         &self,
-        input: Input<'_>,
+        inputs: &Inputs<'_>,
         logits: ArrayViewMut2<'_, f32>,
         observer: Option<Observer<'_>>,
     ) -> Result<()> {
-        let expected = [input.batch(), self.file.classes];
+        let expected = [inputs.batch(), self.file.output.width()];
         if logits.shape() != expected {
             return Err(EngineError::OutputShape {
                 op: "Engine::infer_into",
@@ -265,11 +267,12 @@ impl CoreEngine {
                 found: logits.shape().to_vec(),
             });
         }
-        if input.batch() == 0 {
+        inputs.check(&self.file.inputs)?;
+        if inputs.batch() == 0 {
             return Ok(());
         }
         let mut workspace = self.take();
-        let result = self.run_with(&mut workspace, input, logits, observer);
+        let result = self.run_with(&mut workspace, inputs, logits, observer);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push(workspace);
         result
@@ -301,11 +304,11 @@ impl CoreEngine {
     fn run_with(
         &self,
         workspace: &mut Workspace,
-        input: Input<'_>,
+        inputs: &Inputs<'_>,
         logits: ArrayViewMut2<'_, f32>,
         mut observer: Option<Observer<'_>>,
     ) -> Result<()> {
-        let batch = input.batch();
+        let batch = inputs.batch();
         let rows = self.plan.output_rows();
         let modules = self.plan.read_out.count;
         let outputs_size = modules.div_ceil(WIDTH) * rows;
@@ -318,7 +321,7 @@ impl CoreEngine {
             let observer = observer
                 .as_mut()
                 .map(|observer| &mut **observer as Observer<'_>);
-            self.pass(workspace, &input, examples, observer)?;
+            self.pass(workspace, inputs, examples, observer)?;
             for example in 0..count {
                 self.plan.head.pool(
                     &workspace.buffers.outputs[example * outputs_size..][..outputs_size],
@@ -338,7 +341,7 @@ impl CoreEngine {
     fn pass(
         &self,
         workspace: &mut Workspace,
-        input: &Input<'_>,
+        inputs: &Inputs<'_>,
         examples: std::ops::Range<usize>,
         observer: Option<Observer<'_>>,
     ) -> Result<()> {
@@ -356,7 +359,7 @@ impl CoreEngine {
         self.pool.run(|| {
             let range = examples.clone();
             let (tokens, masked) =
-                (self.tokenizer).tokenize(&workers, input, range, buffers, tokenizer)?;
+                (self.tokenizer).tokenize(&workers, inputs, range, buffers, tokenizer)?;
             self.plan.expect_tokens("Engine::infer", tokens)?;
             let count = TokenCount {
                 examples: examples.len(),
@@ -370,15 +373,15 @@ impl CoreEngine {
 }
 
 impl Engine for CoreEngine {
-    fn input(&self) -> InputSpec {
-        self.file.input
+    fn inputs(&self) -> &InputSpec {
+        &self.file.inputs
     }
 
-    fn classes(&self) -> usize {
-        self.file.classes
+    fn output(&self) -> &OutputSpec {
+        &self.file.output
     }
 
-    fn infer_into(&self, input: Input<'_>, logits: ArrayViewMut2<'_, f32>) -> Result<()> {
-        self.run(input, logits, None)
+    fn infer_into(&self, inputs: &Inputs<'_>, logits: ArrayViewMut2<'_, f32>) -> Result<()> {
+        self.run(inputs, logits, None)
     }
 }

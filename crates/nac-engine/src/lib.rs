@@ -21,6 +21,7 @@ mod input;
 mod layer;
 mod perceiver_io;
 mod probe;
+mod random_inputs;
 mod scratch;
 mod simd;
 pub mod single;
@@ -33,44 +34,45 @@ pub use circuit::States;
 pub use connectivity::Connectivity;
 pub use core_engine::{CoreEngine, EngineOptions};
 pub use error::{EngineError, Result};
-pub use input::Input;
+pub use input::{InputView, Inputs};
 pub use probe::{Operation, Probe};
+pub use random_inputs::RandomInputs;
 pub use weights::ModelWeights;
 
 use ndarray::{Array2, ArrayViewMut2};
 
-use nac_core::model::InputSpec;
+use nac_core::model::{InputSpec, OutputSpec};
 
 /// Something that computes the logits of a trained model in evaluation.
 pub trait Engine: Send + Sync {
     /// What the model reads.
-    fn input(&self) -> InputSpec;
+    fn inputs(&self) -> &InputSpec;
 
-    /// Number of classes.
-    fn classes(&self) -> usize;
+    /// What the model answers.
+    fn output(&self) -> &OutputSpec;
 
     /// Computes logits into `logits`.
     ///
     /// # Shapes
-    /// - input: `[batch, ...]`
-    /// - logits: `[batch, classes]`
+    /// - inputs: each `[batch, ...]`
+    /// - logits: `[batch, width of the output]`
     ///
     /// # Errors
-    /// [`EngineError::Input`] if the input is not what the model reads, [`EngineError::OutputShape`] if `logits` has
+    /// [`EngineError::Input`] if the inputs are not those that the model reads, [`EngineError::OutputShape`] if `logits` has
     /// another shape.
-    fn infer_into(&self, input: Input<'_>, logits: ArrayViewMut2<'_, f32>) -> Result<()>;
+    fn infer_into(&self, inputs: &Inputs<'_>, logits: ArrayViewMut2<'_, f32>) -> Result<()>;
 
     /// Computes logits.
     ///
     /// # Shapes
-    /// - input: `[batch, ...]`
-    /// - result: `[batch, classes]`
+    /// - inputs: each `[batch, ...]`
+    /// - result: `[batch, width of the output]`
     ///
     /// # Errors
-    /// [`EngineError::Input`] if the input is not what the model reads.
-    fn infer(&self, input: Input<'_>) -> Result<Array2<f32>> {
-        let mut logits = Array2::zeros((input.batch(), self.classes()));
-        self.infer_into(input, logits.view_mut())?;
+    /// [`EngineError::Input`] if the inputs are not those that the model reads.
+    fn infer(&self, inputs: &Inputs<'_>) -> Result<Array2<f32>> {
+        let mut logits = Array2::zeros((inputs.batch(), self.output().width()));
+        self.infer_into(inputs, logits.view_mut())?;
         Ok(logits)
     }
 }

@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nac_core::model::{ModelFile, ModelKind, Preset};
-use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Inputs, Precision};
 use ndarray::{Array2, Array4};
 
 struct Counting;
@@ -36,12 +36,11 @@ static COUNTING: Counting = Counting;
 /// Allocations and bytes of `calls` calls after two of the same kind.
 fn count(file: &ModelFile, options: EngineOptions, calls: usize) -> (usize, usize) {
     let (engine, _) = CoreEngine::random(file.clone(), 0, options).unwrap();
-    let image = Array4::from_elem((3, 1, 8, 8), 0.5);
-    let mut logits = Array2::zeros((3, engine.classes()));
+    let image = Array4::<u8>::from_elem((3, 1, 8, 8), 127);
+    let mut logits = Array2::zeros((3, engine.output().width()));
+    let inputs = Inputs::image(image.view());
     let mut call = || {
-        engine
-            .infer_into(Input::Image(image.view()), logits.view_mut())
-            .unwrap();
+        engine.infer_into(&inputs, logits.view_mut()).unwrap();
     };
     call();
     call();
@@ -61,7 +60,7 @@ fn count(file: &ModelFile, options: EngineOptions, calls: usize) -> (usize, usiz
 /// One test, so that no other thread allocates meanwhile.
 #[test]
 fn a_repeated_call_allocates_nothing() {
-    let mut file = ModelFile::from_toml(Preset::get("cpu-digits").unwrap().text).unwrap();
+    let mut file = Preset::get("cpu-digits").unwrap().file;
     let baseline = &mut file.model.perceiver_io;
     (baseline.latents, baseline.latent_dim, baseline.depth) = (40, 32, 2);
     for kind in [ModelKind::Nac, ModelKind::PerceiverIo] {

@@ -1,13 +1,12 @@
 //! Whatever the settings, neither threads nor companions in a batch change a bit of what the engine computes.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use nac_core::Streams;
 use nac_core::model::{
-    Activation, HeadKind, ImageTokenizer, InputSpec, ModelFile, ModelKind, PoolingSoftmax,
-    ProjectionKind, ScaleNormalization, SeederConfig, StateMean,
+    Activation, HeadKind, ImageTokenizer, InputSpec, ModelConfig, ModelFile, ModelKind, OutputSpec,
+    PoolingSoftmax, ProjectionKind, ScaleNormalization, SeederConfig, StateMean,
 };
-use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Precision};
-use ndarray::{Array2, Array4, Axis};
+use nac_engine::{CoreEngine, Engine, EngineOptions, Precision, RandomInputs};
+use ndarray::Axis;
 use proptest::prelude::*;
 
 /// Sizes of a model, each with its neighbours on both sides of a block of 32 and of a head of 8.
@@ -42,12 +41,15 @@ fn model(sizes: &[usize], flags: u32) -> ModelFile {
         unreachable!("there are fifteen sizes")
     };
     let input = if flag(0) {
-        r#"{ kind = "tokens", vocabulary = 7, max_len = 35, pad = 0 }"#
+        InputSpec::tokens(7, 35, 0)
     } else {
-        r#"{ kind = "image", channels = 2, height = 12, width = 13 }"#
+        InputSpec::image(2, 12, 13)
     };
-    let text = format!("classes = {}\ninput = {input}\n[model]\n", sizes[14] + 1);
-    let mut file = ModelFile::from_toml(&text).unwrap();
+    let mut file = ModelFile {
+        inputs: input,
+        output: OutputSpec::classes(sizes[14] + 1),
+        model: ModelConfig::default(),
+    };
     let model = &mut file.model;
     if flag(1) {
         model.kind = ModelKind::PerceiverIo;
@@ -117,63 +119,11 @@ fn model(sizes: &[usize], flags: u32) -> ModelFile {
     file
 }
 
-/// Examples of what a model reads.
-enum Examples {
-    Image(Array4<f32>),
-    Tokens(Array2<i64>),
-}
-
-impl Examples {
-    fn new(spec: InputSpec, batch: usize) -> Self {
-        let normal = |count: usize| {
-            let mut values = vec![0.0_f32; count];
-            Streams::new(3).stream("input").fill_normal(&mut values);
-            values
-        };
-        match spec {
-            InputSpec::Image {
-                channels,
-                height,
-                width,
-            } => {
-                let shape = (batch, channels, height, width);
-                let values = normal(batch * channels * height * width);
-                Self::Image(Array4::from_shape_vec(shape, values).unwrap())
-            }
-            InputSpec::Tokens {
-                vocabulary,
-                max_len,
-                ..
-            } => {
-                let values = normal(batch * max_len);
-                let symbol = |x: f32| (x.abs() * 1000.0) as i64 % vocabulary as i64;
-                let values = values.into_iter().map(symbol).collect();
-                Self::Tokens(Array2::from_shape_vec((batch, max_len), values).unwrap())
-            }
-        }
-    }
-
-    fn all(&self) -> Input<'_> {
-        match self {
-            Self::Image(images) => Input::Image(images.view()),
-            Self::Tokens(tokens) => Input::Tokens(tokens.view()),
-        }
-    }
-
-    fn one(&self, index: usize) -> Input<'_> {
-        let range = index..index + 1;
-        match self {
-            Self::Image(images) => Input::Image(images.slice_axis(Axis(0), range.into())),
-            Self::Tokens(tokens) => Input::Tokens(tokens.slice_axis(Axis(0), range.into())),
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn threads_and_companions_change_no_bit(
+    fn threads_and_other_examples_change_no_bit(
         sizes in sizes(),
         flags in any::<u32>(),
         threads in 2_usize..5,
@@ -188,12 +138,12 @@ proptest! {
         };
         let (one, weights) = CoreEngine::random(file.clone(), u64::from(flags), options(1)).unwrap();
         let many = CoreEngine::new(file.clone(), &weights, options(threads)).unwrap();
-        let examples = Examples::new(file.input, batch);
-        let logits = one.infer(examples.all()).unwrap();
+        let examples = RandomInputs::new(&file.inputs, batch, 3);
+        let logits = one.infer(&examples.all()).unwrap();
         prop_assert!(logits.iter().all(|x| x.is_finite()));
-        prop_assert_eq!(&many.infer(examples.all()).unwrap(), &logits);
+        prop_assert_eq!(&many.infer(&examples.all()).unwrap(), &logits);
         for (index, expected) in logits.outer_iter().enumerate() {
-            let alone = many.infer(examples.one(index)).unwrap();
+            let alone = many.infer(&examples.examples(index..index + 1)).unwrap();
             prop_assert_eq!(alone.index_axis(Axis(0), 0), expected);
         }
     }

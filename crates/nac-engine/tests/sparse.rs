@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nac_core::model::{EvaluationLinks, KernelConfig, ModelFile, Preset};
 use nac_core::{Csr, LinkKernel, SelfEdges, Streams, cosine_distance, hard_sample};
-use nac_engine::{Connectivity, CoreEngine, EngineOptions, Input, ModelWeights, Precision};
+use nac_engine::{Connectivity, CoreEngine, EngineOptions, Inputs, ModelWeights, Precision};
 use ndarray::{Array2, Array3, ArrayView2};
 
 const MODULES: usize = 70;
@@ -16,8 +16,7 @@ const SIGNATURES: &str = "latent_graphs.0.mediator_latents.signatures_";
 
 /// A small circuit on tokens, after `change`.
 fn circuit(change: impl FnOnce(&mut ModelFile)) -> ModelFile {
-    let preset = Preset::get("cpu-listops").unwrap();
-    let mut file = ModelFile::from_toml(preset.text).unwrap();
+    let mut file = Preset::get("cpu-listops").unwrap().file;
     let circuit = &mut file.model.circuit;
     circuit.modules = MODULES;
     circuit.read_out_modules = 9;
@@ -56,7 +55,7 @@ fn engine(file: &ModelFile, options: EngineOptions) -> CoreEngine {
 fn states(engine: &CoreEngine) -> BTreeMap<String, Array3<f32>> {
     let tokens = tokens();
     let (logits, mut states) = engine
-        .infer_with_states(Input::Tokens(tokens.view()))
+        .infer_with_states(&Inputs::tokens(tokens.view()))
         .unwrap();
     let classes = logits.ncols();
     let logits = logits.into_shape_with_order((3, 1, classes)).unwrap();
@@ -334,8 +333,7 @@ fn what_has_no_edges_is_refused() {
     file.model.circuit.wiring.read_in_sends_to_processors = true;
     let error = refused(&file, graph(sampled(0)));
     assert!(error.contains("read_in_sends_to_processors"), "{error}");
-    let perceiver = Preset::get("imagenet-perceiver-io").unwrap();
-    let perceiver = ModelFile::from_toml(perceiver.text).unwrap();
+    let perceiver = Preset::get("imagenet-perceiver-io").unwrap().file;
     let error = refused(&perceiver, sparse);
     assert!(error.contains("latents have no links"), "{error}");
 }

@@ -15,8 +15,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use nac_core::model::{InputSpec, ModelFile};
-use nac_engine::{Engine, EngineError, Input, ModelWeights};
+use nac_core::model::{InputSpec, ModelFile, OutputSpec};
+use nac_engine::{Engine, EngineError, ModelWeights};
 use ndarray::ArrayViewMut2;
 use tch::{Device, Kind, Tensor};
 
@@ -33,8 +33,8 @@ const OP: &str = "TorchEngine";
 /// The model lives in a thread of its own; callers take turns.
 #[derive(Debug)]
 pub struct TorchEngine {
-    input: InputSpec,
-    classes: usize,
+    inputs: InputSpec,
+    output: OutputSpec,
     device: Device,
     orders: Option<Mutex<SyncSender<Order>>>,
     worker: Option<JoinHandle<()>>,
@@ -69,7 +69,7 @@ impl TorchEngine {
         weights: &ModelWeights,
         device: Device,
     ) -> Result<Self, EngineError> {
-        let (input, classes) = (file.input, file.classes);
+        let (inputs, output) = (file.inputs.clone(), file.output.clone());
         let tensors = tensors(weights).map_err(failed)?;
         let (orders, taken) = sync_channel::<Order>(0);
         let (ready, built) = sync_channel(1);
@@ -89,28 +89,12 @@ impl TorchEngine {
             .map_err(|error| EngineError::Other(format!("{OP}: {error}")))?;
         built.recv().map_err(|_| stopped())?.map_err(failed)?;
         Ok(Self {
-            input,
-            classes,
+            inputs,
+            output,
             device,
             orders: Some(Mutex::new(orders)),
             worker: Some(worker),
         })
-    }
-
-    /// The tensor that a model on libtorch reads.
-    fn tensors_of(&self, input: &Input<'_>) -> Result<Inputs, EngineError> {
-        let (name, tensor) = match input {
-            Input::Image(image) => {
-                let values: Vec<f32> = image.iter().copied().collect();
-                ("image", shaped(&values, image.shape()))
-            }
-            Input::Tokens(tokens) => {
-                let values: Vec<i64> = tokens.iter().copied().collect();
-                ("tokens", shaped(&values, tokens.shape()))
-            }
-        };
-        let tensor = tensor.and_then(|t| Ok(t.f_to_device(self.device)?));
-        Ok(Inputs::new().with(name, tensor.map_err(failed)?))
     }
 }
 
@@ -125,20 +109,20 @@ impl Drop for TorchEngine {
 }
 
 impl Engine for TorchEngine {
-    fn input(&self) -> InputSpec {
-        self.input
+    fn inputs(&self) -> &InputSpec {
+        &self.inputs
     }
 
-    fn classes(&self) -> usize {
-        self.classes
+    fn output(&self) -> &OutputSpec {
+        &self.output
     }
 
     fn infer_into(
         &self,
-        input: Input<'_>,
+        inputs: &nac_engine::Inputs<'_>,
         mut logits: ArrayViewMut2<'_, f32>,
     ) -> Result<(), EngineError> {
-        let expected = [input.batch(), self.classes];
+        let expected = [inputs.batch(), self.output.width()];
         if logits.shape() != expected {
             return Err(EngineError::OutputShape {
                 op: OP,
@@ -146,10 +130,11 @@ impl Engine for TorchEngine {
                 found: logits.shape().to_vec(),
             });
         }
-        if input.batch() == 0 {
+        inputs.check(&self.inputs)?;
+        if inputs.batch() == 0 {
             return Ok(());
         }
-        let inputs = self.tensors_of(&input)?;
+        let inputs = Inputs::from_arrays(inputs, self.device).map_err(failed)?;
         let (reply, answer) = sync_channel(1);
         let orders = self.orders.as_ref().ok_or_else(stopped)?;
         let orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,8 +145,8 @@ impl Engine for TorchEngine {
         let found = answer.recv().map_err(|_| stopped())?.map_err(failed)?;
         let values = Vec::<f32>::try_from(found.flatten(0, -1))
             .map_err(|error| EngineError::Other(format!("{OP}: {error}")))?;
-        for (place, value) in logits.iter_mut().zip(values) {
-            *place = value;
+        for (logit, value) in logits.iter_mut().zip(values) {
+            *logit = value;
         }
         Ok(())
     }

@@ -37,6 +37,16 @@ pub enum ModuleError {
         /// Names that were passed.
         present: Vec<String>,
     },
+    /// A model input is not what the model reads.
+    #[error("model input `{name}`: expected {expected}, found {found}")]
+    Input {
+        /// Name of the input.
+        name: String,
+        /// Expected type and shape in words.
+        expected: String,
+        /// What was passed.
+        found: String,
+    },
     /// Two parameters ask for one name.
     #[error("parameter name `{name}` is used twice")]
     DuplicateParameter {

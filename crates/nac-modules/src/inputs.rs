@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tch::Tensor;
+use nac_engine::InputView;
+use ndarray::ArrayViewD;
+use tch::kind::Element;
+use tch::{Device, Tensor};
 
 use crate::error::{ModuleError, Result};
 
@@ -53,6 +56,39 @@ impl Inputs {
         })
     }
 
+    /// Tensors of plain arrays, on a device, in the types that the arrays have.
+    ///
+    /// # Errors
+    /// libtorch has no memory for them.
+    pub fn from_arrays(arrays: &nac_engine::Inputs<'_>, device: Device) -> Result<Self> {
+        let mut inputs = Self::new();
+        for (name, view) in arrays.iter() {
+            let tensor = match view {
+                InputView::U8(view) => tensor(view)?,
+                InputView::F32(view) => tensor(view)?,
+                InputView::I64(view) => tensor(view)?,
+            };
+            inputs = inputs.with(name, tensor.f_to_device(device)?);
+        }
+        Ok(inputs)
+    }
+
+    /// Names of the inputs, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The same tensors, not their values, once more.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        let inputs = self.0.iter();
+        Self(
+            inputs
+                .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+                .collect(),
+        )
+    }
+
     /// Number of examples: the first dimension of the first input, 0 if there is none.
     pub fn batch_size(&self) -> i64 {
         self.0
@@ -61,4 +97,13 @@ impl Inputs {
             .and_then(|t| t.size().first().copied())
             .unwrap_or(0)
     }
+}
+
+fn tensor<T: Element + Copy>(view: &ArrayViewD<'_, T>) -> Result<Tensor> {
+    let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+    let flat = match view.as_slice() {
+        Some(values) => Tensor::f_from_slice(values)?,
+        None => Tensor::f_from_slice(&view.iter().copied().collect::<Vec<T>>())?,
+    };
+    Ok(flat.f_reshape(shape)?)
 }

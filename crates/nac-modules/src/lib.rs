@@ -18,7 +18,7 @@
 //! ```
 //! use nac_core::rng::Streams;
 //! use nac_modules::context::{ForwardContext, StreamNoise};
-//! use nac_modules::model::{InputSpec, Inputs, ModelConfig, build_model};
+//! use nac_modules::model::{InputSpec, Inputs, ModelConfig, OutputSpec, build_model};
 //! use nac_modules::params::ParamStore;
 //! use tch::{Device, Kind, Tensor};
 //!
@@ -27,8 +27,8 @@
 //! config.circuit.state_dim = 32;
 //! config.circuit.propagators = 2;
 //! let store = ParamStore::new(Device::Cpu, Kind::Float, 42);
-//! let input = InputSpec::Image { channels: 3, height: 32, width: 32 };
-//! let model = build_model(store, &config, input, 10)?;
+//! let input = InputSpec::image(3, 32, 32);
+//! let model = build_model(store, &config, &input, &OutputSpec::classes(10))?;
 //!
 //! let image = Tensor::zeros([4, 3, 32, 32], (Kind::Float, Device::Cpu));
 //! let mut noise = StreamNoise::new(Streams::new(42));

@@ -9,7 +9,8 @@ pub use crate::context::{ForwardContext, StreamNoise};
 pub use crate::generator::{Circuit, CircuitGenerator, ModuleSet};
 pub use crate::inputs::Inputs;
 pub use crate::model::{
-    BuildModel, InputSpec, Model, ModelConfig, ModelFile, ModelOutput, NeuralCircuit, build_model,
+    BuildModel, InputSpec, Model, ModelConfig, ModelFile, ModelOutput, NeuralCircuit, OutputSpec,
+    build_model,
 };
 pub use crate::params::{Init, ParamStore, Scope};
 pub use crate::tokenizer::Tokenizer;

@@ -1,7 +1,7 @@
 //! Models by name: the sizes of the paper's released configurations, and small ones for a CPU.
 //!
 //! A preset is a TOML file with a comment at its head (source, parameters, command, expected result), what
-//! the model reads (`[input]`), the number of `classes`, and the settings that differ from the defaults
+//! the model reads (`[inputs.<name>]`) and answers (`[output]`), and the settings that differ from the defaults
 //! (`[model]`). The files are in nac-core, since they need no libtorch; [`BuildModel`] makes models of them.
 //!
 //! ```

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use nac_core::rng::Streams;
+use nac_engine::RandomInputs;
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{InputSpec, Inputs, Model};
 use nac_modules::params::{ParamStore, TensorFile};
@@ -11,34 +12,9 @@ use tch::{Device, Kind, Tensor};
 
 const SEED: u64 = 42;
 
-/// One example: pixels, or symbols of which the second half is padding.
-fn example(input: InputSpec) -> Inputs {
-    let uniform = |shape: &[i64]| {
-        let count = shape.iter().product::<i64>() as usize;
-        let mut values = vec![0.0; count];
-        Streams::new(SEED).stream("input").fill_uniform(&mut values);
-        Tensor::from_slice(&values).view(shape)
-    };
-    match input {
-        InputSpec::Image {
-            channels,
-            height,
-            width,
-        } => Inputs::new().with(
-            "image",
-            uniform(&[1, channels as i64, height as i64, width as i64]),
-        ),
-        InputSpec::Tokens {
-            vocabulary,
-            max_len,
-            pad,
-        } => {
-            let length = max_len as i64;
-            let tokens = (uniform(&[1, length]) * vocabulary as f64).to_kind(Kind::Int64);
-            let _ = tokens.narrow(1, length / 2, length - length / 2).fill_(pad);
-            Inputs::tokens(tokens)
-        }
-    }
+/// One example: normalized pixels, or symbols of which the second half is padding.
+fn example(spec: &InputSpec) -> Inputs {
+    Inputs::from_arrays(&RandomInputs::new(spec, 1, SEED).all(), Device::Cpu).unwrap()
 }
 
 fn evaluate(model: &dyn Model, inputs: &Inputs) -> Tensor {
@@ -56,7 +32,11 @@ fn check_training(preset: &Preset, model: &dyn Model, inputs: &Inputs) {
     let mut noise = StreamNoise::new(Streams::new(SEED));
     let mut ctx = ForwardContext::training(&mut noise);
     let logits = model.forward(inputs, &mut ctx).unwrap().logits;
-    assert_eq!(logits.size(), [1, preset.classes as i64], "{name}");
+    assert_eq!(
+        logits.size(),
+        [1, preset.file.output.width() as i64],
+        "{name}"
+    );
     let loss = logits.cross_entropy_for_logits(&Tensor::from_slice(&[1_i64]));
     assert!(finite(&loss), "{name}: loss {loss:?}");
     loss.backward();
@@ -148,7 +128,7 @@ fn every_preset_trains_saves_and_loads() {
         let preset = Preset::get(name).unwrap();
         let store = ParamStore::new(Device::Cpu, Kind::Float, SEED);
         let model = preset.build(store).unwrap();
-        let inputs = example(preset.input);
+        let inputs = example(&preset.file.inputs);
         check_training(&preset, &*model, &inputs);
         let logits = evaluate(&*model, &inputs);
         assert!(finite(&logits), "{name}: logits");

@@ -9,7 +9,7 @@ use nac_data::testing::InMemory;
 use nac_data::{Dataset, Loader, LoaderOptions};
 use nac_modules::model::{Model, ModelConfig, build_model};
 use nac_modules::params::ParamStore;
-use nac_train::batch::{Tensorizer, input_spec};
+use nac_train::batch::tensors;
 use nac_train::loss::{CrossEntropy, LossContext, LossTerm};
 use nac_train::testing::MemoryMetrics;
 use nac_train::trainer::{Trainer, TrainerOptions};
@@ -59,8 +59,8 @@ fn circuit(data: &dyn Dataset) -> Result<Box<dyn Model>> {
     Ok(build_model(
         store,
         &config,
-        input_spec(data.info())?,
-        data.info().classes,
+        &data.info().inputs,
+        &data.info().output,
     )?)
 }
 
@@ -75,11 +75,11 @@ fn main() -> Result<()> {
         },
     )?;
     if let Some(batch) = loader.epoch(0, 0).next() {
-        let (inputs, labels) = Tensorizer::new(data.info(), Device::Cpu)?.tensors(&batch?)?;
+        let (inputs, targets) = tensors(&batch?, Device::Cpu)?;
         println!(
-            "tokens {:?}, labels {:?}",
+            "tokens {:?}, targets {:?}",
             inputs.get("tokens")?.size(),
-            labels.size()
+            targets.size()
         );
     }
 

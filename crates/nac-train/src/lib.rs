@@ -9,7 +9,7 @@
 //! - [`run`]: a whole run in a folder, as `nac train` does it;
 //! - [`trainer`]: the loop, for your own model, data, losses;
 //! - [`loss`], [`metrics`], [`checkpoint`]: the seams, one trait each; [`testing`] has their doubles;
-//! - [`optim`], [`batch`]: AdamW, learning rate, and the way from buffers to tensors ([`arrays`]: to plain arrays);
+//! - [`optim`], [`batch`]: AdamW, learning rate, and the way from buffers to tensors and plain arrays;
 //! - [`summary`]: what a finished run says about itself; [`storage`]: files that are whole or not there.
 //!
 //! Weights and settings of the authors' PyTorch code are nac-pytorch's, reports and the program `nac` nac-cli's.
@@ -41,7 +41,6 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod arrays;
 pub mod batch;
 pub mod checkpoint;
 pub mod config;

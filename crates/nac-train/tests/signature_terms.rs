@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use nac_modules::context::ForwardContext;
-use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, build_model};
+use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, OutputSpec, build_model};
 use nac_modules::params::ParamStore;
 use nac_modules::testing::LinearModel;
 use nac_train::config::from_toml;
@@ -47,16 +47,12 @@ fn circuit(seed: u64) -> Box<dyn Model> {
     let circuit = &mut config.circuit;
     (circuit.modules, circuit.read_out_modules, circuit.state_dim) = (10, 3, 8);
     (circuit.propagators, circuit.signature_dim) = (2, 4);
-    let input = InputSpec::Tokens {
-        vocabulary: 5,
-        max_len: 4,
-        pad: 0,
-    };
+    let input = InputSpec::tokens(5, 4, 0);
     build_model(
         ParamStore::new(Device::Cpu, Kind::Float, seed),
         &config,
-        input,
-        3,
+        &input,
+        &OutputSpec::classes(3),
     )
     .unwrap()
 }

@@ -11,14 +11,13 @@ use nac_modules::model::{Model, ModelConfig, build_model};
 use nac_modules::params::ParamStore;
 use nac_modules::testing::LinearModel;
 use nac_train::TrainError;
-use nac_train::batch::input_spec;
 use nac_train::checkpoint::{CheckpointStore, FolderStore};
 use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossContext, LossTerm};
 use nac_train::testing::{ConstantLoss, MemoryCheckpoints, MemoryMetrics};
 use nac_train::trainer::{Interrupt, Outcome, Trainer, TrainerOptions};
 use tch::{Device, Kind, Tensor};
 
-fn pictures() -> Arc<dyn Dataset> {
+fn images() -> Arc<dyn Dataset> {
     Arc::new(InMemory::images(36, 1, 8, 8, 3))
 }
 
@@ -39,7 +38,13 @@ fn circuit(seed: u64) -> Box<dyn Model> {
     config.convnext.layer_scale = 0.1;
     tch::set_num_threads(1); // tests already use all cores
     let store = ParamStore::new(Device::Cpu, Kind::Float, seed);
-    build_model(store, &config, input_spec(pictures().info()).unwrap(), 3).unwrap()
+    build_model(
+        store,
+        &config,
+        &images().info().inputs,
+        &images().info().output,
+    )
+    .unwrap()
 }
 
 fn linear() -> Box<dyn Model> {
@@ -105,9 +110,9 @@ fn a_resumed_run_is_bit_for_bit_the_uninterrupted_one() {
             workers,
             ..options(14)
         };
-        Trainer::new(circuit(1), losses(), pictures(), options)
+        Trainer::new(circuit(1), losses(), images(), options)
             .unwrap()
-            .with_validation(pictures())
+            .with_validation(images())
             .with_checkpoints(store(name))
             .with_interrupt(stop)
     };
@@ -163,7 +168,7 @@ fn an_odd_step_resumes_bit_for_bit_too() {
         // The learning rate depends on the planned number of steps, so both parts plan 6.
         for &until in steps {
             let stop = Interrupt::new();
-            let mut trainer = Trainer::new(circuit(2), losses(), pictures(), options(6))
+            let mut trainer = Trainer::new(circuit(2), losses(), images(), options(6))
                 .unwrap()
                 .with_checkpoints(store.clone())
                 .with_interrupt(stop.clone());
@@ -194,7 +199,7 @@ fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
         let mut trainer = Trainer::new(
             circuit(3),
             losses(),
-            pictures(),
+            images(),
             TrainerOptions { seed, ..options(4) },
         )
         .unwrap();
@@ -215,7 +220,7 @@ fn a_loss_that_is_nan_ends_the_run_and_keeps_the_last_checkpoint() {
             checkpoint_every: 2,
             ..options(10)
         };
-        let mut trainer = Trainer::new(linear(), terms, pictures(), options)
+        let mut trainer = Trainer::new(linear(), terms, images(), options)
             .unwrap()
             .with_checkpoints(store.clone())
             .with_metrics(metrics.clone());
@@ -253,8 +258,7 @@ impl LossTerm for Steep {
 
 #[test]
 fn a_gradient_that_is_not_finite_changes_nothing() {
-    let mut trainer =
-        Trainer::new(linear(), vec![Box::new(Steep)], pictures(), options(2)).unwrap();
+    let mut trainer = Trainer::new(linear(), vec![Box::new(Steep)], images(), options(2)).unwrap();
     let before = weights(&trainer);
     let error = trainer.train().unwrap_err().to_string();
     assert!(error.starts_with("step 1: the gradient norm is"), "{error}");
@@ -268,7 +272,7 @@ fn the_checkpoint_of_another_model_is_refused_with_all_names() {
     let trainer = |model, seed| {
         let terms: Vec<Box<dyn LossTerm>> = vec![Box::new(CrossEntropy::new(0.0))];
         let options = TrainerOptions { seed, ..options(1) };
-        Trainer::new(model, terms, pictures(), options)
+        Trainer::new(model, terms, images(), options)
             .unwrap()
             .with_checkpoints(store.clone())
     };
@@ -304,7 +308,7 @@ impl Dataset for WrongLabel {
     fn get(&self, index: usize) -> Result<Example, DataError> {
         let mut example = self.0.get(index)?;
         if index == 5 {
-            example.label = 3;
+            example.target = nac_data::Target::Class(3);
         }
         Ok(example)
     }
@@ -321,7 +325,7 @@ fn labels_and_examples_that_cannot_be_used_are_named() {
     };
     let error = train(Arc::new(WrongLabel(InMemory::images(16, 1, 8, 8, 3))));
     assert!(
-        error.contains("example 5 has label 3, it must be below 3"),
+        error.contains("example 5 has class 3, it must be below 3"),
         "{error}"
     );
     let error = train(Arc::new(InMemory::images(16, 1, 8, 8, 3).failing_at(2)));
@@ -342,9 +346,9 @@ fn events_tell_every_term_and_every_evaluation() {
         evaluate_every: 4,
         ..options(5)
     };
-    let mut trainer = Trainer::new(circuit(1), losses(), pictures(), options)
+    let mut trainer = Trainer::new(circuit(1), losses(), images(), options)
         .unwrap()
-        .with_validation(pictures())
+        .with_validation(images())
         .with_metrics(metrics.clone());
     let _ = trainer.train().unwrap();
     let events: Vec<(&str, u64)> = metrics.events().iter().map(|e| (e.kind, e.step)).collect();
@@ -394,7 +398,7 @@ fn losses_need_names_of_their_own() {
             .into_iter()
             .map(|t| Box::new(t) as Box<dyn LossTerm>)
             .collect();
-        let error = Trainer::new(linear(), terms, pictures(), options(1)).unwrap_err();
+        let error = Trainer::new(linear(), terms, images(), options(1)).unwrap_err();
         assert!(matches!(error, TrainError::Setting { .. }), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
-use nac_modules::model::InputSpec;
+use nac_modules::model::{InputKind, InputSpec};
 use nac_modules::presets::{BuildModel, Preset, names};
 
 /// Arguments of `nac presets`.
@@ -25,10 +25,10 @@ pub(crate) fn command(args: &Args) -> Result<()> {
         let preset = Preset::get(name)?;
         table.add_row([
             preset.name.to_owned(),
-            preset.model.kind.to_string(),
+            preset.file.model.kind.to_string(),
             preset.parameter_count()?.to_string(),
-            input(preset.input),
-            preset.classes.to_string(),
+            inputs(&preset.file.inputs),
+            preset.file.output.width().to_string(),
         ]);
     }
     for column in [2, 4] {
@@ -40,19 +40,23 @@ pub(crate) fn command(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn input(input: InputSpec) -> String {
-    match input {
-        InputSpec::Image {
+fn inputs(spec: &InputSpec) -> String {
+    let describe = |(name, kind): (&str, &InputKind)| match kind {
+        InputKind::Image {
             channels,
             height,
             width,
-        } => format!("image {channels}x{height}x{width}"),
-        InputSpec::Tokens {
+            ..
+        } => format!("{name} {channels}x{height}x{width}"),
+        InputKind::Tokens {
             vocabulary,
             max_len,
             ..
         } => format!("at most {max_len} of {vocabulary} symbols"),
-    }
+        other => format!("{name} {}", other.describe()),
+    };
+    let all: Vec<String> = spec.iter().map(describe).collect();
+    all.join(", ")
 }
 
 #[cfg(test)]
@@ -68,7 +72,7 @@ mod tests {
         for name in ["cifar10", "digits", "listops"] {
             let file = format!("{}/configs/quick-{name}.toml", env!("CARGO_MANIFEST_DIR"));
             let config = load(file.as_ref(), &[]).unwrap();
-            let preset = Preset::get(&format!("cpu-{name}")).unwrap().model;
+            let preset = Preset::get(&format!("cpu-{name}")).unwrap().file.model;
             assert_eq!(preset.circuit, config.model.circuit, "{name}");
             if name == "listops" {
                 assert_eq!(preset.embedding, config.model.embedding, "{name}");

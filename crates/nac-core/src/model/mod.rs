@@ -3,7 +3,8 @@
 //! One file for each box of the model, in the order in which an example goes through them:
 //!
 //! ```text
-//! model_file ─► model ─► tokenizer
+//! model_file ─► input, output
+//!    │      └──► model ─► tokenizer
 //!    preset        │
 //!                  ├───► circuit: wiring · latents, seeder
 //!                  │        read_in ─► propagator (kernel) ─► read_out ─► head
@@ -19,12 +20,12 @@
 //! use nac_core::model::{ModelFile, Preset};
 //!
 //! let preset = Preset::get("cpu-digits")?;
-//! let file = ModelFile::from_toml(preset.text)?;
-//! assert_eq!((file.classes, file.model.circuit.modules), (10, 32));
+//! let file = preset.file;
+//! assert_eq!((file.output.width(), file.model.circuit.modules), (10, 32));
 //! file.resolve()?;
 //!
-//! let error = ModelFile::from_toml("classes = 2\ninputs = 3\n").unwrap_err();
-//! assert!(error.to_string().starts_with("model settings:2:1: unknown field `inputs`"));
+//! let error = ModelFile::from_toml("[output]\nclases = 3\n").unwrap_err();
+//! assert!(error.to_string().starts_with("model settings:2:1: unknown field `clases`"));
 //! # Ok::<(), nac_core::model::ConfigError>(())
 //! ```
 
@@ -32,6 +33,7 @@ mod circuit;
 mod error;
 mod generator;
 mod head;
+mod input;
 mod kernel;
 mod latents;
 mod mod_fc;
@@ -39,6 +41,7 @@ mod mod_ffn;
 mod model;
 mod model_file;
 mod module_group;
+mod output;
 mod perceiver_io;
 mod preset;
 mod propagator;
@@ -53,13 +56,15 @@ pub use circuit::CircuitConfig;
 pub use error::ConfigError;
 pub use generator::FreeGeneratorConfig;
 pub use head::{HeadConfig, HeadKind, PoolingSoftmax};
+pub use input::{InputKind, InputSpec, Normalization};
 pub use kernel::{EvaluationLinks, KernelConfig, Truncation};
 pub use latents::{LatentsConfig, SignatureStart};
 pub use mod_fc::{ModFcConfig, ProjectionKind, ScaleNormalization};
 pub use mod_ffn::{Activation, ModFfnConfig};
-pub use model::{ImageTokenizer, InputSpec, ModelConfig, ModelKind};
+pub use model::{ImageTokenizer, ModelConfig, ModelKind};
 pub use model_file::ModelFile;
 pub use module_group::ModuleGroup;
+pub use output::OutputSpec;
 pub use perceiver_io::PerceiverIoConfig;
 pub use preset::Preset;
 pub use propagator::{PropagatorConfig, SkmdpaConfig};

@@ -1,32 +1,8 @@
-//! Settings of a model, as they stand in a TOML file, and what the model reads.
+//! Settings of a model, as they stand in a TOML file.
 
 use serde::{Deserialize, Serialize};
 
 use super::{CircuitConfig, ConvNextConfig, EmbeddingConfig, PerceiverIoConfig};
-
-/// What a model reads. In a file, a table with `kind = "image"` or `kind = "tokens"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum InputSpec {
-    /// Input `image`, `[batch, channels, height, width]`.
-    Image {
-        /// Channels.
-        channels: usize,
-        /// Height in pixels.
-        height: usize,
-        /// Width in pixels.
-        width: usize,
-    },
-    /// Input `tokens`, `[batch, length]`.
-    Tokens {
-        /// Number of symbols, padding included.
-        vocabulary: usize,
-        /// Longest sequence.
-        max_len: usize,
-        /// Symbol that means padding.
-        pad: i64,
-    },
-}
 
 /// Which model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

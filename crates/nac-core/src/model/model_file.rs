@@ -1,13 +1,15 @@
-//! A file that describes a whole model: what it reads, how many classes it tells apart, its settings.
+//! A file that describes a whole model: what it reads, what it answers, its settings.
 //!
 //! ```toml
-//! classes = 10
-//!
-//! [input]
+//! [inputs.image]
 //! kind = "image"
 //! channels = 3
 //! height = 32
 //! width = 32
+//! normalization = { mean = [0.49, 0.48, 0.45], std = [0.25, 0.24, 0.26] }
+//!
+//! [output]
+//! classes = 10
 //!
 //! [model.circuit]
 //! modules = 64
@@ -19,7 +21,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, InputSpec, ModelConfig};
+use super::{ConfigError, InputSpec, ModelConfig, OutputSpec};
 
 /// What errors call text that comes from no file.
 const NO_FILE: &str = "model settings";
@@ -28,10 +30,10 @@ const NO_FILE: &str = "model settings";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// Number of classes.
-    pub classes: usize,
     /// What the model reads.
-    pub input: InputSpec,
+    pub inputs: InputSpec,
+    /// What the model answers.
+    pub output: OutputSpec,
     /// Settings of the model.
     pub model: ModelConfig,
 }
@@ -81,25 +83,26 @@ mod tests {
     use super::*;
     use crate::model::{Preset, PropagatorConfig, Truncation};
 
-    const GOOD: &str = "classes = 2\n[input]\nkind = \"image\"\nchannels = 1\nheight = 8\n\
-        width = 8\n[model.circuit]\nmodules = 8\n";
+    const GOOD: &str = "[output]\nclasses = 2\n[inputs.image]\nkind = \"image\"\nchannels = 1\n\
+        height = 8\nwidth = 8\n[model.circuit]\nmodules = 8\n";
 
     #[test]
     fn unknown_keys_and_wrong_types_are_found_with_their_place() {
         assert_eq!(ModelFile::from_toml(GOOD).unwrap().model.circuit.modules, 8);
         for (from, to, start) in [
-            ("classes", "clases", "x.toml:1:1: unknown field `clases`"),
+            ("classes", "clases", "x.toml:2:1: unknown field `clases`"),
+            ("[output]", "[ouput]", "x.toml:1:2: unknown field `ouput`"),
             ("width", "widht", "x.toml:"),
-            ("modules", "moduls", "x.toml:8:1: unknown field `moduls`"),
+            ("modules", "moduls", "x.toml:9:1: unknown field `moduls`"),
             (
                 "modules = 8",
                 "modules = \"8\"",
-                "x.toml:8:11: invalid type",
+                "x.toml:9:11: invalid type",
             ),
-            ("[model.circuit]", "[modle.circuit]", "x.toml:7:"),
+            ("[model.circuit]", "[modle.circuit]", "x.toml:8:"),
             ("width", "depth = 1\nwidth", "x.toml:"),
             ("kind = \"image\"", "kind = \"sound\"", "x.toml:"),
-            ("classes = 2", "classes = = 2", "x.toml:1:11: "),
+            ("classes = 2", "classes = = 2", "x.toml:2:11: "),
         ] {
             let text = GOOD.replace(from, to);
             let error = ModelFile::from_toml_of(&text, Path::new("x.toml"));
@@ -107,7 +110,7 @@ mod tests {
             assert!(error.starts_with(start), "{error}");
         }
         let error = ModelFile::from_toml("").unwrap_err().to_string();
-        assert!(error.contains("classes"), "{error}");
+        assert!(error.contains("inputs"), "{error}");
     }
 
     #[test]
@@ -121,7 +124,7 @@ mod tests {
     fn toml_round_trips_with_every_optional_setting() {
         for name in Preset::names() {
             let preset = Preset::get(name).unwrap();
-            let mut file = ModelFile::from_toml(preset.text).unwrap();
+            let mut file = preset.file;
             for set in [false, true] {
                 if set {
                     let circuit = &mut file.model.circuit;

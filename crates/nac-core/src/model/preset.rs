@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{ConfigError, InputSpec, ModelConfig, ModelFile};
+use super::{ConfigError, ModelFile};
 
 /// Names and texts from the files of those names in `presets/`.
 macro_rules! presets {
@@ -39,13 +39,9 @@ presets![
 pub struct Preset {
     /// Name, as in [`Preset::names`].
     pub name: &'static str,
-    /// What the model reads.
-    pub input: InputSpec,
-    /// Number of classes.
-    pub classes: usize,
-    /// Settings of the model.
-    pub model: ModelConfig,
-    /// The whole file, with the comment at its head.
+    /// What the model reads and answers, and its settings.
+    pub file: ModelFile,
+    /// The text of the file, with the comment at its head.
     pub text: &'static str,
 }
 
@@ -70,13 +66,7 @@ impl Preset {
         };
         let path = format!("presets/{name}.toml");
         let file = ModelFile::from_toml_of(text, Path::new(&path))?;
-        Ok(Self {
-            name,
-            input: file.input,
-            classes: file.classes,
-            model: file.model,
-            text,
-        })
+        Ok(Self { name, file, text })
     }
 }
 

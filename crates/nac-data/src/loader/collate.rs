@@ -1,6 +1,8 @@
 //! Stacks examples into a [`Batch`]; token sequences of unequal length are padded at the end.
 
-use crate::{Batch, Buffer, DataError, DatasetInfo, Example, InputKind, Values};
+use crate::{
+    Batch, Buffer, DataError, DatasetInfo, Example, InputKind, OutputSpec, Target, Targets, Values,
+};
 
 /// One batch of the examples with the given indices.
 pub(super) fn collate(
@@ -8,23 +10,18 @@ pub(super) fn collate(
     examples: Vec<Example>,
     indices: &[usize],
 ) -> Result<Batch, DataError> {
-    let labels = examples
-        .iter()
-        .map(|example| example.label as i64)
-        .collect();
+    let targets = targets(info, &examples, indices)?;
     let mut columns: Vec<Vec<Buffer>> = info.inputs.iter().map(|_| Vec::new()).collect();
     for (example, index) in examples.into_iter().zip(indices) {
-        let names: Vec<&str> = example.inputs.iter().map(|(n, _)| n.as_str()).collect();
-        if !names.iter().eq(info.inputs.iter().map(|(n, _)| n)) {
-            let wanted: Vec<&str> = info.inputs.iter().map(|(n, _)| n.as_str()).collect();
-            return Err(mismatch(
-                info,
-                *index,
-                format!("inputs {wanted:?}"),
-                format!("{names:?}"),
-            ));
+        let mut inputs = example.inputs;
+        inputs.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if !inputs.iter().map(|(name, _)| name).eq(info.inputs.names()) {
+            let wanted: Vec<&str> = info.inputs.names().collect();
+            let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
+            let (expected, found) = (format!("inputs {wanted:?}"), format!("{names:?}"));
+            return Err(mismatch(info, *index, expected, found));
         }
-        for (column, (_, buffer)) in columns.iter_mut().zip(example.inputs) {
+        for (column, (_, buffer)) in columns.iter_mut().zip(inputs) {
             column.push(buffer);
         }
     }
@@ -42,13 +39,67 @@ pub(super) fn collate(
                 width,
                 ..
             } => stack(info, name, column, indices, &[*channels, *height, *width])?,
+            InputKind::Features { items, dim } => {
+                stack(info, name, column, indices, &[*items, *dim])?
+            }
+            InputKind::Points { points, dims } => {
+                stack(info, name, column, indices, &[*points, *dims])?
+            }
+            other => {
+                return Err(DataError::Config {
+                    field: format!("inputs.{name}"),
+                    reason: format!("batches of kind `{}` are not built", other.name()),
+                });
+            }
         };
-        inputs.push((name.clone(), stacked));
+        inputs.push((name.to_owned(), stacked));
     }
     Ok(Batch {
         inputs,
-        labels,
+        targets,
         indices: indices.to_vec(),
+    })
+}
+
+/// Targets of the kind that the data set declares.
+fn targets(
+    info: &DatasetInfo,
+    examples: &[Example],
+    indices: &[usize],
+) -> Result<Targets, DataError> {
+    let (mut classes, mut all) = (Vec::new(), Vec::new());
+    for (example, &index) in examples.iter().zip(indices) {
+        match (&info.output, &example.target) {
+            (OutputSpec::Classes { count, .. }, &Target::Class(class)) if class < *count => {
+                classes.push(class as i64);
+            }
+            (OutputSpec::Classes { count, .. }, &Target::Class(class)) => {
+                return Err(DataError::Class {
+                    dataset: info.name.clone(),
+                    index,
+                    class,
+                    classes: *count,
+                });
+            }
+            (OutputSpec::Values { dim }, Target::Values(values)) if values.len() == *dim => {
+                all.extend(values);
+            }
+            (output, target) => {
+                let expected = match output {
+                    OutputSpec::Values { dim } => format!("a target of {dim} values"),
+                    _ => "a class".into(),
+                };
+                let found = match target {
+                    Target::Class(class) => format!("class {class}"),
+                    Target::Values(values) => format!("{} values", values.len()),
+                };
+                return Err(mismatch(info, index, expected, found));
+            }
+        }
+    }
+    Ok(match info.output {
+        OutputSpec::Values { dim } => Targets::Values { values: all, dim },
+        _ => Targets::Classes(classes),
     })
 }
 

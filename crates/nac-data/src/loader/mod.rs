@@ -150,14 +150,6 @@ impl Loader {
         let mut examples = Vec::with_capacity(indices.len());
         for &index in indices {
             let mut example = self.dataset.get(index)?;
-            if example.label >= info.classes {
-                return Err(DataError::Label {
-                    dataset: info.name.clone(),
-                    index,
-                    label: example.label,
-                    classes: info.classes,
-                });
-            }
             if let Some(transform) = &self.options.transform {
                 let draws = Draws {
                     seed: self.options.seed,

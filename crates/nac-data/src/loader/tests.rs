@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::testing::InMemory;
 use crate::transform::{HorizontalFlip, Pipeline, RandomCrop};
-use crate::{Buffer, DatasetInfo, Example, InputKind, Values};
+use crate::{Buffer, DatasetInfo, Example, InputSpec, OutputSpec, Target, Targets, Values};
 
 fn options(workers: usize) -> LoaderOptions {
     let steps: Vec<Arc<dyn Transform>> = vec![
@@ -147,20 +147,13 @@ fn a_panic_in_a_data_set_is_an_error() {
 
 #[test]
 fn tokens_are_padded_to_the_longest() {
-    let kind = InputKind::Tokens {
-        vocabulary: 9,
-        max_len: 3,
-        pad: 0,
-    };
     let info = DatasetInfo {
         name: "t".into(),
-        classes: 2,
-        inputs: vec![("tokens".into(), kind)],
+        inputs: InputSpec::tokens(9, 3, 0),
+        output: OutputSpec::classes(2),
     };
-    let example = |ids: &[i64]| Example {
-        inputs: vec![("tokens".into(), Buffer::tokens(ids.to_vec()))],
-        label: 1,
-    };
+    let example =
+        |ids: &[i64]| Example::new("tokens", Buffer::tokens(ids.to_vec()), Target::Class(1));
     let load = |rows: &[&[i64]]| {
         let examples = rows.iter().map(|ids| example(ids)).collect();
         let loader = Loader::new(
@@ -173,8 +166,8 @@ fn tokens_are_padded_to_the_longest() {
     let wanted = Buffer::new(vec![3, 3], Values::I64(vec![1, 0, 0, 2, 3, 4, 5, 6, 0])).unwrap();
     assert_eq!(batch.input("tokens").unwrap(), &wanted);
     assert_eq!(
-        (batch.labels, batch.indices),
-        (vec![1, 1, 1], vec![0, 1, 2])
+        (batch.targets, batch.indices),
+        (Targets::Classes(vec![1, 1, 1]), vec![0, 1, 2])
     );
     assert!(
         load(&[&[1, 2, 3, 4]])
@@ -197,6 +190,45 @@ fn tokens_are_padded_to_the_longest() {
 }
 
 #[test]
+fn values_and_several_inputs_are_stacked() {
+    let info = DatasetInfo {
+        name: "t".into(),
+        inputs: InputSpec::tokens(9, 3, 0)
+            .with("extra", crate::InputKind::Features { items: 1, dim: 2 }),
+        output: OutputSpec::values(2),
+    };
+    let example = |index: usize, values: Vec<f32>| {
+        let extra = Buffer::new(vec![1, 2], Values::F32(vec![index as f32, 0.5])).unwrap();
+        let mut example = Example::new(
+            "tokens",
+            Buffer::tokens(vec![1; index + 1]),
+            Target::Values(values),
+        );
+        // Order is that of the names, whatever the example's.
+        example.inputs.push(("extra".into(), extra));
+        example
+    };
+    let load = |examples: Vec<Example>| {
+        let dataset = Arc::new(InMemory::new(info.clone(), examples));
+        let loader = Loader::new(dataset, LoaderOptions::default()).unwrap();
+        loader.epoch(0, 0).next().unwrap()
+    };
+    let batch = load(vec![example(0, vec![1.0, 2.0]), example(1, vec![3.0, 4.0])]).unwrap();
+    let names: Vec<&str> = batch.inputs.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["extra", "tokens"]);
+    let extra = Buffer::new(vec![2, 1, 2], Values::F32(vec![0.0, 0.5, 1.0, 0.5])).unwrap();
+    assert_eq!(batch.inputs[0].1, extra);
+    assert_eq!(batch.inputs[1].1.shape(), [2, 2]);
+    let values = vec![1.0, 2.0, 3.0, 4.0];
+    assert_eq!(batch.targets, Targets::Values { values, dim: 2 });
+    let error = load(vec![example(0, vec![1.0])]).unwrap_err().to_string();
+    assert!(
+        error.contains("2 values") && error.contains("1 values"),
+        "{error}"
+    );
+}
+
+#[test]
 fn wrong_examples_are_named() {
     let good = InMemory::images(2, 1, 2, 2, 2);
     let load = |change: &dyn Fn(&mut Example)| {
@@ -206,8 +238,13 @@ fn wrong_examples_are_named() {
         let loader = Loader::new(dataset, LoaderOptions::default()).unwrap();
         loader.epoch(0, 0).next().unwrap().unwrap_err().to_string()
     };
-    let label = load(&|e| e.label = 2);
-    assert!(label.contains("example 1 has label 2"), "{label}");
+    let class = load(&|e| e.target = Target::Class(2));
+    assert!(class.contains("example 1 has class 2"), "{class}");
+    let values = load(&|e| e.target = Target::Values(vec![0.5]));
+    assert!(
+        values.contains("a class") && values.contains("1 values"),
+        "{values}"
+    );
     let shape =
         load(&|e| e.inputs[0].1 = Buffer::new(vec![1, 1, 2], Values::U8(vec![0; 2])).unwrap());
     assert!(
@@ -217,8 +254,8 @@ fn wrong_examples_are_named() {
     let kind =
         load(&|e| e.inputs[0].1 = Buffer::new(vec![1, 2, 2], Values::I64(vec![0; 4])).unwrap());
     assert!(kind.contains("u8") && kind.contains("i64"), "{kind}");
-    let name = load(&|e| e.inputs[0].0 = "picture".into());
-    assert!(name.contains("picture") && name.contains("image"), "{name}");
+    let name = load(&|e| e.inputs[0].0 = "photo".into());
+    assert!(name.contains("photo") && name.contains("image"), "{name}");
 }
 
 #[test]

@@ -2,16 +2,18 @@
 //!
 //! Krizhevsky, *Learning Multiple Layers of Features from Tiny Images* (2009),
 //! <https://www.cs.toronto.edu/~kriz/cifar.html>: six files of 10,000 records; a record is the
-//! label (one byte, 0–9) and 3,072 bytes of a 32×32 picture, channel by channel, row by row.
+//! label (one byte, 0–9) and 3,072 bytes of a 32×32 image, channel by channel, row by row.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use fs_err as fs;
 
-use super::pictures::Pictures;
+use super::images::Images;
 use crate::fetch::manifest;
-use crate::{DataError, DatasetInfo, InputKind, Progress, Splits};
+use crate::{
+    DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Progress, Splits,
+};
 
 /// Name of the folder in the original archive.
 pub const FOLDER: &str = "cifar-10-batches-bin";
@@ -43,12 +45,12 @@ pub const RECORDS_PER_FILE: usize = 10_000;
 /// Bytes of a record.
 pub const RECORD_BYTES: usize = 1 + 3 * 32 * 32;
 
-/// Channel means of the 50,000 training pictures divided by 255.
+/// Channel means of the 50,000 training images divided by 255.
 const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
 /// Channel standard deviations of the same.
 const STD: [f32; 3] = [0.2470, 0.2435, 0.2616];
 
-/// Reads the folder with the six `.bin` files: 50,000 training and 10,000 test pictures as
+/// Reads the folder with the six `.bin` files: 50,000 training and 10,000 test images as
 /// `u8 [3, 32, 32]`, in the order of the files.
 ///
 /// # Errors
@@ -76,28 +78,32 @@ pub fn verify(folder: &Path, progress: &dyn Progress) -> Result<(), DataError> {
     manifest::cifar10().verify(folder, progress)
 }
 
-fn info() -> DatasetInfo {
+/// What its examples look like; needs no file.
+#[must_use]
+pub fn info() -> DatasetInfo {
     let kind = InputKind::Image {
         channels: 3,
         height: 32,
         width: 32,
-        mean: MEAN.to_vec(),
-        std: STD.to_vec(),
+        normalization: Some(Normalization {
+            mean: MEAN.to_vec(),
+            std: STD.to_vec(),
+        }),
     };
     DatasetInfo {
         name: "cifar10".into(),
-        classes: 10,
-        inputs: vec![("image".into(), kind)],
+        inputs: InputSpec::new("image", kind),
+        output: OutputSpec::named(CLASS_NAMES),
     }
 }
 
-fn part(folder: &Path, files: &[&str], records: usize) -> Result<Pictures, DataError> {
+fn part(folder: &Path, files: &[&str], records: usize) -> Result<Images, DataError> {
     let mut pixels = Vec::with_capacity(files.len() * records * (RECORD_BYTES - 1));
     let mut labels = Vec::with_capacity(files.len() * records);
     for name in files {
         read_file(&folder.join(name), records, &mut pixels, &mut labels)?;
     }
-    Pictures::new(info(), [3, 32, 32], pixels, labels)
+    Images::new(info(), [3, 32, 32], pixels, labels)
 }
 
 /// Appends the records of one file.
@@ -144,7 +150,7 @@ fn read_file(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Values;
+    use crate::{Target, Values};
 
     /// A folder with two records a file; label and pixels follow from the record number.
     fn folder() -> tempfile::TempDir {
@@ -166,7 +172,11 @@ mod tests {
         let splits = load_records(dir.path(), 2).unwrap();
         assert_eq!((splits.train.len(), splits.test.len()), (10, 2));
         let example = splits.train.get(3).unwrap();
-        assert_eq!(example.label, 2, "second record of the second file");
+        assert_eq!(
+            example.target,
+            Target::Class(2),
+            "second record of the second file"
+        );
         let image = example.input("image").unwrap();
         assert_eq!(image.shape(), &[3, 32, 32]);
         let Values::U8(pixels) = image.values() else {

@@ -1,4 +1,4 @@
-//! The UCI optical digits: 1,797 real 8×8 pictures of handwritten digits, part of this crate.
+//! The UCI optical digits: 1,797 real 8×8 images of handwritten digits, part of this crate.
 //!
 //! Alpaydin & Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository
 //! (1998), <https://doi.org/10.24432/C50P49>; source and licence in `assets/README.md`.
@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 
-use super::pictures::Pictures;
+use super::images::Images;
 use crate::random::Stream;
-use crate::{DataError, DatasetInfo, InputKind, Splits, split};
+use crate::{
+    DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Splits, split,
+};
 
 const FILE: &[u8] = include_bytes!("../../assets/digits.csv.gz");
 const FILE_NAME: &str = "assets/digits.csv.gz";
@@ -23,7 +25,7 @@ const FILE_NAME: &str = "assets/digits.csv.gz";
 pub const TEST_EXAMPLES: usize = 360;
 const SPLIT_SEED: u64 = 0;
 
-/// The bundled data: 1,437 training and 360 test pictures as `u8 [1, 8, 8]`.
+/// The bundled data: 1,437 training and 360 test images as `u8 [1, 8, 8]`.
 ///
 /// # Errors
 /// [`DataError::CorruptLine`] if the bundled file is damaged.
@@ -53,11 +55,11 @@ pub fn load() -> Result<Splits, DataError> {
     };
     let (train, test) = (part(false), part(true));
     let info = info(&train.0);
-    let pictures = |(pixels, labels)| Pictures::new(info.clone(), [1, 8, 8], pixels, labels);
+    let images = |(pixels, labels)| Images::new(info.clone(), [1, 8, 8], pixels, labels);
     Ok(Splits {
-        train: Arc::new(pictures(train)?),
+        train: Arc::new(images(train)?),
         validation: None,
-        test: Arc::new(pictures(test)?),
+        test: Arc::new(images(test)?),
     })
 }
 
@@ -71,13 +73,15 @@ fn info(train_pixels: &[u8]) -> DatasetInfo {
         channels: 1,
         height: 8,
         width: 8,
-        mean: vec![mean as f32],
-        std: vec![variance.sqrt() as f32],
+        normalization: Some(Normalization {
+            mean: vec![mean as f32],
+            std: vec![variance.sqrt() as f32],
+        }),
     };
     DatasetInfo {
         name: "digits".into(),
-        classes: 10,
-        inputs: vec![("image".into(), kind)],
+        inputs: InputSpec::new("image", kind),
+        output: OutputSpec::named((0..10).map(|digit: u8| digit.to_string())),
     }
 }
 
@@ -120,7 +124,7 @@ mod tests {
         let splits = load().unwrap();
         assert_eq!((splits.train.len(), splits.test.len()), (1437, 360));
         let mut counts = [0; 10];
-        (0..360).for_each(|i| counts[splits.test.label(i).unwrap()] += 1);
+        (0..360).for_each(|i| counts[splits.test.class(i).unwrap()] += 1);
         assert!(counts.iter().all(|c| (34..=37).contains(c)), "{counts:?}");
         let again = load().unwrap();
         assert!((0..360).all(|i| splits.test.get(i).unwrap() == again.test.get(i).unwrap()));
@@ -141,10 +145,14 @@ mod tests {
             high = high.max(*pixels.iter().max().unwrap());
         }
         assert_eq!((low, high), (0, 255));
-        let InputKind::Image { mean, std, .. } = &splits.train.info().inputs[0].1 else {
-            panic!("not an image");
+        let Some(InputKind::Image {
+            normalization: Some(Normalization { mean, std }),
+            ..
+        }) = splits.train.info().inputs.get("image")
+        else {
+            panic!("not a normalized image");
         };
-        // 4.884 and 6.017 of 16 over all 1,797 pictures.
+        // 4.884 and 6.017 of 16 over all 1,797 images.
         assert!(
             (mean[0] - 0.305).abs() < 0.01 && (std[0] - 0.376).abs() < 0.01,
             "{mean:?} {std:?}"

@@ -2,5 +2,5 @@
 
 pub mod cifar10;
 pub mod digits;
+mod images;
 pub mod listops;
-mod pictures;

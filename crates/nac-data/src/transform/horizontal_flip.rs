@@ -1,9 +1,9 @@
-//! [`HorizontalFlip`]: left and right change places in half of the pictures.
+//! [`HorizontalFlip`]: left and right change places in half of the images.
 
 use super::{Draws, Transform, image};
 use crate::{DataError, DatasetInfo, Example};
 
-/// Mirrors the picture left to right with probability one half.
+/// Mirrors the image left to right with probability one half.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HorizontalFlip;
 
@@ -18,11 +18,11 @@ impl Transform for HorizontalFlip {
 
     fn apply(&self, example: &mut Example, draws: &Draws) -> Result<(), DataError> {
         let flip = draws.stream(self.name()).uniform() < 0.5;
-        image::for_each(self.name(), example, |picture| {
+        image::for_each(self.name(), example, |image| {
             if flip {
-                picture
+                image
                     .pixels
-                    .chunks_exact_mut(picture.width)
+                    .chunks_exact_mut(image.width)
                     .for_each(<[u8]>::reverse);
             }
         })
@@ -32,14 +32,14 @@ impl Transform for HorizontalFlip {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Buffer, Values};
+    use crate::{Buffer, Target, Values};
 
     #[test]
     fn about_half_are_flipped_and_only_rows_change() {
         let image = Buffer::new(vec![1, 2, 3], Values::U8(vec![1, 2, 3, 4, 5, 6])).unwrap();
         let plain = Example {
             inputs: vec![("image".into(), image)],
-            label: 0,
+            target: Target::Class(0),
         };
         let mut flipped = 0;
         for index in 0..200 {
@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn tokens_are_refused() {
         let inputs = vec![("tokens".to_string(), Buffer::tokens(vec![1]))];
-        let mut example = Example { inputs, label: 0 };
+        let mut example = Example {
+            inputs,
+            target: Target::Class(0),
+        };
         let draws = Draws {
             seed: 0,
             epoch: 0,

@@ -1,9 +1,9 @@
-//! The picture of an example, as rows of bytes, for the image transforms.
+//! The image of an example, as rows of bytes, for the image transforms.
 
 use crate::buffer::ValuesMut;
 use crate::{DataError, DatasetInfo, Example, InputKind};
 
-/// Checks that a data set has a picture.
+/// Checks that a data set has an image.
 pub(super) fn check(transform: &str, info: &DatasetInfo) -> Result<(), DataError> {
     if info
         .inputs
@@ -21,8 +21,8 @@ pub(super) fn check(transform: &str, info: &DatasetInfo) -> Result<(), DataError
     })
 }
 
-/// A picture `[channels, height, width]`, borrowed for change.
-pub(super) struct Picture<'a> {
+/// An image `[channels, height, width]`, borrowed for change.
+pub(super) struct Image<'a> {
     pub(super) height: usize,
     pub(super) width: usize,
     pub(super) pixels: &'a mut [u8],
@@ -32,7 +32,7 @@ pub(super) struct Picture<'a> {
 pub(super) fn for_each(
     transform: &str,
     example: &mut Example,
-    mut change: impl FnMut(Picture<'_>),
+    mut change: impl FnMut(Image<'_>),
 ) -> Result<(), DataError> {
     let mut found = String::new();
     let mut changed = false;
@@ -45,7 +45,7 @@ pub(super) fn for_each(
             continue;
         }
         if let ValuesMut::U8(pixels) = buffer.values_mut() {
-            change(Picture {
+            change(Image {
                 height,
                 width,
                 pixels,

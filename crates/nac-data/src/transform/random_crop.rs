@@ -1,9 +1,9 @@
-//! [`RandomCrop`]: the picture moved by a few pixels, black where nothing was.
+//! [`RandomCrop`]: the image moved by a few pixels, black where nothing was.
 
 use super::{Draws, Transform, image};
 use crate::{DataError, DatasetInfo, Example};
 
-/// Pads the picture with zeros on all sides and cuts a window of the old size at a random place:
+/// Pads the image with zeros on all sides and cuts a window of the old size at a random place:
 /// each of the `(2·padding + 1)²` places is equally likely.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomCrop {
@@ -47,15 +47,15 @@ impl Transform for RandomCrop {
         let pad = self.padding as isize;
         let down = stream.below(places) as isize - pad;
         let right = stream.below(places) as isize - pad;
-        image::for_each(self.name(), example, |picture| {
-            let old = picture.pixels.to_vec();
-            let (height, width) = (picture.height, picture.width);
-            picture.pixels.fill(0);
+        image::for_each(self.name(), example, |image| {
+            let old = image.pixels.to_vec();
+            let (height, width) = (image.height, image.width);
+            image.pixels.fill(0);
             let (rows, columns) = (overlap(height, down), overlap(width, right));
             if columns.is_empty() {
                 return;
             }
-            let planes = picture.pixels.chunks_exact_mut(height * width);
+            let planes = image.pixels.chunks_exact_mut(height * width);
             for (new, old) in planes.zip(old.chunks_exact(height * width)) {
                 for row in rows.clone() {
                     let from = row.wrapping_add_signed(down) * width;
@@ -81,7 +81,7 @@ fn overlap(size: usize, shift: isize) -> std::ops::Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Buffer, Values};
+    use crate::{Buffer, Target, Values};
 
     /// Slow reference: pad, then cut.
     fn pad_and_cut(old: &[u8], h: usize, w: usize, down: isize, right: isize) -> Vec<u8> {
@@ -115,7 +115,7 @@ mod tests {
         for index in 0..600 {
             let mut example = Example {
                 inputs: vec![("image".into(), image.clone())],
-                label: 0,
+                target: Target::Class(0),
             };
             crop.apply(
                 &mut example,
@@ -135,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn padding_wider_than_the_picture_is_fine_and_absurd_padding_is_not() {
+    fn padding_wider_than_the_image_is_fine_and_absurd_padding_is_not() {
         let image = Buffer::new(vec![2, 1, 1], Values::U8(vec![9, 9])).unwrap();
         let crop = RandomCrop::new(7).unwrap();
         for index in 0..50 {
             let mut example = Example {
                 inputs: vec![("image".into(), image.clone())],
-                label: 0,
+                target: Target::Class(0),
             };
             crop.apply(
                 &mut example,

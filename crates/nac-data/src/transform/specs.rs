@@ -48,7 +48,7 @@ fn from_spec(spec: &str) -> Result<Arc<dyn Transform>, DataError> {
         ("random_crop", Some(text)) => {
             let padding = text
                 .parse()
-                .map_err(|_| wrong("the padding must be a whole number"))?;
+                .map_err(|_| wrong("the padding must be an integer"))?;
             Ok(Arc::new(RandomCrop::new(padding)?))
         }
         _ => Err(DataError::UnknownName {
@@ -62,8 +62,8 @@ fn from_spec(spec: &str) -> Result<Arc<dyn Transform>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::InputKind;
     use crate::testing::InMemory;
+    use crate::{InputSpec, OutputSpec};
 
     fn specs(list: &[&str]) -> Vec<String> {
         list.iter().map(ToString::to_string).collect()
@@ -82,7 +82,7 @@ mod tests {
             "{text}"
         );
         assert!(error(&["random_crop"]).contains("random_crop:4"));
-        assert!(error(&["random_crop:x"]).contains("whole number"));
+        assert!(error(&["random_crop:x"]).contains("integer"));
         assert!(error(&["horizontal_flip:2"]).contains("no number"));
         assert!(from_specs(&[], &info).unwrap().is_none());
         assert!(
@@ -96,15 +96,8 @@ mod tests {
     fn a_token_data_set_has_nothing_to_flip() {
         let info = DatasetInfo {
             name: "listops".into(),
-            classes: 10,
-            inputs: vec![(
-                "tokens".into(),
-                InputKind::Tokens {
-                    vocabulary: 16,
-                    max_len: 9,
-                    pad: 0,
-                },
-            )],
+            inputs: InputSpec::tokens(16, 9, 0),
+            output: OutputSpec::classes(10),
         };
         let Err(error) = from_specs(&specs(&["horizontal_flip"]), &info) else {
             panic!("accepted");

@@ -3,9 +3,9 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use nac_core::model::{InputSpec, ModelFile, Preset};
-use nac_engine::{CoreEngine, Engine, EngineOptions, Input, Operation, Precision, Probe};
-use ndarray::{Array2, Array4};
+use nac_core::model::Preset;
+use nac_engine::{CoreEngine, Engine, EngineOptions, Operation, Precision, Probe, RandomInputs};
+use ndarray::Array2;
 
 use crate::scaling::Scaling;
 
@@ -91,31 +91,17 @@ fn models(criterion: &mut Criterion) {
         "tiny-imagenet-scale-free",
         "imagenet-chonker",
     ] {
-        let preset = Preset::get(name).expect("the preset exists");
-        let file = ModelFile::from_toml(preset.text).expect("presets are valid");
+        let file = Preset::get(name).expect("the preset exists").file;
         let (engine, _) =
             CoreEngine::random(file, 0, EngineOptions::default()).expect("presets can be run");
-        let (image, tokens);
-        let input = match engine.input() {
-            InputSpec::Image {
-                channels,
-                height,
-                width,
-            } => {
-                image = Array4::from_elem((1, channels, height, width), 0.5);
-                Input::Image(image.view())
-            }
-            InputSpec::Tokens { max_len, .. } => {
-                tokens = Array2::ones((1, max_len));
-                Input::Tokens(tokens.view())
-            }
-        };
-        let mut logits = Array2::zeros((1, engine.classes()));
+        let made = RandomInputs::new(engine.inputs(), 1, 0);
+        let inputs = made.all();
+        let mut logits = Array2::zeros((1, engine.output().width()));
         group.throughput(Throughput::Elements(1));
         group.bench_function(BenchmarkId::from_parameter(name), |b| {
             b.iter(|| {
                 engine
-                    .infer_into(input, logits.view_mut())
+                    .infer_into(&inputs, logits.view_mut())
                     .expect("the input fits");
                 black_box(&logits);
             });

@@ -12,7 +12,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode};
 use nac_core::model::{CircuitConfig, InputSpec, ModelFile, Preset};
 use nac_core::{Csr, Streams, cosine_distance};
-use nac_engine::{Connectivity, CoreEngine, Engine, EngineOptions, Input, Precision};
+use nac_engine::{Connectivity, CoreEngine, Engine, EngineOptions, Inputs, Precision};
 use ndarray::{Array2, s};
 
 use super::random_signatures;
@@ -68,13 +68,8 @@ enum Hears {
 
 /// A circuit that does little else than propagate: few tokens, readers and read-out modules.
 fn file(widths: Widths, modules: usize, propagators: usize) -> ModelFile {
-    let preset = Preset::get("cpu-listops").expect("a preset");
-    let mut file = ModelFile::from_toml(preset.text).expect("a model");
-    file.input = InputSpec::Tokens {
-        vocabulary: 16,
-        max_len: 4,
-        pad: 0,
-    };
+    let mut file = Preset::get("cpu-listops").expect("a preset").file;
+    file.inputs = InputSpec::tokens(16, 4, 0);
     let mut circuit = CircuitConfig {
         modules,
         read_in_modules: Some(32),
@@ -131,7 +126,11 @@ fn truncated(widths: Widths, modules: usize, propagators: usize, hears: Hears) -
 
 fn infer(engine: &CoreEngine) {
     let tokens = Array2::ones((1, 4));
-    black_box(engine.infer(Input::Tokens(tokens.view())).expect("tokens"));
+    black_box(
+        engine
+            .infer(&Inputs::tokens(tokens.view()))
+            .expect("tokens"),
+    );
 }
 
 pub(crate) fn bench(criterion: &mut Criterion) {

@@ -6,7 +6,7 @@ use super::SingleLayer;
 use crate::blocks::{Layout, to_items};
 use crate::circuit::Buffers;
 use crate::error::{EngineError, Result};
-use crate::input::Input;
+use crate::input::Inputs;
 use crate::scratch::ThreadScratch;
 use crate::simd::WIDTH;
 use crate::thread_pool::{ThreadPool, Workers};
@@ -14,22 +14,24 @@ use crate::tokenizer::{Tokenizer, TokenizerBuffers, grid};
 use nac_core::model::{InputSpec, ModelConfig};
 
 impl SingleLayer<'_> {
-    /// Tokens of inputs, by the tokenizer that the settings choose. Tensors of a ConvNeXt: below `backbone` and
+    /// Tokens of inputs, by the tokenizers that the settings choose. Tensors of a ConvNeXt: below `backbone` and
     /// `positional_grid`; of symbols: `embedding.weight`, `positions`.
     ///
     /// # Shapes
-    /// - input: `[batch, ...]`
+    /// - inputs: each `[batch, ...]`
     /// - result: `[batch, tokens, token_dim]`
     ///
     /// # Errors
-    /// The input is not what `spec` says, a setting does not suit it, or a tensor is missing, has another shape or no
+    /// The inputs are not what `spec` says, a setting does not suit them, or a tensor is missing, has another shape or no
     /// place.
     pub fn tokens(
         &self,
-        spec: InputSpec,
+        spec: &InputSpec,
         config: &ModelConfig,
-        input: Input<'_>,
+        inputs: &Inputs<'_>,
     ) -> Result<Array3<f32>> {
+        spec.check()?;
+        inputs.check(spec)?;
         let backend = self.backend();
         let tokenizer = self.built(|scope| Tokenizer::load(scope, spec, config, &backend))?;
         let pool = ThreadPool::new(1)?;
@@ -41,12 +43,12 @@ impl SingleLayer<'_> {
         };
         let mut buffers = Buffers::default();
         let mut tokenizer_buffers = TokenizerBuffers::default();
-        let all = 0..input.batch();
+        let all = 0..inputs.batch();
         let (tokens, _) =
-            tokenizer.tokenize(&workers, &input, all, &mut buffers, &mut tokenizer_buffers)?;
+            tokenizer.tokenize(&workers, inputs, all, &mut buffers, &mut tokenizer_buffers)?;
         let features = tokenizer.token_dim();
         let rows = Layout::plain(features).rows();
-        let mut found = Array3::zeros((input.batch(), tokens, features));
+        let mut found = Array3::zeros((inputs.batch(), tokens, features));
         let examples = buffers.tokens.chunks_exact(tokens.div_ceil(WIDTH) * rows);
         for (blocks, items) in examples.zip(found.outer_iter_mut()) {
             to_items(blocks, rows, items);

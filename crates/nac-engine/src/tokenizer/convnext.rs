@@ -91,10 +91,6 @@ impl ConvNext {
         Ok(Self { size, stages, grid })
     }
 
-    pub(crate) fn size(&self) -> (usize, usize, usize) {
-        self.size
-    }
-
     fn output(&self) -> Map {
         let (channels, height, width) = self.size;
         let whole = Map {
@@ -146,7 +142,7 @@ impl ConvNext {
         let blocks = output.cells().div_ceil(WIDTH);
         resize(&mut buffers.tokens, examples.len() * blocks * rows);
         for (index, example) in examples.enumerate() {
-            let TokenizerBuffers { maps, planes } = tokenizer_buffers;
+            let TokenizerBuffers { maps, planes, .. } = tokenizer_buffers;
             let [now, next] = maps;
             for (layer, stage) in self.stages.iter().enumerate() {
                 if layer == 0 {

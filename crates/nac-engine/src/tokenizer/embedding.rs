@@ -40,10 +40,6 @@ impl Embedding {
         self.embedding.ncols() + self.positions.ncols()
     }
 
-    pub(crate) fn max_len(&self) -> usize {
-        self.positions.nrows()
-    }
-
     pub(crate) fn run(
         &self,
         symbols: &ArrayView2<'_, i64>,

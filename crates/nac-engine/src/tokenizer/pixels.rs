@@ -30,10 +30,6 @@ impl Pixels {
         self.channels
     }
 
-    pub(crate) fn size(&self) -> (usize, usize, usize) {
-        (self.channels, self.height, self.width)
-    }
-
     pub(crate) fn tokens(&self) -> usize {
         self.height * self.width
     }

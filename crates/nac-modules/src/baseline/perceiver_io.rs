@@ -146,6 +146,7 @@ impl PerceiverIo {
 
 impl Model for PerceiverIo {
     fn forward(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<ModelOutput> {
+        let inputs = &self.tokenizer.prepare(inputs)?;
         let tokens = self.tokenizer.tokenize(inputs, ctx)?;
         let batch = tokens.values().size()[0];
         let mut x = self.latents.unsqueeze(0).expand([batch, -1, -1], false);

@@ -3,64 +3,38 @@
 use nac_core::model::Preset;
 use tch::{Device, Kind};
 
-use super::{ImageTokenizer, InputSpec, Model, ModelConfig, ModelFile, ModelKind, NeuralCircuit};
+use super::{InputSpec, Model, ModelConfig, ModelFile, ModelKind, NeuralCircuit, OutputSpec};
 use crate::baseline::PerceiverIo;
 use crate::error::Result;
 use crate::params::{ParamStore, Scope};
-use crate::tokenizer::{ConvNextTokenizer, EmbeddingTokenizer, PixelTokenizer, Tokenizer};
+use crate::tokenizer::{ModelTokenizer, Tokenizer};
 
 /// Builds the model that `config` describes, with its parameters in `store`.
 ///
 /// # Errors
-/// A setting is out of range or does not suit the input.
+/// A setting is out of range or does not suit the inputs.
 pub fn build_model(
     store: ParamStore,
     config: &ModelConfig,
-    input: InputSpec,
-    classes: usize,
+    inputs: &InputSpec,
+    output: &OutputSpec,
 ) -> Result<Box<dyn Model>> {
+    output.check()?;
     let tokenizer = |scope: Scope<'_>| -> Result<Box<dyn Tokenizer>> {
-        Ok(match input {
-            InputSpec::Image { channels, .. }
-                if config.image_tokenizer == ImageTokenizer::Pixels =>
-            {
-                Box::new(PixelTokenizer::new(channels)?)
-            }
-            InputSpec::Image {
-                channels,
-                height,
-                width,
-            } => Box::new(ConvNextTokenizer::new(
-                scope,
-                channels,
-                height,
-                width,
-                &config.convnext,
-            )?),
-            InputSpec::Tokens {
-                vocabulary,
-                max_len,
-                pad,
-            } => Box::new(EmbeddingTokenizer::new(
-                scope,
-                vocabulary,
-                max_len,
-                pad,
-                &config.embedding,
-            )?),
-        })
+        Ok(Box::new(ModelTokenizer::new(scope, config, inputs)?))
     };
+    let width = output.width();
     Ok(match config.kind {
         ModelKind::Nac => Box::new(NeuralCircuit::new(
             store,
             &config.circuit,
-            classes,
+            width,
             tokenizer,
         )?),
         ModelKind::PerceiverIo => Box::new(PerceiverIo::new(
             store,
             &config.perceiver_io,
-            classes,
+            width,
             tokenizer,
         )?),
     })
@@ -86,13 +60,13 @@ pub trait BuildModel {
 
 impl BuildModel for Preset {
     fn build(&self, store: ParamStore) -> Result<Box<dyn Model>> {
-        build_model(store, &self.model, self.input, self.classes)
+        self.file.build(store)
     }
 }
 
 impl BuildModel for ModelFile {
     fn build(&self, store: ParamStore) -> Result<Box<dyn Model>> {
-        build_model(store, &self.model, self.input, self.classes)
+        build_model(store, &self.model, &self.inputs, &self.output)
     }
 }
 

@@ -100,6 +100,7 @@ impl NeuralCircuit {
 
 impl Model for NeuralCircuit {
     fn forward(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<ModelOutput> {
+        let inputs = &self.tokenizer.prepare(inputs)?;
         let tokens = self.tokenizer.tokenize(inputs, ctx)?;
         let circuit = self.generator.generate(inputs, ctx)?;
         let states = self.executor.forward(&tokens, &circuit, ctx)?;

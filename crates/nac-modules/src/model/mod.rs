@@ -9,7 +9,10 @@ use tch::Tensor;
 
 pub use build::{BuildModel, build_model};
 pub use circuit_model::NeuralCircuit;
-pub use nac_core::model::{ImageTokenizer, InputSpec, ModelConfig, ModelFile, ModelKind};
+pub use nac_core::model::{
+    ImageTokenizer, InputKind, InputSpec, ModelConfig, ModelFile, ModelKind, Normalization,
+    OutputSpec,
+};
 pub use output::ModelOutput;
 pub use size::matched_latent_dim;
 

@@ -5,7 +5,7 @@
 
 use tch::{Device, Kind};
 
-use super::{InputSpec, ModelConfig, ModelKind, build_model};
+use super::{InputSpec, ModelConfig, ModelKind, OutputSpec, build_model};
 use crate::error::Result;
 use crate::params::ParamStore;
 
@@ -15,8 +15,8 @@ use crate::params::ParamStore;
 /// A setting is out of range.
 pub fn matched_latent_dim(
     config: &ModelConfig,
-    input: InputSpec,
-    classes: usize,
+    inputs: &InputSpec,
+    output: &OutputSpec,
     parameters: usize,
 ) -> Result<usize> {
     let count = |latent_dim: usize| -> Result<usize> {
@@ -26,7 +26,7 @@ pub fn matched_latent_dim(
         };
         config.perceiver_io.latent_dim = latent_dim;
         let store = ParamStore::sizes_only(Device::Cpu, Kind::Float);
-        Ok(build_model(store, &config, input, classes)?
+        Ok(build_model(store, &config, inputs, output)?
             .params()
             .parameter_count())
     };
@@ -60,20 +60,16 @@ mod tests {
         config.circuit.propagators = 2;
         config.perceiver_io.depth = 2;
         config.perceiver_io.latents = 16;
-        let input = InputSpec::Tokens {
-            vocabulary: 17,
-            max_len: 32,
-            pad: 0,
-        };
+        let input = InputSpec::tokens(17, 32, 0);
         let store = || ParamStore::sizes_only(Device::Cpu, Kind::Float);
-        let target = build_model(store(), &config, input, 10)
+        let target = build_model(store(), &config, &input, &OutputSpec::classes(10))
             .unwrap()
             .params()
             .parameter_count();
-        let dim = matched_latent_dim(&config, input, 10, target).unwrap();
+        let dim = matched_latent_dim(&config, &input, &OutputSpec::classes(10), target).unwrap();
         config.kind = ModelKind::PerceiverIo;
         config.perceiver_io.latent_dim = dim;
-        let found = build_model(store(), &config, input, 10)
+        let found = build_model(store(), &config, &input, &OutputSpec::classes(10))
             .unwrap()
             .params()
             .parameter_count();

@@ -17,7 +17,7 @@ use crate::tokens::Tokens;
 
 /// ConvNeXt stages and a positional grid. Parameters under `backbone` and `positional_grid`.
 ///
-/// Reads the input `image`, `[batch, channels, height, width]`.
+/// Reads the input `image`, or that of [`reading`](Self::reading), `[batch, channels, height, width]`.
 #[derive(Debug)]
 pub struct ConvNextTokenizer {
     stages: Vec<Stage>,
@@ -25,6 +25,7 @@ pub struct ConvNextTokenizer {
     channels: i64,
     stride: i64,
     token_dim: usize,
+    input: String,
 }
 
 #[derive(Debug)]
@@ -141,7 +142,15 @@ impl ConvNextTokenizer {
             channels: shape::positive("channels", channels)?,
             stride: shape::positive("stride", stride)?,
             token_dim: in_dim + config.grid_dim,
+            input: "image".into(),
         })
+    }
+
+    /// Reads an input of another name.
+    #[must_use]
+    pub fn reading(mut self, input: impl Into<String>) -> Self {
+        self.input = input.into();
+        self
     }
 }
 
@@ -151,19 +160,19 @@ impl Tokenizer for ConvNextTokenizer {
     }
 
     fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
-        let image = inputs.get("image")?;
+        let image = inputs.get(&self.input)?;
         let expected = [
             ("batch", None),
             ("channels", Some(self.channels)),
             ("height", None),
             ("width", None),
         ];
-        shape::check("ConvNextTokenizer", "image", image, &expected)?;
+        shape::check("ConvNextTokenizer", &self.input, image, &expected)?;
         let size = image.size();
         if size[2] < self.stride || size[3] < self.stride {
             return Err(ModuleError::Shape {
                 op: "ConvNextTokenizer",
-                name: "image".into(),
+                name: self.input.clone(),
                 expected: format!("[batch, channels, height>={0}, width>={0}]", self.stride),
                 found: size,
             });

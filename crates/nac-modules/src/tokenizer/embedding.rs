@@ -13,13 +13,14 @@ use crate::tokens::Tokens;
 /// Symbol and position embeddings. Parameters `embedding.weight`, `[vocabulary, dim]`, and `positions`,
 /// `[max_len, position_dim]`.
 ///
-/// Reads the input `tokens`, `[batch, length]`, integers; the padding symbol is masked out.
+/// Reads the input `tokens`, or that of [`reading`](Self::reading), `[batch, length]`, integers; the padding symbol is masked out.
 #[derive(Debug)]
 pub struct EmbeddingTokenizer {
     embedding: Tensor,
     positions: Tensor,
     pad: i64,
     token_dim: usize,
+    input: String,
 }
 
 impl EmbeddingTokenizer {
@@ -50,7 +51,15 @@ impl EmbeddingTokenizer {
             positions,
             pad,
             token_dim: config.dim + config.position_dim,
+            input: "tokens".into(),
         })
+    }
+
+    /// Reads an input of another name.
+    #[must_use]
+    pub fn reading(mut self, input: impl Into<String>) -> Self {
+        self.input = input.into();
+        self
     }
 
     fn check(&self, symbols: &Tensor) -> Result<()> {
@@ -59,7 +68,7 @@ impl EmbeddingTokenizer {
         if size.len() != 2 || size[1] > max_len || size[1] == 0 {
             return Err(ModuleError::Shape {
                 op: "EmbeddingTokenizer",
-                name: "tokens".into(),
+                name: self.input.clone(),
                 expected: format!("[batch, 1..={max_len}]"),
                 found: size,
             });
@@ -74,7 +83,7 @@ impl EmbeddingTokenizer {
         let vocabulary = self.embedding.size()[0];
         if low < 0 || high >= vocabulary {
             return Err(ModuleError::Setting {
-                name: "tokens".into(),
+                name: self.input.clone(),
                 value: format!("{low}..={high}"),
                 reason: format!("symbols must lie in 0..{vocabulary}"),
             });
@@ -89,7 +98,7 @@ impl Tokenizer for EmbeddingTokenizer {
     }
 
     fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
-        let symbols = inputs.get("tokens")?.f_to_kind(Kind::Int64)?;
+        let symbols = inputs.get(&self.input)?.f_to_kind(Kind::Int64)?;
         self.check(&symbols)?;
         let (batch, length) = (symbols.size()[0], symbols.size()[1]);
         let embedded = Tensor::f_embedding(&self.embedding, &symbols, -1, false, false)?;

@@ -2,10 +2,13 @@
 
 mod convnext;
 mod embedding;
+mod model_tokenizer;
 mod pixels;
+mod prepare;
 
 pub use convnext::ConvNextTokenizer;
 pub use embedding::EmbeddingTokenizer;
+pub use model_tokenizer::ModelTokenizer;
 pub use nac_core::model::{ConvNextConfig, EmbeddingConfig};
 pub use pixels::PixelTokenizer;
 
@@ -19,7 +22,16 @@ pub trait Tokenizer {
     /// Dimension of the tokens.
     fn token_dim(&self) -> usize;
 
-    /// Tokens of a batch.
+    /// The inputs as the model computes with them, for [`tokenize`](Self::tokenize) and for circuit generators. As
+    /// they are, unless a tokenizer checks or normalizes them.
+    ///
+    /// # Errors
+    /// The inputs are not those that the model reads.
+    fn prepare(&self, inputs: &Inputs) -> Result<Inputs> {
+        Ok(inputs.shallow_clone())
+    }
+
+    /// Tokens of a batch of prepared inputs.
     ///
     /// # Shapes
     /// - inputs: whatever the tokenizer documents

@@ -9,11 +9,12 @@ use crate::tokens::Tokens;
 
 /// One token per pixel, its channels as features, rows from the top. No parameters.
 ///
-/// Reads the input `image`, `[batch, channels, height, width]`.
+/// Reads the input `image`, or that of [`reading`](Self::reading), `[batch, channels, height, width]`.
 #[derive(Debug)]
 pub struct PixelTokenizer {
     channels: usize,
     size: i64,
+    input: String,
 }
 
 impl PixelTokenizer {
@@ -25,7 +26,15 @@ impl PixelTokenizer {
         Ok(Self {
             channels,
             size: shape::positive("channels", channels)?,
+            input: "image".into(),
         })
+    }
+
+    /// Reads an input of another name.
+    #[must_use]
+    pub fn reading(mut self, input: impl Into<String>) -> Self {
+        self.input = input.into();
+        self
     }
 }
 
@@ -35,14 +44,14 @@ impl Tokenizer for PixelTokenizer {
     }
 
     fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
-        let image = inputs.get("image")?;
+        let image = inputs.get(&self.input)?;
         let expected = [
             ("batch", None),
             ("channels", Some(self.size)),
             ("height", None),
             ("width", None),
         ];
-        shape::check("PixelTokenizer", "image", image, &expected)?;
+        shape::check("PixelTokenizer", &self.input, image, &expected)?;
         let tokens = image.flatten(2, 3).transpose(1, 2);
         ctx.record("tokens", &tokens);
         Tokens::new(tokens)

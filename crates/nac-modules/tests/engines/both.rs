@@ -1,12 +1,12 @@
 //! Both engines with the same weights on the same inputs.
 
-use nac_core::model::{InputSpec, ModelFile};
+use nac_core::model::ModelFile;
 use nac_core::rng::Streams;
-use nac_engine::{CoreEngine, Engine, EngineOptions, Input, ModelWeights, Precision};
+use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights, Precision, RandomInputs};
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::ParamStore;
 use nac_modules::presets::BuildModel;
-use ndarray::{Array2, Array4};
+use ndarray::Array2;
 use tch::{Device, Kind};
 
 /// Largest difference of logits that passes, as a share of the largest logit: rounding in another order.
@@ -16,8 +16,9 @@ pub(crate) const ROUNDING: f32 = 1e-5;
 pub(crate) fn small() -> ModelFile {
     ModelFile::from_toml(
         r#"
+        [output]
         classes = 5
-        [input]
+        [inputs.image]
         kind = "image"
         channels = 3
         height = 24
@@ -84,49 +85,7 @@ pub(crate) fn weights(file: &ModelFile) -> ModelWeights {
     weights
 }
 
-/// Inputs of some model.
-pub(crate) enum Batch {
-    Image(Array4<f32>),
-    Tokens(Array2<i64>),
-}
-
-impl Batch {
-    pub(crate) fn new(spec: InputSpec, batch: usize) -> Self {
-        match spec {
-            InputSpec::Image {
-                channels,
-                height,
-                width,
-            } => {
-                let mut values = vec![0.0_f32; batch * channels * height * width];
-                Streams::new(3).stream("image").fill_normal(&mut values);
-                Self::Image(
-                    Array4::from_shape_vec((batch, channels, height, width), values).unwrap(),
-                )
-            }
-            InputSpec::Tokens {
-                vocabulary,
-                max_len,
-                pad,
-            } => Self::Tokens(Array2::from_shape_fn((batch, max_len), |(i, j)| {
-                if j > max_len / 2 + i {
-                    pad
-                } else {
-                    ((7 * i + 3 * j) % vocabulary) as i64
-                }
-            })),
-        }
-    }
-
-    pub(crate) fn input(&self) -> Input<'_> {
-        match self {
-            Self::Image(image) => Input::Image(image.view()),
-            Self::Tokens(tokens) => Input::Tokens(tokens.view()),
-        }
-    }
-}
-
-/// nac-core's engine.
+/// nac-engine's engine.
 pub(crate) fn core(file: &ModelFile, threads: usize, precision: Precision) -> CoreEngine {
     let options = EngineOptions {
         threads,
@@ -150,11 +109,9 @@ pub(crate) fn distance(found: &Array2<f32>, expected: &Array2<f32>) -> f32 {
 pub(crate) fn difference(file: &ModelFile, precision: Precision, batch: usize) -> f32 {
     let core = core(file, 2, precision);
     let torch = TorchEngine::new(file.clone(), &weights(file), Device::Cpu).unwrap();
-    let batch = Batch::new(file.input, batch);
-    let (found, expected) = (
-        core.infer(batch.input()).unwrap(),
-        torch.infer(batch.input()).unwrap(),
-    );
+    let batch = RandomInputs::new(&file.inputs, batch, 3);
+    let inputs = batch.all();
+    let (found, expected) = (core.infer(&inputs).unwrap(), torch.infer(&inputs).unwrap());
     distance(&found, &expected)
 }
 

@@ -11,11 +11,7 @@ use super::both::{ROUNDING, agree, difference, with};
 type Change = (&'static str, Box<dyn Fn(&mut ModelFile)>);
 
 fn symbols(file: &mut ModelFile) {
-    file.input = InputSpec::Tokens {
-        vocabulary: 11,
-        max_len: 37,
-        pad: 4,
-    };
+    file.inputs = InputSpec::tokens(11, 37, 4);
     file.model.embedding.dim = 9;
     file.model.embedding.position_dim = 5;
 }
@@ -86,11 +82,7 @@ fn images() {
         (
             "cut edges",
             Box::new(|f| {
-                f.input = InputSpec::Image {
-                    channels: 2,
-                    height: 27,
-                    width: 37,
-                };
+                f.inputs = InputSpec::image(2, 27, 37);
             }),
         ),
         (
@@ -135,11 +127,7 @@ fn sequences_with_padding() {
             "a sequence of one block and one",
             Box::new(|file| {
                 symbols(file);
-                file.input = InputSpec::Tokens {
-                    vocabulary: 11,
-                    max_len: 33,
-                    pad: 0,
-                };
+                file.inputs = InputSpec::tokens(11, 33, 0);
             }),
         ),
     ];

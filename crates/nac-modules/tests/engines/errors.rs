@@ -1,9 +1,9 @@
 //! What cannot be run is an error with its place, and never a panic.
 
 use nac_core::model::{
-    EvaluationLinks, ModelFile, PoolingSoftmax, ReadInKind, SeederConfig, StateMean,
+    EvaluationLinks, ModelFile, OutputSpec, PoolingSoftmax, ReadInKind, SeederConfig, StateMean,
 };
-use nac_engine::{CoreEngine, Engine, EngineError, EngineOptions, Input, ModelWeights, Precision};
+use nac_engine::{CoreEngine, Engine, EngineError, EngineOptions, Inputs, ModelWeights, Precision};
 use ndarray::{Array2, Array4};
 
 use super::both::{core, small, weights, with};
@@ -94,10 +94,10 @@ fn shared_layers_may_be_stored_once() {
             once.insert(name, shape, values).unwrap();
         }
     }
-    let image = Array4::from_elem((1, 3, 24, 20), 0.3);
+    let image = Array4::from_elem((1, 3, 24, 20), 0.3_f32);
     let logits = |weights: &ModelWeights| {
         let engine = CoreEngine::new(file.clone(), weights, one()).unwrap();
-        engine.infer(Input::Image(image.view())).unwrap()
+        engine.infer(&Inputs::image(image.view())).unwrap()
     };
     assert_eq!(logits(&once), logits(&all));
 }
@@ -111,19 +111,19 @@ fn inputs_that_the_model_does_not_read() {
         (2, 1, 24, 20),
         (2, 3, 0, 20),
     ] {
-        let image = Array4::zeros(shape);
-        match engine.infer(Input::Image(image.view())).unwrap_err() {
+        let image = Array4::<f32>::zeros(shape);
+        match engine.infer(&Inputs::image(image.view())).unwrap_err() {
             EngineError::Input { expected, .. } => assert!(expected.contains("[batch, 3, 24, 20]")),
             other => panic!("{other}"),
         }
     }
-    let tokens = Array2::zeros((2, 7));
-    let error = engine.infer(Input::Tokens(tokens.view())).unwrap_err();
+    let tokens = Array2::<i64>::zeros((2, 7));
+    let error = engine.infer(&Inputs::tokens(tokens.view())).unwrap_err();
     assert!(matches!(error, EngineError::Input { .. }), "{error}");
-    let image = Array4::zeros((2, 3, 24, 20));
+    let image = Array4::<f32>::zeros((2, 3, 24, 20));
     for shape in [(2, 4), (1, 5), (3, 5)] {
         let mut room = Array2::zeros(shape);
-        let error = engine.infer_into(Input::Image(image.view()), room.view_mut());
+        let error = engine.infer_into(&Inputs::image(image.view()), room.view_mut());
         assert!(matches!(
             error.unwrap_err(),
             EngineError::OutputShape { .. }
@@ -134,33 +134,29 @@ fn inputs_that_the_model_does_not_read() {
 #[test]
 fn symbols_that_do_not_exist() {
     let file = with(|file| {
-        file.input = nac_core::model::InputSpec::Tokens {
-            vocabulary: 6,
-            max_len: 9,
-            pad: 0,
-        };
+        file.inputs = nac_core::model::InputSpec::tokens(6, 9, 0);
     });
     let engine = core(&file, 1, Precision::F32);
     for symbol in [-1, 6, i64::MAX] {
         let tokens = Array2::from_elem((1, 4), symbol);
         let error = engine
-            .infer(Input::Tokens(tokens.view()))
+            .infer(&Inputs::tokens(tokens.view()))
             .unwrap_err()
             .to_string();
         assert!(error.contains("symbols in 0..6"), "{error}");
     }
     for length in [0, 10] {
-        let tokens = Array2::ones((1, length));
+        let tokens = Array2::<i64>::ones((1, length));
         let error = engine
-            .infer(Input::Tokens(tokens.view()))
+            .infer(&Inputs::tokens(tokens.view()))
             .unwrap_err()
             .to_string();
-        assert!(error.contains("sequences [batch, 1..=9]"), "{error}");
+        assert!(error.contains("integers [batch, 1..=9]"), "{error}");
     }
     // Nothing but padding is no panic, whatever it means.
-    let padding = Array2::zeros((1, 4));
+    let padding = Array2::<i64>::zeros((1, 4));
     assert_eq!(
-        engine.infer(Input::Tokens(padding.view())).unwrap().dim(),
+        engine.infer(&Inputs::tokens(padding.view())).unwrap().dim(),
         (1, 5)
     );
 }
@@ -169,9 +165,9 @@ fn symbols_that_do_not_exist() {
 fn projection_read_in_needs_a_token_for_each_module() {
     let file = with(|file| file.model.circuit.read_in.kind = ReadInKind::Projection);
     let engine = core(&file, 1, Precision::F32);
-    let image = Array4::zeros((1, 3, 24, 20));
+    let image = Array4::<f32>::zeros((1, 3, 24, 20));
     let error = engine
-        .infer(Input::Image(image.view()))
+        .infer(&Inputs::image(image.view()))
         .unwrap_err()
         .to_string();
     assert!(
@@ -228,7 +224,7 @@ fn settings_that_need_noise_or_make_no_sense() {
         &|f| f.model.circuit.head.temperature = 0.0,
         &|f| f.model.convnext.stem_patch = 0,
         &|f| f.model.convnext.dims = vec![12, 0],
-        &|f| f.classes = 0,
+        &|f| f.output = OutputSpec::classes(0),
     ];
     for change in changes {
         let file = with(change);

@@ -1,10 +1,10 @@
-//! Batches, threads, numbers, presets.
+//! Batches, threads, precisions, presets.
 
-use nac_core::model::{ImageTokenizer, InputSpec, ModelFile, ModelKind, Preset};
-use nac_engine::{Engine, Input, Precision};
+use nac_core::model::{ImageTokenizer, InputKind, ModelFile, ModelKind, OutputSpec, Preset};
+use nac_engine::{Engine, Precision, RandomInputs};
 use ndarray::{Axis, concatenate};
 
-use super::both::{Batch, ROUNDING, core, difference, distance, small, with};
+use super::both::{ROUNDING, core, difference, distance, small, with};
 
 fn perceiver_io() -> ModelFile {
     with(|file| file.model.kind = ModelKind::PerceiverIo)
@@ -23,27 +23,23 @@ fn batches_of_any_size_agree() {
 #[test]
 fn an_empty_batch_has_no_logits() {
     let engine = core(&small(), 1, Precision::F32);
-    let batch = Batch::new(small().input, 0);
-    assert_eq!(engine.infer(batch.input()).unwrap().dim(), (0, 5));
+    let batch = RandomInputs::new(&small().inputs, 0, 3);
+    assert_eq!(engine.infer(&batch.all()).unwrap().dim(), (0, 5));
 }
 
 #[test]
-fn threads_and_companions_change_no_bit() {
+fn threads_and_other_examples_change_no_bit() {
     for file in [small(), perceiver_io()] {
         for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
-            let batch = Batch::new(file.input, 5);
-            let one = core(&file, 1, precision).infer(batch.input()).unwrap();
+            let batch = RandomInputs::new(&file.inputs, 5, 3);
+            let one = core(&file, 1, precision).infer(&batch.all()).unwrap();
             let engine = core(&file, 3, precision);
             assert_eq!(engine.threads(), 3);
-            assert_eq!(engine.infer(batch.input()).unwrap(), one);
+            assert_eq!(engine.infer(&batch.all()).unwrap(), one);
             // A second run takes the buffers of the first.
-            assert_eq!(engine.infer(batch.input()).unwrap(), one);
-            let Batch::Image(images) = &batch else {
-                panic!("not images");
-            };
-            let alone = images.axis_chunks_iter(Axis(0), 1);
-            let alone: Vec<_> = alone
-                .map(|x| engine.infer(Input::Image(x)).unwrap())
+            assert_eq!(engine.infer(&batch.all()).unwrap(), one);
+            let alone: Vec<_> = (0..5)
+                .map(|i| engine.infer(&batch.examples(i..i + 1)).unwrap())
                 .collect();
             let views: Vec<_> = alone.iter().map(|logits| logits.view()).collect();
             assert_eq!(concatenate(Axis(0), &views).unwrap(), one);
@@ -72,12 +68,7 @@ fn reduced_precision_is_near() {
 #[test]
 fn every_preset_agrees() {
     for name in Preset::names() {
-        let preset = Preset::get(name).unwrap();
-        let mut file = ModelFile {
-            classes: preset.classes,
-            input: preset.input,
-            model: preset.model,
-        };
+        let mut file = Preset::get(name).unwrap().file;
         if !name.starts_with("cpu-") {
             shrink(&mut file);
         }
@@ -87,11 +78,11 @@ fn every_preset_agrees() {
 }
 
 fn shrink(file: &mut ModelFile) {
-    if let InputSpec::Image { height, width, .. } = &mut file.input {
+    if let Some(InputKind::Image { height, width, .. }) = file.inputs.get_mut("image") {
         (*height, *width) = (32, 32);
     }
     assert_eq!(file.model.image_tokenizer, ImageTokenizer::Convnext);
-    file.classes = 11;
+    file.output = OutputSpec::classes(11);
     let model = &mut file.model;
     model.convnext.dims.iter_mut().for_each(|dim| *dim /= 8);
     model
@@ -117,12 +108,9 @@ fn shrink(file: &mut ModelFile) {
 #[test]
 fn states_on_the_way_have_their_sizes() {
     let engine = core(&small(), 2, Precision::F32);
-    let batch = Batch::new(small().input, 2);
-    let (logits, states) = engine.infer_with_states(batch.input()).unwrap();
-    assert_eq!(
-        distance(&engine.infer(batch.input()).unwrap(), &logits),
-        0.0
-    );
+    let batch = RandomInputs::new(&small().inputs, 2, 3);
+    let (logits, states) = engine.infer_with_states(&batch.all()).unwrap();
+    assert_eq!(distance(&engine.infer(&batch.all()).unwrap(), &logits), 0.0);
     let size = |name: &str| states[name].dim();
     assert_eq!(size("tokens"), (2, 30, 26));
     assert_eq!(size("read_in.states"), (2, 41, 24));

@@ -10,7 +10,9 @@ use super::latents::InitialGraph;
 use super::reader::Reader;
 use nac_modules::baseline::PerceiverIoConfig;
 use nac_modules::head::{HeadConfig, HeadKind, PoolingSoftmax};
-use nac_modules::model::{ImageTokenizer, InputSpec, Model, ModelConfig, ModelKind, build_model};
+use nac_modules::model::{
+    ImageTokenizer, InputSpec, Model, ModelConfig, ModelKind, OutputSpec, build_model,
+};
 use nac_modules::params::ParamStore;
 use nac_modules::tokenizer::ConvNextConfig;
 
@@ -40,12 +42,13 @@ impl ImportedModel {
         height: usize,
         width: usize,
     ) -> nac_modules::Result<Box<dyn Model>> {
-        let input = InputSpec::Image {
-            channels: self.channels,
-            height,
-            width,
-        };
-        build_model(store, &self.config, input, self.classes)
+        let input = InputSpec::image(self.channels, height, width);
+        build_model(
+            store,
+            &self.config,
+            &input,
+            &OutputSpec::classes(self.classes),
+        )
     }
 
     /// Number of trained scalars for images of this height and width.

@@ -7,8 +7,9 @@ use tch::Device;
 
 use super::error::Result;
 use super::read::Weights;
+use nac_train::TrainError;
 use nac_train::config::ValidConfig;
-use nac_train::run::{build_model, describe_data};
+use nac_train::run::build_model;
 
 /// Builds the model of the settings and loads the weights into it.
 ///
@@ -16,7 +17,8 @@ use nac_train::run::{build_model, describe_data};
 /// [`ModuleError::Weights`](nac_modules::ModuleError::Weights) with all missing, unexpected and mis-shaped names
 /// together; or the model cannot be built.
 pub fn check(config: &ValidConfig, source: &Path, weights: &Weights) -> Result<Box<dyn Model>> {
-    let mut model = build_model(config, &describe_data(&config.data)?, Device::Cpu)?;
+    let info = nac_data::describe(&config.data).map_err(TrainError::from)?;
+    let mut model = build_model(config, &info, Device::Cpu)?;
     let source = source.display().to_string();
     model.params_mut().import(&source, &weights.tensors)?;
     Ok(model)

@@ -4,16 +4,15 @@ use std::path::Path;
 
 use crate::settings::{import_neural_compiler, import_perceiver_io};
 use nac_modules::head::{HeadConfig, HeadKind};
-use nac_modules::model::{ImageTokenizer, InputSpec, ModelConfig, ModelKind};
+use nac_modules::model::{ImageTokenizer, ModelConfig, ModelKind};
 use nac_modules::tokenizer::ConvNextConfig;
 use serde_json::{Map, Value, json};
 
 use super::circuit::circuit;
 use super::normal_form::normal_form;
 use crate::weights::{Result, WeightsError};
-use nac_train::batch::input_spec;
+use nac_train::TrainError;
 use nac_train::config::{RunConfig, ValidConfig, differences};
-use nac_train::run::describe_data;
 
 /// Side in pixels of what one token stands for.
 pub(super) fn pixels_per_token(config: &ConvNextConfig) -> usize {
@@ -28,17 +27,12 @@ pub(super) fn pixels_per_token(config: &ConvNextConfig) -> usize {
 /// # Errors
 /// [`WeightsError::NotExpressible`] with every setting that the reference has no option for.
 pub fn export_config(source: &Path, config: &ValidConfig) -> Result<String> {
-    let info = describe_data(&config.data)?;
+    let info = nac_data::describe(&config.data).map_err(TrainError::from)?;
     let refuse = |settings: Vec<String>| WeightsError::NotExpressible {
         path: source.to_owned(),
         settings,
     };
-    let InputSpec::Image {
-        channels,
-        height,
-        width,
-    } = input_spec(&info)?
-    else {
+    let Some([channels, height, width]) = info.inputs.single_image() else {
         let what = format!("data.name = {} (the reference reads images)", info.name);
         return Err(refuse(vec![what]));
     };
@@ -56,9 +50,12 @@ pub fn export_config(source: &Path, config: &ValidConfig) -> Result<String> {
     let (name, arguments) = match model.kind {
         ModelKind::Nac => (
             "NeuralCompiler",
-            neural_compiler(&model, channels, info.classes),
+            neural_compiler(&model, channels, info.output.width()),
         ),
-        ModelKind::PerceiverIo => ("PerceiverIO", perceiver_io(&model, channels, info.classes)),
+        ModelKind::PerceiverIo => (
+            "PerceiverIO",
+            perceiver_io(&model, channels, info.output.width()),
+        ),
     };
     let back = match model.kind {
         ModelKind::Nac => import_neural_compiler(&arguments),

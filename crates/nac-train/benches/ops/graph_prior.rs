@@ -11,7 +11,9 @@ use criterion::{BenchmarkId, Criterion};
 use nac_core::{GraphPrior, PriorConfig};
 use nac_modules::context::ForwardContext;
 use nac_modules::generator::ModuleGroup;
-use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, ModelOutput, build_model};
+use nac_modules::model::{
+    InputSpec, Inputs, Model, ModelConfig, ModelOutput, OutputSpec, build_model,
+};
 use nac_modules::params::ParamStore;
 use nac_train::loss::{GraphPriorLoss, LossContext, LossTerm};
 use tch::{Device, Kind, Tensor};
@@ -110,12 +112,8 @@ fn circuit(modules: usize, learned: bool) -> Box<dyn Model> {
     (circuit.modules, circuit.read_out_modules, circuit.state_dim) = (modules, 2, 8);
     circuit.propagator.attention.kernel.learnable_bandwidth = learned;
     let store = ParamStore::new(Device::Cpu, Kind::Float, 5);
-    let input = InputSpec::Tokens {
-        vocabulary: 5,
-        max_len: 4,
-        pad: 0,
-    };
-    build_model(store, &config, input, 3).expect("in range")
+    let input = InputSpec::tokens(5, 4, 0);
+    build_model(store, &config, &input, &OutputSpec::classes(3)).expect("in range")
 }
 
 fn graphon(prior: &dyn GraphPrior, modules: usize) -> Tensor {

@@ -15,7 +15,7 @@ pub fn decays(name: &str, parameter: &Tensor) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nac_modules::model::{InputSpec, ModelConfig, build_model};
+    use nac_modules::model::{InputSpec, ModelConfig, OutputSpec, build_model};
     use nac_modules::params::ParamStore;
     use tch::{Device, Kind};
 
@@ -27,13 +27,9 @@ mod tests {
             config.circuit.state_dim,
             config.circuit.propagators,
         ) = (4, 8, 1);
-        let input = InputSpec::Image {
-            channels: 1,
-            height: 8,
-            width: 8,
-        };
+        let input = InputSpec::image(1, 8, 8);
         let store = ParamStore::sizes_only(Device::Cpu, Kind::Float);
-        let model = build_model(store, &config, input, 3).unwrap();
+        let model = build_model(store, &config, &input, &OutputSpec::classes(3)).unwrap();
         let (yes, no): (Vec<_>, Vec<_>) = model
             .params()
             .parameters()

@@ -12,7 +12,6 @@ use nac_modules::params::ParamStore;
 use tch::{Device, Kind};
 
 use super::Split;
-use crate::batch::input_spec;
 use crate::config::ValidConfig;
 use crate::error::{Result, TrainError};
 use crate::loss::{
@@ -90,9 +89,9 @@ impl Data {
 /// The model of a run as it is built for a data set, with the width that matches it to the circuit.
 ///
 /// # Errors
-/// A setting is out of range, or there is no tokenizer for the data set's input.
+/// A setting is out of range, or there is no tokenizer for an input of the data set.
 pub fn model_file(config: &ValidConfig, info: &DatasetInfo) -> Result<ModelFile> {
-    let input = input_spec(info)?;
+    let (inputs, output) = (info.inputs.clone(), info.output.clone());
     let mut model = config.model.clone();
     if config.baseline.match_circuit && model.kind == ModelKind::PerceiverIo {
         let circuit = model::ModelConfig {
@@ -100,15 +99,14 @@ pub fn model_file(config: &ValidConfig, info: &DatasetInfo) -> Result<ModelFile>
             ..model.clone()
         };
         let store = ParamStore::sizes_only(Device::Cpu, Kind::Float);
-        let parameters = model::build_model(store, &circuit, input, info.classes)?
+        let parameters = model::build_model(store, &circuit, &inputs, &output)?
             .params()
             .parameter_count();
-        model.perceiver_io.latent_dim =
-            matched_latent_dim(&model, input, info.classes, parameters)?;
+        model.perceiver_io.latent_dim = matched_latent_dim(&model, &inputs, &output, parameters)?;
     }
     Ok(ModelFile {
-        classes: info.classes,
-        input,
+        inputs,
+        output,
         model,
     })
 }
@@ -170,11 +168,11 @@ pub fn losses(config: &ValidConfig) -> Vec<Box<dyn LossTerm>> {
 /// Accuracy on `test` of always answering the most frequent class of `train` (the first, if there are several).
 ///
 /// # Errors
-/// An example cannot be read.
+/// An example cannot be read, or its target is no class.
 pub fn majority_accuracy(train: &dyn Dataset, test: &dyn Dataset) -> Result<f64> {
-    let mut counts = vec![0_usize; train.info().classes];
+    let mut counts = vec![0_usize; train.info().output.width()];
     for index in 0..train.len() {
-        if let Some(count) = counts.get_mut(label(train, index)?) {
+        if let Some(count) = counts.get_mut(class(train, index)?) {
             *count += 1;
         }
     }
@@ -182,15 +180,19 @@ pub fn majority_accuracy(train: &dyn Dataset, test: &dyn Dataset) -> Result<f64>
     let majority = counts.iter().position(|&count| count == most).unwrap_or(0);
     let mut hits = 0;
     for index in 0..test.len() {
-        hits += usize::from(label(test, index)? == majority);
+        hits += usize::from(class(test, index)? == majority);
     }
     Ok(hits as f64 / test.len().max(1) as f64)
 }
 
-fn label(dataset: &dyn Dataset, index: usize) -> Result<usize> {
-    Ok(match dataset.label(index) {
-        Some(label) => label,
-        None => dataset.get(index)?.label,
+fn class(dataset: &dyn Dataset, index: usize) -> Result<usize> {
+    let known = dataset.class(index);
+    let class = known.map_or_else(|| Ok(dataset.get(index)?.target.class()), |c| Ok(Some(c)));
+    class.and_then(|class: Option<usize>| {
+        class.ok_or_else(|| TrainError::Input {
+            dataset: dataset.info().name.clone(),
+            reason: format!("the target of example {index} is no class"),
+        })
     })
 }
 
@@ -228,9 +230,9 @@ mod tests {
 
     #[test]
     fn the_majority_is_that_of_train() {
-        // Labels 0, 1, 2, 0, 1: class 0 is the first of the most frequent.
+        // Classes 0, 1, 2, 0, 1: class 0 is the first of the most frequent.
         let train = InMemory::images(5, 1, 1, 1, 3);
-        let test = InMemory::images(4, 1, 1, 1, 3).without_cheap_labels();
+        let test = InMemory::images(4, 1, 1, 1, 3).without_known_classes();
         assert_eq!(majority_accuracy(&train, &test).unwrap(), 0.5);
     }
 

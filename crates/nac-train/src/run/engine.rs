@@ -12,9 +12,9 @@ use nac_modules::params::TensorFile;
 use ndarray::ArrayView1;
 
 use super::{Data, DataProgress, RunFolder, Split, model_file, set_threads};
-use crate::arrays::Arrays;
+use crate::batch::arrays;
 use crate::error::{Result, TrainError};
-use crate::trainer::Evaluation;
+use crate::trainer::{Evaluation, require_classes};
 
 /// What computes a model, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,8 +101,9 @@ pub fn evaluate_engine(
             reason,
         });
     }
-    if engine.classes() < info.classes {
-        let (found, needed) = (engine.classes(), info.classes);
+    require_classes(info)?;
+    let (found, needed) = (engine.output().width(), info.output.width());
+    if found < needed {
         let reason = format!("has {needed} classes, but the model tells {found} apart");
         return Err(TrainError::Input {
             dataset: info.name.clone(),
@@ -118,11 +119,12 @@ pub fn evaluate_engine(
     let (mut loss, mut correct) = (0.0, 0_usize);
     for batch in loader.epoch(0, 0) {
         let batch = batch?;
-        let arrays = Arrays::of(&batch, info)?;
-        let logits = engine.infer(arrays.input())?;
-        for (logits, &label) in logits.rows().into_iter().zip(&arrays.labels) {
-            loss += cross_entropy(logits, label);
-            correct += usize::from(greatest(logits) == label);
+        let logits = engine.infer(&arrays(&batch)?)?;
+        for (logits, &class) in logits.rows().into_iter().zip(batch.targets.classes()?) {
+            // The loader lets only classes of the data set pass.
+            let class = usize::try_from(class).unwrap_or(0);
+            loss += cross_entropy(logits, class);
+            correct += usize::from(greatest(logits) == class);
         }
     }
     let examples = dataset.len();
@@ -170,8 +172,7 @@ mod tests {
 
     #[test]
     fn models_of_other_data_are_refused() {
-        let file = nac_core::model::Preset::get("cpu-digits").unwrap().text;
-        let file = ModelFile::from_toml(file).unwrap();
+        let file = nac_core::model::Preset::get("cpu-digits").unwrap().file;
         let (engine, _) = CoreEngine::random(file, 0, EngineOptions::default()).unwrap();
         let evaluate = |dataset: InMemory| {
             let dataset: Arc<dyn Dataset> = Arc::new(dataset);
@@ -181,7 +182,8 @@ mod tests {
         assert!(found.examples == 3 && found.loss > 0.0);
         for (dataset, part) in [
             (InMemory::images(3, 1, 9, 8, 3), "[2, 1, 9, 8]"),
-            (InMemory::tokens(3, 9, 5, 3), "sequences"),
+            (InMemory::tokens(3, 9, 5, 3), "`image`"),
+            (InMemory::regression(3, 2, 2), "need classes"),
             (InMemory::images(3, 1, 8, 8, 11), "11 classes"),
             (InMemory::images(0, 1, 8, 8, 3), "no example"),
         ] {

@@ -2,7 +2,7 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `model.toml` | a [`ModelFile`]: what the model reads, its classes, the settings it was built with |
+//! | `model.toml` | a [`ModelFile`]: what the model reads and answers, the settings it was built with |
 //! | `model.safetensors` | its tensors under the names of the reference's `state_dict`, nothing of the optimizer |
 
 use std::collections::BTreeMap;
@@ -15,7 +15,6 @@ use nac_modules::model::BuildModel;
 use nac_modules::params::{ParamStore, TensorFile};
 use tch::{Device, Kind, Tensor};
 
-use super::describe_data::describe_data;
 use super::{RunFolder, model_file};
 use crate::error::{Result, TrainError};
 use crate::storage::{self, refuse_existing};
@@ -48,7 +47,7 @@ pub struct Exported {
 pub fn export_run(run: &Path, out: &Path, replace: bool) -> Result<Exported> {
     let folder = RunFolder::new(run.to_owned());
     let config = folder.config()?.check()?;
-    let file = model_file(&config, &describe_data(&config.data)?)?;
+    let file = model_file(&config, &nac_data::describe(&config.data)?)?;
     let last = folder.last_checkpoint()?;
     let step = last.state.step;
     let metadata = [
@@ -77,11 +76,7 @@ pub fn export_preset(
     replace: bool,
 ) -> Result<Exported> {
     let preset = Preset::get(name).map_err(ModuleError::from)?;
-    let file = ModelFile {
-        classes: preset.classes,
-        input: preset.input,
-        model: preset.model,
-    };
+    let file = preset.file;
     let metadata = [("preset", name.to_owned())];
     let parameters = write_model(&file, source, tensors, &metadata, out, replace)?;
     Ok(Exported {

@@ -10,7 +10,6 @@
 
 mod build;
 mod data_progress;
-mod describe_data;
 mod engine;
 mod export;
 mod fit_signatures;
@@ -29,7 +28,6 @@ use tch::{Device, Kind};
 
 pub use build::{Data, build_model, losses, majority_accuracy, model_file};
 pub use data_progress::DataProgress;
-pub use describe_data::describe_data;
 pub use engine::{EngineChoice, evaluate_engine, evaluate_run_on, open_engine};
 pub use export::{Exported, SETTINGS_FILE, WEIGHTS_FILE, export_preset, export_run};
 pub use fit_signatures::fit_signatures;
@@ -37,7 +35,7 @@ pub use folder::RunFolder;
 pub use options::{RunOptions, Split};
 pub use revision::revision;
 
-use crate::batch::Tensorizer;
+use crate::batch::tensors;
 use crate::checkpoint::FolderStore;
 use crate::config::{RunConfig, ValidConfig};
 use crate::error::{Result, TrainError};
@@ -162,7 +160,7 @@ fn summarize(
         train_examples: data.train.len(),
         validation_examples: data.validation.len(),
         test_examples: data.test.len(),
-        classes: data.train.info().classes,
+        classes: data.train.info().output.width(),
         majority_accuracy: majority_accuracy(data.train.as_ref(), data.test.as_ref())?,
         train_curve: state.train_curve.clone(),
         validation_curve: state.validation_curve.clone(),
@@ -198,7 +196,7 @@ fn graphs(
     let Some(batch) = loader.epoch(0, 0).next() else {
         return Ok(Vec::new());
     };
-    let (inputs, _) = Tensorizer::new(dataset.info(), model.params().device())?.tensors(&batch?)?;
+    let (inputs, _) = tensors(&batch?, model.params().device())?;
     let Some(circuit) = model.predict(&inputs)?.circuit else {
         return Ok(Vec::new());
     };

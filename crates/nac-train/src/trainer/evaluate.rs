@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use nac_core::rng::Streams;
-use nac_data::{Dataset, Loader, LoaderOptions};
+use nac_data::{Dataset, DatasetInfo, Loader, LoaderOptions};
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::Model;
 use tch::{Kind, Reduction, Tensor};
 
-use crate::batch::Tensorizer;
+use crate::batch::tensors;
 use crate::error::{Result, TrainError};
 
 /// Result of an evaluation.
@@ -43,7 +43,8 @@ pub fn evaluate(
             reason,
         });
     }
-    let tensorizer = Tensorizer::new(info, model.params().device())?;
+    require_classes(info)?;
+    let device = model.params().device();
     let options = LoaderOptions {
         batch_size,
         workers,
@@ -53,7 +54,7 @@ pub fn evaluate(
     let streams = Streams::new(seed).child("noise/evaluation");
     let (mut loss, mut correct) = (0.0, 0.0);
     for (index, batch) in loader.epoch(0, 0).enumerate() {
-        let (inputs, labels) = tensorizer.tensors(&batch?)?;
+        let (inputs, labels) = tensors(&batch?, device)?;
         let mut noise = StreamNoise::new(streams.child(&index.to_string()));
         let mut context = ForwardContext::evaluation().with_noise(&mut noise);
         tch::no_grad(|| {
@@ -70,6 +71,18 @@ pub fn evaluate(
         loss: loss / examples as f64,
         accuracy: correct / examples as f64,
         examples,
+    })
+}
+
+/// An error if answers are not classes.
+pub(crate) fn require_classes(info: &DatasetInfo) -> Result<()> {
+    if info.output.class_count().is_some() {
+        return Ok(());
+    }
+    let found = info.output.width();
+    Err(TrainError::Input {
+        dataset: info.name.clone(),
+        reason: format!("accuracy and cross-entropy need classes, its targets are {found} values"),
     })
 }
 

@@ -18,6 +18,7 @@ use nac_core::rng::Streams;
 use nac_data::{Dataset, EpochIter, Loader, LoaderOptions};
 use nac_modules::model::Model;
 
+pub(crate) use evaluate::require_classes;
 pub use evaluate::{Evaluation, evaluate};
 pub use interrupt::Interrupt;
 pub use options::TrainerOptions;
@@ -25,7 +26,6 @@ pub use progress::ProgressMode;
 
 use self::progress::{Reporter, Shown};
 use self::step::StepValues;
-use crate::batch::Tensorizer;
 use crate::checkpoint::{CheckpointStore, NoCheckpoints, TrainState};
 use crate::error::{Result, TrainError};
 use crate::loss::LossTerm;
@@ -48,7 +48,6 @@ pub struct Trainer {
     optimizer: AdamW,
     schedule: Schedule,
     loader: Loader,
-    tensorizer: Tensorizer,
     validation: Option<Arc<dyn Dataset>>,
     options: TrainerOptions,
     metrics: Box<dyn MetricsSink>,
@@ -104,7 +103,7 @@ impl Trainer {
                 "examples, batch_size and log_every must be positive",
             ));
         }
-        let tensorizer = Tensorizer::new(train.info(), model.params().device())?;
+        require_classes(train.info())?;
         let loader_options = LoaderOptions {
             batch_size: options.batch_size,
             shuffle: true,
@@ -125,7 +124,6 @@ impl Trainer {
             model,
             losses,
             loader,
-            tensorizer,
             validation: None,
             options,
             metrics: Box::new(NoMetrics),

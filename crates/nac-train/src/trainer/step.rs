@@ -8,6 +8,7 @@ use tch::{Kind, Tensor};
 
 use super::Trainer;
 use super::evaluate::count_correct;
+use crate::batch::tensors;
 use crate::error::{Result, TrainError};
 use crate::loss::LossContext;
 use crate::optim;
@@ -26,7 +27,7 @@ impl Trainer {
     /// Trains on one batch. Weights change only if every number is finite.
     pub(super) fn step(&mut self, batch: &Batch) -> Result<StepValues> {
         let step = self.state.step;
-        let (inputs, labels) = self.tensorizer.tensors(batch)?;
+        let (inputs, labels) = tensors(batch, self.model.params().device())?;
         let mut noise =
             StreamNoise::new(Streams::new(self.options.seed).child(&format!("noise/step/{step}")));
         let mut tape = Tape::new();

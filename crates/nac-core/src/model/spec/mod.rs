@@ -6,9 +6,9 @@
 //! prints a model walks the same tree.
 //!
 //! ```
-//! use nac_core::model::{ModelFile, Preset, spec};
+//! use nac_core::model::{Preset, spec};
 //!
-//! let model = ModelFile::from_toml(Preset::get("cpu-digits")?.text)?.resolve()?;
+//! let model = Preset::get("cpu-digits")?.file.resolve()?;
 //! print!("{}", spec::tree(&model, 3));
 //! # use spec::Node;
 //! # let text = spec::tree(&model, 3);
@@ -45,10 +45,10 @@ pub use tokenizer::{
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ModelFile, Preset};
+    use crate::model::{ModelFile, OutputSpec, Preset};
 
     fn preset(name: &str, change: impl Fn(&mut ModelFile)) -> ModelSpec {
-        let mut file = ModelFile::from_toml(Preset::get(name).unwrap().text).unwrap();
+        let mut file = Preset::get(name).unwrap().file;
         change(&mut file);
         file.resolve().unwrap()
     }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn sizes_of_zero_and_bad_probabilities_are_named() {
         let refused = |name: &str, word: &str, change: &dyn Fn(&mut ModelFile)| {
-            let mut file = ModelFile::from_toml(Preset::get(name).unwrap().text).unwrap();
+            let mut file = Preset::get(name).unwrap().file;
             change(&mut file);
             let error = file.resolve().unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
@@ -109,7 +109,9 @@ mod tests {
         refused("cpu-digits", "state_dim", &|f| {
             f.model.circuit.state_dim = 0
         });
-        refused("cpu-digits", "outputs", &|f| f.classes = 0);
+        refused("cpu-digits", "output.classes", &|f| {
+            f.output = OutputSpec::classes(0);
+        });
         refused("cpu-digits", "drop_path", &|f| {
             f.model.circuit.drop_path = 1.0
         });

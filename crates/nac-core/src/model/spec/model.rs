@@ -29,11 +29,19 @@ pub struct ModelSpec {
 }
 
 impl ModelConfig {
-    /// The model with these settings that reads `input` and gives `outputs` numbers.
+    /// The model with these settings that reads `inputs` and gives `outputs` numbers.
     ///
     /// # Errors
     /// [`ConfigError::Setting`] if a setting is out of range or settings do not go together.
-    pub fn resolve(&self, input: &InputSpec, outputs: usize) -> Result<ModelSpec, ConfigError> {
+    pub fn resolve(&self, inputs: &InputSpec, outputs: usize) -> Result<ModelSpec, ConfigError> {
+        inputs.check()?;
+        let Some((_, input)) = inputs.iter().next().filter(|_| inputs.len() == 1) else {
+            return Err(ConfigError::Setting {
+                name: "inputs".into(),
+                value: inputs.len().to_string(),
+                reason: "one input is read".into(),
+            });
+        };
         let path = match self.kind {
             ModelKind::Nac => "input_tokenizer",
             ModelKind::PerceiverIo => "tokenizer",
@@ -61,7 +69,8 @@ impl ModelFile {
     /// # Errors
     /// As [`ModelConfig::resolve`].
     pub fn resolve(&self) -> Result<ModelSpec, ConfigError> {
-        self.model.resolve(&self.input, self.classes)
+        self.output.check()?;
+        self.model.resolve(&self.inputs, self.output.width())
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::layer::{LinearSpec, NormSpec, positive};
 use super::node::{Node, OwnTensor, join, trained};
 use crate::model::{
-    ConfigError, ConvNextConfig, EmbeddingConfig, ImageTokenizer, InputSpec, ModelConfig,
+    ConfigError, ConvNextConfig, EmbeddingConfig, ImageTokenizer, InputKind, ModelConfig,
 };
 
 /// A convolution whose stride is its size.
@@ -334,30 +334,39 @@ impl ModelConfig {
     pub fn resolve_tokenizer(
         &self,
         path: &str,
-        input: &InputSpec,
+        input: &InputKind,
     ) -> Result<TokenizerSpec, ConfigError> {
         Ok(match *input {
-            InputSpec::Image {
+            InputKind::Image {
                 channels,
                 height,
                 width,
+                ..
             } if self.image_tokenizer == ImageTokenizer::Pixels => TokenizerSpec::Pixels {
                 path: path.to_owned(),
                 channels: positive("channels", channels)?,
                 pixels: height * width,
             },
-            InputSpec::Image {
+            InputKind::Image {
                 channels,
                 height,
                 width,
+                ..
             } => TokenizerSpec::ConvNext(self.convnext.resolve(path, [channels, height, width])?),
-            InputSpec::Tokens {
+            InputKind::Tokens {
                 vocabulary,
                 max_len,
                 pad,
             } => {
                 let sizes = (vocabulary, max_len, pad);
                 TokenizerSpec::Embedding(self.embedding.resolve(path, sizes)?)
+            }
+            _ => {
+                return Err(ConfigError::Setting {
+                    name: "inputs".into(),
+                    value: input.name().into(),
+                    reason: "there is no tokenizer for this kind".into(),
+                });
             }
         })
     }

@@ -5,27 +5,33 @@ use std::sync::Arc;
 use super::generate::Parts;
 use super::vocabulary::{PAD, VOCABULARY, token_id};
 use super::{Corpus, ListOpsConfig};
-use crate::{Buffer, DataError, Dataset, DatasetInfo, Example, InputKind, Splits};
+use crate::{
+    Buffer, DataError, Dataset, DatasetInfo, Example, InputSpec, OutputSpec, Splits, Target,
+};
 
 struct Expressions {
     info: DatasetInfo,
     corpus: Corpus,
 }
 
+/// Longest expression of checked settings.
+fn longest(config: &ListOpsConfig) -> usize {
+    config.max_length - 1
+}
+
+/// What the examples look like.
+pub(super) fn info(config: &ListOpsConfig) -> DatasetInfo {
+    DatasetInfo {
+        name: "listops".into(),
+        inputs: InputSpec::tokens(VOCABULARY, longest(config), PAD),
+        output: OutputSpec::named((0..10).map(|answer: u8| answer.to_string())),
+    }
+}
+
 /// Puts the description on the three parts and checks that no expression is too long for it.
 pub(super) fn splits(config: &ListOpsConfig, parts: Parts) -> Result<Splits, DataError> {
-    let max_len = config.max_length - 1;
-    let kind = InputKind::Tokens {
-        vocabulary: VOCABULARY,
-        max_len,
-        pad: PAD,
-    };
-    let inputs = vec![("tokens".into(), kind)];
-    let info = DatasetInfo {
-        name: "listops".into(),
-        classes: 10,
-        inputs,
-    };
+    let info = info(config);
+    let max_len = longest(config);
     let dataset = |corpus: Corpus| -> Result<Arc<dyn Dataset>, DataError> {
         if let Some(len) = corpus
             .iter()
@@ -67,13 +73,10 @@ impl Dataset for Expressions {
         self.check(index)?;
         let (symbols, answer) = self.corpus.get(index).unwrap_or_default();
         let tokens = Buffer::tokens(symbols.iter().map(|&s| token_id(s)).collect());
-        Ok(Example {
-            inputs: vec![("tokens".into(), tokens)],
-            label: answer.into(),
-        })
+        Ok(Example::new("tokens", tokens, Target::Class(answer.into())))
     }
 
-    fn label(&self, index: usize) -> Option<usize> {
+    fn class(&self, index: usize) -> Option<usize> {
         self.corpus.get(index).map(|(_, answer)| answer.into())
     }
 }
@@ -100,7 +103,7 @@ mod tests {
         let splits = splits(&config, parts.clone()).unwrap();
         assert!(splits.validation.is_none());
         let example = splits.train.get(0).unwrap();
-        assert_eq!(example.label, 2);
+        assert_eq!(example.target, Target::Class(2));
         assert_eq!(
             example.inputs[0].1.values(),
             &Values::I64(vec![11, 3, 4, 15])

@@ -27,7 +27,16 @@ pub use generate::{Parts, generate};
 pub use text::{parse, read_tsv, write_text, write_tsv};
 pub use vocabulary::{CLOSE, PAD, Symbol, VOCABULARY, symbol_text};
 
-use crate::{DataDirs, DataError, Progress, Splits};
+use crate::{DataDirs, DataError, DatasetInfo, Progress, Splits};
+
+/// What the examples look like; needs no file.
+///
+/// # Errors
+/// [`DataError::Config`] for settings that cannot be.
+pub fn info(config: &ListOpsConfig) -> Result<DatasetInfo, DataError> {
+    config.check()?;
+    Ok(dataset::info(config))
+}
 
 /// Opens ListOps: from `config.folder` if it is set; else, for the full Long-Range-Arena
 /// settings, from a `basic_{train,val,test}.tsv` folder that lies in one of `dirs`; else from the

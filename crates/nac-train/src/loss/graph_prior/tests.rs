@@ -3,7 +3,9 @@
 use nac_core::PriorConfig;
 use nac_core::prior::PlantedPartition;
 use nac_modules::context::ForwardContext;
-use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, ModelOutput, build_model};
+use nac_modules::model::{
+    InputSpec, Inputs, Model, ModelConfig, ModelOutput, OutputSpec, build_model,
+};
 use nac_modules::params::ParamStore;
 use nac_modules::testing::LinearModel;
 use ndarray::Array2;
@@ -23,12 +25,8 @@ fn circuit(modules: usize) -> Box<dyn Model> {
         config.circuit.signature_dim,
     ) = (2, 8);
     let store = ParamStore::new(Device::Cpu, Kind::Float, 5);
-    let input = InputSpec::Tokens {
-        vocabulary: 5,
-        max_len: 4,
-        pad: 0,
-    };
-    build_model(store, &config, input, 3).unwrap()
+    let input = InputSpec::tokens(5, 4, 0);
+    build_model(store, &config, &input, &OutputSpec::classes(3)).unwrap()
 }
 
 /// What the circuit gives for one example.

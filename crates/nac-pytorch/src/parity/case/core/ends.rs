@@ -2,7 +2,7 @@
 
 use crate::settings::{ImportedGrid, ImportedHead, ImportedTokenizer};
 use nac_core::model::{InputSpec, ModelConfig};
-use nac_engine::Input;
+use nac_engine::Inputs;
 use nac_engine::single::SingleLayer;
 use ndarray::{Array4, Axis};
 
@@ -14,17 +14,13 @@ pub(super) fn tokenizer(case: &mut Case<'_>, imported: &ImportedTokenizer) -> Ru
     let weights = weights(case)?;
     let image = image(case, "image")?;
     let (_, _, height, width) = image.dim();
-    let spec = InputSpec::Image {
-        channels: imported.channels,
-        height,
-        width,
-    };
+    let spec = InputSpec::image(imported.channels, height, width);
     let config = ModelConfig {
         convnext: imported.config.clone(),
         ..ModelConfig::default()
     };
     let layer = SingleLayer::new(&weights);
-    let tokens = layer.tokens(spec, &config, Input::Image(image.view()))?;
+    let tokens = layer.tokens(&spec, &config, &Inputs::image(image.view()))?;
     check(case, "tokens", &tokens)
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::settings::{ImportedCircuit, ImportedModel};
-use nac_core::model::{InputSpec, ModelFile, ModelKind};
+use nac_core::model::{InputSpec, ModelFile, ModelKind, OutputSpec};
 use nac_engine::single::SingleLayer;
-use nac_engine::{CoreEngine, EngineOptions, Input};
+use nac_engine::{CoreEngine, EngineOptions, Inputs};
 use ndarray::Array3;
 use tch::Tensor;
 
@@ -30,12 +30,8 @@ pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<(
     let image = image(case, IMAGE)?;
     let (_, _, height, width) = image.dim();
     let file = ModelFile {
-        classes: imported.classes,
-        input: InputSpec::Image {
-            channels: imported.channels,
-            height,
-            width,
-        },
+        output: OutputSpec::classes(imported.classes),
+        inputs: InputSpec::image(imported.channels, height, width),
         model: imported.config.clone(),
     };
     let one = EngineOptions {
@@ -43,7 +39,7 @@ pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<(
         ..EngineOptions::default()
     };
     let engine = CoreEngine::new(file, &weights, one)?;
-    let (logits, states) = engine.infer_with_states(Input::Image(image.view()))?;
+    let (logits, states) = engine.infer_with_states(&Inputs::image(image.view()))?;
     case.noise_is_used()?;
     if imported.config.kind == ModelKind::Nac {
         let states = tensors(&states)?;

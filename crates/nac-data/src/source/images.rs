@@ -1,28 +1,28 @@
-//! Pictures of one size held in memory.
+//! Images of one size held in memory.
 
-use crate::{Buffer, DataError, Dataset, DatasetInfo, Example, Values};
+use crate::{Buffer, DataError, Dataset, DatasetInfo, Example, Target, Values};
 
-/// Raw pictures one after another, and their labels.
-pub(super) struct Pictures {
+/// Raw images one after another, and their classes.
+pub(super) struct Images {
     info: DatasetInfo,
     shape: Vec<usize>,
     pixels: Vec<u8>,
-    labels: Vec<u8>,
+    classes: Vec<u8>,
 }
 
-impl Pictures {
-    /// `pixels` holds as many pictures of `shape` as there are labels.
+impl Images {
+    /// `pixels` holds as many images of `shape` as there are classes.
     pub(super) fn new(
         info: DatasetInfo,
         shape: [usize; 3],
         pixels: Vec<u8>,
-        labels: Vec<u8>,
+        classes: Vec<u8>,
     ) -> Result<Self, DataError> {
         let size: usize = shape.iter().product();
-        if pixels.len() != size * labels.len() {
+        if pixels.len() != size * classes.len() {
             return Err(DataError::Shape {
-                operation: format!("pictures of `{}`", info.name),
-                expected: format!("{} pictures {shape:?}", labels.len()),
+                operation: format!("images of `{}`", info.name),
+                expected: format!("{} images {shape:?}", classes.len()),
                 found: format!("{} bytes", pixels.len()),
             });
         }
@@ -30,18 +30,18 @@ impl Pictures {
             info,
             shape: shape.to_vec(),
             pixels,
-            labels,
+            classes,
         })
     }
 }
 
-impl Dataset for Pictures {
+impl Dataset for Images {
     fn info(&self) -> &DatasetInfo {
         &self.info
     }
 
     fn len(&self) -> usize {
-        self.labels.len()
+        self.classes.len()
     }
 
     fn get(&self, index: usize) -> Result<Example, DataError> {
@@ -49,13 +49,11 @@ impl Dataset for Pictures {
         let size: usize = self.shape.iter().product();
         let pixels = self.pixels[index * size..][..size].to_vec();
         let image = Buffer::new(self.shape.clone(), Values::U8(pixels))?;
-        Ok(Example {
-            inputs: vec![("image".into(), image)],
-            label: self.labels[index].into(),
-        })
+        let target = Target::Class(self.classes[index].into());
+        Ok(Example::new("image", image, target))
     }
 
-    fn label(&self, index: usize) -> Option<usize> {
-        self.labels.get(index).map(|&label| label.into())
+    fn class(&self, index: usize) -> Option<usize> {
+        self.classes.get(index).map(|&class| class.into())
     }
 }
