@@ -29,7 +29,7 @@ fn main() {
         Ok(find::Source::Python) => {}
         Err(problem) => {
             println!(
-                "cargo::error=libtorch 2.11.0 was not found: {problem}. To install it and name it to this project:"
+                "cargo::error=libtorch 2.11.0 was not found: {problem}. To install it and tell this project where it is:"
             );
             println!(
                 "cargo::error=cargo install nac-setup && nac-setup && nac-setup project   (in nac's own repository: cargo xtask setup)"

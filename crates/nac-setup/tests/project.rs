@@ -140,9 +140,8 @@ fn write_project(dir: &Path, crates: &Path) {
     let crates = crates.display();
     let manifest = format!(
         "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
-         nac-core = {{ path = \"{crates}/nac-core\" }}\n\
-         nac-modules = {{ path = \"{crates}/nac-modules\" }}\n\
-         tch = \"=0.24.0\"\n\n[profile.dev]\ndebug = false\n"
+         nac-modules = {{ path = \"{crates}/nac-modules\" }}\n\n\
+         [profile.dev]\ndebug = false\n"
     );
     std::fs::write(dir.join("Cargo.toml"), manifest).unwrap();
     // The versions that are at hand without a network.
