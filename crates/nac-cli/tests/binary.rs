@@ -134,7 +134,7 @@ fn train_then_eval_agree_and_a_second_run_is_the_same() {
         (12, 360, 100)
     );
     assert_eq!(summary.train_examples, 1337);
-    assert!((0.08..0.13).contains(&summary.majority_accuracy));
+    assert!((0.08..0.13).contains(&summary.majority_accuracy.unwrap()));
     assert_eq!(
         summary
             .validation_curve
@@ -155,13 +155,13 @@ fn train_then_eval_agree_and_a_second_run_is_the_same() {
 
     let expected = format!(
         "test accuracy {:.6} loss {:.6} examples 360",
-        summary.test.accuracy, summary.test.loss
+        summary.test.metrics["accuracy"], summary.test.loss
     );
     place
         .run(&["eval", "--run", "a"])
         .success()
         .stdout(predicate::str::contains(expected));
-    let last = summary.validation_curve[2].accuracy;
+    let last = summary.validation_curve[2].metrics["accuracy"];
     let expected = format!("validation accuracy {last:.6}");
     place
         .run(&["eval", "--run", "a", "--split", "validation"])

@@ -12,7 +12,7 @@ use nac_modules::params::ParamStore;
 use nac_train::batch::tensors;
 use nac_train::loss::{CrossEntropy, LossContext, LossTerm};
 use nac_train::testing::MemoryMetrics;
-use nac_train::trainer::{Trainer, TrainerOptions};
+use nac_train::trainer::Trainer;
 use nac_train::{Result, TrainError};
 use tch::{Device, Kind, Tensor};
 
@@ -84,22 +84,14 @@ fn main() -> Result<()> {
     }
 
     let metrics = MemoryMetrics::default();
-    let losses: Vec<Box<dyn LossTerm>> = vec![
-        Box::new(CrossEntropy::new(0.0)),
-        Box::new(LinkEntropy { weight: 1.0 }),
-    ];
-    let mut options = TrainerOptions {
-        steps: 30,
-        batch_size: 16,
-        log_every: 10,
-        ..TrainerOptions::default()
-    };
-    (
-        options.optimizer.learning_rate,
-        options.optimizer.warmup_steps,
-    ) = (2e-2, 0);
-    let mut trainer =
-        Trainer::new(circuit(data.as_ref())?, losses, data, options)?.with_metrics(metrics.clone());
+    let mut trainer = Trainer::builder(circuit(data.as_ref())?, data)
+        .loss(CrossEntropy::new(0.0))
+        .loss(LinkEntropy { weight: 1.0 })
+        .schedule(2e-2)
+        .steps(30)
+        .batch_size(16)
+        .sink(metrics.clone())
+        .build()?;
     let _ = trainer.train()?;
 
     let mut entropies = Vec::new();

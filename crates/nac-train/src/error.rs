@@ -90,6 +90,15 @@ pub enum TrainError {
         reason: String,
     },
 
+    /// A metric cannot be computed from such targets or outputs.
+    #[error("metric \"{name}\": {reason}")]
+    Metric {
+        /// Name of the metric.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+
     /// A checkpoint cannot be used.
     #[error("checkpoint {}: {reason}{}", path.display(), hint(previous.as_deref()))]
     Checkpoint {

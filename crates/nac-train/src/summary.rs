@@ -1,16 +1,37 @@
 //! What a finished run says about itself: `summary.json` in the run folder.
 
+use std::collections::BTreeMap;
+
+use nac_core::model::OutputSpec;
 use serde::{Deserialize, Serialize};
 
-/// Loss and accuracy at one training step.
+use crate::metrics::Evaluation;
+
+/// Loss and metrics at one training step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Optimizer steps done.
     pub step: u64,
     /// Mean loss.
     pub loss: f64,
-    /// Share of correct answers, 0 to 1.
-    pub accuracy: f64,
+    /// Each metric by name.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+impl CurvePoint {
+    /// The result of an evaluation after `step` steps.
+    pub fn new(step: u64, found: Evaluation) -> Self {
+        Self {
+            step,
+            loss: found.loss,
+            metrics: found.metrics.into_iter().collect(),
+        }
+    }
+
+    /// The metric of a name, if it was measured.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        self.metrics.get(name).copied()
+    }
 }
 
 /// Link probabilities of a trained circuit.
@@ -47,15 +68,18 @@ pub struct RunSummary {
     pub validation_examples: usize,
     /// Test examples.
     pub test_examples: usize,
-    /// Number of classes.
-    pub classes: usize,
-    /// Accuracy on test of always answering the most frequent class of train, 0 to 1.
-    pub majority_accuracy: f64,
-    /// Running training loss and accuracy.
+    /// What the model answers.
+    pub output: OutputSpec,
+    /// Accuracy on test of always answering the most frequent class of train, 0 to 1; none if answers are not
+    /// classes.
+    pub majority_accuracy: Option<f64>,
+    /// Name of the primary metric.
+    pub metric: String,
+    /// Running training loss and metrics.
     pub train_curve: Vec<CurvePoint>,
-    /// Validation loss and accuracy.
+    /// Validation loss and metrics.
     pub validation_curve: Vec<CurvePoint>,
-    /// Test loss and accuracy with the last checkpoint; test is touched once.
+    /// Test loss and metrics with the last checkpoint; test is touched once.
     pub test: CurvePoint,
     /// Seconds from start to finish, sums over resumed parts.
     pub wall_seconds: f64,
@@ -69,4 +93,11 @@ pub struct RunSummary {
     pub revision: String,
     /// Links of a trained circuit; empty for a model without.
     pub graphs: Vec<GraphSnapshot>,
+}
+
+impl RunSummary {
+    /// The primary metric at a point of this run's curves, if it was measured.
+    pub fn primary(&self, point: &CurvePoint) -> Option<f64> {
+        point.metric(&self.metric)
+    }
 }

@@ -1,14 +1,18 @@
-//! Doubles for tests of code that trains: sinks and stores in memory, and losses of known value.
+//! Doubles for tests of code that trains: sinks, stores and renderers in memory, losses of known value, and an optimizer
+//! that writes down its steps.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use nac_modules::params::ParamStore;
 use tch::{Kind, Tensor};
 
 use crate::checkpoint::{Checkpoint, CheckpointStore};
 use crate::error::{Result, TrainError};
 use crate::loss::{LossContext, LossTerm};
 use crate::metrics::{Event, MetricsSink};
+use crate::optim::{Optimizer, global_norm};
+use crate::render::{Renderer, StepProgress};
 
 /// Keeps events in memory; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +61,7 @@ impl CheckpointStore for MemoryCheckpoints {
         kept.last().map(read).transpose()
     }
 
-    fn place(&self) -> Option<String> {
+    fn location(&self) -> Option<String> {
         self.0
             .borrow()
             .last()
@@ -107,5 +111,60 @@ impl LossTerm for ConstantLoss {
             value,
             (Kind::Float, context.output.logits.device()),
         )?)
+    }
+}
+
+/// Keeps what it is told to show in memory, a line for each call; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryRenderer(Rc<RefCell<Vec<String>>>);
+
+impl MemoryRenderer {
+    /// All lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+}
+
+impl Renderer for MemoryRenderer {
+    fn start(&mut self, first_step: u64, steps: u64) {
+        self.0
+            .borrow_mut()
+            .push(format!("start {first_step}/{steps}"));
+    }
+
+    fn step(&mut self, progress: &StepProgress<'_>) {
+        let line = format!("step {}/{} {progress}", progress.step, progress.steps);
+        self.0.borrow_mut().push(line);
+    }
+
+    fn note(&mut self, text: &str) {
+        self.0.borrow_mut().push(text.to_owned());
+    }
+
+    fn finish(&mut self) {
+        self.0.borrow_mut().push("finish".into());
+    }
+}
+
+/// Changes no weight, and keeps the gradient norm and the learning rate of each step; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct RecordingOptimizer(Rc<RefCell<Vec<(f64, f64)>>>);
+
+impl RecordingOptimizer {
+    /// Gradient norm and learning rate of each step so far.
+    pub fn steps(&self) -> Vec<(f64, f64)> {
+        self.0.borrow().clone()
+    }
+}
+
+impl Optimizer for RecordingOptimizer {
+    fn name(&self) -> &str {
+        "recording"
+    }
+
+    fn step(&mut self, _: &ParamStore, gradients: &[Tensor], learning_rate: f64) -> Result<()> {
+        let norm = global_norm(gradients)?;
+        self.0.borrow_mut().push((norm, learning_rate));
+        Ok(())
     }
 }

@@ -32,12 +32,11 @@ modules = ["processors"]
 "#;
 
 fn terms() -> Vec<Box<dyn LossTerm>> {
-    let mut terms = losses(
-        &from_toml(SETTINGS, Path::new("test.toml"), &[])
+    let config = from_toml(SETTINGS, Path::new("test.toml"), &[])
             .unwrap()
             .check()
-            .unwrap(),
-    );
+            .unwrap();
+    let mut terms = losses(&config, &OutputSpec::classes(3));
     assert_eq!(terms.remove(0).name(), "cross_entropy");
     terms
 }
@@ -64,7 +63,7 @@ fn compute(term: &mut dyn LossTerm, model: &dyn Model) -> nac_train::Result<Tens
     let output = model.forward(&inputs, &mut ForwardContext::evaluation())?;
     term.compute(&LossContext {
         output: &output,
-        labels: &Tensor::new(),
+        targets: &Tensor::new(),
         model,
         step: 0,
     })

@@ -6,15 +6,19 @@ use std::sync::Arc;
 
 use nac_core::prior::PlantedPartition;
 use nac_data::testing::InMemory;
-use nac_data::{DataError, Dataset, DatasetInfo, Example};
+use nac_data::{DataError, Dataset, DatasetInfo, Example, Loader, LoaderOptions};
 use nac_modules::model::{Model, ModelConfig, build_model};
 use nac_modules::params::ParamStore;
 use nac_modules::testing::LinearModel;
 use nac_train::TrainError;
 use nac_train::checkpoint::{CheckpointStore, FolderStore};
 use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossContext, LossTerm};
-use nac_train::testing::{ConstantLoss, MemoryCheckpoints, MemoryMetrics};
-use nac_train::trainer::{Interrupt, Outcome, Trainer, TrainerOptions};
+use nac_train::metrics::{Accuracy, MeanAbsoluteError, RSquared, TopK};
+use nac_train::optim::{Frozen, WarmupCosine};
+use nac_train::testing::{
+    ConstantLoss, MemoryCheckpoints, MemoryMetrics, MemoryRenderer, RecordingOptimizer,
+};
+use nac_train::trainer::{Interrupt, Outcome, StepReport, Trainer, TrainerBuilder, TrainerOptions};
 use tch::{Device, Kind, Tensor};
 
 fn images() -> Arc<dyn Dataset> {
@@ -54,18 +58,28 @@ fn linear() -> Box<dyn Model> {
 }
 
 fn options(steps: u64) -> TrainerOptions {
-    let mut options = TrainerOptions {
+    TrainerOptions {
         seed: 7,
         steps,
         batch_size: 8,
         log_every: 2,
         ..TrainerOptions::default()
+    }
+}
+
+fn builder(
+    model: Box<dyn Model>,
+    data: Arc<dyn Dataset>,
+    options: TrainerOptions,
+) -> TrainerBuilder {
+    let schedule = WarmupCosine {
+        top: 3e-3,
+        warmup_steps: 2,
+        ..WarmupCosine::default()
     };
-    (
-        options.optimizer.learning_rate,
-        options.optimizer.warmup_steps,
-    ) = (3e-3, 2);
-    options
+    Trainer::builder(model, data)
+        .options(options)
+        .schedule(schedule)
 }
 
 fn losses() -> Vec<Box<dyn LossTerm>> {
@@ -84,10 +98,15 @@ fn weights(trainer: &Trainer) -> BTreeMap<String, Tensor> {
 #[test]
 fn a_circuit_learns_one_batch_by_heart() {
     let data: Arc<dyn Dataset> = Arc::new(InMemory::images(8, 1, 8, 8, 3));
-    let mut options = options(80);
-    options.optimizer.learning_rate = 1e-2;
-    let terms: Vec<Box<dyn LossTerm>> = vec![Box::new(CrossEntropy::new(0.0))];
-    let mut trainer = Trainer::new(circuit(1), terms, data.clone(), options).unwrap();
+    let schedule = WarmupCosine {
+        top: 1e-2,
+        warmup_steps: 2,
+        ..WarmupCosine::default()
+    };
+    let mut trainer = builder(circuit(1), data.clone(), options(80))
+        .schedule(schedule)
+        .build()
+        .unwrap();
     let before = trainer.evaluate(&data).unwrap();
     assert_eq!(trainer.train().unwrap(), Outcome::Finished);
     let after = trainer.evaluate(&data).unwrap();
@@ -95,7 +114,7 @@ fn a_circuit_learns_one_batch_by_heart() {
         before.loss > 0.5 && after.loss < 0.3,
         "{before:?} {after:?}"
     );
-    assert_eq!(after.accuracy, 1.0);
+    assert_eq!(after.metric("accuracy"), Some(1.0));
 }
 
 #[test]
@@ -110,21 +129,22 @@ fn a_resumed_run_is_bit_for_bit_the_uninterrupted_one() {
             workers,
             ..options(14)
         };
-        Trainer::new(circuit(1), losses(), images(), options)
-            .unwrap()
-            .with_validation(images())
-            .with_checkpoints(store(name))
-            .with_interrupt(stop)
+        builder(circuit(1), images(), options)
+            .losses(losses())
+            .validation(images())
+            .checkpoints(store(name))
+            .interrupt(stop)
     };
-    let mut whole = trainer("whole", Interrupt::new(), 1);
+    let mut whole = trainer("whole", Interrupt::new(), 1).build().unwrap();
     assert_eq!(whole.train().unwrap(), Outcome::Finished);
 
     let stop = Interrupt::new();
-    let mut first = trainer("parts", stop.clone(), 0).with_metrics(StopAfter { step: 7, stop });
+    let first = trainer("parts", stop.clone(), 0).sink(StopAfter { step: 7, stop });
+    let mut first = first.build().unwrap();
     // The stop is raised at the event of a step that is logged; 7 is not, so 8 is the first after it.
     assert_eq!(first.train().unwrap(), Outcome::Interrupted);
     assert_eq!(first.state().step, 8);
-    let mut second = trainer("parts", Interrupt::new(), 2);
+    let mut second = trainer("parts", Interrupt::new(), 2).build().unwrap();
     assert!(second.resume().unwrap());
     assert_eq!(second.train().unwrap(), Outcome::Finished);
 
@@ -168,13 +188,14 @@ fn an_odd_step_resumes_bit_for_bit_too() {
         // The learning rate depends on the planned number of steps, so both parts plan 6.
         for &until in steps {
             let stop = Interrupt::new();
-            let mut trainer = Trainer::new(circuit(2), losses(), images(), options(6))
-                .unwrap()
-                .with_checkpoints(store.clone())
-                .with_interrupt(stop.clone());
+            let mut trainer = builder(circuit(2), images(), options(6))
+                .losses(losses())
+                .checkpoints(store.clone())
+                .interrupt(stop.clone())
+                .build()
+                .unwrap();
             trainer.resume().unwrap();
             if until < 6 {
-                trainer = trainer.with_interrupt(stop.clone());
                 stop.raise(); // stops after one step
             }
             let _ = trainer.train().unwrap();
@@ -196,13 +217,11 @@ fn an_odd_step_resumes_bit_for_bit_too() {
 #[test]
 fn the_same_seed_gives_the_same_weights_and_another_seed_others() {
     let train = |seed| {
-        let mut trainer = Trainer::new(
-            circuit(3),
-            losses(),
-            images(),
-            TrainerOptions { seed, ..options(4) },
-        )
-        .unwrap();
+        let options = TrainerOptions { seed, ..options(4) };
+        let mut trainer = builder(circuit(3), images(), options)
+            .losses(losses())
+            .build()
+            .unwrap();
         let _ = trainer.train().unwrap();
         (weights(&trainer), trainer.state().train_curve.clone())
     };
@@ -215,15 +234,17 @@ fn a_loss_that_is_nan_ends_the_run_and_keeps_the_last_checkpoint() {
     for value in [f64::NAN, f64::INFINITY] {
         let (store, metrics) = (MemoryCheckpoints::default(), MemoryMetrics::default());
         let bad = ConstantLoss::new("odd", value).from_step(5);
-        let terms: Vec<Box<dyn LossTerm>> = vec![Box::new(CrossEntropy::new(0.0)), Box::new(bad)];
         let options = TrainerOptions {
             checkpoint_every: 2,
             ..options(10)
         };
-        let mut trainer = Trainer::new(linear(), terms, images(), options)
-            .unwrap()
-            .with_checkpoints(store.clone())
-            .with_metrics(metrics.clone());
+        let mut trainer = builder(linear(), images(), options)
+            .loss(CrossEntropy::new(0.0))
+            .loss(bad)
+            .checkpoints(store.clone())
+            .sink(metrics.clone())
+            .build()
+            .unwrap();
         let error = trainer.train().unwrap_err().to_string();
         assert!(
             error.starts_with("step 6: loss term \"odd\" is "),
@@ -258,7 +279,8 @@ impl LossTerm for Steep {
 
 #[test]
 fn a_gradient_that_is_not_finite_changes_nothing() {
-    let mut trainer = Trainer::new(linear(), vec![Box::new(Steep)], images(), options(2)).unwrap();
+    let trainer = builder(linear(), images(), options(2)).loss(Steep);
+    let mut trainer = trainer.build().unwrap();
     let before = weights(&trainer);
     let error = trainer.train().unwrap_err().to_string();
     assert!(error.starts_with("step 1: the gradient norm is"), "{error}");
@@ -270,11 +292,11 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
 fn the_checkpoint_of_another_model_is_refused_with_all_names() {
     let store = MemoryCheckpoints::default();
     let trainer = |model, seed| {
-        let terms: Vec<Box<dyn LossTerm>> = vec![Box::new(CrossEntropy::new(0.0))];
         let options = TrainerOptions { seed, ..options(1) };
-        Trainer::new(model, terms, images(), options)
+        builder(model, images(), options)
+            .checkpoints(store.clone())
+            .build()
             .unwrap()
-            .with_checkpoints(store.clone())
     };
     let _ = trainer(circuit(1), 7).train().unwrap();
     let mut other = trainer(linear(), 7);
@@ -317,8 +339,8 @@ impl Dataset for WrongLabel {
 #[test]
 fn labels_and_examples_that_cannot_be_used_are_named() {
     let train = |data: Arc<dyn Dataset>| {
-        let terms: Vec<Box<dyn LossTerm>> = vec![Box::new(CrossEntropy::new(0.0))];
-        Trainer::new(circuit(0), terms, data, options(10))
+        builder(circuit(0), data, options(10))
+            .build()
             .and_then(|mut t| t.train())
             .unwrap_err()
             .to_string()
@@ -346,10 +368,12 @@ fn events_tell_every_term_and_every_evaluation() {
         evaluate_every: 4,
         ..options(5)
     };
-    let mut trainer = Trainer::new(circuit(1), losses(), images(), options)
-        .unwrap()
-        .with_validation(images())
-        .with_metrics(metrics.clone());
+    let mut trainer = builder(circuit(1), images(), options)
+        .losses(losses())
+        .validation(images())
+        .sink(metrics.clone())
+        .build()
+        .unwrap();
     let _ = trainer.train().unwrap();
     let events: Vec<(&str, u64)> = metrics.events().iter().map(|e| (e.kind, e.step)).collect();
     assert_eq!(
@@ -389,16 +413,175 @@ fn events_tell_every_term_and_every_evaluation() {
 }
 
 #[test]
-fn losses_need_names_of_their_own() {
-    for terms in [
-        vec![],
-        vec![ConstantLoss::new("a", 0.0), ConstantLoss::new("a", 1.0)],
-    ] {
-        let terms = terms
-            .into_iter()
-            .map(|t| Box::new(t) as Box<dyn LossTerm>)
-            .collect();
-        let error = Trainer::new(linear(), terms, images(), options(1)).unwrap_err();
+fn terms_and_metrics_need_distinct_names() {
+    let constant = |value| ConstantLoss::new("a", value);
+    let terms = builder(linear(), images(), options(1))
+        .loss(constant(0.0))
+        .loss(constant(1.0));
+    let metrics = builder(linear(), images(), options(1))
+        .metric(Accuracy)
+        .metric(Accuracy);
+    for wrong in [terms, metrics] {
+        let error = wrong.build().unwrap_err();
         assert!(matches!(error, TrainError::Setting { .. }), "{error}");
     }
+}
+
+/// A run of 6 steps without noise, each on `accumulate` batches.
+fn accumulated(batch_size: usize, accumulate: usize) -> TrainerBuilder {
+    let options = TrainerOptions {
+        batch_size,
+        accumulate,
+        ..options(6)
+    };
+    builder(linear(), images(), options)
+        .loss(CrossEntropy::new(0.1))
+        .loss(WeightDecay)
+        .metric(Accuracy)
+        .metric(TopK::new(2))
+}
+
+/// A term that does not depend on the batch.
+struct WeightDecay;
+
+impl LossTerm for WeightDecay {
+    fn name(&self) -> &str {
+        "weight_decay"
+    }
+
+    fn compute(&mut self, context: &LossContext<'_>) -> nac_train::Result<Tensor> {
+        let squares = context.model.params().parameters();
+        let squares: Vec<Tensor> = squares.map(|(_, t)| t.square().sum(Kind::Float)).collect();
+        Ok(Tensor::f_stack(&squares, 0)?.f_sum(Kind::Float)?)
+    }
+}
+
+#[test]
+fn several_small_batches_are_one_big_batch_up_to_rounding() {
+    let mut big = accumulated(12, 1).build().unwrap();
+    let mut small = accumulated(3, 4).build().unwrap();
+    let start = weights(&big);
+    let _ = (big.train().unwrap(), small.train().unwrap());
+    for (name, one) in weights(&big) {
+        let other = &weights(&small)[&name];
+        let error = f64::try_from((&one - other).abs().max()).unwrap();
+        let change = f64::try_from((&one - &start[&name]).abs().max()).unwrap();
+        assert!(error < 1e-6 && change > 1e-4, "{name}: {error}, {change}");
+    }
+    let (one, other) = (big.state(), small.state());
+    assert_eq!((one.step, one.examples), (other.step, other.examples));
+    for (one, other) in one.train_curve.iter().zip(&other.train_curve) {
+        assert!((one.loss - other.loss).abs() < 1e-6);
+        assert_eq!(one.metrics, other.metrics);
+    }
+}
+
+#[test]
+fn accumulated_steps_resume_bit_for_bit_and_draw_other_noise_for_each_batch() {
+    let run = |stops: &[u64]| {
+        let store = MemoryCheckpoints::default();
+        for &until in stops {
+            let options = TrainerOptions {
+                accumulate: 3,
+                ..options(4)
+            };
+            let stop = Interrupt::new();
+            let mut trainer = builder(circuit(2), images(), options)
+                .losses(losses())
+                .checkpoints(store.clone())
+                .interrupt(stop.clone())
+                .build()
+                .unwrap();
+            trainer.resume().unwrap();
+            if until < 4 {
+                stop.raise();
+            }
+            let _ = trainer.train().unwrap();
+            assert_eq!(trainer.state().step, until);
+        }
+        store.last().unwrap().unwrap()
+    };
+    let (whole, parts) = (run(&[4]), run(&[1, 2, 4]));
+    assert_eq!(whole.model, parts.model);
+    assert_eq!(whole.state.train_curve, parts.state.train_curve);
+
+    let loader = Loader::new(images(), LoaderOptions::default()).unwrap();
+    let batch = loader.epoch(0, 0).next().unwrap().unwrap();
+    let mut trainer = builder(circuit(2), images(), options(1)).build().unwrap();
+    let one = trainer.gradients(&batch).unwrap();
+    let other = trainer.gradients(&batch).unwrap();
+    assert_ne!(one.loss, other.loss);
+    let _ = trainer.update(one).unwrap();
+    let norm = |report: &StepReport| report.gradient_norm;
+    assert!(norm(&trainer.update(other).unwrap()) > 0.0);
+}
+
+#[test]
+fn optimizer_schedule_and_renderer_can_be_replaced() {
+    let (optimizer, screen) = (RecordingOptimizer::default(), MemoryRenderer::default());
+    let mut trainer = builder(linear(), images(), options(3))
+        .optimizer(optimizer.clone())
+        .schedule(0.25)
+        .validation(images())
+        .renderer(screen.clone())
+        .build()
+        .unwrap();
+    let before = weights(&trainer);
+    let _ = trainer.train().unwrap();
+    assert_eq!(before, weights(&trainer));
+    assert_eq!(optimizer.steps().len(), 3);
+    assert!(
+        optimizer
+            .steps()
+            .iter()
+            .all(|&(norm, rate)| norm > 0.0 && rate == 0.25)
+    );
+    let lines = screen.lines();
+    let starts = [
+        "start 0/3",
+        "step 1/3 loss ",
+        "step 2/3 loss ",
+        "step 3/3 loss ",
+    ];
+    let ends = ["step 3: validation loss ", "finish"];
+    for (line, start) in lines.iter().zip(starts.iter().chain(&ends)) {
+        assert!(line.starts_with(start), "{line}, not {start}");
+    }
+    assert_eq!(lines.len(), 6);
+}
+
+#[test]
+fn the_checkpoint_of_another_optimizer_is_refused() {
+    let store = MemoryCheckpoints::default();
+    let trainer = || builder(linear(), images(), options(1)).checkpoints(store.clone());
+    let _ = trainer().build().unwrap().train().unwrap();
+    let mut other = trainer().optimizer(Frozen).build().unwrap();
+    let error = other.resume().unwrap_err().to_string();
+    assert!(
+        error.contains("optimizer adamw, this one has frozen"),
+        "{error}"
+    );
+}
+
+#[test]
+fn real_valued_targets_are_learned_and_measured() {
+    let data: Arc<dyn Dataset> = Arc::new(InMemory::regression(64, 3, 2));
+    let store = ParamStore::new(Device::Cpu, Kind::Float, 0);
+    let model = LinearModel::new(store, "features", 6, 2).unwrap();
+    let mut trainer = builder(Box::new(model), data.clone(), options(200))
+        .metric(RSquared)
+        .metric(MeanAbsoluteError)
+        .schedule(0.02)
+        .build()
+        .unwrap();
+    let before = trainer.evaluate(&data).unwrap();
+    let _ = trainer.train().unwrap();
+    let after = trainer.evaluate(&data).unwrap();
+    assert!(after.loss < 0.5 * before.loss, "{before:?}, {after:?}");
+    for (name, better) in [("r2", 1.0), ("mae", -1.0)] {
+        let change = after.metric(name).unwrap() - before.metric(name).unwrap();
+        assert!(change * better > 0.0, "{name}: {before:?}, {after:?}");
+    }
+    let terms = &trainer.state().running.terms;
+    assert!(terms.is_empty(), "all steps were logged: {terms:?}");
 }

@@ -1,4 +1,4 @@
-//! `nac eval`: accuracy of a run's last checkpoint.
+//! `nac eval`: loss and metrics of a run's last checkpoint.
 
 use std::path::PathBuf;
 
@@ -93,9 +93,13 @@ pub(crate) fn command(args: &Args) -> Result<()> {
         Some(runner) => evaluate_run_on(&args.run, split, &dirs, args.choice(runner)?),
     };
     let found = found.with_context(|| format!("evaluating {}", args.run.display()))?;
+    let metrics = found.metrics.iter();
+    let metrics: String = metrics
+        .map(|(metric, value)| format!("{metric} {value:.6} "))
+        .collect();
     println!(
-        "{name} accuracy {:.6} loss {:.6} examples {}",
-        found.accuracy, found.loss, found.examples
+        "{name} {metrics}loss {:.6} examples {}",
+        found.loss, found.examples
     );
     Ok(())
 }

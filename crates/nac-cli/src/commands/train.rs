@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use nac_data::DataDirs;
 use nac_train::config::{Override, RunConfig, from_toml, load};
 use nac_train::run::{RunFolder, RunOptions, run};
+use nac_train::summary::CurvePoint;
 use nac_train::trainer::Interrupt;
 
 /// Arguments of `nac train`.
@@ -57,20 +58,23 @@ pub(crate) fn command(args: &Args) -> Result<()> {
         summary.steps, summary.batch_size, summary.wall_seconds
     );
     if let Some(point) = validation {
-        println!(
-            "validation  accuracy {:.4}, loss {:.4}",
-            point.accuracy, point.loss
-        );
+        println!("validation  {}", measured(point, &summary.metric));
     }
-    println!(
-        "test        accuracy {:.4}, loss {:.4}",
-        summary.test.accuracy, summary.test.loss
-    );
-    println!(
-        "            ({:.4} by always giving the most frequent class)",
-        summary.majority_accuracy
-    );
+    println!("test        {}", measured(&summary.test, &summary.metric));
+    if let Some(majority) = summary.majority_accuracy {
+        println!("            ({majority:.4} by always giving the most frequent class)");
+    }
     Ok(())
+}
+
+/// The primary metric, the others, and the loss.
+fn measured(point: &CurvePoint, primary: &str) -> String {
+    let mut metrics: Vec<(&String, &f64)> = point.metrics.iter().collect();
+    metrics.sort_by_key(|(name, _)| *name != primary);
+    let metrics = metrics
+        .into_iter()
+        .map(|(name, value)| format!("{name} {value:.4}, "));
+    format!("{}loss {:.4}", metrics.collect::<String>(), point.loss)
 }
 
 fn settings(args: &Args) -> Result<RunConfig> {

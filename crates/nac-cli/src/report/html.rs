@@ -34,7 +34,7 @@ struct PageExperiment<'a> {
     models: Vec<(String, String)>,
     majority: Option<String>,
     loss: String,
-    accuracy: String,
+    metric: String,
     graphs: Vec<PageGraph>,
 }
 
@@ -119,7 +119,10 @@ fn page_experiment<'a>(
             ("Training examples", count(|run| run.train_examples)),
             ("Validation examples", count(|run| run.validation_examples)),
             ("Test examples", count(|run| run.test_examples)),
-            ("Classes", count(|run| run.classes)),
+            (
+                "Classes",
+                count(|run| run.output.class_count().unwrap_or(0)),
+            ),
             (
                 "Steps",
                 each(runs(), |run| run.steps, |steps| thousands(steps as usize)),
@@ -136,11 +139,12 @@ fn page_experiment<'a>(
         }
     }
     let majority = runs()
-        .map(|run| run.majority_accuracy)
+        .filter_map(|run| run.majority_accuracy)
         .find(|accuracy| accuracy.is_finite());
-    let chart = |value, is_percent, reference, of: fn(&CurvePoint) -> f64| {
+    let metric = runs().next().map_or("accuracy", |run| run.metric.as_str());
+    let chart = |value: &str, is_percent, reference, of: &dyn Fn(&CurvePoint) -> Option<f64>| {
         let chart = CurveChart {
-            value,
+            value: value.to_owned(),
             percent: is_percent,
             reference,
             curves: curves(runs(), of),
@@ -156,20 +160,33 @@ fn page_experiment<'a>(
         details: experiment_details,
         models,
         majority: majority.map(percent),
-        loss: chart("loss", false, None, |point| point.loss)?,
-        accuracy: chart("accuracy", true, majority, |point| point.accuracy)?,
+        loss: chart("loss", false, None, &|point| Some(point.loss))?,
+        metric: chart(
+            metric,
+            is_share(metric),
+            majority.filter(|_| metric == "accuracy"),
+            &|point| point.metric(metric),
+        )?,
         graphs,
     })
 }
 
+/// Whether a metric is a share of 1, to show in percent.
+fn is_share(metric: &str) -> bool {
+    ["accuracy", "consistency"].contains(&metric) || metric.starts_with("top-")
+}
+
 fn curves<'a>(
     runs: impl Iterator<Item = &'a RunSummary>,
-    of: fn(&CurvePoint) -> f64,
+    of: &dyn Fn(&CurvePoint) -> Option<f64>,
 ) -> Vec<Curve> {
     let curve = |run: &RunSummary, held_out, points: &[CurvePoint]| Curve {
         colour: plot::colour(&run.model),
         held_out,
-        points: points.iter().map(|point| (point.step, of(point))).collect(),
+        points: points
+            .iter()
+            .filter_map(|point| Some((point.step, of(point)?)))
+            .collect(),
     };
     let both = |run: &RunSummary| {
         [

@@ -1,6 +1,7 @@
 //! Tests of whole reports.
 
 use super::*;
+use nac_core::model::OutputSpec;
 use nac_train::summary::{CurvePoint, GraphSnapshot, RunSummary};
 
 fn summary(model: &str, accuracy: f64) -> RunSummary {
@@ -9,7 +10,7 @@ fn summary(model: &str, accuracy: f64) -> RunSummary {
             .map(|k| CurvePoint {
                 step: k * every,
                 loss: 2.3 - gain * k as f64,
-                accuracy: 0.1 + gain * k as f64,
+                metrics: [("accuracy".to_owned(), 0.1 + gain * k as f64)].into(),
             })
             .collect::<Vec<_>>()
     };
@@ -42,14 +43,15 @@ fn summary(model: &str, accuracy: f64) -> RunSummary {
         train_examples: 96_000,
         validation_examples: 2_000,
         test_examples: 2_000,
-        classes: 10,
-        majority_accuracy: 0.1725,
+        output: OutputSpec::classes(10),
+        majority_accuracy: Some(0.1725),
+        metric: "accuracy".into(),
         train_curve: curve(50, 0.02),
         validation_curve: curve(100, 0.025),
         test: CurvePoint {
             step: 1000,
             loss: 1.5,
-            accuracy,
+            metrics: [("accuracy".to_owned(), accuracy)].into(),
         },
         wall_seconds: 151.0,
         examples_per_second: 420.0,
@@ -197,7 +199,7 @@ fn json_reads_back() {
     assert_eq!(value["rows"][0]["accuracy"]["mean"], 0.4321);
     assert_eq!(value["rows"][2]["status"]["state"], "skipped");
     assert_eq!(value["runs"][0]["experiment"], "listops");
-    assert_eq!(value["runs"][0]["test"]["accuracy"], 0.4321);
+    assert_eq!(value["runs"][0]["test"]["metrics"]["accuracy"], 0.4321);
     assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
 }
 
@@ -209,7 +211,7 @@ fn odd_results_still_make_a_page() {
     run.validation_curve
         .iter_mut()
         .for_each(|point| point.loss = f64::NAN);
-    run.majority_accuracy = f64::NAN;
+    run.majority_accuracy = Some(f64::NAN);
     run.graphs[0].link_probabilities.pop();
     run.graphs.push(GraphSnapshot {
         name: "<g>".into(),

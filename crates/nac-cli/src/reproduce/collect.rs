@@ -85,6 +85,11 @@ fn row(experiment: &PlannedExperiment, model: &str, ended: &[&Ended], changed: b
         |value: fn(&RunSummary) -> f64| finished.iter().map(|run| value(run)).collect::<Vec<_>>();
     let mean = |value| Spread::of(&values(value)).map(|spread| spread.mean);
     let (name, profile) = (experiment.experiment.name(), experiment.profile.name());
+    let accuracies = finished.iter().filter_map(|run| run.primary(&run.test));
+    let accuracies: Vec<f64> = accuracies.collect();
+    let majorities = finished.iter().filter_map(|run| run.majority_accuracy);
+    let majorities: Vec<f64> = majorities.collect();
+    let classes = finished.first().and_then(|run| run.output.class_count());
     // What was measured says nothing about other settings.
     let measured = if changed {
         None
@@ -100,10 +105,10 @@ fn row(experiment: &PlannedExperiment, model: &str, ended: &[&Ended], changed: b
         parameters: finished.first().map(|run| run.parameters),
         wall_seconds: mean(|run| run.wall_seconds),
         paper: NOT_PUBLISHED.into(),
-        accuracy: Spread::of(&values(|run| run.test.accuracy)),
+        accuracy: Spread::of(&accuracies),
         expected: measured.map(|entry| entry.spread()),
-        majority_accuracy: mean(|run| run.majority_accuracy),
-        chance_accuracy: finished.first().map(|run| 1.0 / run.classes as f64),
+        majority_accuracy: Spread::of(&majorities).map(|spread| spread.mean),
+        chance_accuracy: classes.map(|classes| 1.0 / classes as f64),
         status: status(experiment, ended),
     }
 }

@@ -61,7 +61,7 @@ fn measure(criterion: &mut Criterion, name: &str, prior: &str, learned: bool, si
             step += 1;
             let value = loss.compute(&LossContext {
                 output: &output,
-                labels: &Tensor::new(),
+                targets: &Tensor::new(),
                 model: circuit.as_ref(),
                 step,
             });

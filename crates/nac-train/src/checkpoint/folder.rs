@@ -94,7 +94,7 @@ impl CheckpointStore for FolderStore {
         Self::read_last(&self.folder)
     }
 
-    fn place(&self) -> Option<String> {
+    fn location(&self) -> Option<String> {
         Some(Self::list(&self.folder).ok()?.last()?.display().to_string())
     }
 }
@@ -124,7 +124,7 @@ mod tests {
     fn the_last_comes_back_whole_and_old_ones_go() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = FolderStore::open(&folder.path().join("deep/er"), 2).unwrap();
-        assert!(store.last().unwrap().is_none() && store.place().is_none());
+        assert!(store.last().unwrap().is_none() && store.location().is_none());
         for step in [9, 10, 100_000_000_000] {
             store.save(&checkpoint(step)).unwrap();
         }

@@ -1,7 +1,7 @@
 //! Checkpoints: everything a run needs to go on bit for bit, and the seam to where it is kept.
 //!
 //! A checkpoint is one safetensors file. Tensors: `model.<name>` (parameters and buffers),
-//! `optim.<m|v|t>.<name>` (AdamW) and `loss.<term>.<name>` (state of loss terms). The metadata key `nac` holds
+//! `optim.<name>` (state of the optimizer; of AdamW `<m|v|t>.<parameter>`) and `loss.<term>.<name>` (state of loss terms). The metadata key `nac` holds
 //! the [`TrainState`] as JSON.
 
 mod folder;
@@ -109,7 +109,7 @@ pub trait CheckpointStore {
     fn last(&self) -> Result<Option<Checkpoint>>;
 
     /// Where the last checkpoint is, in words; `None` if there is none.
-    fn place(&self) -> Option<String>;
+    fn location(&self) -> Option<String>;
 }
 
 /// Keeps nothing.
@@ -125,7 +125,7 @@ impl CheckpointStore for NoCheckpoints {
         Ok(None)
     }
 
-    fn place(&self) -> Option<String> {
+    fn location(&self) -> Option<String> {
         None
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::Sums;
 use crate::summary::CurvePoint;
 
 /// How far a run is. Random draws need no state: they are a function of seed and step.
@@ -15,15 +16,17 @@ pub struct TrainState {
     pub seed: u64,
     /// SHA-256 of the settings, empty if the program gave none.
     pub config_digest: String,
+    /// Name of the optimizer, empty before the first checkpoint.
+    pub optimizer: String,
     /// Seconds spent so far, over all parts of the run.
     pub wall_seconds: f64,
     /// Seconds spent in training steps.
     pub train_seconds: f64,
     /// Training examples seen.
     pub examples: u64,
-    /// Training loss and accuracy between logged steps.
+    /// Training loss and metrics between logged steps.
     pub train_curve: Vec<CurvePoint>,
-    /// Validation loss and accuracy.
+    /// Validation loss and metrics.
     pub validation_curve: Vec<CurvePoint>,
     /// Sums since the last logged step.
     pub running: Running,
@@ -36,10 +39,10 @@ pub struct Running {
     pub steps: u64,
     /// Examples.
     pub examples: u64,
-    /// Correct answers.
-    pub correct: f64,
     /// Sum of the losses.
     pub loss: f64,
     /// Sum of each term, before its weight.
     pub terms: BTreeMap<String, f64>,
+    /// State of each metric.
+    pub metrics: BTreeMap<String, Sums>,
 }

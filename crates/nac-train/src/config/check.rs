@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use super::RunConfig;
 use crate::error::{Result, TrainError};
+use crate::metrics;
 
 /// A [`RunConfig`] whose values lie in their ranges.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +53,7 @@ impl RunConfig {
             ("training.steps", training.steps.unwrap_or(1)),
             ("training.epochs", training.epochs.unwrap_or(1)),
             ("training.batch_size", training.batch_size as u64),
+            ("training.accumulate", training.accumulate as u64),
             ("training.eval_batch_size", training.eval_batch_size as u64),
             (
                 "training.keep_checkpoints",
@@ -65,7 +67,18 @@ impl RunConfig {
         ];
         at_least_one
             .into_iter()
-            .try_for_each(|(name, value)| require(name, value, value > 0, "must be at least 1"))
+            .try_for_each(|(name, value)| require(name, value, value > 0, "must be at least 1"))?;
+        self.check_metrics()
+    }
+
+    fn check_metrics(&self) -> Result<()> {
+        let names = &self.training.metrics;
+        for (index, name) in names.iter().enumerate() {
+            let fits = metrics::by_name(name).is_some() && !names[..index].contains(name);
+            let reason = "must be accuracy, top-<k>, mse, mae or r2, each once";
+            require("training.metrics", format!("{name:?}"), fits, reason)?;
+        }
+        Ok(())
     }
 
     fn check_optimizer(&self) -> Result<()> {
@@ -150,7 +163,11 @@ mod tests {
     fn settings_out_of_range_are_named() {
         RunConfig::default().check().unwrap();
         type Change = fn(&mut RunConfig);
-        let cases: [(&str, Change); 23] = [
+        let cases: [(&str, Change); 25] = [
+            ("training.accumulate", |c| c.training.accumulate = 0),
+            ("training.metrics", |c| {
+                c.training.metrics = vec!["acuracy".into()]
+            }),
             ("seed", |c| c.seed = u64::MAX),
             ("loss.graph_prior.prior", |c| {
                 let prior = nac_core::PriorConfig::from_name("planted-partition").unwrap();

@@ -20,7 +20,7 @@ pub use load::{Override, differences, from_toml, load, to_toml};
 pub use loss::{
     GraphPriorConfig, LossConfig, SignatureDistributionConfig, SignatureRepulsionConfig,
 };
-pub use optimizer::OptimizerConfig;
+pub use optimizer::{OptimizerConfig, OptimizerKind};
 pub use signature_fit::SignatureFits;
 pub use training::TrainingConfig;
 

@@ -1,11 +1,23 @@
-//! `[optimizer]`: AdamW and the learning rate over the steps. Defaults are the paper's.
+//! `[optimizer]`: which one, and the learning rate over the steps. Defaults are the paper's.
 
 use serde::{Deserialize, Serialize};
 
-/// Settings of AdamW and of the learning rate.
+/// Which optimizer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OptimizerKind {
+    /// [`AdamW`](crate::optim::AdamW).
+    #[default]
+    AdamW,
+}
+
+/// Settings of the optimizer and of the learning rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerConfig {
+    /// `adamw`.
+    pub kind: OptimizerKind,
     /// Greatest learning rate. Default 5e-4. (The paper takes 3e-4 to 5e-4 per 512 examples of a batch.)
     pub learning_rate: f64,
     /// Decay of the running means of gradient and squared gradient. Default `[0.9, 0.999]`.
@@ -28,6 +40,7 @@ pub struct OptimizerConfig {
 impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
+            kind: OptimizerKind::AdamW,
             learning_rate: 5e-4,
             betas: [0.9, 0.999],
             eps: 1e-8,

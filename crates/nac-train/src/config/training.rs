@@ -12,8 +12,10 @@ pub struct TrainingConfig {
     /// Passes over the training examples; 10 if neither is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
-    /// Examples per step. Default 32.
+    /// Examples per batch. Default 32.
     pub batch_size: usize,
+    /// Batches per step: their gradients are put together before the weights change. Default 1.
+    pub accumulate: usize,
     /// Examples per batch in evaluation. Default 128.
     pub eval_batch_size: usize,
     /// Steps between evaluations on the validation split; 0: only after the last step. Default 200.
@@ -29,6 +31,9 @@ pub struct TrainingConfig {
     pub validation_examples: usize,
     /// Threads that read data ahead. Default 1.
     pub workers: usize,
+    /// What is measured besides the loss: some of `accuracy`, `top-<k>`, `mse`, `mae`, `r2`; the first is the primary
+    /// metric. Default none: `accuracy` for classes, `mse` for values.
+    pub metrics: Vec<String>,
 }
 
 impl Default for TrainingConfig {
@@ -37,6 +42,7 @@ impl Default for TrainingConfig {
             steps: None,
             epochs: None,
             batch_size: 32,
+            accumulate: 1,
             eval_batch_size: 128,
             evaluate_every: 200,
             checkpoint_every: 200,
@@ -44,6 +50,7 @@ impl Default for TrainingConfig {
             log_every: 10,
             validation_examples: 100,
             workers: 1,
+            metrics: Vec::new(),
         }
     }
 }
@@ -58,6 +65,7 @@ impl TrainingConfig {
             self.epochs
                 .unwrap_or(Self::DEFAULT_EPOCHS)
                 .saturating_mul(batches)
+                .div_ceil(self.accumulate.max(1) as u64)
         })
     }
 }

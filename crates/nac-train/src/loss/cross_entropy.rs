@@ -1,9 +1,9 @@
 //! Cross-entropy with label smoothing: the target is `1 − s` on the label plus `s/classes` everywhere.
 
-use tch::{Reduction, Tensor};
+use tch::{Kind, Reduction, Tensor};
 
 use super::{LossContext, LossTerm};
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 
 /// Mean cross-entropy of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,9 +24,16 @@ impl LossTerm for CrossEntropy {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
-        let (logits, labels) = (&context.output.logits, context.labels);
+        let (logits, classes) = (&context.output.logits, context.targets);
+        if classes.size() != [logits.size()[0]] || classes.kind() != Kind::Int64 {
+            let (found, kind) = (classes.size(), classes.kind());
+            return Err(TrainError::Loss {
+                name: self.name().into(),
+                reason: format!("expected one class for each example, found {found:?} of {kind:?}"),
+            });
+        }
         Ok(logits.f_cross_entropy_loss::<Tensor>(
-            labels,
+            classes,
             None,
             Reduction::Mean,
             -100,
@@ -41,7 +48,7 @@ mod tests {
     use nac_modules::model::ModelOutput;
     use nac_modules::params::ParamStore;
     use nac_modules::testing::LinearModel;
-    use tch::{Device, Kind};
+    use tch::Device;
 
     #[test]
     fn agrees_with_the_definition() {
@@ -61,7 +68,7 @@ mod tests {
         let labels = Tensor::from_slice(&[2_i64, 0]);
         let context = LossContext {
             output: &output,
-            labels: &labels,
+            targets: &labels,
             model: &model,
             step: 0,
         };

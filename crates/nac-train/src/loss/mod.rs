@@ -2,6 +2,7 @@
 
 mod cross_entropy;
 mod graph_prior;
+mod mean_squared_error;
 mod mixture;
 mod module_groups;
 mod reduction;
@@ -15,6 +16,7 @@ use tch::Tensor;
 
 pub use cross_entropy::CrossEntropy;
 pub use graph_prior::{GraphPriorLoss, Matching, PriorDistance, PriorLoss, match_modules};
+pub use mean_squared_error::MeanSquaredError;
 pub use mixture::{Mixture, MixtureError};
 pub use module_groups::ModuleGroups;
 pub use reduction::Reduction;
@@ -27,8 +29,8 @@ use crate::error::Result;
 pub struct LossContext<'a> {
     /// What the model gave, attached to its parameters: logits, and the circuit that was used.
     pub output: &'a ModelOutput,
-    /// Classes, `[batch]`, integers.
-    pub labels: &'a Tensor,
+    /// Classes, `[batch]`, integers, or values, `[batch, dim]`, floats.
+    pub targets: &'a Tensor,
     /// The model, for terms on its parameters.
     pub model: &'a dyn Model,
     /// Step, counted from 0.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{Event, MetricsSink};
+use super::sink::{Event, MetricsSink};
 use crate::error::{Result, TrainError};
 
 /// Appends events to a file, each on disk (as far as the operating system is concerned) before the next.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nac_core::model::OutputSpec;
 use nac_core::rng::Streams;
 use nac_data::split::Subset;
 use nac_data::{
@@ -12,12 +13,14 @@ use nac_modules::params::ParamStore;
 use tch::{Device, Kind};
 
 use super::Split;
-use crate::config::ValidConfig;
+use crate::config::{OptimizerKind, ValidConfig};
 use crate::error::{Result, TrainError};
 use crate::loss::{
-    CrossEntropy, GraphPriorLoss, LossTerm, PriorDistance, SignatureDistribution,
+    CrossEntropy, GraphPriorLoss, LossTerm, MeanSquaredError, PriorDistance, SignatureDistribution,
     SignatureRepulsion,
 };
+use crate::metrics::{self, Metric, by_name};
+use crate::optim::{AdamW, Optimizer};
 
 /// The parts of a run's data.
 #[derive(Clone)]
@@ -125,10 +128,12 @@ pub fn build_model(
 }
 
 /// The loss terms of a run. Terms on signatures are for circuits; the baseline goes without.
-pub fn losses(config: &ValidConfig) -> Vec<Box<dyn LossTerm>> {
+pub fn losses(config: &ValidConfig, output: &OutputSpec) -> Vec<Box<dyn LossTerm>> {
     let settings = &config.loss;
-    let mut losses: Vec<Box<dyn LossTerm>> =
-        vec![Box::new(CrossEntropy::new(settings.label_smoothing))];
+    let mut losses: Vec<Box<dyn LossTerm>> = vec![match output.class_count() {
+        Some(_) => Box::new(CrossEntropy::new(settings.label_smoothing)),
+        None => Box::new(MeanSquaredError),
+    }];
     if config.model.kind != ModelKind::Nac {
         return losses;
     }
@@ -165,12 +170,33 @@ pub fn losses(config: &ValidConfig) -> Vec<Box<dyn LossTerm>> {
     losses
 }
 
-/// Accuracy on `test` of always answering the most frequent class of `train` (the first, if there are several).
+/// The metrics of a run.
+pub fn metrics(config: &ValidConfig, output: &OutputSpec) -> Vec<Box<dyn Metric>> {
+    let names = config.training.metrics.iter();
+    let metrics: Vec<Box<dyn Metric>> = names.filter_map(|name| by_name(name)).collect();
+    if metrics.is_empty() {
+        return metrics::defaults(output);
+    }
+    metrics
+}
+
+/// The optimizer of a run.
+pub fn optimizer(config: &ValidConfig) -> Box<dyn Optimizer> {
+    match config.optimizer.kind {
+        OptimizerKind::AdamW => Box::new(AdamW::new(&config.optimizer)),
+    }
+}
+
+/// Accuracy on `test` of always answering the most frequent class of `train` (the first, if there are several); `None`
+/// if answers are not classes.
 ///
 /// # Errors
 /// An example cannot be read, or its target is no class.
-pub fn majority_accuracy(train: &dyn Dataset, test: &dyn Dataset) -> Result<f64> {
-    let mut counts = vec![0_usize; train.info().output.width()];
+pub fn majority_accuracy(train: &dyn Dataset, test: &dyn Dataset) -> Result<Option<f64>> {
+    let Some(classes) = train.info().output.class_count() else {
+        return Ok(None);
+    };
+    let mut counts = vec![0_usize; classes];
     for index in 0..train.len() {
         if let Some(count) = counts.get_mut(class(train, index)?) {
             *count += 1;
@@ -182,7 +208,7 @@ pub fn majority_accuracy(train: &dyn Dataset, test: &dyn Dataset) -> Result<f64>
     for index in 0..test.len() {
         hits += usize::from(class(test, index)? == majority);
     }
-    Ok(hits as f64 / test.len().max(1) as f64)
+    Ok(Some(hits as f64 / test.len().max(1) as f64))
 }
 
 fn class(dataset: &dyn Dataset, index: usize) -> Result<usize> {
@@ -233,19 +259,22 @@ mod tests {
         // Classes 0, 1, 2, 0, 1: class 0 is the first of the most frequent.
         let train = InMemory::images(5, 1, 1, 1, 3);
         let test = InMemory::images(4, 1, 1, 1, 3).without_known_classes();
-        assert_eq!(majority_accuracy(&train, &test).unwrap(), 0.5);
+        assert_eq!(majority_accuracy(&train, &test).unwrap(), Some(0.5));
+        let values = InMemory::regression(4, 2, 2);
+        assert_eq!(majority_accuracy(&values, &values).unwrap(), None);
     }
 
     #[test]
     fn terms_on_signatures_are_for_circuits_only() {
+        let classes = OutputSpec::classes(3);
         let mut config = RunConfig::default();
         config.loss.graph_prior = Some(crate::config::GraphPriorConfig::new(
             nac_core::PriorConfig::from_name("complete").unwrap(),
         ));
         config.loss.signature_repulsion = Some(Default::default());
         config.loss.signature_distribution = Some(Default::default());
-        assert_eq!(losses(&config.check().unwrap()).len(), 4);
+        assert_eq!(losses(&config.check().unwrap(), &classes).len(), 4);
         config.model.kind = ModelKind::PerceiverIo;
-        assert_eq!(losses(&config.check().unwrap()).len(), 1);
+        assert_eq!(losses(&config.check().unwrap(), &classes).len(), 1);
     }
 }

@@ -1,12 +1,11 @@
 //! Progress of getting and generating data, on standard error.
 
-use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::trainer::ProgressMode;
+use crate::render::ProgressMode;
 
 /// Time between plain lines.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -36,13 +35,6 @@ impl DataProgress {
         }
     }
 
-    fn has_bar(&self) -> bool {
-        match self.mode {
-            ProgressMode::Auto => std::io::stderr().is_terminal(),
-            mode => mode == ProgressMode::Bar,
-        }
-    }
-
     fn with(&self, action: impl FnOnce(&mut Option<Current>)) {
         // A poisoned lock only means that a line was not finished.
         action(
@@ -59,7 +51,7 @@ impl nac_data::Progress for DataProgress {
         if self.mode == ProgressMode::Quiet {
             return;
         }
-        let bar = self.has_bar().then(|| {
+        let bar = (self.mode.resolve() == ProgressMode::Bar).then(|| {
             let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
             let count = if unit == "bytes" {
                 "{bytes}/{total_bytes}"

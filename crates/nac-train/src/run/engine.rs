@@ -4,17 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nac_core::model::ModelFile;
-use nac_data::{DataDirs, Dataset, Loader, LoaderOptions};
+use nac_data::{DataDirs, Dataset};
 use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights};
 use nac_modules::device::open_device;
 use nac_modules::engine::TorchEngine;
 use nac_modules::params::TensorFile;
-use ndarray::ArrayView1;
 
-use super::{Data, DataProgress, RunFolder, Split, model_file, set_threads};
+use super::{Data, DataProgress, RunFolder, Split, evaluator, metrics, model_file, set_threads};
 use crate::batch::arrays;
 use crate::error::{Result, TrainError};
-use crate::trainer::{Evaluation, require_classes};
+use crate::metrics::{Evaluation, Evaluator, Metric};
 
 /// What computes a model, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,36 +71,22 @@ pub fn evaluate_run_on(
     // A choice of its own comes later and wins.
     set_threads(config.threads);
     let engine = open_engine(file, &weights, choice)?;
-    let training = &config.training;
-    evaluate_engine(
-        engine.as_ref(),
-        data.part(split),
-        training.eval_batch_size,
-        training.workers,
-    )
+    let dataset = data.part(split);
+    let (metrics, evaluator) = (metrics(&config, &dataset.info().output), evaluator(&config));
+    evaluate_engine(engine.as_ref(), dataset, &metrics, &evaluator)
 }
 
-/// Mean cross-entropy and accuracy of an engine on all examples of a data set, in their order.
-///
-/// The result does not depend on `workers`.
+/// Loss and metrics of an engine on all examples of a data set, in their order.
 ///
 /// # Errors
-/// The data set is empty or cannot be read, or does not go with the model.
+/// The data set is empty or cannot be read, does not go with the model, or a metric is not for such targets.
 pub fn evaluate_engine(
     engine: &dyn Engine,
     dataset: &Arc<dyn Dataset>,
-    batch_size: usize,
-    workers: usize,
+    metrics: &[Box<dyn Metric>],
+    evaluator: &Evaluator,
 ) -> Result<Evaluation> {
     let info = dataset.info();
-    if dataset.is_empty() {
-        let reason = "there is no example to evaluate on".into();
-        return Err(TrainError::Input {
-            dataset: info.name.clone(),
-            reason,
-        });
-    }
-    require_classes(info)?;
     let (found, needed) = (engine.output().width(), info.output.width());
     if found < needed {
         let reason = format!("has {needed} classes, but the model tells {found} apart");
@@ -110,80 +95,36 @@ pub fn evaluate_engine(
             reason,
         });
     }
-    let options = LoaderOptions {
-        batch_size,
-        workers,
-        ..LoaderOptions::default()
-    };
-    let loader = Loader::new(dataset.clone(), options)?;
-    let (mut loss, mut correct) = (0.0, 0_usize);
-    for batch in loader.epoch(0, 0) {
-        let batch = batch?;
-        let logits = engine.infer(&arrays(&batch)?)?;
-        for (logits, &class) in logits.rows().into_iter().zip(batch.targets.classes()?) {
-            // The loader lets only classes of the data set pass.
-            let class = usize::try_from(class).unwrap_or(0);
-            loss += cross_entropy(logits, class);
-            correct += usize::from(greatest(logits) == class);
-        }
-    }
-    let examples = dataset.len();
-    Ok(Evaluation {
-        loss: loss / examples as f64,
-        accuracy: correct as f64 / examples as f64,
-        examples,
+    evaluator.run(dataset, metrics, |_, batch| {
+        Ok(engine.infer(&arrays(batch)?)?.mapv(f64::from))
     })
-}
-
-/// `log Σ exp(x) − x_label`.
-fn cross_entropy(logits: ArrayView1<'_, f32>, label: usize) -> f64 {
-    let values = || logits.iter().map(|&x| f64::from(x));
-    let most = values().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = values().map(|x| (x - most).exp()).sum();
-    most + sum.ln() - f64::from(logits[label])
-}
-
-/// The first of the greatest.
-fn greatest(logits: ArrayView1<'_, f32>) -> usize {
-    let mut best = 0;
-    for (class, value) in logits.iter().enumerate() {
-        if *value > logits[best] {
-            best = class;
-        }
-    }
-    best
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::defaults;
     use nac_data::testing::InMemory;
-    use ndarray::array;
-
-    #[test]
-    fn scores_are_those_of_the_definition() {
-        let logits = array![1.0_f32, 3.0, 3.0, -80.0];
-        let sum = 1.0_f64.exp() + 2.0 * 3.0_f64.exp() + (-80.0_f64).exp();
-        let found = cross_entropy(logits.view(), 0);
-        assert!((found - (sum.ln() - 1.0)).abs() < 1e-12, "{found}");
-        assert_eq!(greatest(logits.view()), 1);
-        assert!(cross_entropy(array![1e30_f32, 0.0].view(), 0).abs() < 1e-12);
-    }
 
     #[test]
     fn models_of_other_data_are_refused() {
         let file = nac_core::model::Preset::get("cpu-digits").unwrap().file;
         let (engine, _) = CoreEngine::random(file, 0, EngineOptions::default()).unwrap();
+        let evaluator = Evaluator {
+            batch_size: 2,
+            workers: 0,
+        };
         let evaluate = |dataset: InMemory| {
             let dataset: Arc<dyn Dataset> = Arc::new(dataset);
-            evaluate_engine(&engine, &dataset, 2, 0)
+            let output = dataset.info().output.clone();
+            evaluate_engine(&engine, &dataset, &defaults(&output), &evaluator)
         };
         let found = evaluate(InMemory::images(3, 1, 8, 8, 3)).unwrap();
         assert!(found.examples == 3 && found.loss > 0.0);
         for (dataset, part) in [
             (InMemory::images(3, 1, 9, 8, 3), "[2, 1, 9, 8]"),
             (InMemory::tokens(3, 9, 5, 3), "`image`"),
-            (InMemory::regression(3, 2, 2), "need classes"),
+            (InMemory::regression(3, 2, 2), "`image`"),
             (InMemory::images(3, 1, 8, 8, 11), "11 classes"),
             (InMemory::images(0, 1, 8, 8, 3), "no example"),
         ] {

@@ -26,7 +26,7 @@ use nac_modules::device::open_device;
 use nac_modules::model::Model;
 use tch::{Device, Kind};
 
-pub use build::{Data, build_model, losses, majority_accuracy, model_file};
+pub use build::{Data, build_model, losses, majority_accuracy, metrics, model_file, optimizer};
 pub use data_progress::DataProgress;
 pub use engine::{EngineChoice, evaluate_engine, evaluate_run_on, open_engine};
 pub use export::{Exported, SETTINGS_FILE, WEIGHTS_FILE, export_preset, export_run};
@@ -39,9 +39,10 @@ use crate::batch::tensors;
 use crate::checkpoint::FolderStore;
 use crate::config::{RunConfig, ValidConfig};
 use crate::error::{Result, TrainError};
-use crate::metrics::JsonLines;
+use crate::metrics::{Evaluation, Evaluator, JsonLines};
+use crate::optim::WarmupCosine;
 use crate::summary::{CurvePoint, GraphSnapshot, RunSummary};
-use crate::trainer::{Evaluation, Outcome, Trainer, TrainerOptions, evaluate};
+use crate::trainer::{Outcome, Trainer, TrainerOptions, evaluate};
 
 /// Trains, evaluates on test once with the last checkpoint as it lies on disk, and writes the summary.
 ///
@@ -82,7 +83,7 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
     trainer.reload()?;
     let test = trainer.evaluate(&data.test)?;
     trainer.record_evaluation("test", &test)?;
-    let summary = summarize(&config, &data, &trainer, &test, folder.revision()?)?;
+    let summary = summarize(&config, &data, &trainer, test, folder.revision()?)?;
     folder.finish(&summary)?;
     Ok(summary)
 }
@@ -105,12 +106,12 @@ pub fn evaluate_run(
     let last = folder.last_checkpoint()?;
     model.params_mut().import(&last.source, &last.model)?;
     let dataset = data.part(split);
-    let training = &config.training;
+    let metrics = metrics(&config, &dataset.info().output);
     evaluate(
         model.as_ref(),
         dataset,
-        training.eval_batch_size,
-        training.workers,
+        &metrics,
+        &evaluator(&config),
         config.seed,
     )
 }
@@ -131,21 +132,33 @@ fn trainer(
     } else {
         options.label.clone()
     };
-    Ok(
-        Trainer::new(model, losses(config), data.train.clone(), trainer_options)?
-            .with_validation(data.validation.clone())
-            .with_metrics(JsonLines::open(&folder.metrics())?)
-            .with_checkpoints(store)
-            .with_interrupt(options.interrupt.clone())
-            .with_progress(options.progress, label),
-    )
+    let output = &data.train.info().output;
+    Trainer::builder(model, data.train.clone())
+        .options(trainer_options)
+        .losses(losses(config, output))
+        .metrics(metrics(config, output))
+        .boxed_optimizer(optimizer(config))
+        .schedule(WarmupCosine::new(&config.optimizer))
+        .validation(data.validation.clone())
+        .sink(JsonLines::open(&folder.metrics())?)
+        .checkpoints(store)
+        .interrupt(options.interrupt.clone())
+        .boxed_renderer(options.progress.renderer(label))
+        .build()
+}
+
+fn evaluator(config: &ValidConfig) -> Evaluator {
+    Evaluator {
+        batch_size: config.training.eval_batch_size,
+        workers: config.training.workers,
+    }
 }
 
 fn summarize(
     config: &ValidConfig,
     data: &Data,
     trainer: &Trainer,
-    test: &Evaluation,
+    test: Evaluation,
     revision: String,
 ) -> Result<RunSummary> {
     let (model, state) = (trainer.model(), trainer.state());
@@ -156,19 +169,16 @@ fn summarize(
         seed: config.seed,
         parameters: model.params().parameter_count(),
         steps: state.step,
-        batch_size: config.training.batch_size,
+        batch_size: config.training.batch_size * config.training.accumulate,
         train_examples: data.train.len(),
         validation_examples: data.validation.len(),
         test_examples: data.test.len(),
-        classes: data.train.info().output.width(),
+        output: data.train.info().output.clone(),
         majority_accuracy: majority_accuracy(data.train.as_ref(), data.test.as_ref())?,
+        metric: trainer.primary_metric().to_owned(),
         train_curve: state.train_curve.clone(),
         validation_curve: state.validation_curve.clone(),
-        test: CurvePoint {
-            step: state.step,
-            loss: test.loss,
-            accuracy: test.accuracy,
-        },
+        test: CurvePoint::new(state.step, test),
         wall_seconds: trainer.wall_seconds(),
         examples_per_second: trainer.examples_per_second(),
         device: match model.params().device() {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use nac_data::DataDirs;
 
-use crate::trainer::{Interrupt, ProgressMode};
+use crate::render::ProgressMode;
+use crate::trainer::Interrupt;
 
 /// How to carry out a run.
 #[derive(Debug, Clone)]

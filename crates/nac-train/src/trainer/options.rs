@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use nac_data::Transform;
 
-use crate::config::{OptimizerConfig, ValidConfig};
+use crate::config::ValidConfig;
+use crate::error::{Result, TrainError};
 
 /// Settings of a training loop.
 #[derive(Clone)]
@@ -13,8 +14,10 @@ pub struct TrainerOptions {
     pub seed: u64,
     /// Optimizer steps. Default 100.
     pub steps: u64,
-    /// Examples per step. Default 32.
+    /// Examples per batch. Default 32.
     pub batch_size: usize,
+    /// Batches per step: their gradients are put together before the weights change. Default 1.
+    pub accumulate: usize,
     /// Examples per batch in evaluation. Default 128.
     pub eval_batch_size: usize,
     /// Steps between evaluations; 0: only after the last step. Default 0.
@@ -25,8 +28,8 @@ pub struct TrainerOptions {
     pub log_every: u64,
     /// Threads that read data ahead. Default 1.
     pub workers: usize,
-    /// Optimizer and learning rate.
-    pub optimizer: OptimizerConfig,
+    /// Greatest global norm of the gradient; longer ones are shortened. Default none.
+    pub clip_norm: Option<f64>,
     /// Random change of training examples. Default none.
     pub transform: Option<Arc<dyn Transform>>,
     /// Digest of the settings, stored in checkpoints; a checkpoint with another one is refused.
@@ -48,12 +51,13 @@ impl Default for TrainerOptions {
             seed: 0,
             steps: 100,
             batch_size: 32,
+            accumulate: 1,
             eval_batch_size: 128,
             evaluate_every: 0,
             checkpoint_every: 0,
             log_every: 10,
             workers: 1,
-            optimizer: OptimizerConfig::default(),
+            clip_norm: None,
             transform: None,
             config_digest: String::new(),
         }
@@ -69,15 +73,32 @@ impl TrainerOptions {
             seed: config.seed,
             steps: training.total_steps(batches),
             batch_size: training.batch_size,
+            accumulate: training.accumulate,
             eval_batch_size: training.eval_batch_size,
             evaluate_every: training.evaluate_every,
             checkpoint_every: training.checkpoint_every,
             log_every: training.log_every,
             workers: training.workers,
-            optimizer: config.optimizer.clone(),
+            clip_norm: config.optimizer.clip_norm,
             transform: None,
             config_digest: String::new(),
         }
+    }
+
+    /// An error if an option is out of range for a training set of `examples`.
+    pub(super) fn check(&self, examples: usize) -> Result<()> {
+        let at_least_one = [
+            ("training examples", examples as u64),
+            ("training.batch_size", self.batch_size as u64),
+            ("training.accumulate", self.accumulate as u64),
+            ("training.log_every", self.log_every),
+        ];
+        for (name, value) in at_least_one {
+            if value == 0 {
+                return Err(TrainError::setting(name, value, "must be at least 1"));
+            }
+        }
+        Ok(())
     }
 }
 

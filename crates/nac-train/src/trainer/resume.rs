@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::Trainer;
+use super::state::Trainer;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, TrainError};
 use crate::metrics::Event;
@@ -19,7 +19,7 @@ impl Trainer {
             return Ok(false);
         };
         self.restore(&checkpoint)?;
-        self.metrics.record(&Event {
+        self.sink.record(&Event {
             kind: "resume",
             step: self.state.step,
             values: Vec::new(),
@@ -47,10 +47,19 @@ impl Trainer {
             );
             return Err(TrainError::State(text));
         }
+        if state.optimizer != self.optimizer.name() {
+            let (found, ours) = (&state.optimizer, self.optimizer.name());
+            let source = &checkpoint.source;
+            return Err(TrainError::State(format!(
+                "{source} is from a run with optimizer {found}, this one has {ours}"
+            )));
+        }
         self.model
             .params_mut()
             .import(&checkpoint.source, &checkpoint.model)?;
-        self.optimizer.import(&checkpoint.optimizer)?;
+        self.optimizer
+            .restore(self.model.params(), &checkpoint.optimizer)?;
+        self.micro_batch = 0;
         for term in &mut self.losses {
             let prefix = format!("{}.", term.name());
             let own = |(name, t): (&String, &tch::Tensor)| {
@@ -74,6 +83,7 @@ impl Trainer {
             return Ok(());
         }
         self.state.wall_seconds = self.wall_seconds();
+        self.state.optimizer = self.optimizer.name().to_owned();
         let mut losses = BTreeMap::new();
         for term in &self.losses {
             losses.extend(
@@ -86,7 +96,7 @@ impl Trainer {
             source: String::new(),
             state: self.state.clone(),
             model: self.model.params().export()?,
-            optimizer: self.optimizer.export()?,
+            optimizer: self.optimizer.state()?,
             losses,
         };
         self.checkpoints.save(&checkpoint)?;

@@ -1,35 +1,41 @@
-//! One optimizer step: forward, loss terms, backward, clipping, AdamW.
+//! The two halves of an optimizer step: the gradients of a batch, and the update of the weights.
 
 use nac_core::rng::Streams;
 use nac_data::Batch;
 use nac_modules::context::{ForwardContext, StreamNoise};
+use nac_modules::model::ModelOutput;
 use nac_modules::tape::Tape;
+use ndarray::Array2;
 use tch::{Kind, Tensor};
 
-use super::Trainer;
-use super::evaluate::count_correct;
+use super::gradients::{Gradients, StepReport};
+use super::state::Trainer;
 use crate::batch::tensors;
 use crate::error::{Result, TrainError};
 use crate::loss::LossContext;
+use crate::metrics::{Metric, Predictions, Sums};
 use crate::optim;
 
-/// What a step measured.
-#[derive(Debug)]
-pub(super) struct StepValues {
-    pub(super) loss: f64,
-    pub(super) terms: Vec<(String, f64)>,
-    pub(super) correct: f64,
-    pub(super) gradient_norm: f64,
-    pub(super) learning_rate: f64,
+/// The loss of a batch, still on the device.
+struct Loss {
+    /// Sum of weight × term, `[]`.
+    sum: Tensor,
+    /// Name, weight, and value before the weight, `[]` in double.
+    terms: Vec<(String, f64, Tensor)>,
 }
 
 impl Trainer {
-    /// Trains on one batch. Weights change only if every number is finite.
-    pub(super) fn step(&mut self, batch: &Batch) -> Result<StepValues> {
-        let step = self.state.step;
-        let (inputs, labels) = tensors(batch, self.model.params().device())?;
-        let mut noise =
-            StreamNoise::new(Streams::new(self.options.seed).child(&format!("noise/step/{step}")));
+    /// Gradients of the mean loss over a batch, with everything that is measured in the same pass. The weights stay as
+    /// they are.
+    ///
+    /// Each call before the next [`update`](Self::update) draws other noise.
+    ///
+    /// # Errors
+    /// The batch does not go with the model, a loss term or metric fails, or a loss term is not finite
+    /// ([`TrainError::NotFinite`]).
+    pub fn gradients(&mut self, batch: &Batch) -> Result<Gradients> {
+        let (inputs, targets) = tensors(batch, self.model.params().device())?;
+        let mut noise = StreamNoise::new(self.noise_streams());
         let mut tape = Tape::new();
         let mut ctx = ForwardContext::training(&mut noise);
         // On CUDA libtorch's own attention keeps little for its backward pass; on the CPU it keeps every score.
@@ -38,18 +44,85 @@ impl Trainer {
         }
         let output = self.model.forward(&inputs, &mut ctx)?;
         drop(ctx);
-        let logits = &output.logits;
+        let loss = self.loss(&output, &targets)?;
+        let parameters = self.model.params().parameters();
+        let parameters: Vec<&Tensor> = parameters.map(|(_, tensor)| tensor).collect();
+        let tensors = tape.backward(&loss.sum, &parameters)?;
 
-        let context = LossContext {
-            output: &output,
-            labels: &labels,
-            model: self.model.as_ref(),
-            step,
+        let (values, outputs) = to_host(&loss, &output.logits)?;
+        let named = loss.terms.iter().zip(values);
+        let terms: Vec<(String, f64)> = named
+            .map(|((name, ..), value)| (name.clone(), value))
+            .collect();
+        for (name, value) in &terms {
+            self.require_finite(&format!("loss term \"{name}\""), *value)?;
+        }
+        let weighted = loss.terms.iter().zip(&terms);
+        let predictions = Predictions {
+            outputs: outputs.view(),
+            targets: &batch.targets,
+            indices: &batch.indices,
         };
-        let mut names = Vec::with_capacity(self.losses.len());
-        let mut numbers = vec![count_correct(logits, &labels)?];
+        let gradients = Gradients {
+            tensors,
+            loss: weighted
+                .map(|((_, weight, _), (_, value))| weight * value)
+                .sum(),
+            metrics: self.measure(&predictions)?,
+            terms,
+            examples: batch.len(),
+        };
+        self.micro_batch += 1;
+        Ok(gradients)
+    }
+
+    /// One step of the optimizer: clips the gradients, if the options say so, and changes the weights. Weights change
+    /// only if every gradient is finite.
+    ///
+    /// # Errors
+    /// A gradient is not finite ([`TrainError::NotFinite`]), or the optimizer fails.
+    pub fn update(&mut self, mut gradients: Gradients) -> Result<StepReport> {
+        let gradient_norm = optim::global_norm(&gradients.tensors)?;
+        self.require_finite("the gradient norm", gradient_norm)?;
+        if let Some(limit) = self.options.clip_norm {
+            optim::clip(&mut gradients.tensors, gradient_norm, limit)?;
+        }
+        let schedule = self.schedule.as_ref();
+        let learning_rate = schedule.learning_rate(self.state.step, self.options.steps);
+        let parameters = self.model.params();
+        self.optimizer
+            .step(parameters, &gradients.tensors, learning_rate)?;
+        self.state.step += 1;
+        self.micro_batch = 0;
+        Ok(StepReport {
+            loss: gradients.loss,
+            terms: gradients.terms,
+            metrics: gradients.metrics,
+            examples: gradients.examples,
+            gradient_norm,
+            learning_rate,
+        })
+    }
+
+    /// Streams of the next training pass: those of the step for its first batch, separate ones for each further batch.
+    fn noise_streams(&self) -> Streams {
+        let (step, batch) = (self.state.step, self.micro_batch);
+        Streams::new(self.options.seed).child(&match batch {
+            0 => format!("noise/step/{step}"),
+            _ => format!("noise/step/{step}/batch/{batch}"),
+        })
+    }
+
+    fn loss(&mut self, output: &ModelOutput, targets: &Tensor) -> Result<Loss> {
+        let context = LossContext {
+            output,
+            targets,
+            model: self.model.as_ref(),
+            step: self.state.step,
+        };
+        let progress = self.state.step as f64 / self.options.steps.max(1) as f64;
+        let mut terms = Vec::with_capacity(self.losses.len());
         let mut sum: Option<Tensor> = None;
-        let progress = step as f64 / self.options.steps.max(1) as f64;
         for term in &mut self.losses {
             term.set_progress(progress);
             let value = term.compute(&context)?;
@@ -60,62 +133,38 @@ impl Trainer {
                     reason,
                 });
             }
-            numbers.push(
-                value
-                    .f_detach()?
-                    .f_to_device(logits.device())?
-                    .f_to_kind(Kind::Double)?,
-            );
-            names.push((term.name().to_owned(), term.weight()));
             let weighted = value.f_mul_scalar(term.weight())?;
             sum = Some(match sum {
                 Some(sum) => sum.f_add(&weighted)?,
                 None => weighted,
             });
+            let value = value.f_detach()?.f_to_device(output.logits.device())?;
+            let value = value.f_to_kind(Kind::Double)?;
+            terms.push((term.name().to_owned(), term.weight(), value));
         }
-        let sum =
-            sum.ok_or_else(|| TrainError::State("a trainer needs at least one loss term".into()))?;
-        // All numbers cross from the device at once.
-        let numbers = Vec::<f64>::try_from(Tensor::f_stack(&numbers, 0)?)?;
-        let terms: Vec<(String, f64)> = names
-            .iter()
-            .map(|(name, _)| name.clone())
-            .zip(numbers[1..].to_vec())
-            .collect();
-        for (name, value) in &terms {
-            self.require_finite(&format!("loss term \"{name}\""), *value)?;
-        }
-        let loss = names
-            .iter()
-            .zip(&terms)
-            .map(|((_, weight), (_, value))| weight * value)
-            .sum();
-
-        let mut gradients = tape.backward(&sum, &self.optimizer.parameters())?;
-        let gradient_norm = optim::global_norm(&gradients)?;
-        self.require_finite("the gradient norm", gradient_norm)?;
-        if let Some(limit) = self.options.optimizer.clip_norm {
-            optim::clip(&mut gradients, gradient_norm, limit)?;
-        }
-        let learning_rate = self.schedule.at(step);
-        self.optimizer.step(&gradients, learning_rate)?;
-        self.state.step += 1;
-        Ok(StepValues {
-            loss,
+        let none = || TrainError::State("a trainer needs at least one loss term".into());
+        Ok(Loss {
+            sum: sum.ok_or_else(none)?,
             terms,
-            correct: numbers[0],
-            gradient_norm,
-            learning_rate,
         })
+    }
+
+    fn measure(&self, predictions: &Predictions<'_>) -> Result<Vec<Sums>> {
+        let measure = |metric: &Box<dyn Metric>| {
+            let mut sums = Sums::default();
+            metric.update(predictions, &mut sums)?;
+            Ok(sums)
+        };
+        self.metrics.iter().map(measure).collect()
     }
 
     fn require_finite(&self, what: &str, value: f64) -> Result<()> {
         if value.is_finite() {
             return Ok(());
         }
-        let last = self.checkpoints.place();
-        let last = last.map_or("There is no checkpoint yet".into(), |place| {
-            format!("The last checkpoint is {place}")
+        let last = self.checkpoints.location();
+        let last = last.map_or("There is no checkpoint yet".into(), |location| {
+            format!("The last checkpoint is {location}")
         });
         let advice = format!(
             "{last}. A lower learning rate, a longer warm-up or optimizer.clip_norm may help"
@@ -127,4 +176,21 @@ impl Trainer {
             advice,
         })
     }
+}
+
+/// Values of the loss terms, and outputs `[batch, width]`: everything crosses from the device at once.
+fn to_host(loss: &Loss, logits: &Tensor) -> Result<(Vec<f64>, Array2<f64>)> {
+    let outputs = logits.f_detach()?.f_to_kind(Kind::Double)?;
+    let (rows, width) = outputs.size2()?;
+    let mut parts: Vec<Tensor> = vec![];
+    for (_, _, value) in &loss.terms {
+        parts.push(value.f_view([1])?);
+    }
+    parts.push(outputs.f_reshape([-1])?);
+    let mut values = Vec::<f64>::try_from(Tensor::f_cat(&parts, 0)?)?;
+    let outputs = values.split_off(loss.terms.len());
+    let shape = (rows as usize, width as usize);
+    let outputs = Array2::from_shape_vec(shape, outputs)
+        .map_err(|error| TrainError::Custom(Box::new(error)))?;
+    Ok((values, outputs))
 }

@@ -25,7 +25,7 @@ pub(in crate::report) struct Curve {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::report) struct CurveChart {
     /// Name of the value, such as `loss`.
-    pub(in crate::report) value: &'static str,
+    pub(in crate::report) value: String,
     /// Values are shares of 1, to show in percent, from 0 up.
     pub(in crate::report) percent: bool,
     /// A dashed line to compare with.
@@ -56,7 +56,7 @@ pub(in crate::report) fn curve_chart(chart: &CurveChart) -> Result<Option<String
     let value_name = if chart.percent {
         format!("{} in %", chart.value)
     } else {
-        chart.value.to_owned()
+        chart.value.clone()
     };
     let drawn = svg("curves", (500, 300), &label, |root| {
         let mut builder = ChartBuilder::on(root);
@@ -148,7 +148,7 @@ mod tests {
             points,
         };
         CurveChart {
-            value: "accuracy",
+            value: "accuracy".into(),
             percent: true,
             reference: Some(0.1),
             curves: vec![curve],

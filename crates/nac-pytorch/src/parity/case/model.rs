@@ -84,7 +84,7 @@ pub(super) fn objective(case: &mut Case<'_>, imported: &ImportedModel, prior: &P
     }
     let context = LossContext {
         output: &output,
-        labels: case.of(&inputs, TARGETS)?,
+        targets: case.of(&inputs, TARGETS)?,
         model: model.as_ref(),
         step: 0,
     };

@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::stop::{Run, Stop};
 use nac_train::config::OptimizerConfig;
 use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossContext, LossTerm};
-use nac_train::optim::AdamW;
+use nac_train::optim::{AdamW, Optimizer as _};
 
 /// A gradient below this share of the largest one is rounding noise: Adam turns it into full steps all the same.
 const NOISE: f64 = 1e-6;
@@ -31,7 +31,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
     let (config, rate) = optimizer(case)?;
     let mut model = build(case, imported)?;
     let weight = prior_weight(case)?;
-    let mut optimizer = AdamW::new(model.params(), &config);
+    let mut optimizer = AdamW::new(&config);
     let mut cross_entropy = CrossEntropy::new(0.0);
     let prior = PriorConfig::ScaleFree(ScaleFree::default());
     let mut regularizer = GraphPriorLoss::new(prior.build(), weight, 1);
@@ -48,7 +48,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
     for step in 0..steps {
         let mut noise = noise(case, step)?;
         let inputs = Inputs::image(images.f_get(step)?);
-        let labels = targets.f_get(step)?;
+        let classes = targets.f_get(step)?;
         let output = model.forward(&inputs, &mut ForwardContext::training(&mut noise))?;
         if noise.remaining() > 0 {
             return Err(Stop::Different(format!(
@@ -57,7 +57,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
         }
         let context = LossContext {
             output: &output,
-            labels: &labels,
+            targets: &classes,
             model: model.as_ref(),
             step: step as u64,
         };
@@ -69,13 +69,14 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
         for (all, value) in losses.iter_mut().zip([&ce, &reg, &loss]) {
             all.push(value.f_double_value(&[])?);
         }
-        let gradients = Tensor::f_run_backward(&[&loss], &optimizer.parameters(), false, false)?;
+        let parameters: Vec<&Tensor> = model.params().parameters().map(|(_, t)| t).collect();
+        let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
         for (largest, gradient) in largest.iter_mut().zip(&gradients) {
             if gradient.defined() {
                 *largest = largest.max(largest_finite(gradient)?);
             }
         }
-        optimizer.step(&gradients, rate)?;
+        optimizer.step(model.params(), &gradients, rate)?;
     }
     for (name, values) in ["ce", "reg", "loss"].into_iter().zip(&losses) {
         case.check_if_recorded(

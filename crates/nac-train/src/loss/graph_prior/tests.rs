@@ -63,7 +63,7 @@ fn compute(
 ) -> Result<Tensor> {
     loss.compute(&LossContext {
         output,
-        labels: &Tensor::new(),
+        targets: &Tensor::new(),
         model,
         step,
     })

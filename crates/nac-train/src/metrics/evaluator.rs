@@ -1,0 +1,109 @@
+//! Loss and metrics over all examples of a data set, whatever computes the outputs.
+
+use std::sync::Arc;
+
+use nac_data::{Batch, Dataset, Loader, LoaderOptions, Targets};
+use ndarray::Array2;
+
+use super::classes::cross_entropy;
+use super::metric::{Metric, Predictions};
+use super::sums::Sums;
+use super::values::MeanSquaredError;
+use crate::error::{Result, TrainError};
+
+/// Result of an evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy (without label smoothing) for classes, mean squared error for real-valued targets.
+    pub loss: f64,
+    /// Each metric by name, in the order of the run; the first is its primary metric.
+    pub metrics: Vec<(String, f64)>,
+    /// Number of examples.
+    pub examples: usize,
+}
+
+impl Evaluation {
+    /// The metric of a name, if it was measured.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let found = self.metrics.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| *value)
+    }
+}
+
+/// Evaluates on the examples of a data set, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evaluator {
+    /// Examples per batch. Default 128.
+    pub batch_size: usize,
+    /// Threads that read data ahead; the result does not depend on them. Default 1.
+    pub workers: usize,
+}
+
+impl Default for Evaluator {
+    fn default() -> Self {
+        Self {
+            batch_size: 128,
+            workers: 1,
+        }
+    }
+}
+
+impl Evaluator {
+    /// Loss and metrics of the outputs, `[batch, width]`, that `outputs` gives for each batch and its number.
+    ///
+    /// # Errors
+    /// The data set is empty or cannot be read, `outputs` fails, or a metric is not for such targets.
+    pub fn run(
+        &self,
+        dataset: &Arc<dyn Dataset>,
+        metrics: &[Box<dyn Metric>],
+        mut outputs: impl FnMut(usize, &Batch) -> Result<Array2<f64>>,
+    ) -> Result<Evaluation> {
+        if dataset.is_empty() {
+            return Err(TrainError::Input {
+                dataset: dataset.info().name.clone(),
+                reason: "there is no example to evaluate on".into(),
+            });
+        }
+        let options = LoaderOptions {
+            batch_size: self.batch_size,
+            workers: self.workers,
+            ..LoaderOptions::default()
+        };
+        let loader = Loader::new(dataset.clone(), options)?;
+        let mut loss = Sums::default();
+        let mut sums = vec![Sums::default(); metrics.len()];
+        for (index, batch) in loader.epoch(0, 0).enumerate() {
+            let batch = batch?;
+            let outputs = outputs(index, &batch)?;
+            let predictions = Predictions {
+                outputs: outputs.view(),
+                targets: &batch.targets,
+                indices: &batch.indices,
+            };
+            add_loss(&predictions, &mut loss)?;
+            for (metric, sums) in metrics.iter().zip(&mut sums) {
+                metric.update(&predictions, sums)?;
+            }
+        }
+        let values = metrics.iter().zip(&sums);
+        let values = values.map(|(metric, sums)| (metric.name().to_owned(), metric.value(sums)));
+        Ok(Evaluation {
+            loss: loss.ratio(),
+            metrics: values.collect(),
+            examples: dataset.len(),
+        })
+    }
+}
+
+fn add_loss(batch: &Predictions<'_>, sums: &mut Sums) -> Result<()> {
+    match batch.targets {
+        Targets::Classes(_) => {
+            for (scores, class) in batch.classes("loss")? {
+                sums.add(&[cross_entropy(scores, class), 1.0]);
+            }
+            Ok(())
+        }
+        _ => MeanSquaredError.update(batch, sums),
+    }
+}

@@ -1,0 +1,42 @@
+//! Which renderer a program takes.
+
+use std::io::IsTerminal;
+
+use super::bar::Bar;
+use super::lines::Lines;
+use super::renderer::{Quiet, Renderer};
+
+/// How progress is shown on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProgressMode {
+    /// [`Bar`](Self::Bar) if standard error is a terminal, else [`Lines`](Self::Lines).
+    #[default]
+    Auto,
+    /// A bar.
+    Bar,
+    /// A line every few seconds.
+    Lines,
+    /// Nothing.
+    Quiet,
+}
+
+impl ProgressMode {
+    /// Itself, with `Auto` replaced by what it stands for here.
+    #[must_use]
+    pub fn resolve(self) -> Self {
+        match self {
+            Self::Auto if std::io::stderr().is_terminal() => Self::Bar,
+            Self::Auto => Self::Lines,
+            other => other,
+        }
+    }
+
+    /// The renderer of this mode, with `label` before what it shows.
+    pub fn renderer(self, label: impl Into<String>) -> Box<dyn Renderer> {
+        match self.resolve() {
+            Self::Bar => Box::new(Bar::new(label)),
+            Self::Quiet => Box::new(Quiet),
+            Self::Lines | Self::Auto => Box::new(Lines::new(label)),
+        }
+    }
+}
