@@ -33,9 +33,9 @@ modules = ["processors"]
 
 fn terms() -> Vec<Box<dyn LossTerm>> {
     let config = from_toml(SETTINGS, Path::new("test.toml"), &[])
-            .unwrap()
-            .check()
-            .unwrap();
+        .unwrap()
+        .check()
+        .unwrap();
     let mut terms = losses(&config, &OutputSpec::classes(3));
     assert_eq!(terms.remove(0).name(), "cross_entropy");
     terms
