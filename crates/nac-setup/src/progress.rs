@@ -26,6 +26,12 @@ struct State {
     done: u64,
 }
 
+impl Default for Console {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Console {
     /// Bars where standard error is a terminal and the environment does not say that this is CI.
     pub fn new() -> Self {

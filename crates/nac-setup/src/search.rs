@@ -89,7 +89,7 @@ impl Search {
     /// # Errors
     /// The variable is unusable; there are no wheels for this machine; download or unpacking fails.
     pub fn install(&self, force: bool, progress: &dyn Progress) -> Result<Found, SetupError> {
-        if let Some(found) = self.from_variable()? {
+        if let Some(found) = self.in_variable()? {
             return Ok(found);
         }
         if !force && let Some(found) = self.outside_the_cache(progress)? {
@@ -105,7 +105,7 @@ impl Search {
         self.kind.is_none_or(|kind| found.kind == kind)
     }
 
-    fn from_variable(&self) -> Result<Option<Found>, SetupError> {
+    fn in_variable(&self) -> Result<Option<Found>, SetupError> {
         let Some(dir) = &self.variable else {
             return Ok(None);
         };
@@ -117,7 +117,7 @@ impl Search {
     }
 
     fn outside_the_cache(&self, progress: &dyn Progress) -> Result<Option<Found>, SetupError> {
-        if let Some(found) = self.from_variable()? {
+        if let Some(found) = self.in_variable()? {
             return Ok(Some(found));
         }
         if let Some(link) = &self.link {
