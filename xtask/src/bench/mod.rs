@@ -61,7 +61,7 @@ pub(crate) fn run(
             logits: tempfile::tempdir()?,
         };
         let set_result = SetResult {
-            command: format!("cargo xtask bench {}", set.name()),
+            command: format!("cargo xtask bench {set}"),
             revision: revision(workspace),
             machine: machine.clone(),
             load: [load(), None],
@@ -151,10 +151,7 @@ impl Session {
 
     /// Writes the file. A set that is not finished stands beside the one that was finished before.
     fn save(&mut self, set: SetName, result: &SetResult) -> Result<()> {
-        let (name, unfinished) = (
-            set.name().to_owned(),
-            format!("{} (unfinished)", set.name()),
-        );
+        let (name, unfinished) = (set.to_string(), format!("{set} (unfinished)"));
         let sets = &mut self.results.sets;
         if result.finished {
             sets.remove(&unfinished);
@@ -186,7 +183,7 @@ impl Session {
         VariantResult {
             engine: variant.engine.into(),
             weights: variant.weights.into(),
-            allocator: variant.allocator.name().into(),
+            allocator: variant.allocator.to_string(),
             command: format!(
                 "{} {}",
                 self.measure.name(),

@@ -1,7 +1,8 @@
 //! The named sets: which models, passes and engines are measured.
 
 /// A named set of measurements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
 pub(crate) enum SetName {
     /// One image through two circuits, a minute
     Quick,
@@ -19,16 +20,6 @@ impl SetName {
     /// Those that `all` runs, which need no GPU.
     pub(crate) const ALL: [Self; 3] = [Self::Engine, Self::Training, Self::Sparse];
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Quick => "quick",
-            Self::Engine => "engine",
-            Self::Training => "training",
-            Self::Sparse => "sparse",
-            Self::Cuda => "cuda",
-        }
-    }
-
     /// Whether it measures on a CUDA device.
     pub(crate) fn on_cuda(self) -> bool {
         self == Self::Cuda
@@ -36,7 +27,8 @@ impl SetName {
 }
 
 /// Memory allocator of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
 pub(crate) enum Allocator {
     /// As glibc comes.
     Default,
@@ -45,13 +37,6 @@ pub(crate) enum Allocator {
 }
 
 impl Allocator {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Tuned => "tuned",
-        }
-    }
-
     /// Variables of the environment.
     pub(crate) fn variables(self) -> &'static [(&'static str, &'static str)] {
         match self {

@@ -18,15 +18,6 @@ use resolve::Target;
 /// For each file, the files it imports, with the first line that does so.
 type Imports<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
 
-/// Folders with circles that are not mended yet; they are to go, and this list with them.
-const TOLERATED: [&str; 5] = [
-    "crates/nac-engine/src/circuit/",
-    "crates/nac-engine/src/layer/",
-    "crates/nac-engine/src/tokenizer/",
-    "crates/nac-pytorch/src/parity/",
-    "crates/nac-train/src/trainer/",
-];
-
 /// `roots` are the root files of all targets.
 pub(super) fn check(roots: &[&str], files: &[RustFile]) -> Vec<Finding> {
     let files = files
@@ -61,11 +52,7 @@ fn circles(imports: &Imports) -> Vec<Finding> {
         imported.map(|(to, _)| *to).collect()
     });
     let mut findings = Vec::new();
-    let tolerated = |file: &&str| TOLERATED.iter().any(|folder| file.starts_with(folder));
     for members in components.iter().filter(|members| members.len() > 1) {
-        if members.iter().all(tolerated) {
-            continue;
-        }
         for file in members {
             let imported = imports.get(file).into_iter().flatten();
             for (to, line) in imported.filter(|(to, _)| members.contains(to)) {
