@@ -1,4 +1,5 @@
 //! Resolved models are complete: they know every tensor of the built model, by name and shape.
+#![allow(missing_docs, clippy::unwrap_used, clippy::type_complexity)]
 
 use std::collections::BTreeMap;
 

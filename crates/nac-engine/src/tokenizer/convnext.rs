@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use ndarray::ArrayView4;
 
-use super::TokenizerBuffers;
+use super::buffers::TokenizerBuffers;
 use super::convnext_block::{Block, EPSILON};
 use super::depthwise::padded_size;
 use super::grid;

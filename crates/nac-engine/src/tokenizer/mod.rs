@@ -1,5 +1,6 @@
 //! Tokenizers: from an input to blocks of tokens.
 
+mod buffers;
 mod convnext;
 mod convnext_block;
 mod depthwise;
@@ -13,11 +14,11 @@ use super::circuit::Buffers;
 use super::error::{EngineError, Result};
 use super::input::{Inputs, Ready};
 use super::scratch::ScratchSize;
-use super::simd::Row;
 use super::thread_pool::Workers;
 use super::weights::WeightScope;
 use nac_core::model::{ImageTokenizer, InputKind, InputSpec, ModelConfig};
 
+pub(crate) use buffers::TokenizerBuffers;
 pub(crate) use convnext::ConvNext;
 pub(crate) use embedding::Embedding;
 pub(crate) use pixels::Pixels;
@@ -36,17 +37,6 @@ enum By {
     ConvNext(Box<ConvNext>),
     Pixels(Pixels),
     Embedding(Embedding),
-}
-
-/// Buffers that tokenizers keep between passes.
-#[derive(Debug, Default)]
-pub(crate) struct TokenizerBuffers {
-    /// Maps after each stage, in blocks.
-    pub(crate) maps: [Vec<Row>; 2],
-    /// Normalized pixels.
-    pub(crate) pixels: Vec<f32>,
-    /// Planes of channels.
-    pub(crate) planes: Vec<f32>,
 }
 
 impl Tokenizer {

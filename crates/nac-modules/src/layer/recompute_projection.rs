@@ -263,16 +263,7 @@ impl SavedBranch {
         }
         let mut back = output.f_matmul(&self.weight)?.f_view_as(features)?;
         if let Some(sum) = sum {
-            match (sum.as_mut(), &scale) {
-                (None, None) => *sum = Some(back.shallow_clone()),
-                (None, Some(scale)) => *sum = Some(back.f_mul(scale)?),
-                (Some(sum), None) => {
-                    let _ = sum.f_add_(&back)?;
-                }
-                (Some(sum), Some(scale)) => {
-                    let _ = sum.f_addcmul_(&back, scale)?;
-                }
-            }
+            add_scaled(sum, &back, scale.as_ref())?;
         }
         let Some(scale) = scale else {
             return Ok(());
@@ -310,6 +301,21 @@ impl SavedBranch {
         }
         Ok(())
     }
+}
+
+/// `sum += value · scale`, where a sum without a value is zero and a scale that is none is one.
+fn add_scaled(sum: &mut Option<Tensor>, value: &Tensor, scale: Option<&Tensor>) -> Result<()> {
+    match (sum.as_mut(), scale) {
+        (None, None) => *sum = Some(value.shallow_clone()),
+        (None, Some(scale)) => *sum = Some(value.f_mul(scale)?),
+        (Some(sum), None) => {
+            let _ = sum.f_add_(value)?;
+        }
+        (Some(sum), Some(scale)) => {
+            let _ = sum.f_addcmul_(value, scale)?;
+        }
+    }
+    Ok(())
 }
 
 impl SavedFactor {

@@ -15,6 +15,7 @@ mod case;
 mod compare;
 mod error;
 mod json;
+mod options;
 mod recording;
 mod report;
 mod table;
@@ -28,57 +29,10 @@ use tch::{Device, Kind};
 pub use compare::{Comparison, Direction, compare, largest_finite};
 pub use error::{ParityError, Result};
 pub use json::to_json;
+pub use options::{Engine, Options};
 pub use recording::{Facts, Mode, NoiseFloor, Recording, names};
 pub use report::{CaseReport, Report, Status};
 pub use table::{plain_table, terminal_table};
-
-/// What runs the recorded layers and models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Engine {
-    /// Layers on libtorch: values and gradients, in training and evaluation.
-    #[default]
-    Torch,
-    /// nac-core's engine: values in evaluation, in single precision on the CPU.
-    Core,
-}
-
-impl Engine {
-    /// The word in reports.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Torch => "torch",
-            Self::Core => "core",
-        }
-    }
-}
-
-/// How recordings are run.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// What runs them.
-    pub engine: Engine,
-    /// Where.
-    pub device: Device,
-    /// In which numbers: `Float`, `Double` or `BFloat16`. Parameters and inputs are converted.
-    pub kind: Kind,
-    /// Run only recordings whose name contains this.
-    pub only: Option<String>,
-    /// Stop after the first case that fails.
-    pub fail_fast: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            engine: Engine::Torch,
-            device: Device::Cpu,
-            kind: Kind::Float,
-            only: None,
-            fail_fast: false,
-        }
-    }
-}
 
 /// Runs every recording of `folder`; `seen` is told each case as it ends.
 ///

@@ -9,9 +9,9 @@ use nac_modules::params::ParamStore;
 use tch::{Device, Kind, Tensor};
 
 use super::super::compare::{Comparison, compare, largest_finite};
+use super::super::options::{Engine, Options};
 use super::super::recording::{Mode, Recording};
 use super::super::tolerance::allowed;
-use super::super::{Engine, Options};
 use super::stop::{Run, Stop};
 
 /// One case while it runs.

@@ -27,9 +27,9 @@ use crate::settings::{Imported, import};
 use serde_json::Value;
 
 use super::compare::Comparison;
+use super::options::{Engine, Options};
 use super::recording::Recording;
 use super::report::{CaseReport, Status};
-use super::{Engine, Options};
 use context::Case;
 use stop::{Run, Stop};
 
