@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode};
-use nac_benches::measure::{Engine, EngineKind, Named, Source, Weights, open};
+use nac_benches::measure::{EngineKind, MeasuredModel, ModelSource, Named, open};
+use nac_engine::Precision;
 use tch::Device;
 
 /// All engines, the baseline first.
@@ -14,24 +15,15 @@ pub(crate) const ALL: [EngineKind; 3] = [EngineKind::Naive, EngineKind::Torch, E
 pub(crate) const TRAINING: [EngineKind; 2] = [EngineKind::Naive, EngineKind::Torch];
 
 /// An engine with weights of seed 0, on all cores.
-pub(crate) fn engine(kind: EngineKind, model: &Named) -> Box<dyn Engine> {
-    let source = Source {
+pub(crate) fn engine(kind: EngineKind, model: &Named) -> Box<dyn MeasuredModel> {
+    let source = ModelSource {
         model: &model.file,
         device: Device::Cpu,
-        weights: Weights::F32,
+        weights: Precision::F32,
         threads: 0,
         load: None,
     };
     open(kind, &source).expect("presets build")
-}
-
-/// Name of an engine in the names of benchmarks.
-pub(crate) fn name(kind: EngineKind) -> &'static str {
-    match kind {
-        EngineKind::Naive => "naive",
-        EngineKind::Torch => "torch",
-        EngineKind::Core => "core",
-    }
 }
 
 /// A group of benchmarks that take long: ten samples, as few passes as can be.

@@ -8,12 +8,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use nac_benches::measure::{Batch, Engine, EngineKind, Named, Weights};
+use nac_benches::measure::{Batch, EngineKind, MeasuredModel, Named};
 use nac_benches::scaling::Scaling;
 use nac_core::model::InputSpec;
+use nac_engine::Precision;
 use tch::Device;
 
-use crate::engines::{ALL, engine, name, slow_group};
+use crate::engines::{ALL, engine, slow_group};
 
 /// Modules, on 784 tokens.
 const MODULES: [usize; 4] = [160, 320, 640, 1280];
@@ -40,13 +41,13 @@ fn grow(
 ) {
     let mut group = slow_group(criterion, &format!("scaling/{what}"));
     for kind in ALL {
-        let mut scaling = Scaling::new(format!("chonker forward, {}", name(kind)), what);
+        let mut scaling = Scaling::new(format!("chonker forward, {kind}"), what);
         for &number in numbers {
             let mut model = Named::resolve("chonker").expect("there is such a model");
             let size = change(&mut model, number);
             group.throughput(Throughput::Elements(1));
             let mut built = None;
-            group.bench_function(BenchmarkId::new(name(kind), size), |b| {
+            group.bench_function(BenchmarkId::new(kind.to_string(), size), |b| {
                 let (engine, images) = built.get_or_insert_with(|| prepare(kind, &model));
                 b.iter_custom(|passes| {
                     let mut total = Duration::ZERO;
@@ -69,7 +70,7 @@ fn grow(
     group.finish();
 }
 
-fn prepare(kind: EngineKind, model: &Named) -> (Box<dyn Engine>, Batch) {
-    let images = Batch::random(model, 1, Device::Cpu, Weights::F32);
+fn prepare(kind: EngineKind, model: &Named) -> (Box<dyn MeasuredModel>, Batch) {
+    let images = Batch::random(model, 1, Device::Cpu, Precision::F32);
     (engine(kind, model), images.expect("presets read images"))
 }

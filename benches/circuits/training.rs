@@ -3,10 +3,11 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use nac_benches::measure::{Batch, Named, Weights};
+use nac_benches::measure::{Batch, Named};
+use nac_engine::Precision;
 use tch::Device;
 
-use crate::engines::{TRAINING, engine, name, slow_group};
+use crate::engines::{TRAINING, engine, slow_group};
 
 /// Batches of each model.
 const MODELS: [(&str, &[usize]); 3] = [
@@ -20,12 +21,12 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let model = Named::resolve(word).expect("there is such a model");
         let mut group = slow_group(criterion, &format!("training/{word}"));
         for &batch in batches {
-            let images = Batch::random(&model, batch, Device::Cpu, Weights::F32);
+            let images = Batch::random(&model, batch, Device::Cpu, Precision::F32);
             let images = images.expect("presets read images");
             group.throughput(Throughput::Elements(batch as u64));
             for kind in TRAINING {
                 let mut built = None;
-                group.bench_function(BenchmarkId::new(name(kind), batch), |b| {
+                group.bench_function(BenchmarkId::new(kind.to_string(), batch), |b| {
                     let engine = built.get_or_insert_with(|| engine(kind, &model));
                     b.iter(|| black_box(engine.train(&images).expect("images fit")));
                 });

@@ -1,11 +1,11 @@
 //! The images that are measured with.
 
 use anyhow::Result;
+use nac_engine::Precision;
 use ndarray::Array4;
 use tch::{Device, Kind, Tensor};
 
 use super::named::Named;
-use super::weights::Weights;
 
 /// Images with labels.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Batch {
     ///
     /// # Errors
     /// The model does not read images, or it does not fit into the device's memory.
-    pub fn random(model: &Named, size: usize, device: Device, weights: Weights) -> Result<Self> {
+    pub fn random(model: &Named, size: usize, device: Device, weights: Precision) -> Result<Self> {
         let [channels, height, width] = model.image()?;
         let shape = [size, channels, height, width];
         tch::manual_seed(1);
@@ -32,8 +32,8 @@ impl Batch {
         let labels = Tensor::f_randint(classes, [size as i64], (Kind::Int64, Device::Cpu))?;
         let pixels: Vec<f32> = Vec::try_from(image.f_flatten(0, -1)?)?;
         let kind = match weights {
-            Weights::Bf16 => Kind::BFloat16,
-            Weights::F32 | Weights::Int8 => Kind::Float,
+            Precision::Bf16 => Kind::BFloat16,
+            Precision::F32 | Precision::Int8 => Kind::Float,
         };
         Ok(Self {
             pixels: Array4::from_shape_vec((size, channels, height, width), pixels)?,

@@ -1,6 +1,6 @@
 //! The engines that can run a model, behind one trait.
 //!
-//! To add one: a name in [`EngineKind`], a type that is an [`Engine`], an arm in [`open`].
+//! To add one: a name in [`EngineKind`], a type that is a [`MeasuredModel`], an arm in [`open`].
 
 use std::path::Path;
 
@@ -17,18 +17,18 @@ use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use super::batch::Batch;
-use super::weights::Weights;
 use crate::naive::Naive;
 
 /// Who runs the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum EngineKind {
     /// The transcription of the authors' code.
     Naive,
     /// Our layers on libtorch.
     Torch,
-    /// nac-core's engine, which needs no libtorch; it does not train.
+    /// nac-engine, which needs no libtorch; it does not train.
     Core,
 }
 
@@ -42,8 +42,8 @@ pub enum Pass {
     Train,
 }
 
-/// Runs a model on batches.
-pub trait Engine {
+/// A model and what runs it on batches.
+pub trait MeasuredModel {
     /// Logits in evaluation mode, `[batch, classes]`.
     ///
     /// # Errors
@@ -59,26 +59,26 @@ pub trait Engine {
 
 /// What an engine is made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
+pub struct ModelSource<'a> {
     /// The model.
     pub model: &'a ModelFile,
     /// Where it runs.
     pub device: Device,
     /// Precision of its weights.
-    pub weights: Weights,
+    pub weights: Precision,
     /// Threads of an engine that starts its threads itself.
     pub threads: usize,
     /// A safetensors file of weights; without it they are drawn from seed 0.
     pub load: Option<&'a Path>,
 }
 
-impl Source<'_> {
+impl ModelSource<'_> {
     /// Our model on libtorch.
     fn build(&self) -> Result<Box<dyn Model>> {
         let kind = match self.weights {
-            Weights::F32 => Kind::Float,
-            Weights::Bf16 => Kind::BFloat16,
-            Weights::Int8 => bail!("libtorch's layers here do not run on 8-bit weights"),
+            Precision::F32 => Kind::Float,
+            Precision::Bf16 => Kind::BFloat16,
+            Precision::Int8 => bail!("libtorch's layers here do not run on 8-bit weights"),
         };
         let mut model = self.model.build(ParamStore::new(self.device, kind, 0))?;
         if let Some(path) = self.load {
@@ -94,7 +94,7 @@ impl Source<'_> {
 ///
 /// # Errors
 /// The engine does not know this model or these weights.
-pub fn open(kind: EngineKind, source: &Source<'_>) -> Result<Box<dyn Engine>> {
+pub fn open(kind: EngineKind, source: &ModelSource<'_>) -> Result<Box<dyn MeasuredModel>> {
     Ok(match kind {
         EngineKind::Torch => Box::new(TorchEngine {
             model: source.build()?,
@@ -128,16 +128,12 @@ fn drawn(model: &ModelFile) -> Result<Vec<u8>> {
     Ok(file.to_bytes()?)
 }
 
-/// nac-core's engine.
-fn core(source: &Source<'_>) -> Result<Core> {
+/// nac-engine.
+fn core(source: &ModelSource<'_>) -> Result<Core> {
     if source.device != Device::Cpu {
-        bail!("the engine of nac-core runs on the CPU only");
+        bail!("nac-engine runs on the CPU only");
     }
-    let precision = match source.weights {
-        Weights::F32 => Precision::F32,
-        Weights::Bf16 => Precision::Bf16,
-        Weights::Int8 => Precision::Int8,
-    };
+    let precision = source.weights;
     let threads = source.threads;
     let options = EngineOptions {
         threads,
@@ -177,7 +173,7 @@ impl TorchEngine {
     }
 }
 
-impl Engine for TorchEngine {
+impl MeasuredModel for TorchEngine {
     fn forward(&mut self, batch: &Batch) -> Result<Tensor> {
         let mut noise = noise();
         tch::no_grad(|| self.logits(batch, ForwardContext::evaluation().with_noise(&mut noise)))
@@ -204,7 +200,7 @@ struct NaiveEngine {
     parameters: Vec<Tensor>,
 }
 
-impl Engine for NaiveEngine {
+impl MeasuredModel for NaiveEngine {
     fn forward(&mut self, batch: &Batch) -> Result<Tensor> {
         let naive = &self.naive;
         Ok(tch::no_grad(|| {
@@ -222,7 +218,7 @@ impl Engine for NaiveEngine {
 
 struct Core(CoreEngine);
 
-impl Engine for Core {
+impl MeasuredModel for Core {
     fn forward(&mut self, batch: &Batch) -> Result<Tensor> {
         let size = batch.image.size();
         let image = &nac_engine::Inputs::image(batch.pixels.view());
@@ -232,7 +228,7 @@ impl Engine for Core {
     }
 
     fn train(&mut self, _: &Batch) -> Result<Tensor> {
-        bail!("the engine of nac-core does not train")
+        bail!("nac-engine does not train")
     }
 }
 
@@ -247,11 +243,11 @@ mod tests {
         let circuit = &mut model.file.model.circuit;
         (circuit.modules, circuit.read_out_modules) = (24, 8);
         (circuit.state_dim, circuit.propagators) = (32, 2);
-        let batch = Batch::random(&model, 2, Device::Cpu, Weights::F32).unwrap();
-        let source = Source {
+        let batch = Batch::random(&model, 2, Device::Cpu, Precision::F32).unwrap();
+        let source = ModelSource {
             model: &model.file,
             device: Device::Cpu,
-            weights: Weights::F32,
+            weights: Precision::F32,
             threads: 1,
             load: None,
         };
@@ -272,8 +268,8 @@ mod tests {
                 Err(error) => assert!(kind == EngineKind::Core, "{error}"),
             }
         }
-        let source = Source {
-            weights: Weights::Int8,
+        let source = ModelSource {
+            weights: Precision::Int8,
             ..source
         };
         assert!(open(EngineKind::Torch, &source).is_err());

@@ -1,6 +1,6 @@
 //! One measurement in one process: a model, an engine, a pass; or a graph, or a propagator.
 //!
-//! The program `nac-measure` is a thin front of this module. A fresh process for each measurement keeps allocator,
+//! The program `nac-measure` is a thin wrapper of this module. A fresh process for each measurement keeps allocator,
 //! caches of primitives and peak memory of one from those of another.
 
 mod batch;
@@ -12,14 +12,12 @@ mod propagator;
 mod record;
 mod run;
 mod sample;
-mod weights;
 
 pub use batch::Batch;
-pub use engine::{Engine, EngineKind, Pass, Source, open, write_weights};
+pub use engine::{EngineKind, MeasuredModel, ModelSource, Pass, open, write_weights};
 pub use memory::Memory;
 pub use named::Named;
 pub use propagator::{Over, Propagated, PropagatorOptions, propagate};
 pub use record::{Difference, Logits, Measurement, Operations, Seconds};
 pub use run::{Options, run};
 pub use sample::{SampleOptions, Sampled, sample};
-pub use weights::Weights;

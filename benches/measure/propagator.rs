@@ -1,4 +1,4 @@
-//! A propagator of nac-core's engine over the edges of a sparse graph, or over all pairs of modules.
+//! A propagator of nac-engine over the edges of a sparse graph, or over all pairs of modules.
 
 use std::sync::Arc;
 use std::time::Instant;

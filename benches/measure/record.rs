@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{EngineKind, Memory, Pass, Weights};
+use super::{EngineKind, Memory, Pass};
 
 /// A measurement.
 #[derive(Debug, Clone, Serialize)]
@@ -20,7 +20,7 @@ pub struct Measurement {
     /// `cpu` or `cuda:<index>`.
     pub device: String,
     /// Precision of the weights.
-    pub weights: Weights,
+    pub weights: String,
     /// Variables of allocator and threads in the environment, such as `MALLOC_TOP_PAD_`.
     pub environment: Vec<String>,
     /// Time of a pass.

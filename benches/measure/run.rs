@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use nac_engine::Precision;
 use nac_modules::device::open_device;
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
 
-use super::engine::{self, EngineKind, Pass, Source};
+use super::engine::{self, EngineKind, ModelSource, Pass};
 use super::record::{Measurement, Operations, Seconds};
-use super::weights::Weights;
 use super::{Batch, Named, logits, memory};
 use crate::count::Algorithm;
 
@@ -38,8 +38,8 @@ pub struct Options {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
     /// Precision of the weights
-    #[arg(long, value_enum, default_value = "f32")]
-    pub weights: Weights,
+    #[arg(long, default_value_t)]
+    pub weights: Precision,
     /// `cpu`, `cuda`, `cuda:<index>` or `auto`
     #[arg(long, default_value = "cpu")]
     pub device: String,
@@ -77,7 +77,7 @@ pub fn run(options: &Options) -> Result<Measurement> {
         _ => None,
     };
     let drawn = drawn.as_ref().map(|folder| folder.path().join(WEIGHTS));
-    let source = Source {
+    let source = ModelSource {
         model: &model.file,
         device,
         weights: options.weights,
@@ -120,7 +120,7 @@ pub fn run(options: &Options) -> Result<Measurement> {
         batch: options.batch as usize,
         threads,
         device: options.device.clone(),
-        weights: options.weights,
+        weights: options.weights.to_string(),
         environment: environment(),
         images_per_second: f64::from(options.batch) / seconds.min,
         seconds,

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 
 use super::kernel::{self, Sampling};
 use super::layer::{layer_norm, linear, mod_fc};
-use super::weights::Scope;
+use super::weights::NamedTensors;
 
 /// Modules of one side of an attention.
 #[derive(Clone, Copy)]
@@ -42,7 +42,7 @@ fn merge(x: &Tensor) -> Result<Tensor> {
 
 /// SKMDPA. `residual` adds the receivers' states.
 pub(super) fn skmdpa(
-    weights: &Scope<'_>,
+    weights: &NamedTensors<'_>,
     (receivers, senders): (Side<'_>, Side<'_>),
     heads: i64,
     residual: bool,
@@ -96,7 +96,7 @@ pub(super) fn skmdpa(
 ///
 /// - states: `[batch, modules, state]`, codes: `[modules, code]`, tokens: `[batch, tokens, token]`
 pub(super) fn read_in(
-    weights: &Scope<'_>,
+    weights: &NamedTensors<'_>,
     states: &Tensor,
     codes: &Tensor,
     tokens: &Tensor,
@@ -131,7 +131,7 @@ pub(super) fn read_in(
 
 /// Attention of Perceiver IO, with the norms before it: of queries to a context, or to themselves.
 pub(super) fn plain(
-    weights: &Scope<'_>,
+    weights: &NamedTensors<'_>,
     x: &Tensor,
     context: Option<&Tensor>,
     heads: i64,

@@ -9,11 +9,11 @@ use tch::{Kind, Tensor};
 use super::attention::{Side, read_in, skmdpa};
 use super::kernel::Sampling;
 use super::layer::{linear, mod_ffn};
-use super::weights::Scope;
+use super::weights::NamedTensors;
 
 /// Logits, `[batch, classes]`, of tokens, `[batch, tokens, token]`.
 pub(super) fn forward(
-    weights: &Scope<'_>,
+    weights: &NamedTensors<'_>,
     tokens: &Tensor,
     config: &CircuitConfig,
     mut sampling: Option<&mut Sampling<'_>>,

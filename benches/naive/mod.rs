@@ -26,11 +26,11 @@ use nac_modules::params::ParamStore;
 use tch::Tensor;
 
 use kernel::Sampling;
-use weights::Weights;
+use weights::TensorMap;
 
 /// A model of ours, run the reference's way.
 pub struct Naive {
-    weights: Weights,
+    weights: TensorMap,
     config: ModelConfig,
 }
 
@@ -50,7 +50,7 @@ impl Naive {
     pub fn new(store: &ParamStore, config: &ModelConfig) -> Result<Self> {
         supported::check(config)?;
         Ok(Self {
-            weights: Weights::new(store),
+            weights: TensorMap::new(store),
             config: config.clone(),
         })
     }

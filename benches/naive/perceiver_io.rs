@@ -8,11 +8,11 @@ use tch::Tensor;
 
 use super::attention::plain;
 use super::layer::{geglu, layer_norm, linear};
-use super::weights::Scope;
+use super::weights::NamedTensors;
 
 /// Logits, `[batch, classes]`, of tokens, `[batch, tokens, token]`.
 pub(super) fn forward(
-    weights: &Scope<'_>,
+    weights: &NamedTensors<'_>,
     tokens: &Tensor,
     config: &PerceiverIoConfig,
 ) -> Result<Tensor> {
@@ -37,7 +37,7 @@ pub(super) fn forward(
 }
 
 /// Layer norm, linear, GEGLU, linear, residual.
-fn feed_forward(weights: &Scope<'_>, x: &Tensor) -> Result<Tensor> {
+fn feed_forward(weights: &NamedTensors<'_>, x: &Tensor) -> Result<Tensor> {
     let inner = weights.sub("fn.net");
     let normal = layer_norm(&weights.sub("norm"), x)?;
     let hidden = geglu(&linear(&inner.sub("0"), &normal)?)?;

@@ -8,13 +8,13 @@ use nac_modules::tokenizer::ConvNextConfig;
 use tch::{Kind, Tensor};
 
 use super::layer::linear;
-use super::weights::Scope;
+use super::weights::NamedTensors;
 
 const EPSILON: f64 = 1e-6;
 
 /// - image: `[batch, channels, height, width]`, result: `[batch, tokens, token]`
 pub(super) fn tokens(
-    weights: &Scope<'_>,
+    weights: &NamedTensors<'_>,
     image: &Tensor,
     config: &ConvNextConfig,
 ) -> Result<Tensor> {
@@ -41,7 +41,7 @@ pub(super) fn tokens(
 }
 
 /// A convolution whose stride is its kernel.
-fn convolve(weights: &Scope<'_>, x: &Tensor) -> Result<Tensor> {
+fn convolve(weights: &NamedTensors<'_>, x: &Tensor) -> Result<Tensor> {
     let weight = weights.get("weight")?;
     let patch = weight.size()[2];
     let (bias, stride) = (weights.find("bias"), [patch, patch]);
@@ -49,7 +49,7 @@ fn convolve(weights: &Scope<'_>, x: &Tensor) -> Result<Tensor> {
 }
 
 /// Norm over the channels of `[batch, channels, height, width]`.
-fn norm_channels(weights: &Scope<'_>, x: &Tensor) -> Result<Tensor> {
+fn norm_channels(weights: &NamedTensors<'_>, x: &Tensor) -> Result<Tensor> {
     let mean = |x: &Tensor| x.f_mean_dim([1].as_slice(), true, None::<Kind>);
     let centred = x.f_sub(&mean(x)?)?;
     let spread = mean(&centred.f_pow_tensor_scalar(2)?)?
@@ -66,7 +66,7 @@ fn norm_channels(weights: &Scope<'_>, x: &Tensor) -> Result<Tensor> {
 }
 
 /// A ConvNeXt block.
-fn block(weights: &Scope<'_>, x: &Tensor) -> Result<Tensor> {
+fn block(weights: &NamedTensors<'_>, x: &Tensor) -> Result<Tensor> {
     let depthwise = weights.sub("dwconv");
     let weight = depthwise.get("weight")?;
     let channels = weight.size()[0];

@@ -7,9 +7,9 @@ use nac_modules::{ModuleError, Result};
 use tch::Tensor;
 
 /// Weights of a model; they share storage with the store they were taken from, gradients too.
-pub(super) struct Weights(BTreeMap<String, Tensor>);
+pub(super) struct TensorMap(BTreeMap<String, Tensor>);
 
-impl Weights {
+impl TensorMap {
     pub(super) fn new(store: &ParamStore) -> Self {
         let own = store
             .iter()
@@ -21,8 +21,8 @@ impl Weights {
     }
 
     /// All weights.
-    pub(super) fn root(&self) -> Scope<'_> {
-        Scope {
+    pub(super) fn root(&self) -> NamedTensors<'_> {
+        NamedTensors {
             weights: self,
             path: String::new(),
         }
@@ -30,12 +30,12 @@ impl Weights {
 }
 
 /// Weights whose names begin with a path.
-pub(super) struct Scope<'a> {
-    weights: &'a Weights,
+pub(super) struct NamedTensors<'a> {
+    weights: &'a TensorMap,
     path: String,
 }
 
-impl<'a> Scope<'a> {
+impl<'a> NamedTensors<'a> {
     /// The weights below `name`.
     pub(super) fn sub(&self, name: &str) -> Self {
         Self {

@@ -20,10 +20,10 @@ pub(crate) enum Library {
     Gemm,
     /// Crate `matrixmultiply`, through ndarray.
     MatrixMultiply,
-    /// The modulated projection of nac-core's engine.
-    NacCore,
+    /// The modulated projection of nac-engine.
+    NacEngine,
     /// The same in bfloat16.
-    NacCoreBf16,
+    NacEngineBf16,
 }
 
 impl Library {
@@ -36,8 +36,8 @@ impl Library {
                 vec![
                     Self::Gemm,
                     Self::MatrixMultiply,
-                    Self::NacCore,
-                    Self::NacCoreBf16,
+                    Self::NacEngine,
+                    Self::NacEngineBf16,
                 ],
             ]
             .concat()
@@ -51,14 +51,14 @@ impl Library {
             Self::Torch | Self::TorchBf16 => "libtorch",
             Self::Gemm => "gemm",
             Self::MatrixMultiply => "matrixmultiply",
-            Self::NacCore | Self::NacCoreBf16 => "nac-core",
+            Self::NacEngine | Self::NacEngineBf16 => "nac-engine",
         }
     }
 
-    pub(crate) fn kind(self) -> &'static str {
+    pub(crate) fn precision(self) -> Precision {
         match self {
-            Self::TorchBf16 | Self::NacCoreBf16 => "bf16",
-            Self::Torch | Self::Gemm | Self::MatrixMultiply | Self::NacCore => "f32",
+            Self::TorchBf16 | Self::NacEngineBf16 => Precision::Bf16,
+            Self::Torch | Self::Gemm | Self::MatrixMultiply | Self::NacEngine => Precision::F32,
         }
     }
 }
@@ -100,8 +100,8 @@ impl Operands {
         let kind = match library {
             Library::Torch => Kind::Float,
             Library::TorchBf16 => Kind::BFloat16,
-            Library::NacCore => return Self::engine(shape, Precision::F32, threads),
-            Library::NacCoreBf16 => return Self::engine(shape, Precision::Bf16, threads),
+            Library::NacEngine => return Self::engine(shape, Precision::F32, threads),
+            Library::NacEngineBf16 => return Self::engine(shape, Precision::Bf16, threads),
             Library::Gemm | Library::MatrixMultiply => {
                 return Ok(Self::Arrays {
                     library,

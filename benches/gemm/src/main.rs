@@ -83,7 +83,7 @@ fn measure(cli: &Cli) -> anyhow::Result<String> {
             let mut operands = Operands::new(library, shape, device, threads)?;
             entries.push(Entry {
                 library: library.name(),
-                kind: library.kind(),
+                kind: library.precision().into(),
                 shape,
                 flop_per_second: shape.flops() / best(budget, || operands.multiply())?,
             });

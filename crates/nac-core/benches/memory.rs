@@ -1,4 +1,4 @@
-//! Peak memory of one call, in a process of its own: what an allocator keeps of earlier calls would
+//! Peak memory of one call, in a separate process: what an allocator keeps of earlier calls would
 //! hide it. Where Linux tells it.
 
 use std::fs;

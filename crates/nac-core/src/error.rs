@@ -51,7 +51,7 @@ pub enum CoreError {
     InvalidGraph {
         /// The operation that was asked for.
         op: &'static str,
-        /// What is wrong, with the place.
+        /// What is wrong, and where.
         reason: String,
     },
     /// Settings, or a file of them, cannot be used.

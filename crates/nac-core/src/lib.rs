@@ -11,7 +11,7 @@
 //! 4. [`graph`] — density, degrees, clustering, effective number of modules; graph generators, and
 //!    fits that start signatures close to a graph;
 //! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one;
-//!    [`assignment`] — which module takes which place of a prior's graph.
+//!    [`assignment`] — which module takes which slot of a prior's graph.
 //!
 //! Beside this way, [`model`] holds the settings of whole models, the files they stand in and the models that
 //! have names: all that is needed to build a model, apart from its weights. nac-engine runs a trained model

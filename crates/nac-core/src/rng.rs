@@ -48,7 +48,7 @@ impl Streams {
         }
     }
 
-    /// A family of streams of its own under `name`: `child("a").stream("x")` is independent of
+    /// A separate family of streams under `name`: `child("a").stream("x")` is independent of
     /// `stream("x")` and of `child("b").stream("x")`.
     #[must_use]
     pub fn child(&self, name: &str) -> Streams {

@@ -1,11 +1,11 @@
 //! Runs a model without libtorch and says how long it takes:
 //!
 //! ```sh
-//! cargo run --release -p nac-core --example run_model -- PRESET_OR_FOLDER \
+//! cargo run --release -p nac-engine --example run_model -- PRESET_OR_FOLDER \
 //!     [--batch N] [--threads N] [--precision f32|bf16|int8] [--repeat N]
 //! ```
 //!
-//! The model is a preset with random weights (nobody trained it: good for times, not for answers), or a folder that
+//! The model is a preset with random weights (untrained: for timing only), or a folder that
 //! `nac export` wrote. Inputs are made up.
 
 use std::error::Error;
@@ -13,30 +13,30 @@ use std::path::Path;
 use std::time::Instant;
 
 use nac_core::model::{ModelFile, Preset};
-use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights, Precision, RandomInputs};
+use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights, RandomInputs};
 
 const USAGE: &str = "usage: run_model [PRESET_OR_FOLDER] [--batch N] [--threads N] \
     [--precision f32|bf16|int8] [--repeat N]";
 
-/// What the command line asks for.
-struct Wish {
+/// Options of the command line.
+struct Options {
     model: String,
     batch: usize,
     repeat: usize,
-    options: EngineOptions,
+    engine: EngineOptions,
 }
 
-impl Wish {
+impl Options {
     fn from(mut words: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-        let mut wish = Self {
+        let mut options = Self {
             model: "cpu-digits".into(),
             batch: 1,
             repeat: 10,
-            options: EngineOptions::default(),
+            engine: EngineOptions::default(),
         };
         while let Some(word) = words.next() {
             if !word.starts_with('-') {
-                wish.model = word;
+                options.model = word;
                 continue;
             }
             let value = words.next().ok_or(USAGE)?;
@@ -45,21 +45,14 @@ impl Wish {
                 Err(error) => Err(format!("{word} {value}: {error}")),
             };
             match word.as_str() {
-                "--batch" => wish.batch = number()?,
-                "--repeat" => wish.repeat = number()?,
-                "--threads" => wish.options.threads = number()?,
-                "--precision" => {
-                    wish.options.precision = match value.as_str() {
-                        "f32" => Precision::F32,
-                        "bf16" => Precision::Bf16,
-                        "int8" => Precision::Int8,
-                        _ => return Err(USAGE.into()),
-                    }
-                }
+                "--batch" => options.batch = number()?,
+                "--repeat" => options.repeat = number()?,
+                "--threads" => options.engine.threads = number()?,
+                "--precision" => options.engine.precision = value.parse().map_err(|_| USAGE)?,
                 _ => return Err(USAGE.into()),
             }
         }
-        Ok(wish)
+        Ok(options)
     }
 }
 
@@ -78,25 +71,25 @@ fn find(model: &str) -> Result<(ModelFile, ModelWeights), Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     let milliseconds = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
     let start = Instant::now();
-    let wish = Wish::from(std::env::args().skip(1))?;
-    let precision = wish.options.precision;
-    let (file, weights) = find(&wish.model)?;
+    let options = Options::from(std::env::args().skip(1))?;
+    let precision = options.engine.precision;
+    let (file, weights) = find(&options.model)?;
     let found = milliseconds(start);
-    let engine = CoreEngine::new(file, &weights, wish.options)?;
+    let engine = CoreEngine::new(file, &weights, options.engine)?;
     let loaded = milliseconds(start);
-    let made = RandomInputs::new(engine.inputs(), wish.batch, 0);
+    let made = RandomInputs::new(engine.inputs(), options.batch, 0);
     let logits = engine.infer(&made.all())?;
     let first = milliseconds(start);
     let threads = engine.threads();
-    println!("{}: {threads} threads, {precision:?}", wish.model);
+    println!("{}: {threads} threads, {precision}", options.model);
     println!("weights read or drawn after {found:9.2} ms");
     println!("model loaded after          {loaded:9.2} ms");
     println!(
         "first output after          {first:9.2} ms: logits {:?}",
         logits.dim()
     );
-    let mut times = Vec::with_capacity(wish.repeat);
-    for _ in 0..wish.repeat {
+    let mut times = Vec::with_capacity(options.repeat);
+    for _ in 0..options.repeat {
         let start = Instant::now();
         std::hint::black_box(engine.infer(&made.all())?);
         times.push(milliseconds(start));
@@ -105,11 +98,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let (Some(least), Some(median)) = (times.first(), times.get(times.len() / 2)) {
         println!(
             "one batch of {:<4}          {least:9.3} ms at least, {median:.3} ms median",
-            wish.batch
+            options.batch
         );
         println!(
             "examples per second         {:9.1}",
-            wish.batch as f64 / least * 1e3
+            options.batch as f64 / least * 1e3
         );
     }
     Ok(())

@@ -2,7 +2,20 @@
 
 /// Number format of the operands of matrix products. States, layer norms, softmax and activations are always in single
 /// precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "lowercase")]
 pub enum Precision {
     /// Single precision: the same as in training, up to rounding.
     #[default]

@@ -115,7 +115,7 @@ impl Blocks {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.data.len().checked_div(self.rows).unwrap_or(0)
+        self.data.len() / self.rows
     }
 
     /// Multiplies everything by a number.

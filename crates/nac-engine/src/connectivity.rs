@@ -1,4 +1,4 @@
-//! Whether modules hear each other one by one along a graph, or all at once.
+//! Whether modules attend to each other along the edges of a graph, or all at once.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub enum Connectivity {
     /// [`Precision::Bf16`](super::Precision::Bf16)), otherwise [`Dense`](Self::Dense).
     #[default]
     Auto,
-    /// Every receiver looks at every sender. A layer takes memory for each pair.
+    /// Every receiver attends to every sender. A layer takes memory for each pair.
     Dense,
     /// Edge by edge wherever links are cut, however many are left; keys and values are in single precision. A layer
     /// takes memory for each edge, also while it is loaded.
@@ -21,7 +21,7 @@ pub enum Connectivity {
     Sparse,
 }
 
-/// Who hears whom beyond what the settings of the model say.
+/// Connections beyond the settings of the model.
 #[derive(Debug, Clone)]
 pub(crate) struct Wiring {
     pub(crate) connectivity: Connectivity,
@@ -30,7 +30,7 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
-    /// What the settings of the model say, and nothing else.
+    /// The settings of the model alone.
     pub(crate) const PLAIN: Self = Self {
         connectivity: Connectivity::Auto,
         min_probability: None,

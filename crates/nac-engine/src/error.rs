@@ -22,21 +22,21 @@ pub enum EngineError {
     MissingWeight {
         /// Full name.
         name: String,
-        /// Shape the settings ask for.
+        /// Expected shape.
         expected: Vec<usize>,
     },
-    /// A tensor has another shape than the settings ask for.
+    /// A tensor has an unexpected shape.
     #[error("weight `{name}` is {found:?}, but the settings ask for {expected:?}")]
     WeightShape {
         /// Full name.
         name: String,
-        /// Shape the settings ask for.
+        /// Expected shape.
         expected: Vec<usize>,
         /// Shape in the weights.
         found: Vec<usize>,
     },
-    /// The weights hold tensors that the model has no place for, so they belong to other settings.
-    #[error("the weights hold {} tensors that these settings have no place for, the first `{}`", names.len(), names.first().map_or("", String::as_str))]
+    /// The weights hold tensors that the model does not use, so they belong to other settings.
+    #[error("the weights hold {} tensors that these settings do not use, the first `{}`", names.len(), names.first().map_or("", String::as_str))]
     UnexpectedWeights {
         /// Their names, in order.
         names: Vec<String>,
@@ -52,7 +52,7 @@ pub enum EngineError {
     /// An input is not what the model reads.
     #[error("{op}: input is {found}, but the model reads {expected}")]
     Input {
-        /// The operation that was asked for.
+        /// The operation.
         op: &'static str,
         /// What the model reads.
         expected: String,
@@ -62,7 +62,7 @@ pub enum EngineError {
     /// The array for a result has the wrong shape.
     #[error("{op}: the output array is {found:?}, but must be {expected:?}")]
     OutputShape {
-        /// The operation that was asked for.
+        /// The operation.
         op: &'static str,
         /// Shape of the results.
         expected: Vec<usize>,
@@ -82,7 +82,7 @@ pub enum EngineError {
     /// The threads could not be started.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {
-        /// How many were asked for.
+        /// Requested number of threads.
         threads: usize,
         /// What the operating system says.
         reason: String,

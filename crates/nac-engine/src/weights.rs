@@ -35,7 +35,7 @@ impl ModelWeights {
     /// are left out, since no model computes with them.
     ///
     /// # Errors
-    /// [`EngineError::Read`] with the path if the file cannot be read or is no safetensors file.
+    /// [`EngineError::Read`] with the path if the file cannot be read, is no safetensors file, or holds another dtype.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = |reason: String| EngineError::Read {
@@ -61,7 +61,8 @@ impl ModelWeights {
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let mut weights = Self::new();
         for (name, view) in file.tensors() {
-            if let Some(values) = floats(&view) {
+            let values = floats(&view).map_err(|dtype| format!("tensor `{name}` is {dtype:?}"))?;
+            if let Some(values) = values {
                 let shape = view.shape().to_vec();
                 weights.tensors.insert(name, Tensor { shape, values });
             }
@@ -107,26 +108,35 @@ impl ModelWeights {
     }
 }
 
-/// Values in single precision; `None` for integers.
-fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
+/// Values in single precision; `None` for integers. The error is a dtype that is neither.
+fn floats(view: &TensorView<'_>) -> Result<Option<Vec<f32>>, Dtype> {
     fn each<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks().0.iter().map(|b| value(*b)).collect()
     }
     let bytes = view.data();
-    Some(match view.dtype() {
+    Ok(Some(match view.dtype() {
         Dtype::F32 => each(bytes, f32::from_le_bytes),
         Dtype::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
         Dtype::BF16 => each(bytes, |b| bf16::from_le_bytes(b).to_f32()),
         Dtype::F16 => each(bytes, |b| f16::from_le_bytes(b).to_f32()),
-        _ => return None,
-    })
+        Dtype::BOOL
+        | Dtype::U8
+        | Dtype::I8
+        | Dtype::U16
+        | Dtype::I16
+        | Dtype::U32
+        | Dtype::I32
+        | Dtype::U64
+        | Dtype::I64 => return Ok(None),
+        other => return Err(other),
+    }))
 }
 
 /// Where tensors come from.
 #[derive(Debug)]
 pub(crate) struct WeightSource<'w> {
     origin: Origin<'w>,
-    /// ItemMajorLayout whose tensors are those of another place, both with a dot at the end.
+    /// Paths whose tensors are those of another path, both with a dot at the end.
     shared: RefCell<Vec<(String, String)>>,
 }
 
@@ -137,7 +147,7 @@ enum Origin<'w> {
         weights: &'w ModelWeights,
         read: RefCell<BTreeSet<String>>,
     },
-    /// Drawn as they are asked for.
+    /// Drawn when they are read.
     Drawn {
         streams: Streams,
         drawn: RefCell<ModelWeights>,
@@ -183,19 +193,19 @@ impl<'w> WeightSource<'w> {
         }
     }
 
-    /// What was drawn.
-    pub(crate) fn into_drawn(self) -> Option<ModelWeights> {
+    /// The tensors of the file, or those that were drawn.
+    pub(crate) fn into_weights(self) -> ModelWeights {
         match self.origin {
-            Origin::Given { .. } => None,
-            Origin::Drawn { drawn, .. } => Some(drawn.into_inner()),
+            Origin::Given { weights, .. } => weights.clone(),
+            Origin::Drawn { drawn, .. } => drawn.into_inner(),
         }
     }
 
-    /// The name of the tensor that `name` is another name of, if its place is shared.
+    /// The name of the tensor that `name` is another name of, if its path is shared.
     fn first_name(&self, name: &str) -> Option<String> {
         let shared = self.shared.borrow();
-        shared.iter().find_map(|(place, first)| {
-            let rest = name.strip_prefix(place.as_str())?;
+        shared.iter().find_map(|(path, first)| {
+            let rest = name.strip_prefix(path.as_str())?;
             Some(format!("{first}{rest}"))
         })
     }
@@ -289,7 +299,7 @@ fn draw(streams: Streams, name: &str, shape: &[usize]) -> Vec<f32> {
     values
 }
 
-/// A place among the names of tensors.
+/// A path in the names of tensors.
 #[derive(Debug, Clone)]
 pub(crate) struct WeightScope<'s, 'w> {
     source: &'s WeightSource<'w>,
@@ -312,7 +322,7 @@ impl<'s, 'w> WeightScope<'s, 'w> {
         }
     }
 
-    /// The place `name` below this one; dots lead further down.
+    /// The path `name` below this one; it may contain dots.
     pub(crate) fn sub(&self, name: impl std::fmt::Display) -> Self {
         Self {
             path: self.name(&name.to_string()),
@@ -339,10 +349,10 @@ impl<'s, 'w> WeightScope<'s, 'w> {
         Ok(matrix.unwrap_or_else(|error| unreachable!("the tensor has this shape: {error}")))
     }
 
-    /// From now on the tensors below `place` are those below `first`.
-    pub(crate) fn alias(&self, place: &str, first: &str) {
-        let place = (self.name(place) + ".", self.name(first) + ".");
-        self.source.shared.borrow_mut().push(place);
+    /// Makes the tensors below `path` those below `first`.
+    pub(crate) fn alias(&self, path: &str, first: &str) {
+        let paths = (self.name(path) + ".", self.name(first) + ".");
+        self.source.shared.borrow_mut().push(paths);
     }
 
     /// A single number.
@@ -385,6 +395,10 @@ mod tests {
             assert_eq!(weights.get(name).unwrap(), (&[2][..], &[1.5, -2.0][..]));
         }
         assert!(weights.get("whole").is_none());
+        let eighths = TensorView::new(Dtype::F8_E4M3, vec![16], &f64s).unwrap();
+        let bytes = safetensors::serialize([("eight", eighths)], None).unwrap();
+        let error = ModelWeights::from_bytes(&bytes).unwrap_err().to_string();
+        assert!(error.contains("`eight`"), "{error}");
     }
 
     #[test]
@@ -415,7 +429,7 @@ mod tests {
         scope.alias("l.1", "l.0");
         let first = scope.tensor("l.0.w", &[3]).unwrap();
         assert_eq!(scope.tensor("l.1.w", &[3]).unwrap(), first);
-        assert_eq!(source.into_drawn().unwrap().iter().count(), 2);
+        assert_eq!(source.into_weights().iter().count(), 2);
     }
 
     #[test]

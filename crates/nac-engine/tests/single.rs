@@ -1,4 +1,4 @@
-//! Layers on their own: examples with codes of their own, and arrays that do not fit.
+//! Single layers: examples with different codes, and arrays that do not fit.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use nac_core::Streams;

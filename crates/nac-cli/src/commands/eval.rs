@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nac_data::DataDirs;
 use nac_engine::{EngineOptions, Precision};
 use nac_train::run::{EngineChoice, Split, evaluate_run, evaluate_run_on};
+use strum::VariantNames as _;
 
 /// Arguments of `nac eval`.
 #[derive(Debug, clap::Args)]
@@ -26,9 +28,9 @@ pub(crate) struct Args {
     /// evaluation on libtorch]
     #[arg(long, value_enum)]
     engine: Option<Runner>,
-    /// Numbers that products of the core engine take [default: f32]
-    #[arg(long, value_enum, requires = "engine")]
-    precision: Option<Numbers>,
+    /// Precision of matrix products of the core engine [default: f32]
+    #[arg(long, value_parser = precision(), requires = "engine")]
+    precision: Option<Precision>,
     /// Threads of the engine; 0: as many as the machine has [default: 0, libtorch: `threads` of the run]
     #[arg(long, requires = "engine")]
     threads: Option<usize>,
@@ -38,13 +40,6 @@ pub(crate) struct Args {
 enum Runner {
     Core,
     Torch,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Numbers {
-    F32,
-    Bf16,
-    Int8,
 }
 
 impl Args {
@@ -64,16 +59,16 @@ impl Args {
                     options.threads = threads;
                 }
                 if let Some(precision) = precision {
-                    options.precision = match precision {
-                        Numbers::F32 => Precision::F32,
-                        Numbers::Bf16 => Precision::Bf16,
-                        Numbers::Int8 => Precision::Int8,
-                    };
+                    options.precision = precision;
                 }
                 EngineChoice::Core(options)
             }
         })
     }
+}
+
+fn precision() -> impl TypedValueParser<Value = Precision> {
+    PossibleValuesParser::new(Precision::VARIANTS).try_map(|name| name.parse::<Precision>())
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]

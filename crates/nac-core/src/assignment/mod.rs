@@ -56,9 +56,9 @@ pub fn assign(costs: ArrayView2<'_, f64>) -> Result<Assignment, CoreError> {
         let expected = "as many rows as columns";
         return Err(CoreError::shapes(op, &[n], &[costs.ncols()], expected));
     }
-    if let Some((place, value)) = first_unfit(costs, |cost| cost.abs() <= LARGEST) {
+    if let Some((index, value)) = first_unfit(costs, |cost| cost.abs() <= LARGEST) {
         let expected = "a number of at most 1e300 in size";
-        return Err(CoreError::value(op, "costs", place, value, expected));
+        return Err(CoreError::value(op, "costs", index, value, expected));
     }
     let costs = match costs.to_slice() {
         Some(costs) => Cow::Borrowed(costs),

@@ -4,7 +4,7 @@
 
 use super::state::{Rows, State};
 
-/// Room for searches, used again by each.
+/// Scratch that searches share.
 pub(super) struct Search {
     /// Length of the shortest path to each column that is known so far.
     length: Vec<f64>,

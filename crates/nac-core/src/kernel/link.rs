@@ -143,8 +143,8 @@ impl LinkKernel {
     ) -> Result<Array2<T>, CoreError> {
         let op = "log_link_probability";
         self.check_shape(op, distance.dim())?;
-        if let Some((place, d)) = first_unfit(distance, |d| d >= T::zero()) {
-            return Err(CoreError::value(op, "distance", place, d, "at least 0"));
+        if let Some((index, d)) = first_unfit(distance, |d| d >= T::zero()) {
+            return Err(CoreError::value(op, "distance", index, d, "at least 0"));
         }
         let mut out = Array2::zeros(distance.raw_dim());
         for_row_blocks(out.view_mut(), |first, mut rows| {

@@ -34,7 +34,7 @@ pub(crate) fn for_row_blocks<T: Real>(
         .for_each(|(block, rows)| work(block * BLOCK_ROWS, rows));
 }
 
-/// The first entry, row by row, that does not fit. Its place is looked for only if there is one.
+/// The first entry, row by row, that does not fit. Its index is computed only if there is one.
 pub(crate) fn first_unfit<T: Real>(
     values: ArrayView2<'_, T>,
     fits: impl Fn(T) -> bool,
@@ -43,6 +43,6 @@ pub(crate) fn first_unfit<T: Real>(
         return None;
     }
     let mut entries = values.indexed_iter();
-    let (place, &value) = entries.find(|(_, value)| !fits(**value))?;
-    Some((place, value))
+    let (index, &value) = entries.find(|(_, value)| !fits(**value))?;
+    Some((index, value))
 }

@@ -70,7 +70,7 @@ pub(crate) fn normalized_pair<T: Real>(
 }
 
 /// Senders handled at a time: a block of rows by so many senders stays in the cache while it is
-/// used, and is too small a product for matrixmultiply to start threads of its own beside ours (if
+/// used, and is too small a product for matrixmultiply to start its own threads beside ours (if
 /// it is built with them). Fixed, and a multiple of 32 (the draws of one step of a random stream).
 pub(crate) const TILE_COLUMNS: usize = 256;
 
@@ -117,8 +117,8 @@ fn normalized<T: Real>(
     array: &'static str,
     signatures: ArrayView2<'_, T>,
 ) -> Result<Array2<T>, CoreError> {
-    if let Some((place, value)) = first_unfit(signatures, |v| v.is_finite()) {
-        return Err(CoreError::value(op, array, place, value, "finite"));
+    if let Some((index, value)) = first_unfit(signatures, |v| v.is_finite()) {
+        return Err(CoreError::value(op, array, index, value, "finite"));
     }
     // A fresh row-major copy, so that the result does not depend on the memory layout given.
     let mut out = Array2::zeros(signatures.raw_dim());
@@ -177,8 +177,8 @@ mod tests {
             let (r, s) = (normals("r", u, d), normals("s", v, d));
             let fast = cosine_distance(r.view(), s.view()).unwrap();
             let slow = reference(&r, &s);
-            for (place, &value) in fast.indexed_iter() {
-                assert!((f64::from(value) - slow[place]).abs() < 1e-6, "{place:?}");
+            for (index, &value) in fast.indexed_iter() {
+                assert!((f64::from(value) - slow[index]).abs() < 1e-6, "{index:?}");
             }
         }
     }

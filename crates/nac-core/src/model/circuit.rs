@@ -151,7 +151,7 @@ impl CircuitConfig {
         }
         if !wiring.read_in_states_become_processors && !sends && !wiring.allow_disconnected {
             let reason = "the input would not reach the logits: processors must take over the states of \
-                the read-in, or processors or read-out modules must hear it (or set \
+                the read-in, or processors or read-out modules must attend to it (or set \
                 `wiring.allow_disconnected`)";
             let name = "wiring.read_in_states_become_processors";
             return refuse(name, "false".into(), reason);

@@ -47,7 +47,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// [`ConfigError::Parse`] with the place of `error` in `text`.
+    /// [`ConfigError::Parse`] with the position of `error` in `text`.
     pub(super) fn parse(error: &toml::de::Error, text: &str, path: &Path) -> Self {
         let start = error.span().map_or(0, |span| span.start).min(text.len());
         let before = &text.as_bytes()[..start];

@@ -5,23 +5,15 @@ use serde::{Deserialize, Serialize};
 use super::{CircuitConfig, ConvNextConfig, EmbeddingConfig, PerceiverIoConfig};
 
 /// Which model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum ModelKind {
     /// A Neural Attentive Circuit.
     #[default]
     Nac,
     /// The Perceiver IO baseline.
     PerceiverIo,
-}
-
-impl std::fmt::Display for ModelKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Nac => "nac",
-            Self::PerceiverIo => "perceiver-io",
-        })
-    }
 }
 
 /// How images become tokens.

@@ -3,8 +3,21 @@
 use serde::{Deserialize, Serialize};
 
 /// A set of modules, in files `read_in`, `processors` or `read_out`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ModuleGroup {
     /// Modules that read the tokens. Reference: `input`.
     ReadIn,
@@ -20,16 +33,6 @@ impl ModuleGroup {
 
     /// The name in files.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ReadIn => "read_in",
-            Self::Processors => "processors",
-            Self::ReadOut => "read_out",
-        }
-    }
-}
-
-impl std::fmt::Display for ModuleGroup {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+        self.into()
     }
 }

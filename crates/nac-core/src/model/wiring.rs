@@ -15,10 +15,10 @@ pub struct WiringConfig {
     /// Whether there are read-in modules beside the processors; if not the processors read, with their own
     /// signatures and codes. Default true. Reference: `disable_input_latents`.
     pub separate_read_in_modules: bool,
-    /// Whether processors hear the read-in modules in every propagator. Default false.
+    /// Whether processors attend to the read-in modules in every propagator. Default false.
     /// Reference: not `disable_input_mediator_communication`.
     pub read_in_sends_to_processors: bool,
-    /// Whether read-out modules hear the read-in modules. Default false.
+    /// Whether read-out modules attend to the read-in modules. Default false.
     /// Reference: `enable_input_output_communication`.
     pub read_in_sends_to_read_out: bool,
     /// Whether all propagators are one. Default false. Reference: `share_propagator_weights`.

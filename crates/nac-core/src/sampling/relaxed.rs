@@ -221,10 +221,10 @@ fn check_log_probability<T: Real>(
     values: ArrayView2<'_, T>,
 ) -> Result<(), CoreError> {
     match first_unfit(values, |v| !v.is_nan()) {
-        Some((place, v)) => Err(CoreError::value(
+        Some((index, v)) => Err(CoreError::value(
             op,
             "log_probability",
-            place,
+            index,
             v,
             "a number",
         )),
@@ -237,7 +237,7 @@ pub(crate) fn check_uniforms<T: Real>(
     values: ArrayView2<'_, T>,
 ) -> Result<(), CoreError> {
     match first_unfit(values, |v| (T::zero()..=T::one()).contains(&v)) {
-        Some((place, v)) => Err(CoreError::value(op, "uniforms", place, v, "in [0, 1]")),
+        Some((index, v)) => Err(CoreError::value(op, "uniforms", index, v, "in [0, 1]")),
         None => Ok(()),
     }
 }

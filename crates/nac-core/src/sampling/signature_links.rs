@@ -9,7 +9,7 @@
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, ShapeBuilder as _, aview_mut2, s};
 
 use super::prefilter::Prefilter;
-use super::source::LinkSource;
+use super::source::{LinkSource, check_rows, check_streams};
 use crate::kernel::signature::{TILE_COLUMNS, distance_rows, distance_tile, normalized_pair};
 use crate::kernel::{LinkKernel, link::probability};
 use crate::rng::{Stream, unit_f64};
@@ -64,12 +64,14 @@ impl<T: Real> SignatureLinks<T> {
     /// # Shapes
     /// - rows: `[receivers from first on, senders]`
     ///
-    /// # Panics
-    /// As [`LinkSource::fill`]: if `rows` reaches beyond the last receiver or has another width.
-    pub fn fill_logs(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) {
+    /// # Errors
+    /// As [`LinkSource::fill`].
+    pub fn fill_logs(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) -> Result<(), CoreError> {
+        check_rows("SignatureLinks::fill_logs", first, rows.dim(), self.shape())?;
         let (receivers, senders) = (self.receivers.view(), self.senders.view());
         distance_rows(receivers, senders, first, rows.view_mut());
         self.kernel.log_rows(first, self.is_square(), rows);
+        Ok(())
     }
 
     fn is_square(&self) -> bool {
@@ -124,8 +126,8 @@ impl<T: Real> SignatureLinks<T> {
     /// If receiver `i`'s self link is in this part of its row, remembers its distance, or removes
     /// it if the diagonal is eliminated.
     fn take_diagonal(&self, i: usize, start: usize, row: &mut [T], own: &mut Option<T>) {
-        let place = i.checked_sub(start).filter(|_| self.is_square());
-        let Some(distance) = place.and_then(|place| row.get_mut(place)) else {
+        let column = i.checked_sub(start).filter(|_| self.is_square());
+        let Some(distance) = column.and_then(|column| row.get_mut(column)) else {
             return;
         };
         if self.kernel.eliminate_diagonal() {
@@ -162,9 +164,10 @@ impl<T: Real> LinkSource for SignatureLinks<T> {
         (self.receivers.nrows(), self.senders.nrows())
     }
 
-    fn fill(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) {
-        self.fill_logs(first, rows.view_mut());
+    fn fill(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) -> Result<(), CoreError> {
+        self.fill_logs(first, rows.view_mut())?;
         rows.mapv_inplace(probability);
+        Ok(())
     }
 
     fn draw(
@@ -173,6 +176,9 @@ impl<T: Real> LinkSource for SignatureLinks<T> {
         streams: &mut [Stream],
         kept: &mut [Vec<usize>],
     ) -> Result<(), CoreError> {
+        let op = "SignatureLinks::draw";
+        check_streams(op, streams, kept)?;
+        check_rows(op, first, (kept.len(), self.senders.nrows()), self.shape())?;
         let bound = Prefilter::new(self.kernel.bandwidth());
         let may_link = |d: T, draw: &[u8; DRAW]| bound.may_link(d.as_f32(), high_word(draw));
         let mut draws = [[0_u8; DRAW]; GROUP];
@@ -203,6 +209,8 @@ impl<T: Real> LinkSource for SignatureLinks<T> {
     }
 
     fn cut(&self, first: usize, threshold: f64, kept: &mut [Vec<usize>]) -> Result<(), CoreError> {
+        let size = (kept.len(), self.senders.nrows());
+        check_rows("SignatureLinks::cut", first, size, self.shape())?;
         // Beyond `−ε ln t` a link is weaker than `t`; one `ε` more covers rounding.
         let farthest = T::from_f64(self.kernel.bandwidth() * (1.0 - threshold.ln()));
         self.visit(first, kept.len(), |k, start, distances, truncation| {
@@ -257,7 +265,7 @@ mod tests {
         let d = cosine_distance(r.view(), s.view()).unwrap();
         let p = kernel.link_probability(d.view()).unwrap();
         let mut filled = Array2::zeros(p.raw_dim());
-        links.fill(0, filled.view_mut());
+        links.fill(0, filled.view_mut()).unwrap();
         assert_eq!(filled, p);
         let dense = DenseLinks(p.view());
         let streams = Streams::new(10).child("graph");
@@ -281,6 +289,38 @@ mod tests {
                 equals_dense::<f32>(&s, &s, kernel.with_eliminate_diagonal(bandwidth < 0.1));
             }
         }
+    }
+
+    #[test]
+    fn rows_that_are_not_part_of_the_matrix_are_errors() {
+        let r = signatures("r", 6, 0.5);
+        let links = SignatureLinks::new(r.view(), r.view(), kernel(0.4, None, false)).unwrap();
+        let p = Array2::from_elem((6, 6), 0.5);
+        for (first, size) in [
+            (0, (7, 6)),
+            (5, (2, 6)),
+            (7, (0, 6)),
+            (0, (2, 5)),
+            (usize::MAX, (1, 6)),
+        ] {
+            let mut rows = Array2::zeros(size);
+            let error = links.fill_logs(first, rows.view_mut()).unwrap_err();
+            assert!(error.to_string().contains("[6, 6]"), "{error}");
+            assert!(DenseLinks(p.view()).fill(first, rows.view_mut()).is_err());
+        }
+        let mut kept = vec![Vec::new(); 2];
+        let mut streams = vec![Streams::new(0).stream("a")];
+        assert!(links.cut(5, 0.5, &mut kept).is_err());
+        assert!(links.draw(0, &mut streams, &mut kept).is_err());
+        assert!(
+            DenseLinks(p.view())
+                .draw(0, &mut streams, &mut kept)
+                .is_err()
+        );
+        assert!(DenseLinks(p.view()).cut(5, 0.5, &mut kept).is_err());
+        streams.push(Streams::new(0).stream("b"));
+        assert!(links.draw(5, &mut streams, &mut kept).is_err());
+        assert!(links.draw(4, &mut streams, &mut kept).is_ok());
     }
 
     #[test]

@@ -19,21 +19,29 @@ pub trait LinkSource: Sync {
 
     /// Writes the probabilities of the receivers from `first` on into `rows`
     /// (`[some receivers, senders]`). Samplers always ask for the same blocks.
-    fn fill(&self, first: usize, rows: ArrayViewMut2<'_, Self::Number>);
+    ///
+    /// # Errors
+    /// [`CoreError::ShapeMismatch`] if `rows` reaches beyond the last receiver or has another width
+    /// than there are senders; sources outside this crate may return others.
+    fn fill(&self, first: usize, rows: ArrayViewMut2<'_, Self::Number>) -> Result<(), CoreError>;
 
     /// Draws the links of the receivers from `first` on, one for each of `streams`: appends to
     /// `kept[k]` the senders `j` with `u_j < P[first + k, j]`, in order, where `u_j` is the `j`-th
     /// `f64` uniform of `streams[k]`. Where the streams stand afterwards is not defined.
     ///
     /// # Errors
-    /// [`CoreError::InvalidValue`] if a probability is outside `[0, 1]`.
+    /// [`CoreError::InvalidValue`] if a probability is outside `[0, 1]`,
+    /// [`CoreError::ShapeMismatch`] if there are more of `kept` than receivers, or another number
+    /// of `streams`.
     fn draw(
         &self,
         first: usize,
         streams: &mut [Stream],
         kept: &mut [Vec<usize>],
     ) -> Result<(), CoreError> {
-        choose(self, "hard_sample_from", first, kept, |k, row, keep| {
+        let op = "hard_sample_from";
+        check_streams(op, streams, kept)?;
+        choose(self, op, first, kept, |k, row, keep| {
             let stream = &mut streams[k];
             let drawn = |&(_, p): &(usize, &Self::Number)| stream.uniform() < p.as_f64();
             keep.extend(row.iter().enumerate().filter(drawn).map(|(j, _)| j));
@@ -43,7 +51,8 @@ pub trait LinkSource: Sync {
     /// Appends to `kept[k]` the senders `j` with `P[first + k, j] ≥ threshold`, in order.
     ///
     /// # Errors
-    /// [`CoreError::InvalidValue`] if a probability is outside `[0, 1]`.
+    /// [`CoreError::InvalidValue`] if a probability is outside `[0, 1]`,
+    /// [`CoreError::ShapeMismatch`] if there are more of `kept` than receivers.
     fn cut(&self, first: usize, threshold: f64, kept: &mut [Vec<usize>]) -> Result<(), CoreError> {
         choose(self, "threshold", first, kept, |_, row, keep| {
             let strong = |(_, p): &(usize, &Self::Number)| p.as_f64() >= threshold;
@@ -61,12 +70,41 @@ pub(super) fn choose<S: LinkSource + ?Sized>(
     mut pick: impl FnMut(usize, ArrayView1<'_, S::Number>, &mut Vec<usize>),
 ) -> Result<(), CoreError> {
     let mut probabilities = Array2::zeros((kept.len(), source.shape().1));
-    source.fill(first, probabilities.view_mut());
+    source.fill(first, probabilities.view_mut())?;
     for ((offset, row), keep) in probabilities.axis_iter(Axis(0)).enumerate().zip(kept) {
         check_probabilities(op, first + offset, row)?;
         pick(offset, row, keep);
     }
     Ok(())
+}
+
+/// An error unless `rows` rows of `columns` from row `first` on are part of a matrix of `shape`.
+pub(super) fn check_rows(
+    op: &'static str,
+    first: usize,
+    (rows, columns): (usize, usize),
+    shape: (usize, usize),
+) -> Result<(), CoreError> {
+    if columns == shape.1 && first <= shape.0 && rows <= shape.0 - first {
+        return Ok(());
+    }
+    let expected = "rows [receivers from `first` on, senders] of a matrix [receivers, senders]";
+    let (left, right) = ([rows, columns], [shape.0, shape.1]);
+    Err(CoreError::shapes(op, &left, &right, expected))
+}
+
+/// An error unless there is a stream for each receiver.
+pub(super) fn check_streams(
+    op: &'static str,
+    streams: &[Stream],
+    kept: &[Vec<usize>],
+) -> Result<(), CoreError> {
+    let expected = "a stream for each receiver";
+    if streams.len() == kept.len() {
+        return Ok(());
+    }
+    let (left, right) = ([streams.len()], [kept.len()]);
+    Err(CoreError::shapes(op, &left, &right, expected))
 }
 
 fn check_probabilities<T: Real>(
@@ -95,8 +133,10 @@ impl<T: Real> LinkSource for DenseLinks<'_, T> {
         self.0.dim()
     }
 
-    fn fill(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) {
+    fn fill(&self, first: usize, mut rows: ArrayViewMut2<'_, T>) -> Result<(), CoreError> {
+        check_rows("DenseLinks::fill", first, rows.dim(), self.shape())?;
         let end = first + rows.nrows();
         rows.assign(&self.0.slice(s![first..end, ..]));
+        Ok(())
     }
 }

@@ -118,11 +118,11 @@ impl Csr {
         let mut columns = vec![0; self.edges()];
         let mut values = self.values.as_ref().map(|v| vec![0.0; v.len()]);
         for (i, j, value) in self.iter() {
-            let place = next[j];
+            let slot = next[j];
             next[j] += 1;
-            columns[place] = i;
+            columns[slot] = i;
             if let Some(values) = &mut values {
-                values[place] = value;
+                values[slot] = value;
             }
         }
         Self {

@@ -58,9 +58,9 @@ const HEADS: Widths = Widths {
     capacity: 1.0,
 };
 
-/// What the propagator hears.
+/// What the propagator attends to.
 #[derive(Clone, Copy, PartialEq)]
-enum Hears {
+enum AttendsTo {
     Pairs,
     Edges,
     Nothing,
@@ -94,8 +94,8 @@ fn quantile(modules: usize) -> f64 {
     let some = signatures.slice(s![..100, ..]);
     let distances = cosine_distance(some, signatures.view()).expect("finite");
     let mut distances = distances.into_raw_vec_and_offset().0;
-    let place = (100.0 * DEGREE) as usize;
-    f64::from(*distances.select_nth_unstable_by(place, f32::total_cmp).1)
+    let index = (100.0 * DEGREE) as usize;
+    f64::from(*distances.select_nth_unstable_by(index, f32::total_cmp).1)
 }
 
 fn engine(file: ModelFile, options: EngineOptions) -> CoreEngine {
@@ -108,17 +108,22 @@ fn engine(file: ModelFile, options: EngineOptions) -> CoreEngine {
 }
 
 /// Propagators of degree 32.
-fn truncated(widths: Widths, modules: usize, propagators: usize, hears: Hears) -> CoreEngine {
+fn truncated(
+    widths: Widths,
+    modules: usize,
+    propagators: usize,
+    attends_to: AttendsTo,
+) -> CoreEngine {
     let mut file = file(widths, modules, propagators);
     let kernel = &mut file.model.circuit.propagator.attention.kernel;
     kernel.truncation = Some(quantile(modules));
     let none = || Csr::new(modules, vec![0; modules + 1], Vec::new(), None).expect("a graph");
     let options = EngineOptions {
-        connectivity: match hears {
-            Hears::Pairs => Connectivity::Dense,
-            Hears::Edges | Hears::Nothing => Connectivity::Sparse,
+        connectivity: match attends_to {
+            AttendsTo::Pairs => Connectivity::Dense,
+            AttendsTo::Edges | AttendsTo::Nothing => Connectivity::Sparse,
         },
-        graph: (hears == Hears::Nothing).then(|| Arc::new(none())),
+        graph: (attends_to == AttendsTo::Nothing).then(|| Arc::new(none())),
         ..EngineOptions::default()
     };
     engine(file, options)
@@ -150,20 +155,20 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
 fn compare(criterion: &mut Criterion, widths: Widths) {
     let name = format!("propagator/{}", widths.name);
     let mut group = group(criterion, &name);
-    let mut least = |name: &str, propagators: usize, hears: Hears| {
+    let mut least = |name: &str, propagators: usize, attends_to: AttendsTo| {
         let mut times = Scaling::new("time", "modules");
         let mut loaded = None;
         group.bench_function(name, |b| {
             let engine =
-                loaded.get_or_insert_with(|| truncated(widths, MODULES, propagators, hears));
+                loaded.get_or_insert_with(|| truncated(widths, MODULES, propagators, attends_to));
             times.time(b, MODULES as f64, || infer(engine));
         });
         times.cost(MODULES as f64)
     };
-    let nothing = least("no edges", 1, Hears::Nothing);
-    let twice = least("no edges, twice", 2, Hears::Nothing);
-    let edges = least("edges", 1, Hears::Edges);
-    let pairs = least("pairs", 1, Hears::Pairs);
+    let nothing = least("no edges", 1, AttendsTo::Nothing);
+    let twice = least("no edges, twice", 2, AttendsTo::Nothing);
+    let edges = least("edges", 1, AttendsTo::Edges);
+    let pairs = least("pairs", 1, AttendsTo::Pairs);
     group.finish();
     if let (Some(nothing), Some(twice), Some(edges), Some(pairs)) = (nothing, twice, edges, pairs) {
         let ms = |time: f64| 1e3 * time;
@@ -198,7 +203,7 @@ fn scaling(criterion: &mut Criterion) {
                         println!("\n{call}: {edges} edges, peak memory {mebibytes:.1} MiB");
                         peaks.add(edges, bytes);
                     }
-                    let engine = truncated(widths, modules, 1, Hears::Edges);
+                    let engine = truncated(widths, modules, 1, AttendsTo::Edges);
                     let edges = edges(&engine);
                     (engine, edges)
                 });
@@ -225,7 +230,7 @@ pub(crate) fn memory(name: &str) {
     });
     if let Some((widths, modules)) = found {
         memory::answer(|| {
-            let engine = truncated(widths, modules, 1, Hears::Edges);
+            let engine = truncated(widths, modules, 1, AttendsTo::Edges);
             infer(&engine);
             edges(&engine)
         });

@@ -1,4 +1,4 @@
-//! Who hears whom in a layer, and whether this is computed for all pairs or edge by edge.
+//! The links of a layer, and whether attention is computed for all pairs or edge by edge.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::backend::Precision;
 use crate::connectivity::{Connectivity, Wiring};
 use crate::error::{EngineError, Result};
 
-/// Share of pairs up to which edges one by one are surely faster than all pairs.
+/// Share of pairs up to which edges are surely faster than all pairs.
 ///
-/// Half of the lowest density at which both cost the same in `cargo bench -p nac-core -- propagator/density`: 0.19 to
+/// Half of the lowest density at which both cost the same in `cargo bench -p nac-engine -- propagator/density`: 0.19 to
 /// 0.25 on a Zen 4 core, for 320 and 2,560 modules with 4 heads of 16 and 8 heads of 64.
 const DENSITY: f64 = 0.1;
 /// The same where products of all pairs are in bfloat16, which keys and values are with 8-bit weights too: 0.10 to 0.22.
@@ -21,18 +21,18 @@ const DENSITY_BF16: f64 = 0.05;
 /// Links of receivers to sets of senders.
 #[derive(Debug, Clone)]
 pub(crate) enum Connections {
-    /// Everybody looks at everybody, as far as the links to each set let them; without any, all links are one.
+    /// Every receiver attends to every sender, weighted by the links to each set; without any, all links are one.
     Dense(Vec<Links>),
-    /// Only edges, from each set, are looked at.
+    /// Receivers attend along the edges from each set only.
     Sparse(Vec<Arc<EdgeSet>>),
 }
 
-/// What a layer wants to be linked by.
+/// What decides about the connections of a layer, besides its kernel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionOptions<'a> {
     pub(crate) wiring: &'a Wiring,
     pub(crate) precision: Precision,
-    /// Whether processors talk among themselves.
+    /// Whether it is a propagator.
     pub(crate) is_propagator: bool,
 }
 
@@ -109,7 +109,7 @@ impl Connections {
         })
     }
 
-    /// Number of edges, if only they are looked at.
+    /// Number of edges, if it is sparse.
     pub(crate) fn edges(&self) -> Option<usize> {
         match self {
             Self::Dense(_) => None,

@@ -49,14 +49,14 @@ impl Logs {
         let links = SignatureLinks::new(receivers, all.view(), kernel)?;
         let weakest = min_probability.map(|p| p.ln() as f32);
         let found = AtomicUsize::new(0);
-        let block = |buffer: &mut Array2<f32>, block: usize| {
+        let block = |buffer: &mut Array2<f32>, block: usize| -> Result<Self> {
             let (mut part, first) = (Self::default(), block * BLOCK_ROWS);
             if found.load(Ordering::Relaxed) > limit {
-                return part;
+                return Ok(part);
             }
             let rows = BLOCK_ROWS.min(count - first);
             let mut logs = buffer.slice_mut(s![..rows, ..]);
-            links.fill_logs(first, logs.view_mut());
+            links.fill_logs(first, logs.view_mut())?;
             for (offset, mut row) in logs.outer_iter_mut().enumerate() {
                 if let Some(weakest) = weakest {
                     let own = keeps_self.then_some(first + offset);
@@ -69,12 +69,12 @@ impl Logs {
                 part.push(linked.filter(|(_, log)| **log > f32::NEG_INFINITY));
             }
             found.fetch_add(part.senders.len(), Ordering::Relaxed);
-            part
+            Ok(part)
         };
-        let parts: Vec<Self> = (0..count.div_ceil(BLOCK_ROWS))
+        let parts = (0..count.div_ceil(BLOCK_ROWS))
             .into_par_iter()
             .map_init(|| Array2::zeros((BLOCK_ROWS, width)), block)
-            .collect();
+            .collect::<Result<Vec<Self>>>()?;
         if found.into_inner() > limit {
             return Ok(None);
         }
@@ -179,8 +179,8 @@ impl Logs {
             };
             for ends in self.offsets.windows(2) {
                 let row = &self.senders[ends[0]..ends[1]];
-                let place = |sender: usize| row.partition_point(|s| (*s as usize) < sender);
-                let edges = ends[0] + place(first)..ends[0] + place(first + count);
+                let slot = |sender: usize| row.partition_point(|s| (*s as usize) < sender);
+                let edges = ends[0] + slot(first)..ends[0] + slot(first + count);
                 let own = |sender: &u32| *sender - first as u32;
                 set.senders
                     .extend(self.senders[edges.clone()].iter().map(own));

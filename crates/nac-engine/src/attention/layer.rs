@@ -116,6 +116,7 @@ impl Attention {
     ) {
         let precision = backend.precision;
         (self.queries).compute(backend, precision, first, states, scratch);
+        debug_assert!(sources.len() <= MAX_SETS, "{} sets", sources.len());
         let (key, value) = (self.keys.head_rows(), self.values.head_rows());
         let message_rows = self.heads * value;
         let count = states.len() / self.exit.output_rows();
@@ -125,7 +126,7 @@ impl Attention {
                 let queries = (self.queries).head(precision, block, head, key, &scratch.query);
                 let mut senders = [HeadSenders::NONE; MAX_SETS];
                 for (index, (set, senders)) in sources.iter().zip(&mut senders).enumerate() {
-                    let links = links.get(index);
+                    let links = (!links.is_empty()).then(|| &links[index]);
                     *senders = HeadSenders {
                         operands: set.layout.operands(queries, set.stored, head, value),
                         items: set.items,

@@ -51,6 +51,7 @@ impl Attention {
                 rows: &rows[..query_rows],
                 items: queries,
             });
+            debug_assert_eq!(sources.len(), edges.len());
             let mut sets = [Edges::NONE; MAX_SETS];
             for ((source, edges), set) in sources.iter().zip(edges).zip(&mut sets) {
                 *set = edges.block(first + offset, bytemuck::cast_slice(source.stored));

@@ -116,10 +116,23 @@ impl Head {
         confidence.truncate(modules);
         let highest = confidence.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         if *hard {
-            let winner = confidence.iter().position(|c| *c == highest);
-            for (i, c) in confidence.iter_mut().enumerate() {
-                *c = if Some(i) == winner { 1.0 } else { 0.0 };
-            }
+            let is_more = |c: f32, best: f32| c > best || c.is_nan() && !best.is_nan();
+            let better = |best, i| {
+                if is_more(confidence[i], confidence[best]) {
+                    i
+                } else {
+                    best
+                }
+            };
+            let winner = (1..modules).fold(0, better);
+            // A confidence that is no number stays one, and so do the logits.
+            let weight = if confidence[winner].is_nan() {
+                f32::NAN
+            } else {
+                1.0
+            };
+            confidence.fill(0.0);
+            confidence[winner] = weight;
         } else {
             let mut sum = 0.0;
             for c in confidence.iter_mut() {

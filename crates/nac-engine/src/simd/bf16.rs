@@ -1,14 +1,14 @@
-//! Products of bfloat16 numbers, summed in single precision.
+//! Products of bfloat16 pairs, summed in single precision.
 //!
-//! Pairs that are neighbours in the summed dimension stand in one 32-bit number, the first in its low half. Where the
+//! Pairs that are neighbours in the summed dimension are packed into one `u32`, the first in its low half. Where the
 //! processor has `VDPBF16PS` (AVX-512 BF16) two products and both sums are one instruction; elsewhere the halves
-//! are taken apart, which is exact, and multiplied in single precision.
+//! are widened, which is exact, and multiplied in single precision.
 
 use pulp::Simd;
 
 use super::row::{GROUP, PairRow, Row, WIDTH};
 
-/// Whether the processor multiplies bfloat16 itself.
+/// Whether the processor has instructions for bfloat16.
 pub(crate) fn is_native() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512bf16")
@@ -121,7 +121,7 @@ mod native {
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load(out: &[Row; GROUP]) -> Sums {
-        // SAFETY: a row holds 32 numbers, so 16 can be read at its start and 16 after these.
+        // SAFETY: a row holds 32 values, so the 16 at its start and the 16 after them are in bounds of the reference.
         std::array::from_fn(|i| unsafe {
             let row = out[i].0.as_ptr();
             [_mm512_loadu_ps(row), _mm512_loadu_ps(row.add(16))]
@@ -133,7 +133,7 @@ mod native {
     fn store(sums: &Sums, out: &mut [Row; GROUP]) {
         for (sums, out) in sums.iter().zip(out) {
             let row = out.0.as_mut_ptr();
-            // SAFETY: a row holds 32 numbers, so 16 can be written at its start and 16 after these.
+            // SAFETY: a row holds 32 values, so the 16 at its start and the 16 after them are in bounds of the exclusive reference.
             unsafe {
                 _mm512_storeu_ps(row, sums[0]);
                 _mm512_storeu_ps(row.add(16), sums[1]);
@@ -152,7 +152,7 @@ mod native {
     #[target_feature(enable = "avx512f")]
     fn pairs(b: &PairRow) -> [__m512bh; 2] {
         let row = b.0.as_ptr();
-        // SAFETY: a row holds 32 numbers, so 16 can be read at its start and 16 after these.
+        // SAFETY: a row holds 32 values, so the 16 at its start and the 16 after them are in bounds of the reference.
         let halves = unsafe {
             [
                 _mm512_loadu_si512(row.cast()),

@@ -1,18 +1,18 @@
-//! Products of 8-bit numbers, summed in 32-bit whole numbers.
+//! Products of 8-bit integers, summed in 32-bit integers.
 //!
 //! Weights are `s_o · w` with `w` in −127..=127 and a scale for each output; items are `s_i · (q − 128)` with `q` in
-//! 1..=255 and a scale for each item, found anew for each input. `Σ w (q − 128) = Σ w q − 128 Σ w`, and the last sum is
-//! known. Four neighbours in the summed dimension stand in one 32-bit number; where the processor has `VPDPBUSD`
+//! 1..=255 and a scale for each item, computed for each input. `Σ w (q − 128) = Σ w q − 128 Σ w`, and the last sum is
+//! known. Four neighbours in the summed dimension are packed into one `u32`; where the processor has `VPDPBUSD`
 //! (AVX-512 VNNI) four products and their sum are one instruction.
 
 use pulp::{Simd, WithSimd};
 
 use super::row::{GROUP, PairRow, Row, WIDTH};
 
-/// What stands for zero.
+/// The zero point of items.
 pub(crate) const ZERO: i32 = 128;
 
-/// Whether the processor multiplies 8-bit numbers itself.
+/// Whether the processor has instructions for 8-bit integers.
 pub(crate) fn is_native() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx512vnni")
@@ -57,13 +57,13 @@ fn plain_tile(a: &[[u32; GROUP]], b: &[PairRow], start: &[i32; GROUP], out: &mut
     }
 }
 
-/// Blocks as 8-bit numbers with a scale for each item: `x ⊙ factor ≈ scale · (y − 128)`.
+/// Blocks as 8-bit integers with a scale for each item: `x ⊙ factor ≈ scale · (y − 128)`.
 pub(crate) struct Quantize<'a> {
     /// Blocks of `depth` rows, a multiple of 4.
     pub(crate) x: &'a [Row],
     pub(crate) factor: Option<&'a [Row]>,
     pub(crate) depth: usize,
-    /// Four rows in one.
+    /// Four rows packed into one.
     pub(crate) y: &'a mut [PairRow],
     /// One row for each block.
     pub(crate) scales: &'a mut [Row],
@@ -110,7 +110,7 @@ fn quantize<S: Simd, const VECTORS: usize>(simd: S, op: Quantize<'_>) {
         for (scale, largest) in scales.iter_mut().zip(largest) {
             *scale = simd.mul_f32s(largest, simd.splat_f32s(1.0 / 127.0));
         }
-        // Adding 1.5 · 2²³ leaves the whole number in the last bits.
+        // Adding 1.5 · 2²³ leaves the integer in the low bits.
         let (round, byte) = (
             simd.splat_f32s(12_582_912.0 + ZERO as f32),
             simd.splat_u32s(0xff),
@@ -119,12 +119,12 @@ fn quantize<S: Simd, const VECTORS: usize>(simd: S, op: Quantize<'_>) {
             let y = S::as_mut_simd_u32s(&mut y.0).0;
             for (j, y) in y.iter_mut().enumerate().take(VECTORS) {
                 let mut bits = simd.splat_u32s(0);
-                for place in 0..4 {
-                    let x = value(4 * four + place, j);
-                    let whole = simd.mul_add_f32s(x, inverse[j], round);
-                    let whole = simd.and_u32s(simd.transmute_u32s_f32s(whole), byte);
-                    let shift = simd.splat_u32s(8 * place as u32);
-                    bits = simd.or_u32s(bits, simd.wrapping_dyn_shl_u32s(whole, shift));
+                for index in 0..4 {
+                    let x = value(4 * four + index, j);
+                    let integer = simd.mul_add_f32s(x, inverse[j], round);
+                    let integer = simd.and_u32s(simd.transmute_u32s_f32s(integer), byte);
+                    let shift = simd.splat_u32s(8 * index as u32);
+                    bits = simd.or_u32s(bits, simd.wrapping_dyn_shl_u32s(integer, shift));
                 }
                 *y = bits;
             }
@@ -155,7 +155,7 @@ mod native {
             std::array::from_fn(|i| [_mm512_set1_epi32(start[i]); 2]);
         for (a, b) in a.iter().zip(b) {
             let row = b.0.as_ptr();
-            // SAFETY: a row holds 32 numbers, so 16 can be read at its start and 16 after these.
+            // SAFETY: a row holds 32 values, so the 16 at its start and the 16 after them are in bounds of the reference.
             let b = unsafe {
                 [
                     _mm512_loadu_si512(row.cast()),
@@ -170,7 +170,7 @@ mod native {
         }
         for (sums, out) in sums.iter().zip(out) {
             let row = out.0.as_mut_ptr();
-            // SAFETY: a row holds 32 numbers, so 16 can be written at its start and 16 after these.
+            // SAFETY: a row holds 32 values, so the 16 at its start and the 16 after them are in bounds of the exclusive reference.
             unsafe {
                 _mm512_storeu_ps(row, _mm512_cvtepi32_ps(sums[0]));
                 _mm512_storeu_ps(row.add(16), _mm512_cvtepi32_ps(sums[1]));

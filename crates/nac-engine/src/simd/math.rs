@@ -10,7 +10,7 @@
 
 use pulp::Simd;
 
-/// Adding and taking away 1.5 · 2²³ rounds to a whole number, which then stands in the last bits.
+/// Adding and taking away 1.5 · 2²³ rounds to an integer, which is then in the low bits.
 const ROUND: f32 = 12_582_912.0;
 /// `2ʳ` on `[−½, ½]`, highest degree first.
 const POWER: [f32; 7] = [

@@ -1,10 +1,10 @@
-//! The loops that take all the time, on vectors of whatever width the processor has.
+//! The inner loops, on vectors of whatever width the processor has.
 //!
-//! Data lies feature by feature: a [`Row`] holds one feature of [`WIDTH`] items (modules or tokens), so every loop,
+//! Data is feature-major: a [`Row`] holds one feature of [`WIDTH`] items (modules or tokens), so every loop,
 //! layer norm and softmax included, runs along items and needs no sum across a vector. Matrices of weights are
 //! the operand that is broadcast. Each kernel is written once, over `pulp`'s vectors, and compiled for AVX-512,
-//! AVX2, NEON and plain numbers; which one runs is found out when the program runs. Only products of bfloat16
-//! and of 8-bit numbers have instructions of their own ([`bf16`], [`int8`]).
+//! AVX2, NEON and scalar code; which one runs is detected at run time. Only products of bfloat16
+//! and of 8-bit integers use intrinsics ([`bf16`], [`int8`]).
 
 pub(crate) mod activation;
 pub(crate) mod attend;

@@ -1,8 +1,8 @@
-//! Asks for memory that will be read soon.
+//! Prefetches memory that will be read soon.
 
 use super::transpose::ALIGN;
 
-/// Starts to bring these numbers near. Changes nothing but the time that reading them takes.
+/// Starts to load these values into the cache. Changes nothing but the time that reading them takes.
 #[inline(always)]
 pub(crate) fn prefetch(numbers: &[f32]) {
     #[cfg(target_arch = "x86_64")]

@@ -6,7 +6,7 @@ use pulp::Simd;
 
 use super::row::{GROUP, Row, WIDTH};
 
-/// How many elements ahead weights are asked for.
+/// How many elements ahead weights are prefetched.
 const AHEAD: usize = 64;
 
 /// `out[i] = (out[i] if accumulate) + Σ_k a[k][first + i] · b[k]` for 8 rows `i`.
@@ -25,13 +25,13 @@ pub(crate) fn tile<S: Simd, A: AsRef<[f32]>>(
     match S::F32_LANES {
         16 => part::<S, 8, 2, A>(simd, a, first, b, out, (0, 0), accumulate),
         8 => {
-            for place in [(0, 0), (0, 2), (4, 0), (4, 2)] {
-                part::<S, 4, 2, A>(simd, a, first, b, out, place, accumulate);
+            for corner in [(0, 0), (0, 2), (4, 0), (4, 2)] {
+                part::<S, 4, 2, A>(simd, a, first, b, out, corner, accumulate);
             }
         }
         4 => {
-            for place in [(0, 0), (0, 4), (4, 0), (4, 4)] {
-                part::<S, 4, 4, A>(simd, a, first, b, out, place, accumulate);
+            for corner in [(0, 0), (0, 4), (4, 0), (4, 4)] {
+                part::<S, 4, 4, A>(simd, a, first, b, out, corner, accumulate);
             }
         }
         _ => {
@@ -45,7 +45,7 @@ pub(crate) fn tile<S: Simd, A: AsRef<[f32]>>(
     }
 }
 
-/// The rows from `place.0` and the vectors from `place.1` of a [`tile`].
+/// The rows from `corner.0` and the vectors from `corner.1` of a [`tile`].
 #[inline(always)]
 fn part<S: Simd, const ROWS: usize, const VECTORS: usize, A: AsRef<[f32]>>(
     simd: S,
@@ -53,25 +53,25 @@ fn part<S: Simd, const ROWS: usize, const VECTORS: usize, A: AsRef<[f32]>>(
     first: usize,
     b: &[Row],
     out: &mut [Row; GROUP],
-    place: (usize, usize),
+    corner: (usize, usize),
     accumulate: bool,
 ) {
-    let mut sums = load::<S, ROWS, VECTORS>(simd, out, place, accumulate);
+    let mut sums = load::<S, ROWS, VECTORS>(simd, out, corner, accumulate);
     for (a, b) in a.iter().zip(b) {
         prefetch(a);
         let b = S::as_simd_f32s(&b.0).0;
-        let a = &a.as_ref()[first + place.0..first + place.0 + ROWS];
+        let a = &a.as_ref()[first + corner.0..first + corner.0 + ROWS];
         for i in 0..ROWS {
             let a = simd.splat_f32s(a[i]);
             for j in 0..VECTORS {
-                sums[i][j] = simd.mul_add_f32s(a, b[place.1 + j], sums[i][j]);
+                sums[i][j] = simd.mul_add_f32s(a, b[corner.1 + j], sums[i][j]);
             }
         }
     }
-    store::<S, ROWS, VECTORS>(&sums, out, place);
+    store::<S, ROWS, VECTORS>(&sums, out, corner);
 }
 
-/// Asks for what comes [`AHEAD`] elements after `a`: the processor's own prefetching stops at the end of a page.
+/// Prefetches what comes [`AHEAD`] elements after `a`: the processor's own prefetching stops at the end of a page.
 #[inline(always)]
 fn prefetch<A>(a: *const A) {
     #[cfg(target_arch = "x86_64")]
@@ -97,13 +97,13 @@ pub(crate) fn tile_across<'a, S: Simd>(
     match S::F32_LANES {
         16 => part_across::<S, 8, 2>(simd, blocks, out, (0, 0)),
         8 => {
-            for place in [(0, 0), (0, 2), (4, 0), (4, 2)] {
-                part_across::<S, 4, 2>(simd, blocks.clone(), out, place);
+            for corner in [(0, 0), (0, 2), (4, 0), (4, 2)] {
+                part_across::<S, 4, 2>(simd, blocks.clone(), out, corner);
             }
         }
         4 => {
-            for place in [(0, 0), (0, 4), (4, 0), (4, 4)] {
-                part_across::<S, 4, 4>(simd, blocks.clone(), out, place);
+            for corner in [(0, 0), (0, 4), (4, 0), (4, 4)] {
+                part_across::<S, 4, 4>(simd, blocks.clone(), out, corner);
             }
         }
         _ => {
@@ -121,36 +121,36 @@ fn part_across<'a, S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     blocks: impl Iterator<Item = (&'a [Row; GROUP], &'a [Row])>,
     out: &mut [Row; GROUP],
-    place: (usize, usize),
+    corner: (usize, usize),
 ) {
-    let mut sums = load::<S, ROWS, VECTORS>(simd, out, place, true);
+    let mut sums = load::<S, ROWS, VECTORS>(simd, out, corner, true);
     for (a, b) in blocks {
         for (k, b) in b.iter().take(WIDTH).enumerate() {
             let b = S::as_simd_f32s(&b.0).0;
             for i in 0..ROWS {
-                let a = simd.splat_f32s(a[place.0 + i].0[k]);
+                let a = simd.splat_f32s(a[corner.0 + i].0[k]);
                 for j in 0..VECTORS {
-                    sums[i][j] = simd.mul_add_f32s(a, b[place.1 + j], sums[i][j]);
+                    sums[i][j] = simd.mul_add_f32s(a, b[corner.1 + j], sums[i][j]);
                 }
             }
         }
     }
-    store::<S, ROWS, VECTORS>(&sums, out, place);
+    store::<S, ROWS, VECTORS>(&sums, out, corner);
 }
 
 #[inline(always)]
 fn load<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     out: &[Row; GROUP],
-    place: (usize, usize),
+    corner: (usize, usize),
     accumulate: bool,
 ) -> [[S::f32s; VECTORS]; ROWS] {
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
     if accumulate {
         for i in 0..ROWS {
-            let row = S::as_simd_f32s(&out[place.0 + i].0).0;
+            let row = S::as_simd_f32s(&out[corner.0 + i].0).0;
             for j in 0..VECTORS {
-                sums[i][j] = row[place.1 + j];
+                sums[i][j] = row[corner.1 + j];
             }
         }
     }
@@ -161,12 +161,12 @@ fn load<S: Simd, const ROWS: usize, const VECTORS: usize>(
 fn store<S: Simd, const ROWS: usize, const VECTORS: usize>(
     sums: &[[S::f32s; VECTORS]; ROWS],
     out: &mut [Row; GROUP],
-    place: (usize, usize),
+    corner: (usize, usize),
 ) {
     for i in 0..ROWS {
-        let row = S::as_mut_simd_f32s(&mut out[place.0 + i].0).0;
+        let row = S::as_mut_simd_f32s(&mut out[corner.0 + i].0).0;
         for j in 0..VECTORS {
-            row[place.1 + j] = sums[i][j];
+            row[corner.1 + j] = sums[i][j];
         }
     }
 }

@@ -28,7 +28,7 @@ impl SingleLayer<'_> {
     /// - result: `[batch, receivers, state]`
     ///
     /// # Errors
-    /// The shapes do not fit, a setting needs noise, or a tensor is missing, has another shape or no place.
+    /// The shapes do not fit, a setting needs noise, or a tensor is missing, has another shape or is not used.
     pub fn attention(
         &self,
         config: &SkmdpaConfig,

@@ -26,8 +26,7 @@ impl SingleLayer<'_> {
     /// - states: `[batch, modules, state]`
     ///
     /// # Errors
-    /// The shapes do not fit, a setting makes no sense or needs noise, or a tensor is missing, has another shape or no
-    /// place.
+    /// The shapes do not fit, a setting makes no sense or needs noise, or a tensor is missing, has another shape or is not used.
     pub fn circuit(
         &self,
         config: &CircuitConfig,

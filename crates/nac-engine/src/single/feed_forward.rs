@@ -20,7 +20,7 @@ impl SingleLayer<'_> {
     /// - result: `[batch, modules, state]`
     ///
     /// # Errors
-    /// The shapes do not fit, a setting is out of range, or a tensor is missing, has another shape or no place.
+    /// The shapes do not fit, a setting is out of range, or a tensor is missing, has another shape or is not used.
     pub fn feed_forward(
         &self,
         config: &ModFfnConfig,

@@ -20,7 +20,7 @@ impl SingleLayer<'_> {
     /// - result: `[batch, classes]`; for the first slot `[batch, features]`
     ///
     /// # Errors
-    /// The shapes do not fit, the settings need noise, or a tensor is missing, has another shape or no place.
+    /// The shapes do not fit, the settings need noise, or a tensor is missing, has another shape or is not used.
     pub fn head(
         &self,
         config: &HeadConfig,

@@ -1,8 +1,7 @@
-//! One layer on its own, on plain arrays: for comparisons with other implementations and for looking inside.
+//! Single layers on plain arrays, for comparison with other implementations.
 //!
-//! The layer is built from its tensors by their names and goes through the very blocks and kernels that a whole model
-//! goes through. What a model computes at loading, from codes, signatures or fixed states, is computed here for each
-//! example that has its own.
+//! The layer is built from its tensors by their names and runs on the same blocks and kernels as a whole model. What a model computes at loading, from codes, signatures or fixed states, is computed here for each
+//! example that differs.
 //!
 //! ```
 //! use nac_core::model::ModFcConfig;
@@ -66,7 +65,7 @@ impl<'w> SingleLayer<'w> {
         self
     }
 
-    /// Numbers that matrix products take.
+    /// Precision of matrix products.
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;

@@ -23,7 +23,7 @@ impl SingleLayer<'_> {
     /// make states of codes below `seeder`; an empty name is the layer itself.
     ///
     /// # Errors
-    /// A setting makes no sense or needs noise in evaluation, or a tensor is missing, has another shape or no place.
+    /// A setting makes no sense or needs noise in evaluation, or a tensor is missing, has another shape or is not used.
     pub fn modules(
         &self,
         config: &FreeGeneratorConfig,

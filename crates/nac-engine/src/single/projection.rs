@@ -24,7 +24,7 @@ impl SingleLayer<'_> {
     /// - result: `[batch, modules, outputs]`
     ///
     /// # Errors
-    /// The shapes do not fit, or a tensor is missing, has another shape or no place.
+    /// The shapes do not fit, or a tensor is missing, has another shape or is not used.
     pub fn projection(
         &self,
         config: &ModFcConfig,

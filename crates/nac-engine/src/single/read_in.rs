@@ -26,7 +26,7 @@ impl SingleLayer<'_> {
     /// - result: `[batch, modules, state]`
     ///
     /// # Errors
-    /// The shapes do not fit, or a tensor is missing, has another shape or no place.
+    /// The shapes do not fit, or a tensor is missing, has another shape or is not used.
     pub fn read_in_attention(
         &self,
         config: &ReadInAttentionConfig,

@@ -22,8 +22,8 @@ impl SingleLayer<'_> {
     /// - result: `[batch, tokens, token_dim]`
     ///
     /// # Errors
-    /// The inputs are not what `spec` says, a setting does not suit them, or a tensor is missing, has another shape or no
-    /// place.
+    /// The inputs are not what `spec` says, a setting does not suit them, or a tensor is missing, has another shape or
+    /// is not used.
     pub fn tokens(
         &self,
         spec: &InputSpec,

@@ -15,9 +15,10 @@ use crate::{CoreError, Csr, Stream};
 
 /// A kind of graph with its parameters. In a file it is a table with the key `name` and the
 /// parameters that differ from the default: `{ name = "erdos-renyi", p = 0.2 }`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "name", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
+#[strum(serialize_all = "kebab-case")]
 pub enum GraphGenerator {
     /// `complete`: every pair is linked.
     Complete {},
@@ -140,14 +141,7 @@ impl GraphGenerator {
     /// Name of the kind, as in a file.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Complete {} => "complete",
-            Self::ErdosRenyi { .. } => "erdos-renyi",
-            Self::WattsStrogatz { .. } => "watts-strogatz",
-            Self::PlantedPartition { .. } => "planted-partition",
-            Self::BarabasiAlbert { .. } => "barabasi-albert",
-            Self::RingOfCliques { .. } => "ring-of-cliques",
-        }
+        self.into()
     }
 
     /// Checks the parameters for `n` modules.

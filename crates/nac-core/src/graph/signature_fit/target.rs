@@ -256,15 +256,15 @@ mod tests {
             prop_assert!((loss - slow_loss(&target, &signatures)).abs() < 1e-12);
             let mut off = 0;
             for at in (0..n * 4).step_by(n) {
-                let place = [at / 4, at % 4];
+                let index = [at / 4, at % 4];
                 let moved = |step: f64| {
                     let mut moved = signatures.clone();
-                    moved[place] += step;
+                    moved[index] += step;
                     slow_loss(&target, &moved)
                 };
                 let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
                 // A pair that crosses the truncation within the step bends the slope: rare.
-                off += usize::from((slope - gradient[place]).abs() > 1e-6);
+                off += usize::from((slope - gradient[index]).abs() > 1e-6);
             }
             prop_assert!(off <= 1);
         }
