@@ -1,4 +1,4 @@
-//! Files that are whole or not there: written beside their place, brought to disk, then renamed.
+//! Files that are whole or not there: written beside the final path, brought to disk, then renamed.
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use nac_modules::context::ForwardContext;
+use nac_modules::generator::ModuleGroup;
 use nac_modules::model::{InputSpec, Inputs, Model, ModelConfig, OutputSpec, build_model};
 use nac_modules::params::ParamStore;
 use nac_modules::testing::LinearModel;
@@ -57,9 +58,11 @@ fn circuit(seed: u64) -> Box<dyn Model> {
 }
 
 fn compute(term: &mut dyn LossTerm, model: &dyn Model) -> nac_train::Result<Tensor> {
-    let features = Tensor::ones([1, 1], (Kind::Float, Device::Cpu));
-    let tokens = Tensor::ones([1, 4], (Kind::Int64, Device::Cpu));
-    let inputs = Inputs::tokens(tokens).with("x", features);
+    let inputs = if model.free_signatures(ModuleGroup::Processors).is_some() {
+        Inputs::tokens(Tensor::ones([1, 4], (Kind::Int64, Device::Cpu)))
+    } else {
+        Inputs::new().with("x", Tensor::ones([1, 1], (Kind::Float, Device::Cpu)))
+    };
     let output = model.forward(&inputs, &mut ForwardContext::evaluation())?;
     term.compute(&LossContext {
         output: &output,

@@ -352,8 +352,8 @@ fn labels_and_examples_that_cannot_be_used_are_named() {
     );
     let error = train(Arc::new(InMemory::images(16, 1, 8, 8, 3).failing_at(2)));
     assert!(error.contains("made to fail"), "{error}");
-    assert!(train(Arc::new(InMemory::images(0, 1, 8, 8, 3))).contains("0 examples"));
-    // The model reads one channel, these pictures have two.
+    assert!(train(Arc::new(InMemory::images(0, 1, 8, 8, 3))).contains("training examples = 0"));
+    // The model reads one channel, these images have two.
     let error = train(Arc::new(InMemory::images(16, 2, 8, 8, 3)));
     assert!(
         error.contains("image") && error.contains("[8, 2, 8, 8]"),
@@ -471,7 +471,8 @@ fn several_small_batches_are_one_big_batch_up_to_rounding() {
     let (one, other) = (big.state(), small.state());
     assert_eq!((one.step, one.examples), (other.step, other.examples));
     for (one, other) in one.train_curve.iter().zip(&other.train_curve) {
-        assert!((one.loss - other.loss).abs() < 1e-6);
+        let error = (one.loss - other.loss).abs() / one.loss;
+        assert!(error < 1e-5, "{one:?}, {other:?}");
         assert_eq!(one.metrics, other.metrics);
     }
 }
@@ -582,6 +583,4 @@ fn real_valued_targets_are_learned_and_measured() {
         let change = after.metric(name).unwrap() - before.metric(name).unwrap();
         assert!(change * better > 0.0, "{name}: {before:?}, {after:?}");
     }
-    let terms = &trainer.state().running.terms;
-    assert!(terms.is_empty(), "all steps were logged: {terms:?}");
 }

@@ -31,7 +31,7 @@ impl RunConfig {
             "seed",
             self.seed,
             writable,
-            "must be below 2^63, the greatest whole number of TOML",
+            "must be below 2^63, the greatest integer of TOML",
         )?;
         self.check_training()?;
         self.check_optimizer()?;

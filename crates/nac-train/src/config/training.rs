@@ -26,7 +26,7 @@ pub struct TrainingConfig {
     pub keep_checkpoints: usize,
     /// Steps between lines in the metrics file. Default 10.
     pub log_every: u64,
-    /// Examples carved from train; or, if the data set has a validation part of its own, the
+    /// Examples carved from train; or, if the data set has its own validation part, the
     /// greatest number used of it. Default 100.
     pub validation_examples: usize,
     /// Threads that read data ahead. Default 1.

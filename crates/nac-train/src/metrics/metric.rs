@@ -84,7 +84,7 @@ impl<'a> Predictions<'a> {
 
 /// A number over many examples, such as the share of correct answers.
 ///
-/// A metric has no state of its own: it adds to [`Sums`], and is a function of them.
+/// A metric is stateless: it adds to [`Sums`], and is a function of them.
 ///
 /// ```
 /// use nac_train::metrics::{Metric, Predictions, Sums};

@@ -66,10 +66,10 @@ impl Metric for RSquared {
 
     fn update(&self, batch: &Predictions<'_>, sums: &mut Sums) -> Result<()> {
         for (outputs, targets) in batch.values(self.name())? {
-            for (place, (output, &target)) in outputs.iter().zip(targets).enumerate() {
+            for (index, (output, &target)) in outputs.iter().zip(targets).enumerate() {
                 let target = f64::from(target);
                 let error = (target - output).powi(2);
-                sums.add_to_group(place as u64, &[1.0, target, target * target, error]);
+                sums.add_to_group(index as u64, &[1.0, target, target * target, error]);
             }
         }
         Ok(())

@@ -68,7 +68,7 @@ pub fn evaluate_run_on(
         ..TensorFile::default()
     };
     let weights = ModelWeights::from_bytes(&content.to_bytes()?)?;
-    // A choice of its own comes later and wins.
+    // An explicit choice comes later and wins.
     set_threads(config.threads);
     let engine = open_engine(file, &weights, choice)?;
     let dataset = data.part(split);
