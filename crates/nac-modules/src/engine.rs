@@ -30,7 +30,7 @@ const OP: &str = "TorchEngine";
 
 /// A model on libtorch, in evaluation.
 ///
-/// The model lives in a thread of its own; callers take turns.
+/// The model lives in a separate thread; callers wait for each other.
 #[derive(Debug)]
 pub struct TorchEngine {
     inputs: InputSpec,
@@ -63,7 +63,7 @@ impl TorchEngine {
     /// A model of given settings and weights.
     ///
     /// # Errors
-    /// A tensor is missing, has another shape or no place; a setting is out of range.
+    /// A tensor is missing, has another shape or is not part of the model; a setting is out of range.
     pub fn new(
         file: ModelFile,
         weights: &ModelWeights,

@@ -3,7 +3,7 @@
 //! ```text
 //! inputs ──► tokenizer ──► read-in ──► propagator × L ──► read-out ──► confidence pooling ──► logits
 //!                             ▲             ▲                 ▲
-//! inputs ─► circuit generator: signatures (who talks to whom), codes (what each computes), initial states
+//! inputs ─► circuit generator: signatures (which module attends to which), codes (what each computes), initial states
 //! ```
 //!
 //! - [`params`]: parameters under unique dotted names, with seeded initial values.
@@ -11,30 +11,23 @@
 //! - [`attention`], [`layer`]: what the boxes are made of.
 //! - [`baseline`]: Perceiver IO, the paper's control.
 //! - [`presets`]: models by name.
+//! - [`prelude`]: what most programs need, in one line;
 //! - [`context`]: mode, noise and named intermediates of a forward pass; [`tape`]: training in little memory.
 //!
 //! Modules are the paper's modules; `[batch, modules, dim]` is the usual shape of their states.
 //!
 //! ```
-//! use nac_core::rng::Streams;
-//! use nac_modules::context::{ForwardContext, StreamNoise};
-//! use nac_modules::model::{InputSpec, Inputs, ModelConfig, OutputSpec, build_model};
-//! use nac_modules::params::ParamStore;
-//! use tch::{Device, Kind, Tensor};
+//! use nac_modules::prelude::*;
 //!
-//! let mut config = ModelConfig::default();
-//! config.circuit.modules = 16;
-//! config.circuit.state_dim = 32;
-//! config.circuit.propagators = 2;
-//! let store = ParamStore::new(Device::Cpu, Kind::Float, 42);
-//! let input = InputSpec::image(3, 32, 32);
-//! let model = build_model(store, &config, &input, &OutputSpec::classes(10))?;
+//! let circuit = CircuitConfig { modules: 16, state_dim: 32, propagators: 2, ..Default::default() };
+//! let config = ModelConfig { circuit, ..Default::default() };
+//! let model = build_model(ParamStore::cpu(42), &config, &InputSpec::image(3, 32, 32), &OutputSpec::classes(10))?;
 //!
 //! let image = Tensor::zeros([4, 3, 32, 32], (Kind::Float, Device::Cpu));
-//! let mut noise = StreamNoise::new(Streams::new(42));
-//! let output = model.forward(&Inputs::image(image), &mut ForwardContext::evaluation().with_noise(&mut noise))?;
+//! let output = model.predict(&Inputs::image(image))?;
 //! assert_eq!(output.logits.size(), [4, 10]);
-//! # Ok::<(), nac_modules::ModuleError>(())
+//! println!("{:?}: {}", output.classes()?, output.probabilities()?);
+//! # Ok::<(), ModuleError>(())
 //! ```
 //!
 //! This crate links libtorch 2.11.0 through `tch` 0.24. To get it: `cargo install nac-setup && nac-setup`, and

@@ -1,11 +1,12 @@
 //! Test doubles for the seams of this crate.
 
 use crate::context::ForwardContext;
-use crate::error::Result;
+use crate::error::{ModuleError, Result};
+use crate::generator::{Circuit, CircuitGenerator, FreeGenerator, FreeGeneratorConfig};
 use crate::inputs::Inputs;
 use crate::layer::Linear;
 use crate::model::{Model, ModelOutput};
-use crate::params::ParamStore;
+use crate::params::{ParamStore, Scope};
 use crate::shape;
 use crate::tokenizer::Tokenizer;
 use crate::tokens::Tokens;
@@ -85,5 +86,70 @@ impl Model for LinearModel {
 
     fn params_mut(&mut self) -> &mut ParamStore {
         &mut self.store
+    }
+}
+
+/// The smallest conditional generator: linear maps of an input move the signatures and codes of the processors.
+///
+/// `s_b = s + W_s x_b + b_s`, `c_b = c + W_c x_b + b_c`, with `s` and `c` those of a [`FreeGenerator`], which also
+/// gives the other modules. Parameters as there, and below `to_signatures` and `to_codes`.
+#[derive(Debug)]
+pub struct LinearGenerator {
+    free: FreeGenerator,
+    input: String,
+    to_signatures: Linear,
+    to_codes: Linear,
+}
+
+impl LinearGenerator {
+    /// A generator conditioned on `input`, which has `features` numbers per example.
+    ///
+    /// # Errors
+    /// A setting is out of range, each propagator has codes of its own, or a name is taken.
+    pub fn new(
+        mut scope: Scope<'_>,
+        config: &FreeGeneratorConfig,
+        input: impl Into<String>,
+        features: usize,
+    ) -> Result<Self> {
+        if let Some(layers) = config.code_layers {
+            return Err(ModuleError::Setting {
+                name: "code_layers".into(),
+                value: layers.to_string(),
+                reason: "this generator gives one code for all propagators".into(),
+            });
+        }
+        let code_dim = config.code_dim.unwrap_or(config.state_dim);
+        let (signatures, codes) = (
+            config.modules * config.signature_dim,
+            config.modules * code_dim,
+        );
+        Ok(Self {
+            to_signatures: Linear::new(scope.sub("to_signatures"), features, signatures, true)?,
+            to_codes: Linear::new(scope.sub("to_codes"), features, codes, true)?,
+            free: FreeGenerator::new(scope, config)?,
+            input: input.into(),
+        })
+    }
+}
+
+impl CircuitGenerator for LinearGenerator {
+    /// # Shapes
+    /// - input: `[batch, ...]`, flattened to `[batch, features]`
+    /// - signatures, codes of processors: `[batch, modules, dim]`
+    fn generate(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Circuit> {
+        let mut circuit = self.free.generate(inputs, ctx)?;
+        let processors = &mut circuit.processors;
+        let input = inputs.get(&self.input)?;
+        let x = input.f_to_kind(processors.codes.kind())?.f_flatten(1, -1)?;
+        for (map, start) in [
+            (&self.to_signatures, &mut processors.signatures),
+            (&self.to_codes, &mut processors.codes),
+        ] {
+            let size = start.size();
+            let shift = map.forward(&x)?.f_view([x.size()[0], size[0], size[1]])?;
+            *start = start.f_add(&shift)?;
+        }
+        Ok(circuit)
     }
 }

@@ -1,4 +1,4 @@
-//! A loss term of your own: `cargo run -p nac-train --example custom_loss`.
+//! A custom loss term: `cargo run -p nac-train --example custom_loss`.
 //!
 //! Besides cross-entropy, this minimizes the entropy of the link probabilities of a small circuit: each link is
 //! drawn towards being there or not. Nothing but the trait [`LossTerm`] is needed.
@@ -31,8 +31,7 @@ impl LossTerm for LinkEntropy {
     }
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
-        let circuit = context.output.circuit.as_ref();
-        let graph = circuit.and_then(|circuit| circuit.graphs().next());
+        let graph = context.output.graphs().next();
         let graph = graph.ok_or_else(|| TrainError::Loss {
             name: self.name().into(),
             reason: "the model has no links".into(),

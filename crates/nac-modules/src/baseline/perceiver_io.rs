@@ -1,4 +1,4 @@
-//! Perceiver IO: latents read the input once, talk among themselves, and one query reads the answer.
+//! Perceiver IO: latents read the input once, attend to each other, and one query reads the answer.
 //!
 //! Source: Perceiver IO (arXiv 2107.14795) as the reference uses it for its baseline: cross-attention and
 //! feed-forward, `depth` layers of self-attention and feed-forward with their own or tied weights, decoder

@@ -121,21 +121,21 @@ impl CircuitExecutor {
             ctx.record(&format!("propagator.{layer}.states"), &states);
         }
         ctx.record("processor.states", &states);
-        let gathering = ModuleStates {
+        let receivers = ModuleStates {
             states: &circuit.read_out.batched_states(batch),
             signatures: &circuit.read_out.signatures,
             codes: &circuit.read_out.codes,
         };
-        let speaking = ModuleStates {
+        let sources = ModuleStates {
             states: &states,
             signatures: &processors.signatures,
             codes: processors.last_codes(),
         };
         let result = if self.wiring.read_in_sends_to_read_out {
-            let senders = Senders::new(reader, &read, &speaking)?;
-            self.read_out.forward(&gathering, &senders.view(), ctx)?
+            let senders = Senders::new(reader, &read, &sources)?;
+            self.read_out.forward(&receivers, &senders.view(), ctx)?
         } else {
-            self.read_out.forward(&gathering, &speaking, ctx)?
+            self.read_out.forward(&receivers, &sources, ctx)?
         };
         ctx.record("read_out.states", &result);
         Ok(result)

@@ -1,6 +1,6 @@
-//! Propagator: modules talk along sampled links, then compute (SKMDPA, then ModFFN).
+//! Propagator: modules attend to each other along sampled links, then compute (SKMDPA, then ModFFN).
 //!
-//! In training codes may be disturbed, `c + U(−a|c|, a|c|)`, with draws of their own for receivers and
+//! In training codes may be disturbed, `c + U(−a|c|, a|c|)`, with separate draws for receivers and
 //! senders; no gradient goes through the disturbance. A code of zero stays zero (the reference fails).
 //! Source: reference `block.py`, class `Propagator`.
 
@@ -38,7 +38,7 @@ impl Propagator {
     ) -> Result<Self> {
         let path = scope.path().to_owned();
         let noise =
-            |who: &str| CodeNoise::new(format!("{path}.{who}_code_noise"), config.code_noise);
+            |side: &str| CodeNoise::new(format!("{path}.{side}_code_noise"), config.code_noise);
         let (receiver_noise, sender_noise) = (noise("receiver")?, noise("sender")?);
         let drop_path = config.drop_path.unwrap_or(drop_path);
         let drop = |part: &str| DropPath::new(format!("{path}.{part}.drop_path"), drop_path);

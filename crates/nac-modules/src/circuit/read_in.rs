@@ -1,4 +1,4 @@
-//! Read-in: modules read the tokens, then think about what they read (attention, then ModFFN).
+//! Read-in: modules read the tokens, then compute (attention, then ModFFN).
 //!
 //! Instead of attending, modules may take one token each through a projection; states are then ignored.
 //! Source: reference `block.py`, classes `AttentiveReadIn` and `ProjectionReadIn`.
@@ -17,7 +17,7 @@ use crate::tokens::Tokens;
 
 /// How tokens get to modules.
 #[derive(Debug)]
-enum Uptake {
+enum InputMixer {
     Attention(Box<ReadInAttention>),
     Projection(Projection),
 }
@@ -26,7 +26,7 @@ enum Uptake {
 /// `read_in_projection`, and `ffn`.
 #[derive(Debug)]
 pub struct ReadIn {
-    uptake: Uptake,
+    mixer: InputMixer,
     ffn: ModFfn,
     code_noise: CodeNoise,
 }
@@ -47,8 +47,8 @@ impl ReadIn {
     ) -> Result<Self> {
         let path = scope.path().to_owned();
         let drop_path = config.drop_path.unwrap_or(drop_path);
-        let uptake = match config.kind {
-            ReadInKind::Attention => Uptake::Attention(Box::new(ReadInAttention::new(
+        let mixer = match config.kind {
+            ReadInKind::Attention => InputMixer::Attention(Box::new(ReadInAttention::new(
                 scope.sub("read_in_attention"),
                 token_dim,
                 state_dim,
@@ -57,7 +57,7 @@ impl ReadIn {
                 mod_fc,
                 DropPath::new(format!("{path}.read_in_attention.drop_path"), drop_path)?,
             )?)),
-            ReadInKind::Projection => Uptake::Projection(Projection::new(
+            ReadInKind::Projection => InputMixer::Projection(Projection::new(
                 scope.sub("read_in_projection"),
                 token_dim,
                 state_dim,
@@ -77,7 +77,7 @@ impl ReadIn {
         )?;
         let name = format!("{path}.receiver_code_noise");
         Ok(Self {
-            uptake,
+            mixer,
             ffn,
             code_noise: CodeNoise::new(name, config.code_noise)?,
         })
@@ -99,15 +99,15 @@ impl ReadIn {
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
         let codes = self.code_noise.forward(modules.codes, ctx)?;
-        let states = match &self.uptake {
-            Uptake::Attention(attention) => {
+        let states = match &self.mixer {
+            InputMixer::Attention(attention) => {
                 let modules = ModuleStates {
                     codes: &codes,
                     ..*modules
                 };
                 attention.forward(&modules, tokens, ctx)?
             }
-            Uptake::Projection(projection) => {
+            InputMixer::Projection(projection) => {
                 modules.check("ReadIn")?;
                 let size = modules.states.size();
                 let expected = [

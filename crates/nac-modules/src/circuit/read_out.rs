@@ -15,7 +15,7 @@ use crate::params::Scope;
 
 /// Projection of the states to the output dimension.
 #[derive(Debug)]
-struct Head {
+struct OutputProjection {
     norm: Option<LayerNorm>,
     projection: Projection,
 }
@@ -25,7 +25,7 @@ struct Head {
 #[derive(Debug)]
 pub struct ReadOut {
     propagator: Propagator,
-    head: Option<Head>,
+    head: Option<OutputProjection>,
     output_dim: usize,
 }
 
@@ -51,7 +51,7 @@ impl ReadOut {
             let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
             let scope = scope.sub("head.1");
             let projection = Projection::new(scope, state_dim, output_dim, code_dim, true, mod_fc)?;
-            Some(Head { norm, projection })
+            Some(OutputProjection { norm, projection })
         } else {
             None
         };

@@ -134,7 +134,7 @@ impl<'a> ForwardContext<'a> {
 
     /// Uniform draws for the layer `name`. See [`Noise::uniform`].
     ///
-    /// A layer that asks again in the same pass (shared propagators do) gets draws of their own: its `n`-th
+    /// A layer that asks again in the same pass (shared propagators do) gets other draws: its `n`-th
     /// repetition asks the source for `name#n`.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ pub struct StreamNoise {
 }
 
 impl StreamNoise {
-    /// Noise drawn from `streams`; give each training step a child of its own.
+    /// Noise drawn from `streams`; give each training step its own child.
     pub fn new(streams: Streams) -> Self {
         Self { streams }
     }

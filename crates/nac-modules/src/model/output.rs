@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
+use crate::attention::SignatureGraph;
 use crate::circuit::CircuitOutput;
 use crate::error::Result;
 
@@ -26,6 +27,11 @@ impl ModelOutput {
             circuit: None,
             intermediates: BTreeMap::new(),
         }
+    }
+
+    /// The graphs between the processors; none for a model without a circuit.
+    pub fn graphs(&self) -> impl Iterator<Item = SignatureGraph<'_>> {
+        self.circuit.iter().flat_map(CircuitOutput::graphs)
     }
 
     /// Softmax of the logits, in single precision at least.

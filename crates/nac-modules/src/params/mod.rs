@@ -62,6 +62,11 @@ impl ParamStore {
         }
     }
 
+    /// An empty store on the CPU in single precision. As [`new`](Self::new).
+    pub fn cpu(seed: u64) -> Self {
+        Self::new(Device::Cpu, Kind::Float, seed)
+    }
+
     /// A store whose parameters have shapes but no drawn values (all zero): to count or to load into.
     pub fn sizes_only(device: Device, kind: Kind) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! A place in the tree of parameter names.
+//! A prefix in the tree of parameter names.
 
 use tch::{Device, Kind, Tensor};
 

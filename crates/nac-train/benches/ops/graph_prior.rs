@@ -132,7 +132,7 @@ fn with_gradient(value: Tensor, signatures: &Tensor) -> (f64, Tensor) {
 /// The term as the authors write it.
 fn transcribed(output: &ModelOutput, graphon: &Tensor) -> Tensor {
     let mut sum = Tensor::zeros([], (Kind::Float, Device::Cpu));
-    for graph in output.circuit.iter().flat_map(|c| c.graphs()) {
+    for graph in output.graphs() {
         let links = graph.link_probabilities().expect("signatures of modules");
         let order = tch::no_grad(|| {
             let differences = graphon.unsqueeze(1) - links.unsqueeze(0);

@@ -1,10 +1,10 @@
 //! Graph-prior regulariser: draws the circuit's link probabilities towards a prior's.
 //!
 //! With `P` the link probabilities between the modules and `G` the prior's: modules are matched with the
-//! prior's places by the assignment `π` of least cost `Σ_t mean_k (G[t,k] − P[π(t),k])²` (without gradient, see
+//! prior's nodes by the assignment `π` of least cost `Σ_t mean_k (G[t,k] − P[π(t),k])²` (without gradient, see
 //! [`match_modules`]), and the term is the [`PriorDistance`] of `P[π(t),π(k)]` from `G[t,k]`, by default
 //! `mean_{t,k} (P[π(t),π(k)] − G[t,k])²`. Source: reference `objectives/regularization.py:211`.
-//! `P` is never sampled. Several graphs with kernels of their own (propagators with learned bandwidths) give a
+//! `P` is never sampled. Several graphs with different kernels (propagators with learned bandwidths) give a
 //! sum, propagators that share a kernel count once. Of signatures per example, `P` is the mean over the batch.
 
 mod distance;
@@ -45,19 +45,19 @@ struct Target {
     matching: Tensor,
     cost: Option<f64>,
     /// The graphon in the order of the modules, once it was needed.
-    placed: Option<Tensor>,
+    permuted: Option<Tensor>,
 }
 
 impl Target {
     /// The graphon in the order of the modules, where and as the links are.
-    fn placed(&mut self, links: &Tensor) -> Result<&Tensor> {
+    fn permuted(&mut self, links: &Tensor) -> Result<&Tensor> {
         let fits =
             |known: &Tensor| known.device() == links.device() && known.kind() == links.kind();
-        let placed = match self.placed.take().filter(fits) {
-            Some(placed) => placed,
-            None => distance::placed(&self.graphon, &self.matching, links)?,
+        let permuted = match self.permuted.take().filter(fits) {
+            Some(permuted) => permuted,
+            None => distance::permuted(&self.graphon, &self.matching, links)?,
         };
-        Ok(self.placed.insert(placed))
+        Ok(self.permuted.insert(permuted))
     }
 }
 
@@ -103,7 +103,7 @@ impl GraphPriorLoss {
     }
 
     /// The same term with a given matching, `[modules]`, of every graph instead of the best: module
-    /// `assignment[t]` takes place `t`. For comparisons with another program's matching.
+    /// `assignment[t]` takes node `t`. For comparisons with another program's matching.
     #[must_use]
     pub fn with_assignment(self, assignment: Tensor) -> Self {
         let fixed = Some(assignment);
@@ -144,11 +144,11 @@ impl GraphPriorLoss {
                     graphon,
                     matching,
                     cost,
-                    placed: None,
+                    permuted: None,
                 }
             }
         };
-        let value = self.distance.of_placed(links, target.placed(links)?);
+        let value = self.distance.of_permuted(links, target.permuted(links)?);
         self.graphs.insert(name.to_owned(), target);
         value
     }
@@ -236,7 +236,7 @@ impl LossTerm for GraphPriorLoss {
                 graphon: self.graphon(modules)?,
                 matching: matching.copy(),
                 cost: None,
-                placed: None,
+                permuted: None,
             };
             self.graphs.insert(name.clone(), target);
         }

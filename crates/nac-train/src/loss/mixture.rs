@@ -146,7 +146,7 @@ impl Mixture {
         for k in 0..self.weights.len() {
             let total: f64 = shares.iter().map(|share| share[k]).sum();
             self.weights[k] = total / values.len() as f64;
-            // A component without values keeps its place.
+            // A component without values stays as it is.
             if total < 1e-12 {
                 continue;
             }
@@ -184,8 +184,8 @@ mod tests {
         let mut values = vec![0.0; 20_000];
         stream.fill_normal_f64(&mut values);
         for value in &mut values {
-            let place = stream.uniform();
-            let k = usize::from(place > 0.5) + usize::from(place > 0.7);
+            let draw = stream.uniform();
+            let k = usize::from(draw > 0.5) + usize::from(draw > 0.7);
             *value = expected[k].1 + expected[k].2 * *value;
         }
         let mixture = Mixture::fit(&values, 3).unwrap();

@@ -45,7 +45,7 @@ impl std::fmt::Debug for LossContext<'_> {
     }
 }
 
-/// One term of the loss. Implement it to add your own; see the example `custom_loss`.
+/// One term of the loss. Implement it to add one; see the example `custom_loss`.
 pub trait LossTerm {
     /// Name in the metrics; different for each term of a run.
     fn name(&self) -> &str;

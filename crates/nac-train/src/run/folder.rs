@@ -1,4 +1,4 @@
-//! The folder of a run: what lies where, who may write, what is never overwritten.
+//! The folder of a run: what is where, who may write, what is never overwritten.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

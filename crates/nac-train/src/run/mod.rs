@@ -207,9 +207,7 @@ fn graphs(
         return Ok(Vec::new());
     };
     let (inputs, _) = tensors(&batch?, model.params().device())?;
-    let Some(circuit) = model.predict(&inputs)?.circuit else {
-        return Ok(Vec::new());
-    };
+    let output = model.predict(&inputs)?;
     let snapshot = |graph: SignatureGraph<'_>| {
         let links = graph
             .mean_link_probabilities()?
@@ -223,7 +221,7 @@ fn graphs(
             link_probabilities,
         })
     };
-    tch::no_grad(|| circuit.graphs().map(snapshot).collect())
+    tch::no_grad(|| output.graphs().map(snapshot).collect())
 }
 
 fn set_threads(threads: usize) {

@@ -76,7 +76,7 @@ pub(super) fn objective(case: &mut Case<'_>, imported: &ImportedModel, prior: &P
     let mut regularizer =
         GraphPriorLoss::new(prior.config.build(), prior.weight, 1).with_distance(prior.distance);
     if case.has("out.assignment_input_idx") {
-        let graph = output.circuit.as_ref().and_then(|c| c.graphs().next());
+        let graph = output.graphs().next();
         let graph = graph.ok_or_else(|| Stop::Different("no graph of signatures".into()))?;
         let links = graph.link_probabilities()?;
         let assignment = check_assignment(case, "", &prior.config, &links, None)?;

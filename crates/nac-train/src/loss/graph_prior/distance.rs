@@ -41,17 +41,17 @@ impl PriorDistance {
     ///
     /// # Shapes
     /// - links, graphon: `[modules, modules]`
-    /// - assignment: `[modules]`, the module that takes each of the graphon's places
+    /// - assignment: `[modules]`, the module that takes each of the graphon's nodes
     /// - output: `[]`, differentiable by `links`
     ///
     /// # Errors
     /// The shapes do not fit.
     pub fn value(&self, links: &Tensor, graphon: &Tensor, assignment: &Tensor) -> Result<Tensor> {
-        self.of_placed(links, &placed(graphon, assignment, links)?)
+        self.of_permuted(links, &permuted(graphon, assignment, links)?)
     }
 
     /// As [`value`](Self::value), of a graphon in the order of the modules.
-    pub(super) fn of_placed(&self, links: &Tensor, graphon: &Tensor) -> Result<Tensor> {
+    pub(super) fn of_permuted(&self, links: &Tensor, graphon: &Tensor) -> Result<Tensor> {
         let each = match self.loss_type {
             PriorLoss::Mse => links.f_sub(graphon)?.f_square()?,
             PriorLoss::Kl => divergence(links, graphon)?,
@@ -64,17 +64,16 @@ impl PriorDistance {
     }
 }
 
-/// The graphon with each place where its module is, on the device and in the kind of the links.
+/// The graphon in the order of the modules, on the device and in the kind of the links.
 ///
-/// Moving the graphon's places to the modules once for each matching, and not the modules' links to
-/// the places in every step, gives the same pairs, and nothing to differentiate.
-pub(super) fn placed(graphon: &Tensor, assignment: &Tensor, links: &Tensor) -> Result<Tensor> {
-    let place = assignment
+/// Permuting the graphon once for each matching, and not the links in every step, gives the same pairs, and nothing to differentiate.
+pub(super) fn permuted(graphon: &Tensor, assignment: &Tensor, links: &Tensor) -> Result<Tensor> {
+    let node = assignment
         .f_to_device(graphon.device())?
         .f_argsort(0, false)?;
     Ok(graphon
-        .f_index_select(0, &place)?
-        .f_index_select(1, &place)?
+        .f_index_select(0, &node)?
+        .f_index_select(1, &node)?
         .f_to_device(links.device())?
         .f_to_kind(links.kind())?)
 }
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn modules_are_compared_with_their_places() {
+    fn modules_are_compared_with_their_nodes() {
         let n = 7;
         let draw = |seed: &str| {
             let mut values = vec![0.0; n * n];

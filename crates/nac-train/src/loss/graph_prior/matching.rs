@@ -1,4 +1,4 @@
-//! Matching of modules with a graphon's places: an assignment of least cost ([`nac_core::assignment`]).
+//! Matching of modules with a graphon's nodes: an assignment of least cost ([`nac_core::assignment`]).
 //!
 //! `cost[t, i] = mean_k (G[t, k] − P[i, k])²`, and the assignment `π` of least `Σ_t cost[t, π(t)]`. Block and
 //! ring graphons have several best assignments, the scale-free one almost: compare costs, not assignments.
@@ -18,14 +18,14 @@ pub(super) fn failed(reason: String) -> TrainError {
     }
 }
 
-/// A matching of modules with a graphon's places.
+/// A matching of modules with a graphon's nodes.
 #[derive(Debug)]
 pub struct Matching {
-    /// The module that takes each place, `[modules]`, whole numbers on the CPU.
+    /// The module that takes each node, `[modules]`, integers on the CPU.
     pub assignment: Tensor,
-    /// Sum of the costs of the places taken.
+    /// Sum of the costs of the nodes.
     pub cost: f64,
-    /// Cost of each place (row) for each module (column), `[modules, modules]`, `float64` on the CPU.
+    /// Cost of each node (row) for each module (column), `[modules, modules]`, `float64` on the CPU.
     pub costs: Tensor,
 }
 
@@ -84,7 +84,7 @@ fn costs(graphon: &Tensor, links: &Tensor) -> Result<Tensor> {
         .f_add(&cross)?)
 }
 
-/// Whether the whole numbers of `matching` are `0..n` in some order.
+/// Whether the integers of `matching` are `0..n` in some order.
 pub(super) fn is_permutation(matching: &Tensor) -> bool {
     let mut seen: Vec<i64> = Vec::try_from(matching.to_kind(Kind::Int64)).unwrap_or_default();
     seen.sort_unstable();

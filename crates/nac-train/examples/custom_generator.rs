@@ -1,0 +1,123 @@
+//! A custom circuit generator: `cargo run -p nac-train --example custom_generator`.
+//!
+//! The graph between the modules depends on the sequence: each symbol moves the signatures of the processors by a
+//! learned vector. The circuit is part of the model's output, so cross-entropy and a graph prior (on the mean graph of
+//! the batch) train the generator together. All it takes is the trait `CircuitGenerator`.
+
+use std::sync::Arc;
+
+use nac_core::prior::PlantedPartition;
+use nac_data::testing::InMemory;
+use nac_modules::generator::FreeGenerator;
+use nac_modules::layer::Linear;
+use nac_modules::prelude::*;
+use nac_modules::tokenizer::EmbeddingTokenizer;
+use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossTerm};
+use nac_train::testing::MemoryMetrics;
+use nac_train::trainer::{Trainer, TrainerOptions};
+
+const VOCABULARY: i64 = 9;
+
+/// Codes, and signatures before they are moved, are free parameters; `shift` moves the signatures.
+struct BagOfSymbols {
+    free: FreeGenerator,
+    shift: Linear,
+}
+
+impl BagOfSymbols {
+    fn new(mut scope: Scope<'_>, config: &CircuitConfig) -> nac_modules::Result<Self> {
+        let numbers = config.modules * config.signature_dim;
+        Ok(Self {
+            shift: Linear::new(scope.sub("shift"), VOCABULARY as usize, numbers, false)?,
+            free: FreeGenerator::new(scope, &config.generator())?,
+        })
+    }
+}
+
+impl CircuitGenerator for BagOfSymbols {
+    fn generate(
+        &self,
+        inputs: &Inputs,
+        ctx: &mut ForwardContext<'_>,
+    ) -> nac_modules::Result<Circuit> {
+        let mut circuit = self.free.generate(inputs, ctx)?;
+        let signatures = &mut circuit.processors.signatures; // [modules, signature]
+        let symbols = inputs.get("tokens")?.f_one_hot(VOCABULARY)?; // [batch, length, vocabulary]
+        let shares = symbols.f_mean_dim([1_i64].as_slice(), false, signatures.kind())?;
+        let (modules, dim) = signatures.size2()?;
+        let shift = self.shift.forward(&shares)?.f_view([-1, modules, dim])?;
+        *signatures = signatures.f_add(&shift)?; // [batch, modules, signature]
+        Ok(circuit)
+    }
+}
+
+fn model() -> nac_modules::Result<NeuralCircuit> {
+    let mut config = CircuitConfig {
+        modules: 8,
+        read_out_modules: 2,
+        state_dim: 16,
+        signature_dim: 8,
+        propagators: 1,
+        ..Default::default()
+    };
+    config.propagator.attention.heads = 2;
+    config.propagator.attention.kernel.bandwidth = 0.5;
+    NeuralCircuit::with_generator(
+        ParamStore::cpu(1),
+        &config,
+        3,
+        |scope| {
+            let embedding = ModelConfig::default().embedding;
+            let symbols = VOCABULARY as usize;
+            Ok(Box::new(EmbeddingTokenizer::new(
+                scope, symbols, 6, 0, &embedding,
+            )?))
+        },
+        |scope| Ok(Box::new(BagOfSymbols::new(scope, &config)?)),
+    )
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let data = Arc::new(InMemory::tokens(64, VOCABULARY as usize, 6, 3));
+    let prior = PlantedPartition {
+        clusters: 2,
+        ..Default::default()
+    };
+    let losses: Vec<Box<dyn LossTerm>> = vec![
+        Box::new(CrossEntropy::new(0.0)),
+        Box::new(GraphPriorLoss::new(Box::new(prior), 1.0, 1)),
+    ];
+    let mut options = TrainerOptions {
+        steps: 40,
+        batch_size: 16,
+        log_every: 10,
+        ..Default::default()
+    };
+    options.optimizer.learning_rate = 1e-2;
+    options.optimizer.warmup_steps = 0;
+    let metrics = MemoryMetrics::default();
+    let mut trainer =
+        Trainer::new(Box::new(model()?), losses, data, options)?.with_metrics(metrics.clone());
+    let _ = trainer.train()?;
+
+    for term in ["loss/cross_entropy", "loss/graph_prior"] {
+        let events = metrics.events();
+        let values = events.iter().flat_map(|event| &event.values);
+        let values: Vec<f64> = values
+            .filter(|(name, _)| name == term)
+            .map(|(_, v)| *v)
+            .collect();
+        println!("{term} over the run: {values:.4?}");
+        if values.last() >= values.first() {
+            return Err(format!("{term} did not fall").into());
+        }
+    }
+    let tokens = Tensor::from_slice(&[1_i64, 1, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8]).view([2, 6]);
+    let output = trainer.model().predict(&Inputs::tokens(tokens))?;
+    let graph = output.graphs().next().ok_or("a circuit has a graph")?;
+    println!(
+        "links {:?}, one graph per example",
+        graph.link_probabilities()?.size()
+    );
+    Ok(())
+}
