@@ -89,6 +89,26 @@ impl Inputs {
         )
     }
 
+    /// Those with the given names, and all others.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), of the first name that is not there.
+    pub(crate) fn split(&self, names: &[String]) -> Result<(Self, Self)> {
+        let (mut chosen, mut others) = (Self::new(), self.shallow_clone());
+        for name in names {
+            chosen = chosen.with(name, self.get(name)?.shallow_clone());
+            others.0.remove(name);
+        }
+        Ok((chosen, others))
+    }
+
+    /// Adds all of `others`.
+    #[must_use]
+    pub(crate) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// Number of examples: the first dimension of the first input, 0 if there is none.
     pub fn batch_size(&self) -> i64 {
         self.0

@@ -97,6 +97,7 @@ impl Model for LinearModel {
 pub struct LinearGenerator {
     free: FreeGenerator,
     input: String,
+    conditions: Vec<String>,
     to_signatures: Linear,
     to_codes: Linear,
 }
@@ -129,11 +130,23 @@ impl LinearGenerator {
             to_codes: Linear::new(scope.sub("to_codes"), features, codes, true)?,
             free: FreeGenerator::new(scope, config)?,
             input: input.into(),
+            conditions: Vec::new(),
         })
+    }
+
+    /// The same generator, for an input that the tokenizer does not read.
+    #[must_use]
+    pub fn with_separate_input(mut self) -> Self {
+        self.conditions = vec![self.input.clone()];
+        self
     }
 }
 
 impl CircuitGenerator for LinearGenerator {
+    fn conditions(&self) -> &[String] {
+        &self.conditions
+    }
+
     /// # Shapes
     /// - input: `[batch, ...]`, flattened to `[batch, features]`
     /// - signatures, codes of processors: `[batch, modules, dim]`

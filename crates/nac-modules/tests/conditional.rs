@@ -4,6 +4,7 @@
 use nac_modules::prelude::*;
 use nac_modules::tape::Tape;
 use nac_modules::testing::{LinearGenerator, Passthrough};
+use nac_modules::tokenizer::ModelTokenizer;
 
 const CPU: (Kind, Device) = (Kind::Double, Device::Cpu);
 
@@ -25,7 +26,7 @@ fn model() -> NeuralCircuit {
         |_| Ok(Box::new(Passthrough::new("tokens", 5))),
         |scope| {
             let generator = LinearGenerator::new(scope, &config.generator(), "condition", 4)?;
-            Ok(Box::new(generator))
+            Ok(Box::new(generator.with_separate_input()))
         },
     )
     .unwrap()
@@ -39,6 +40,44 @@ fn waves(size: &[i64]) -> Tensor {
 
 fn inputs(batch: i64) -> Inputs {
     Inputs::tokens(waves(&[batch, 7, 5])).with("condition", waves(&[batch, 4]))
+}
+
+/// An own tokenizer sees the condition neither in `prepare` nor in `tokenize`.
+#[test]
+fn a_condition_is_kept_from_a_tokenizer_that_checks_its_inputs() {
+    let config = CircuitConfig {
+        modules: 4,
+        read_out_modules: 2,
+        state_dim: 8,
+        propagators: 1,
+        ..Default::default()
+    };
+    let spec = InputSpec::tokens(5, 4, 0);
+    let model = NeuralCircuit::with_generator(
+        ParamStore::cpu(1),
+        &config,
+        3,
+        |scope| {
+            let tokenizer = ModelTokenizer::new(scope, &ModelConfig::default(), &spec)?;
+            Ok(Box::new(tokenizer))
+        },
+        |scope| {
+            let generator = LinearGenerator::new(scope, &config.generator(), "condition", 4)?;
+            Ok(Box::new(generator.with_separate_input()))
+        },
+    )
+    .unwrap();
+    let tokens = Inputs::tokens(Tensor::ones([2, 4], (Kind::Int64, Device::Cpu)));
+    let inputs = tokens.with("condition", waves(&[2, 4]));
+    let output = model.predict(&inputs).unwrap();
+    assert_eq!(output.probabilities().unwrap().size(), [2, 3]);
+    let links = output.graphs().next().unwrap().link_probabilities();
+    assert_eq!(links.unwrap().size(), [2, 4, 4]);
+    assert!(
+        model
+            .predict(&inputs.with("other", waves(&[2, 4])))
+            .is_err()
+    );
 }
 
 fn close(a: &Tensor, b: &Tensor) -> bool {

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use nac_core::prior::PlantedPartition;
+use nac_data::Dataset;
 use nac_data::testing::InMemory;
 use nac_modules::generator::FreeGenerator;
 use nac_modules::layer::Linear;
 use nac_modules::prelude::*;
-use nac_modules::tokenizer::EmbeddingTokenizer;
+use nac_modules::tokenizer::ModelTokenizer;
 use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossTerm};
 use nac_train::testing::MemoryMetrics;
 use nac_train::trainer::{Trainer, TrainerOptions};
@@ -51,7 +52,7 @@ impl CircuitGenerator for BagOfSymbols {
     }
 }
 
-fn model() -> nac_modules::Result<NeuralCircuit> {
+fn model(inputs: &InputSpec) -> nac_modules::Result<NeuralCircuit> {
     let mut config = CircuitConfig {
         modules: 8,
         read_out_modules: 2,
@@ -67,11 +68,8 @@ fn model() -> nac_modules::Result<NeuralCircuit> {
         &config,
         3,
         |scope| {
-            let embedding = ModelConfig::default().embedding;
-            let symbols = VOCABULARY as usize;
-            Ok(Box::new(EmbeddingTokenizer::new(
-                scope, symbols, 6, 0, &embedding,
-            )?))
+            let config = ModelConfig::default();
+            Ok(Box::new(ModelTokenizer::new(scope, &config, inputs)?))
         },
         |scope| Ok(Box::new(BagOfSymbols::new(scope, &config)?)),
     )
@@ -96,8 +94,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     options.optimizer.learning_rate = 1e-2;
     options.optimizer.warmup_steps = 0;
     let metrics = MemoryMetrics::default();
-    let mut trainer =
-        Trainer::new(Box::new(model()?), losses, data, options)?.with_metrics(metrics.clone());
+    let mut trainer = Trainer::new(Box::new(model(&data.info().inputs)?), losses, data, options)?
+        .with_metrics(metrics.clone());
     let _ = trainer.train()?;
 
     for term in ["loss/cross_entropy", "loss/graph_prior"] {

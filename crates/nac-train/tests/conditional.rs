@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use nac_core::prior::PlantedPartition;
+use nac_data::Dataset;
 use nac_data::testing::InMemory;
+use nac_modules::model::ImageTokenizer;
 use nac_modules::prelude::*;
 use nac_modules::testing::LinearGenerator;
-use nac_modules::tokenizer::PixelTokenizer;
+use nac_modules::tokenizer::ModelTokenizer;
 use nac_train::checkpoint::CheckpointStore;
 use nac_train::loss::{
     CrossEntropy, GraphPriorLoss, LossTerm, ModuleGroups, Reduction, SignatureDistribution,
@@ -15,6 +17,10 @@ use nac_train::loss::{
 };
 use nac_train::testing::{MemoryCheckpoints, MemoryMetrics};
 use nac_train::trainer::{Interrupt, Outcome, Trainer, TrainerOptions};
+
+fn data() -> Arc<dyn Dataset> {
+    Arc::new(InMemory::images(24, 1, 4, 4, 2))
+}
 
 /// A circuit on images of 1×4×4 pixels, conditioned on the image itself.
 fn model() -> Box<dyn Model> {
@@ -32,7 +38,17 @@ fn model() -> Box<dyn Model> {
         ParamStore::cpu(1),
         &config,
         2,
-        |_| Ok(Box::new(PixelTokenizer::new(1)?)),
+        |scope| {
+            let config = ModelConfig {
+                image_tokenizer: ImageTokenizer::Pixels,
+                ..Default::default()
+            };
+            Ok(Box::new(ModelTokenizer::new(
+                scope,
+                &config,
+                &data().info().inputs,
+            )?))
+        },
         |scope| {
             let generator = LinearGenerator::new(scope, &config.generator(), "image", 16)?;
             Ok(Box::new(generator))
@@ -51,8 +67,7 @@ fn trainer(losses: Vec<Box<dyn LossTerm>>) -> Trainer {
     };
     options.optimizer.learning_rate = 1e-2;
     options.optimizer.warmup_steps = 0;
-    let data = Arc::new(InMemory::images(24, 1, 4, 4, 2));
-    Trainer::new(model(), losses, data, options).unwrap()
+    Trainer::new(model(), losses, data(), options).unwrap()
 }
 
 fn prior() -> Box<dyn LossTerm> {

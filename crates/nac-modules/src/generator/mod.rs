@@ -28,9 +28,19 @@ use crate::inputs::Inputs;
 pub trait CircuitGenerator {
     /// The circuit for a batch.
     ///
+    /// # Shapes
+    /// - inputs: one tensor per name, each `[batch, ...]`
+    /// - output: signatures, codes and states, each `[modules, dim]` or `[batch, modules, dim]`
+    ///
     /// # Errors
     /// A conditioning input is missing or has a wrong shape.
     fn generate(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Circuit>;
+
+    /// Names of inputs that the generator reads and the tokenizer does not; it gets them as they were given, and all
+    /// others as the tokenizer prepared them. Default none.
+    fn conditions(&self) -> &[String] {
+        &[]
+    }
 
     /// Signatures that are tensors of the store, `[modules, dim]`, so that they can be given initial values.
     /// Default none: signatures are computed.

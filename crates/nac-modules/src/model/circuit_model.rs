@@ -100,9 +100,10 @@ impl NeuralCircuit {
 
 impl Model for NeuralCircuit {
     fn forward(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<ModelOutput> {
-        let inputs = &self.tokenizer.prepare(inputs)?;
-        let tokens = self.tokenizer.tokenize(inputs, ctx)?;
-        let circuit = self.generator.generate(inputs, ctx)?;
+        let (conditions, inputs) = inputs.split(self.generator.conditions())?;
+        let inputs = self.tokenizer.prepare(&inputs)?;
+        let tokens = self.tokenizer.tokenize(&inputs, ctx)?;
+        let circuit = self.generator.generate(&inputs.and(conditions), ctx)?;
         let states = self.executor.forward(&tokens, &circuit, ctx)?;
         let logits = match &self.head {
             Pooling::Confidence(head) => head.forward(&states, ctx)?,
