@@ -13,9 +13,9 @@ use nac_modules::generator::FreeGenerator;
 use nac_modules::layer::Linear;
 use nac_modules::prelude::*;
 use nac_modules::tokenizer::ModelTokenizer;
-use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossTerm};
+use nac_train::loss::{CrossEntropy, GraphPriorLoss};
 use nac_train::testing::MemoryMetrics;
-use nac_train::trainer::{Trainer, TrainerOptions};
+use nac_train::trainer::Trainer;
 
 const VOCABULARY: i64 = 9;
 
@@ -81,21 +81,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         clusters: 2,
         ..Default::default()
     };
-    let losses: Vec<Box<dyn LossTerm>> = vec![
-        Box::new(CrossEntropy::new(0.0)),
-        Box::new(GraphPriorLoss::new(Box::new(prior), 1.0, 1)),
-    ];
-    let mut options = TrainerOptions {
-        steps: 40,
-        batch_size: 16,
-        log_every: 10,
-        ..Default::default()
-    };
-    options.optimizer.learning_rate = 1e-2;
-    options.optimizer.warmup_steps = 0;
     let metrics = MemoryMetrics::default();
-    let mut trainer = Trainer::new(Box::new(model(&data.info().inputs)?), losses, data, options)?
-        .with_metrics(metrics.clone());
+    let model = model(&data.info().inputs)?;
+    let mut trainer = Trainer::builder(Box::new(model), data)
+        .loss(CrossEntropy::new(0.0))
+        .loss(GraphPriorLoss::new(Box::new(prior), 1.0, 1))
+        .schedule(1e-2)
+        .steps(40)
+        .batch_size(16)
+        .sink(metrics.clone())
+        .build()?;
     let _ = trainer.train()?;
 
     for term in ["loss/cross_entropy", "loss/graph_prior"] {

@@ -16,7 +16,7 @@ use nac_train::loss::{
     SignatureRepulsion,
 };
 use nac_train::testing::{MemoryCheckpoints, MemoryMetrics};
-use nac_train::trainer::{Interrupt, Outcome, Trainer, TrainerOptions};
+use nac_train::trainer::{Interrupt, Outcome, Trainer, TrainerBuilder, TrainerOptions};
 
 fn data() -> Arc<dyn Dataset> {
     Arc::new(InMemory::images(24, 1, 4, 4, 2))
@@ -57,17 +57,18 @@ fn model() -> Box<dyn Model> {
     Box::new(model.unwrap())
 }
 
-fn trainer(losses: Vec<Box<dyn LossTerm>>) -> Trainer {
-    let mut options = TrainerOptions {
+fn builder(losses: Vec<Box<dyn LossTerm>>) -> TrainerBuilder {
+    let options = TrainerOptions {
         seed: 7,
         steps: 12,
         batch_size: 8,
         log_every: 4,
         ..TrainerOptions::default()
     };
-    options.optimizer.learning_rate = 1e-2;
-    options.optimizer.warmup_steps = 0;
-    Trainer::new(model(), losses, data(), options).unwrap()
+    Trainer::builder(model(), data())
+        .losses(losses)
+        .schedule(1e-2)
+        .options(options)
 }
 
 fn prior() -> Box<dyn LossTerm> {
@@ -102,15 +103,18 @@ fn change(trainer: &Trainer, name: &str) -> f64 {
 
 #[test]
 fn cross_entropy_and_prior_each_train_the_generator() {
-    let mut trainer_of_logits = trainer(vec![Box::new(CrossEntropy::new(0.0))]);
-    let _ = trainer_of_logits.train().unwrap();
-    assert!(change(&trainer_of_logits, "to_signatures") > 1e-3);
-    assert!(change(&trainer_of_logits, "to_codes") > 1e-3);
+    let mut of_logits = builder(vec![Box::new(CrossEntropy::new(0.0))])
+        .build()
+        .unwrap();
+    let _ = of_logits.train().unwrap();
+    assert!(change(&of_logits, "to_signatures") > 1e-3);
+    assert!(change(&of_logits, "to_codes") > 1e-3);
 
     let metrics = MemoryMetrics::default();
-    let mut trainer_of_graph = trainer(vec![prior()]).with_metrics(metrics.clone());
-    let _ = trainer_of_graph.train().unwrap();
-    assert!(change(&trainer_of_graph, "to_signatures") > 1e-3);
+    let of_graph = builder(vec![prior()]).sink(metrics.clone());
+    let mut of_graph = of_graph.build().unwrap();
+    let _ = of_graph.train().unwrap();
+    assert!(change(&of_graph, "to_signatures") > 1e-3);
     let values: Vec<f64> = metrics
         .events()
         .iter()
@@ -127,17 +131,18 @@ fn cross_entropy_and_prior_each_train_the_generator() {
 #[test]
 fn a_run_with_all_terms_resumes_bit_for_bit() {
     let whole = MemoryCheckpoints::default();
-    let mut uninterrupted = trainer(all_terms()).with_checkpoints(whole.clone());
+    let uninterrupted = builder(all_terms()).checkpoints(whole.clone());
+    let mut uninterrupted = uninterrupted.build().unwrap();
     assert_eq!(uninterrupted.train().unwrap(), Outcome::Finished);
 
     let parts = MemoryCheckpoints::default();
     let stop = Interrupt::new();
     stop.raise(); // stops after one step
-    let mut first = trainer(all_terms())
-        .with_checkpoints(parts.clone())
-        .with_interrupt(stop);
+    let first = builder(all_terms()).checkpoints(parts.clone());
+    let mut first = first.interrupt(stop).build().unwrap();
     assert_eq!(first.train().unwrap(), Outcome::Interrupted);
-    let mut second = trainer(all_terms()).with_checkpoints(parts.clone());
+    let second = builder(all_terms()).checkpoints(parts.clone());
+    let mut second = second.build().unwrap();
     assert!(second.resume().unwrap());
     assert_eq!(second.train().unwrap(), Outcome::Finished);
     let (one, other) = (
