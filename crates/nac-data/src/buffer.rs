@@ -1,8 +1,8 @@
-//! [`Buffer`]: numbers with a shape, row-major. The only form in which data leave this crate.
+//! [`Buffer`]: numbers with a shape, row-major. The only form in which this crate returns data.
 
 use crate::DataError;
 
-/// The numbers of a [`Buffer`], in the type the source has them.
+/// The values of a [`Buffer`], in the dtype of the source.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Values {
@@ -52,7 +52,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Puts a shape on values.
+    /// A buffer of these values with a shape.
     ///
     /// # Errors
     /// [`DataError::Shape`] if the product of `shape` is not the number of values.
@@ -89,7 +89,7 @@ impl Buffer {
         &self.values
     }
 
-    /// The values for change in place; their number stays as it is.
+    /// The values, mutable in place; their number is fixed.
     #[must_use]
     pub fn values_mut(&mut self) -> ValuesMut<'_> {
         match &mut self.values {
@@ -99,7 +99,7 @@ impl Buffer {
         }
     }
 
-    /// Shape and values, taken apart.
+    /// Shape and values.
     #[must_use]
     pub fn into_parts(self) -> (Vec<usize>, Values) {
         (self.shape, self.values)
@@ -112,7 +112,7 @@ impl Buffer {
     }
 }
 
-/// The values of a [`Buffer`], borrowed for change in place.
+/// The values of a [`Buffer`], borrowed mutably.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ValuesMut<'a> {

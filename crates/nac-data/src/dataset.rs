@@ -1,4 +1,4 @@
-//! [`Dataset`]: the seam for data. Implement it to add your own.
+//! [`Dataset`]: the trait to implement for your own data.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DataError, Example, InputSpec, OutputSpec};
 
-/// Examples with targets that can be read by index from any thread.
+/// Examples with targets, read by index from any thread.
 ///
 /// # Example
 /// ```
@@ -43,7 +43,7 @@ pub trait Dataset: Send + Sync {
     /// Example of an index below [`len`](Self::len). The same index gives the same example.
     ///
     /// # Errors
-    /// [`DataError::Index`] beyond the end, or what reading the example gives.
+    /// [`DataError::Index`] beyond the end, or an error of reading the example.
     fn get(&self, index: usize) -> Result<Example, DataError>;
 
     /// Class of an example where there is one and it is known without reading the example, else `None`.
@@ -83,7 +83,7 @@ pub struct DatasetInfo {
     pub name: String,
     /// Inputs of every example.
     pub inputs: InputSpec,
-    /// What is to be answered.
+    /// What the model predicts.
     pub output: OutputSpec,
 }
 

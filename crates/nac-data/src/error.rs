@@ -58,7 +58,7 @@ pub enum DataError {
 
     /// A data set is in none of the folders searched.
     #[error(
-        "data set `{name}` was not found in any of:\n{}\n{recipe}",
+        "data set `{name}` was not found in any of:\n{}\n{instructions}",
         list(searched)
     )]
     NotFound {
@@ -67,14 +67,14 @@ pub enum DataError {
         /// Folders searched, in order.
         searched: Vec<PathBuf>,
         /// How to get it.
-        recipe: String,
+        instructions: String,
     },
 
     /// No address gave the file.
     #[error(
         "`{name}` could not be downloaded:\n{}{}",
         bullets(attempts),
-        below(recipe)
+        below(instructions)
     )]
     Download {
         /// File or data set.
@@ -82,10 +82,10 @@ pub enum DataError {
         /// One line for each address tried.
         attempts: Vec<String>,
         /// How to get it by hand; may be empty.
-        recipe: String,
+        instructions: String,
     },
 
-    /// An archive entry was refused; nothing was put in place.
+    /// An archive entry was refused; nothing was unpacked.
     #[error("{}: entry `{entry}` refused: {reason}", archive.display())]
     UnsafeArchive {
         /// The archive.
@@ -151,7 +151,7 @@ pub enum DataError {
         known: Vec<String>,
     },
 
-    /// A setting that cannot be.
+    /// An impossible setting.
     #[error("{field}: {reason}")]
     Config {
         /// Dotted name of the setting, for example `data.listops.max_depth`.
@@ -177,7 +177,7 @@ fn list(paths: &[PathBuf]) -> String {
     )
 }
 
-/// A text on a line of its own, if there is one.
+/// The text on a separate line, if there is one.
 fn below(text: &str) -> String {
     if text.is_empty() {
         String::new()
@@ -209,7 +209,7 @@ mod tests {
         let error = DataError::NotFound {
             name: "cifar10".into(),
             searched: vec!["x".into(), "y".into()],
-            recipe: "do this".into(),
+            instructions: "do this".into(),
         };
         assert_eq!(
             error.to_string(),

@@ -2,7 +2,7 @@
 
 use crate::{Buffer, DataError};
 
-/// What is to be answered for an example.
+/// Target of an example.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Target {
@@ -23,12 +23,12 @@ impl Target {
     }
 }
 
-/// One example and what is to be answered for it.
+/// One example with its target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
     /// Named inputs, those of [`DatasetInfo::inputs`](crate::DatasetInfo::inputs).
     pub inputs: Vec<(String, Buffer)>,
-    /// What is to be answered, of the kind of [`DatasetInfo::output`](crate::DatasetInfo::output).
+    /// Target, of the kind of [`DatasetInfo::output`](crate::DatasetInfo::output).
     pub target: Target,
 }
 
@@ -96,13 +96,13 @@ impl Targets {
     }
 }
 
-/// Several examples put together.
+/// Several examples stacked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Named inputs; the leading axis of each is the batch. Token inputs of unequal length are
     /// padded at the end with the pad id, up to the longest of the batch: `[batch, longest]`.
     pub inputs: Vec<(String, Buffer)>,
-    /// What is to be answered.
+    /// Targets.
     pub targets: Targets,
     /// Index of each example within its data set, `[batch]`.
     pub indices: Vec<usize>,

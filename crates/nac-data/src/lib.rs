@@ -1,9 +1,9 @@
 //! Data for Neural Attentive Circuits, as plain buffers.
 //!
-//! This crate turns names and folders into batches of numbers. It never sees a
+//! This crate turns names and folders into batches of numbers. It does not depend on a
 //! tensor library, so anything that can read a `Vec<u8>` can use it.
 //!
-//! The modules follow the way of an example through the crate:
+//! The modules follow the path of an example through the crate:
 //!
 //! 1. [`fetch`]: find a data set on disk, or download, check and unpack it;
 //! 2. [`source`]: read (or generate) it: CIFAR-10, UCI digits, ListOps;
@@ -11,9 +11,9 @@
 //! 4. [`transform`]: random changes with one named random stream per example;
 //! 5. [`loader`]: order, read ahead with worker threads, and put into batches.
 //!
-//! [`open`] does 1 and 2 from a [`DataConfig`]; the [`Dataset`] trait is the seam
+//! [`open`] does 1 and 2 from a [`DataConfig`]; the [`Dataset`] trait is the extension point
 //! for your own data. Every random choice is a function of a seed and a name:
-//! the number of threads never changes a batch.
+//! batches do not depend on the number of threads.
 //!
 //! # Example
 //!

@@ -1,4 +1,4 @@
-//! [`Progress`]: how long work tells how far it is. This crate prints nothing itself.
+//! [`Progress`]: reports of long-running work. This crate prints nothing itself.
 
 /// Receives the progress of one download, unpacking or generation after another.
 ///
@@ -13,7 +13,7 @@ pub trait Progress: Send + Sync {
     /// The piece of work ended.
     fn finish(&self);
 
-    /// A sentence worth showing, for example that a second address is tried.
+    /// A message for the user, for example that a second address is tried.
     fn note(&self, text: &str);
 }
 

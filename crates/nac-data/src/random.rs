@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
-    /// The stream of a seed, a name and numbers that tell its members apart (epoch, index, …).
+    /// The stream of a seed, a name and numbers that distinguish its members (epoch, index, …).
     #[must_use]
     pub fn new(seed: u64, name: &str, members: &[u64]) -> Self {
         let mut hash = Sha256::new();
@@ -36,7 +36,7 @@ impl Stream {
         (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
-    /// A whole number in `0..n`, each equally likely (Lemire's multiplication with rejection);
+    /// An integer in `0..n`, each equally likely (Lemire's multiplication with rejection);
     /// 0 if `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         if n == 0 {

@@ -12,7 +12,7 @@ pub fn names() -> [&'static str; 3] {
 }
 
 /// Opens the data set of a config. `seed` draws what is generated (ListOps, unless its settings
-/// have a seed of their own). Nothing is downloaded; [`fetch::get`] does that.
+/// have their own seed). Nothing is downloaded; [`fetch::get`] does that.
 ///
 /// | name | from |
 /// |---|---|
@@ -21,13 +21,13 @@ pub fn names() -> [&'static str; 3] {
 /// | `listops` | the cache, else generated |
 ///
 /// # Errors
-/// [`DataError::UnknownName`]; [`DataError::NotFound`] with a recipe; what reading gives; and what
-/// [`transform::from_specs`] gives for `augment`.
+/// [`DataError::UnknownName`]; [`DataError::NotFound`] with instructions; errors of reading; and those of
+/// [`transform::from_specs`] for `augment`.
 pub fn open(config: &DataConfig, dirs: &DataDirs, seed: u64) -> Result<Splits, DataError> {
     open_with_progress(config, dirs, seed, &Silent)
 }
 
-/// As [`open`], and tells how far it is.
+/// As [`open`], and reports its progress.
 ///
 /// # Errors
 /// As [`open`].
@@ -50,7 +50,7 @@ pub fn open_with_progress(
 /// What the examples of a data set look like, without its files.
 ///
 /// # Errors
-/// [`DataError::UnknownName`], or [`DataError::Config`] for settings that cannot be.
+/// [`DataError::UnknownName`], or [`DataError::Config`] for impossible settings.
 pub fn describe(config: &DataConfig) -> Result<DatasetInfo, DataError> {
     match config.name.as_str() {
         "cifar10" => Ok(cifar10::info()),

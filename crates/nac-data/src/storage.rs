@@ -1,4 +1,4 @@
-//! Writing that is whole or not at all: a lock for a folder, and folders that appear by a rename.
+//! Atomic writes: a lock for a folder, and folders that appear by a rename.
 
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use crate::{DataError, Progress};
 const LOCK: &str = ".nac-lock";
 const STAGING_PREFIX: &str = ".nac-unfinished-";
 
-/// Holds a folder for this process until dropped; others wait.
+/// Locks a folder for this process until dropped; others wait.
 pub(crate) struct FolderLock {
     folder: PathBuf,
     _file: fs::File,
 }
 
 impl FolderLock {
-    /// Creates the folder if needed, waits for the lock, and removes what killed runs left.
+    /// Creates the folder if needed, waits for the lock, and removes what killed runs left behind.
     pub(crate) fn take(folder: &Path, progress: &dyn Progress) -> Result<Self, DataError> {
         fs::create_dir_all(folder)?;
         let path = folder.join(LOCK);
@@ -43,7 +43,7 @@ impl FolderLock {
         Ok(lock)
     }
 
-    /// With the lock held, no other run is writing: unfinished folders belong to nobody.
+    /// With the lock held, no other run is writing, so unfinished folders are left-overs.
     fn remove_unfinished(&self) -> Result<(), DataError> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
@@ -58,7 +58,7 @@ impl FolderLock {
         Ok(())
     }
 
-    /// An empty folder inside the locked one; it vanishes unless it is put in place.
+    /// An empty folder inside the locked one; it is removed unless it is put in place.
     pub(crate) fn staging(&self) -> Result<TempDir, DataError> {
         tempfile::Builder::new()
             .prefix(STAGING_PREFIX)

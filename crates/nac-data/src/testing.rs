@@ -22,7 +22,7 @@ pub struct InMemory {
 }
 
 impl InMemory {
-    /// Takes examples as they are, without a check.
+    /// Takes examples unchecked.
     #[must_use]
     pub fn new(info: DatasetInfo, examples: Vec<Example>) -> Self {
         Self {

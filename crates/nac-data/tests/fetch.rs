@@ -186,7 +186,7 @@ fn the_next_address_is_tried_after_every_kind_of_failure() {
         let root = tempfile::tempdir().unwrap();
         let broken = Server::start(content, replies);
         let good = Server::start(bytes.clone(), vec![]);
-        let urls = [Server::nobody(), broken.url("file"), good.url("file")];
+        let urls = [Server::unreachable(), broken.url("file"), good.url("file")];
         download(&urls, &root.path().join("file"), expected, &Silent).unwrap();
         assert_eq!(std::fs::read(root.path().join("file")).unwrap(), bytes);
         assert_eq!(names(root.path()), ["file"]);
@@ -226,8 +226,8 @@ fn a_part_of_other_bytes_is_thrown_away_in_the_end() {
 fn without_a_network_the_error_is_a_recipe() {
     let root = tempfile::tempdir().unwrap();
     let packed = archive(CONTENT);
-    let nobody = Server::nobody();
-    let source = source(CONTENT, &packed, vec![nobody.clone()]);
+    let unreachable = Server::unreachable();
+    let source = source(CONTENT, &packed, vec![unreachable.clone()]);
     let mirror = Server::start(b"<html>moved</html>".to_vec(), vec![]);
     let mirrors = [mirror.url("small.tar.gz")];
     let error = get_source(&source, &dirs(root.path()), &mirrors, &Silent).unwrap_err();
@@ -236,7 +236,7 @@ fn without_a_network_the_error_is_a_recipe() {
     let data = root.path().join("data");
     let folder = data.to_string_lossy();
     for part in [
-        &nobody,
+        &unreachable,
         &mirrors[0],
         "by hand",
         "small.tar.gz",
@@ -272,7 +272,7 @@ fn two_runs_at_once_download_once() {
 fn an_archive_that_lies_here_is_used_and_stays() {
     let root = tempfile::tempdir().unwrap();
     let packed = archive(CONTENT);
-    let source = source(CONTENT, &packed, vec![Server::nobody()]);
+    let source = source(CONTENT, &packed, vec![Server::unreachable()]);
     let dirs = dirs(root.path());
     let data = root.path().join("data");
     std::fs::create_dir(&data).unwrap();
@@ -293,7 +293,7 @@ fn an_archive_that_lies_here_is_used_and_stays() {
 fn a_truncated_archive_that_lies_here_is_named_and_stays() {
     let root = tempfile::tempdir().unwrap();
     let packed = archive(CONTENT);
-    let source = source(CONTENT, &packed, vec![Server::nobody()]);
+    let source = source(CONTENT, &packed, vec![Server::unreachable()]);
     let data = root.path().join("data");
     std::fs::create_dir(&data).unwrap();
     let lying = data.join("small.tar.gz");
@@ -333,7 +333,7 @@ fn a_hostile_archive_leaves_nothing() {
 fn a_folder_that_cannot_be_written_is_named() {
     let root = tempfile::tempdir().unwrap();
     let packed = archive(CONTENT);
-    let source = source(CONTENT, &packed, vec![Server::nobody()]);
+    let source = source(CONTENT, &packed, vec![Server::unreachable()]);
     std::fs::write(root.path().join("data"), "a file, not a folder").unwrap();
     let error = get_source(&source, &dirs(root.path()), &[], &Silent)
         .unwrap_err()

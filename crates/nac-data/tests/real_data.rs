@@ -10,7 +10,7 @@ use nac_data::source::listops::{Corpus, evaluate, parse, read_tsv, write_text};
 use nac_data::source::{cifar10, listops};
 use nac_data::{DataConfig, DataDirs, Dataset, InputKind, Normalization, Silent, Values, open};
 
-/// The file or folder, or a clear word that the test is skipped: on the terminal, and as a line in the file
+/// The file or folder, or a notice that the test is skipped: on the terminal, and as a line in the file
 /// `NAC_SKIP_LOG`, from which the test command makes its list.
 fn real(relative: &str) -> Option<PathBuf> {
     let root = std::env::var_os("NAC_TEST_DATA_DIR").filter(|root| !root.is_empty());

@@ -1,8 +1,8 @@
-//! Downloads one file: several addresses, resumed where it stopped, checked, whole or not at all.
+//! Downloads one file: several addresses, resumable, checked, atomic.
 //!
 //! Bytes go to `<file>.part`. When it has the expected length and SHA-256 it is renamed. A
 //! download that stops keeps its `.part`, and the next one asks for the rest only
-//! (`Range: bytes=n-`); a server that does not know ranges sends all again.
+//! (`Range: bytes=n-`); a server without range support sends everything again.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -14,10 +14,10 @@ use ureq::tls::{RootCerts, TlsConfig};
 use super::checksum;
 use crate::{DataError, Progress};
 
-/// The longest time one answer may take; what came until then is kept and the rest asked for.
+/// Longest time for one response; what arrived until then is kept and the rest requested again.
 const BODY_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What the file must be.
+/// What the file must match.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// Length.
@@ -49,7 +49,7 @@ pub fn download(
         progress.note(&format!("downloading {url}"));
         let mut problem = one_try(&agent, url, &part, target, expected, progress)?;
         if matches!(problem, Some(Failure::OldPart(_))) {
-            // The part of an earlier run did not belong to this file: once more from nothing.
+            // The partial file of an earlier run was of a different file: start over.
             problem = one_try(&agent, url, &part, target, expected, progress)?;
         }
         let Some(Failure::OldPart(text) | Failure::Address(text)) = problem else {
@@ -64,19 +64,19 @@ pub fn download(
     Err(DataError::Download {
         name,
         attempts,
-        recipe: String::new(),
+        instructions: String::new(),
     })
 }
 
 /// Why a try ended without the file.
 enum Failure {
-    /// The bytes are wrong, and some of them were here before.
+    /// The bytes are wrong, and some of them are from an earlier run.
     OldPart(String),
     /// The address did not give the file.
     Address(String),
 }
 
-/// Completes the part, checks it and puts it in place; `None` if that went well.
+/// Completes the partial file, checks it and puts it in place; `None` on success.
 fn one_try(
     agent: &ureq::Agent,
     url: &str,
@@ -135,9 +135,9 @@ fn agent() -> ureq::Agent {
 
 /// Why one address did not give the file.
 enum Problem {
-    /// This machine: no other address helps.
+    /// A local failure, which no other address would fix.
     Local(DataError),
-    /// The other side.
+    /// A failure of the server or the network.
     Remote(String),
 }
 
@@ -147,7 +147,7 @@ impl From<std::io::Error> for Problem {
     }
 }
 
-/// Asks one address until the part file is complete, as long as every answer brings something.
+/// Requests from one address until the partial file is complete, as long as every response brings some bytes.
 fn from_one(
     agent: &ureq::Agent,
     url: &str,
@@ -211,7 +211,7 @@ fn answer(
             )));
         }
         416 => {
-            // Our part is longer than their file: begin anew with the next address.
+            // Our partial file is longer than theirs: start over with the next address.
             fs::remove_file(part)?;
             return Err(Problem::Remote(
                 "HTTP 416: the file there is shorter".into(),

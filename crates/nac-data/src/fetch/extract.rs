@@ -1,9 +1,9 @@
-//! Unpacks `.tar.gz` and `.zip` without trusting them.
+//! Unpacks untrusted `.tar.gz` and `.zip` archives.
 //!
 //! Refused: names that are absolute or hold `..` or a backslash, links and devices of every kind,
 //! a file that occurs twice, more bytes or entries than allowed. Sizes are counted as they are
 //! written, whatever the archive says. Files go below a folder that the caller made for this and
-//! throws away after an error.
+//! discards after an error.
 
 use std::io::{BufReader, Read, Write};
 use std::path::{Component, Path, PathBuf};
@@ -109,13 +109,13 @@ impl Output<'_> {
     }
 
     fn folder(&mut self, name: &str) -> Result<(), DataError> {
-        let path = self.place(name)?;
+        let path = self.target(name)?;
         fs::create_dir_all(path)?;
         Ok(())
     }
 
     fn file(&mut self, name: &str, from: &mut dyn Read) -> Result<(), DataError> {
-        let path = self.place(name)?;
+        let path = self.target(name)?;
         if path == self.into {
             return Err(self.refuse(name, "a file needs a name"));
         }
@@ -148,7 +148,7 @@ impl Output<'_> {
     }
 
     /// Where an entry goes, if its name stays below the folder.
-    fn place(&mut self, name: &str) -> Result<PathBuf, DataError> {
+    fn target(&mut self, name: &str) -> Result<PathBuf, DataError> {
         self.entries += 1;
         if self.entries > self.limits.entries {
             let reason = format!(

@@ -1,11 +1,11 @@
-//! Finds data sets that already lie on this machine, in their original layouts.
+//! Finds data sets that are on this machine already, in their original layouts.
 
 use std::path::{Path, PathBuf};
 
 use super::manifest::Source;
 use crate::DataDirs;
 
-/// Where a data set lies.
+/// Where a data set is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// Folder with its files.
@@ -17,7 +17,7 @@ pub enum Location {
 /// Looks in the folders of `dirs`, in order, for `<dir>/<folder>/` or for `<dir>` being that
 /// folder itself; only then for the archive in one of them.
 ///
-/// A folder counts if it has any of the files, so that what is missing from it can be told.
+/// A folder counts if it has any of the files, so that an error can name the missing ones.
 #[must_use]
 pub fn locate(source: &Source, dirs: &DataDirs) -> Option<Location> {
     let has_any = |folder: &Path| {

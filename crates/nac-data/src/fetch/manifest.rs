@@ -78,9 +78,9 @@ impl Source {
         Ok(())
     }
 
-    /// How to get the data set by hand.
+    /// Instructions for getting the data set by hand.
     #[must_use]
-    pub fn recipe(&self, dirs: &DataDirs) -> String {
+    pub fn instructions(&self, dirs: &DataDirs) -> String {
         let ArchiveFile {
             file_name,
             bytes,
@@ -91,7 +91,7 @@ impl Source {
         format!(
             "To get `{}` by hand:\n  1. download {file_name} ({bytes} bytes, SHA-256 {sha256}) from\n{}\n  \
              2. put it into {} (it is unpacked when it is first used), or unpack it there so that\n     \
-             {} holds {}\n  3. or lay it elsewhere and name that folder with --data-dir or {}.",
+             {} holds {}\n  3. or put it elsewhere and name that folder with --data-dir or {}.",
             self.name,
             urls.iter()
                 .map(|u| format!("       {u}"))
@@ -122,7 +122,7 @@ pub fn cifar10() -> Source {
     };
     Source {
         name: "cifar10".into(),
-        title: "CIFAR-10: 60,000 colour pictures 32x32, 10 classes (binary version)".into(),
+        title: "CIFAR-10: 60,000 colour images 32x32, 10 classes (binary version)".into(),
         licence: "none stated; the authors ask for citation".into(),
         homepage: "https://www.cs.toronto.edu/~kriz/cifar.html".into(),
         folder: "cifar-10-batches-bin".into(),
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn the_recipe_names_address_folder_and_files() {
         let dirs = DataDirs::new(Some("my-data".into()), None, "cache".into());
-        let recipe = cifar10().recipe(&dirs);
+        let instructions = cifar10().instructions(&dirs);
         for part in [
             "cs.toronto.edu",
             "my-data",
@@ -205,7 +205,7 @@ mod tests {
             "NAC_DATA_DIR",
             "c4a38c50",
         ] {
-            assert!(recipe.contains(part), "{part} not in:\n{recipe}");
+            assert!(instructions.contains(part), "{part} not in:\n{instructions}");
         }
     }
 }

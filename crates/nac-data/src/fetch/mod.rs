@@ -1,8 +1,8 @@
-//! Getting data: found where they lie, else downloaded, checked, unpacked and put in place.
+//! Getting data: found on disk, else downloaded, checked, unpacked and put in place.
 //!
 //! [`manifest`] (what is published) → [`locate`] (is it here?) → [`download`] → [`checksum`] →
 //! [`extract`]. [`get`] does all of it and [`list`] shows what there is. A data set appears under
-//! its name only when it is whole; two runs at once wait for each other; nothing that exists is
+//! its name only when it is complete; concurrent runs wait for each other; nothing that exists is
 //! overwritten.
 
 pub mod checksum;
@@ -27,9 +27,9 @@ const MAX_ENTRIES: usize = 1_000_000;
 /// How a data set came to be here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Got {
-    /// It already lay in this folder; its files have the published SHA-256.
+    /// It was already in this folder; its files have the published SHA-256.
     Found(PathBuf),
-    /// It was unpacked into this folder from an archive that lay here.
+    /// It was unpacked into this folder from an archive on this machine.
     Unpacked(PathBuf),
     /// It was downloaded and unpacked into this folder.
     Downloaded(PathBuf),
@@ -41,12 +41,12 @@ pub enum Got {
 
 /// Makes a data set available in [`DataDirs::download_dir`], if it is not in `dirs` already.
 ///
-/// `mirrors` are tried before the addresses of the manifest; whatever they send must have the
+/// `mirrors` are tried before the addresses of the manifest; what they send must have the
 /// published SHA-256.
 ///
 /// # Errors
-/// [`DataError::UnknownName`]; [`DataError::Download`] with a recipe for doing it by hand; what
-/// checking, unpacking and writing give.
+/// [`DataError::UnknownName`]; [`DataError::Download`] with instructions for doing it by hand; errors of
+/// checking, unpacking and writing.
 pub fn get(
     name: &str,
     dirs: &DataDirs,
@@ -69,7 +69,7 @@ pub fn get(
     get_source(&source, dirs, mirrors, progress)
 }
 
-/// As [`get`], for a data set of your own manifest.
+/// As [`get`], for a data set with your own manifest.
 ///
 /// # Errors
 /// As [`get`].
@@ -85,7 +85,7 @@ pub fn get_source(
     }
     let into = dirs.download_dir();
     let lock = FolderLock::take(into, progress)?;
-    // Looked for again: another run may have put it in place while this one waited.
+    // Another run may have put it in place while this one waited for the lock.
     match locate::locate(source, dirs) {
         Some(Location::Folder(folder)) => {
             source.verify(&folder, progress)?;
@@ -110,12 +110,12 @@ pub fn get_source(
         DataError::Download { name, attempts, .. } => DataError::Download {
             name,
             attempts,
-            recipe: source.recipe(dirs),
+            instructions: source.instructions(dirs),
         },
         other => other,
     })?;
     let folder = unpack(source, &archive, into, &lock, progress)?;
-    // We brought it, and its files are in place.
+    // The archive is ours, and its files are in place.
     fs::remove_file(&archive)?;
     Ok(Got::Downloaded(folder))
 }
@@ -124,7 +124,7 @@ pub fn get_source(
 /// folder appears. The archive stays.
 ///
 /// # Errors
-/// [`DataError::Checksum`] for another archive; what unpacking and writing give.
+/// [`DataError::Checksum`] for another archive; errors of unpacking and writing.
 pub fn install(
     source: &Source,
     archive: &Path,
@@ -161,12 +161,12 @@ fn unpack(
     Ok(folder)
 }
 
-/// The error for a data set that is nowhere, with the recipe.
+/// The error for a data set that was not found, with instructions.
 pub(crate) fn not_found(source: &Source, dirs: &DataDirs) -> DataError {
     DataError::NotFound {
         name: source.name.clone(),
         searched: dirs.search(),
-        recipe: source.recipe(dirs),
+        instructions: source.instructions(dirs),
     }
 }
 
@@ -216,7 +216,7 @@ pub fn list(dirs: &DataDirs) -> Vec<Listing> {
         .collect();
     all.push(Listing {
         name: "digits".into(),
-        title: "UCI optical digits: 1,797 pictures 8x8, 10 classes".into(),
+        title: "UCI optical digits: 1,797 images 8x8, 10 classes".into(),
         bytes: 0,
         licence: "CC BY 4.0 (UCI), distributed with scikit-learn under BSD".into(),
         found: Some(Found::Bundled),

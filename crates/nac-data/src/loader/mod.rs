@@ -2,7 +2,7 @@
 //!
 //! The order of an epoch and the random changes of an example depend only on the seed, the epoch
 //! and the index. Workers share the batches among them (worker `w` of `W` makes batches
-//! `w, w + W, …`), so their number changes the speed and nothing else.
+//! `w, w + W, …`), so their number changes only the speed.
 
 mod collate;
 mod order;
@@ -60,8 +60,8 @@ impl Loader {
     ///
     /// # Errors
     /// [`DataError::Config`] for a batch size of 0, more workers than [`Self::MAX_WORKERS`], an
-    /// empty data set, or one that is smaller than a batch with `drop_last`; what
-    /// [`Transform::check`] gives.
+    /// empty data set, or one that is smaller than a batch with `drop_last`; errors of
+    /// [`Transform::check`].
     pub fn new(dataset: Arc<dyn Dataset>, options: LoaderOptions) -> Result<Self, DataError> {
         let wrong = |field: &str, reason: String| {
             Err(DataError::Config {

@@ -2,7 +2,7 @@
 
 use crate::random::Stream;
 
-/// `0..len`, in a random order of its own for each epoch if `shuffle`.
+/// `0..len`, in a different random order for each epoch if `shuffle`.
 pub(super) fn epoch_order(len: usize, shuffle: bool, seed: u64, epoch: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..len).collect();
     if shuffle {

@@ -1,7 +1,7 @@
-//! [`EpochIter`]: worker threads that make batches ahead of their use.
+//! [`EpochIter`]: worker threads that prefetch batches.
 //!
 //! Worker `w` of `W` makes batches `first + w, first + w + W, …` and sends them through its own
-//! channel of bounded length; the iterator takes from the channels in turn. So batches and errors
+//! channel of bounded length; the iterator reads the channels round-robin. So batches and errors
 //! come in order, memory is bounded, and no lock is shared.
 
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl EpochIter {
                     iter.workers.push(handle);
                     iter.channels.push(receiver);
                 }
-                // The system gives no more threads: everything is made in the caller's thread.
+                // No more threads are available: make every batch in the caller's thread.
                 Err(_) => {
                     iter.stop();
                     break;
@@ -80,7 +80,7 @@ impl EpochIter {
     }
 
     fn stop(&mut self) {
-        // Without a receiver, `send` fails and the workers end after the batch in hand.
+        // Without a receiver, `send` fails and the workers end after their current batch.
         self.channels.clear();
         for worker in self.workers.drain(..) {
             // A panic was already reported as an error by `next`.

@@ -204,7 +204,7 @@ fn values_and_several_inputs_are_stacked() {
             Buffer::tokens(vec![1; index + 1]),
             Target::Values(values),
         );
-        // Order is that of the names, whatever the example's.
+        // Inputs are in the order of their names, not in the example's order.
         example.inputs.push(("extra".into(), extra));
         example
     };

@@ -129,10 +129,10 @@ fn read_file(
     }
     let bytes = fs::read(path)?;
     for (number, record) in bytes.chunks(RECORD_BYTES).enumerate() {
-        let &[label, ref picture @ ..] = record else {
+        let &[label, ref image @ ..] = record else {
             continue;
         };
-        if picture.len() != RECORD_BYTES - 1 {
+        if image.len() != RECORD_BYTES - 1 {
             return Err(corrupt(bytes.len(), "the file ends inside a record".into()));
         }
         if label > 9 {
@@ -142,7 +142,7 @@ fn read_file(
             ));
         }
         labels.push(label);
-        pixels.extend_from_slice(picture);
+        pixels.extend_from_slice(image);
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ mod tests {
         fs::write(&path, &bytes[..4000]).unwrap();
         let error = load_records(dir.path(), 2).unwrap_err().to_string();
         assert!(error.contains("data_batch_4.bin: at byte 4000"), "{error}");
-        // Cut between two records: the count tells.
+        // Truncated between two records: only the count is wrong.
         fs::write(&path, &bytes[..RECORD_BYTES]).unwrap();
         let error = load_records(dir.path(), 2).unwrap_err().to_string();
         assert!(error.contains("at byte 3073"), "{error}");

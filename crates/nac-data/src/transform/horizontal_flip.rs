@@ -1,4 +1,4 @@
-//! [`HorizontalFlip`]: left and right change places in half of the images.
+//! [`HorizontalFlip`]: mirrors half of the images.
 
 use super::{Draws, Transform, image};
 use crate::{DataError, DatasetInfo, Example};

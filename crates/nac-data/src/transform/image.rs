@@ -21,7 +21,7 @@ pub(super) fn check(transform: &str, info: &DatasetInfo) -> Result<(), DataError
     })
 }
 
-/// An image `[channels, height, width]`, borrowed for change.
+/// An image `[channels, height, width]`, borrowed mutably.
 pub(super) struct Image<'a> {
     pub(super) height: usize,
     pub(super) width: usize,

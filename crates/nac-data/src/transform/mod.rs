@@ -1,7 +1,7 @@
 //! Random changes of training examples.
 //!
-//! Each transform draws from its own named stream for each example, so a change of one never
-//! moves the draws of another, and the number of worker threads changes nothing.
+//! Each transform draws from its own named stream for each example, so changing one never
+//! shifts the draws of another, and results do not depend on the number of worker threads.
 //!
 //! | text in `data.augment` | transform |
 //! |---|---|

@@ -1,10 +1,10 @@
-//! [`RandomCrop`]: the image moved by a few pixels, black where nothing was.
+//! [`RandomCrop`]: shifts the image by a few pixels, padding with black.
 
 use super::{Draws, Transform, image};
 use crate::{DataError, DatasetInfo, Example};
 
-/// Pads the image with zeros on all sides and cuts a window of the old size at a random place:
-/// each of the `(2·padding + 1)²` places is equally likely.
+/// Pads the image with zeros on all sides and cuts a window of the original size at a random offset:
+/// each of the `(2·padding + 1)²` offsets is equally likely.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomCrop {
     padding: usize,
@@ -68,7 +68,7 @@ impl Transform for RandomCrop {
     }
 }
 
-/// Places `i` of `0..size` for which `i + shift` is in `0..size` too.
+/// Indices `i` in `0..size` for which `i + shift` is in `0..size` too.
 fn overlap(size: usize, shift: isize) -> std::ops::Range<usize> {
     let distance = shift.unsigned_abs().min(size);
     if shift < 0 {

@@ -61,8 +61,8 @@ impl Server {
         format!("http://{}/{file}", self.address)
     }
 
-    /// An address at which nobody listens: the lowest port, which the system gives to no test.
-    pub(crate) fn nobody() -> String {
+    /// An address that refuses connections: the lowest port, which the system never assigns to a test server.
+    pub(crate) fn unreachable() -> String {
         "http://127.0.0.1:1/nothing".into()
     }
 

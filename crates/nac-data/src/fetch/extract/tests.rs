@@ -13,7 +13,7 @@ const LIMITS: Limits = Limits {
     entries: 10,
 };
 
-/// A `.tar.gz` with the given entries; names are written as they are, however hostile.
+/// A `.tar.gz` with the given entries; names are written unchecked, hostile ones too.
 fn tar_gz(entries: &[(EntryType, &str, &[u8])]) -> Vec<u8> {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (kind, name, content) in entries {
@@ -40,7 +40,7 @@ fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-/// Unpacks into `<dir>/in` and gives back the folder around it.
+/// Unpacks into `<dir>/in` and returns the folder around it.
 fn unpack(name: &str, bytes: &[u8]) -> (tempfile::TempDir, Result<(), DataError>) {
     let dir = tempfile::tempdir().unwrap();
     let (archive, into) = (dir.path().join(name), dir.path().join("in"));

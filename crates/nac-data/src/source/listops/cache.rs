@@ -18,7 +18,7 @@ use crate::{DataDirs, DataError, Progress};
 const TRAIN: &str = "basic_train.tsv";
 const VALIDATION: &str = "basic_val.tsv";
 const TEST: &str = "basic_test.tsv";
-/// Changes when the generator gives other expressions for the same settings.
+/// Must change whenever the generator gives different expressions for the same settings.
 const VERSION: u32 = 1;
 
 /// Where the expressions of these settings and this seed are kept.
@@ -120,7 +120,7 @@ pub(super) fn read_or_generate(
     Ok(parts)
 }
 
-/// Reads the cache and says how to make it anew if it is damaged.
+/// Reads the cache; the error for a damaged one says how to regenerate it.
 fn read_cache(
     config: &ListOpsConfig,
     folder: &Path,
@@ -186,7 +186,7 @@ mod tests {
         let text = fs::read_to_string(folder.join(TRAIN)).unwrap();
         assert!(text.starts_with("Source\tTarget\n"));
         assert_eq!(text.lines().count(), 31);
-        // Exchange two lines: the reader must see the file, not generate.
+        // Swapped lines show that the file is read rather than generated again.
         let mut lines: Vec<&str> = text.lines().collect();
         lines.swap(1, 2);
         fs::write(folder.join(TRAIN), lines.join("\n") + "\n").unwrap();

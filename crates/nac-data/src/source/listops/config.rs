@@ -1,4 +1,4 @@
-//! [`ListOpsConfig`]: the numbers of the generator.
+//! [`ListOpsConfig`]: settings of the generator.
 
 use std::path::PathBuf;
 
@@ -55,7 +55,7 @@ impl ListOpsConfig {
     /// Greatest `max_depth`.
     pub const DEEPEST: usize = 1 << 10;
 
-    /// Whether the expressions follow the Long Range Arena's own numbers.
+    /// Whether these are the settings of the Long Range Arena.
     #[must_use]
     pub fn is_long_range_arena(&self) -> bool {
         let unchanged = Self {
@@ -74,7 +74,7 @@ impl ListOpsConfig {
             .saturating_add(self.test)
     }
 
-    /// Checks that some expression can follow these settings.
+    /// Checks that these settings allow some expression.
     ///
     /// # Errors
     /// [`DataError::Config`] naming the setting.

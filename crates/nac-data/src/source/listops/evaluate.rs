@@ -48,7 +48,7 @@ impl Open {
     }
 }
 
-/// The digit an expression stands for.
+/// The value of an expression, a digit.
 ///
 /// ```
 /// use nac_data::source::listops::{evaluate, parse};

@@ -36,7 +36,7 @@ pub struct Parts {
 /// Generates the parts. The same settings and seed give the same expressions everywhere.
 ///
 /// # Errors
-/// [`DataError::Config`] if the settings cannot be, or too few different expressions follow them.
+/// [`DataError::Config`] if the settings are impossible, or allow too few different expressions.
 pub fn generate(
     config: &ListOpsConfig,
     seed: u64,
@@ -92,7 +92,7 @@ pub fn generate(
 
 type Drawn = (Vec<Symbol>, u8, [u8; 32]);
 
-/// Expression `k`, its answer, and its SHA-256 by which equal expressions are known.
+/// Expression `k`, its answer, and its SHA-256 for detecting duplicates.
 fn draw(
     config: &ListOpsConfig,
     seed: u64,

@@ -15,15 +15,15 @@ use crate::random::Stream;
 const OPERATOR_PROBABILITY: f64 = 0.25;
 
 struct Open {
-    /// Where its symbol belongs.
-    place: usize,
+    /// Index of its symbol.
+    index: usize,
     /// Arguments not yet complete.
     missing: usize,
     /// Where its arguments begin in the list of values.
     first_value: usize,
 }
 
-/// The working memory of attempts.
+/// Buffers that attempts reuse.
 #[derive(Default)]
 pub(super) struct Sampler {
     symbols: Vec<Symbol>,
@@ -67,9 +67,9 @@ impl Sampler {
                 if early && at_least >= config.max_length {
                     return None;
                 }
-                let (place, first_value) = (self.symbols.len(), self.values.len());
+                let (index, first_value) = (self.symbols.len(), self.values.len());
                 self.open.push(Open {
-                    place,
+                    index,
                     missing,
                     first_value,
                 });
@@ -86,7 +86,7 @@ impl Sampler {
         kept.then_some((self.symbols.as_slice(), self.values[0]))
     }
 
-    /// A node is complete: so may be the operator that waited for it, and so on upwards.
+    /// Adds the value of a complete node, and completes every operator for which it was the last argument.
     fn close_complete(&mut self, stream: &mut Stream) {
         while let Some(top) = self.open.last_mut() {
             top.missing -= 1;
@@ -94,9 +94,9 @@ impl Sampler {
                 return;
             }
             let operator = FIRST_OPERATOR + stream.below(u64::from(OPERATORS)) as u8;
-            let (place, first_value) = (top.place, top.first_value);
+            let (index, first_value) = (top.index, top.first_value);
             let value = apply(operator, &mut self.values[first_value..]);
-            self.symbols[place] = operator;
+            self.symbols[index] = operator;
             self.symbols.push(CLOSE);
             self.values.truncate(first_value);
             self.values.push(value);

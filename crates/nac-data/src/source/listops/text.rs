@@ -165,7 +165,7 @@ pub fn read_tsv(path: &Path, progress: &dyn Progress) -> Result<Corpus, DataErro
                     continue;
                 }
             }
-            // A last line without its end was cut off, if only by one byte.
+            // A last line without a newline means that the file was truncated.
             if text.last() != Some(&b'\n') && !answer_first {
                 return Err(corrupt(path, line, "the file ends inside this line".into()));
             }
