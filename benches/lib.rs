@@ -2,7 +2,7 @@
 //! of operations, and fits of exponents.
 //!
 //! `cargo bench -p nac-benches` runs the criterion benchmarks, `cargo bench -p nac-benches -- read_in` those whose name
-//! contains a word; `cargo xtask bench` measures whole sets in processes of their own.
+//! contains a word; `cargo xtask bench` measures whole sets in separate processes.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod count;

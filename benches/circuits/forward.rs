@@ -1,4 +1,4 @@
-//! Whole models in evaluation, in images per second: the authors' way of computing, our layers on libtorch, nac-core.
+//! Whole models in evaluation, in images per second: the authors' way of computing, our layers on libtorch, nac-engine.
 
 use std::hint::black_box;
 
@@ -24,7 +24,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
                 if kind == EngineKind::Naive && batch > largest {
                     continue;
                 }
-                // Built when it runs, so that a name given on the command line spares the others.
+                // Built when it runs, so that a filter on the command line skips building the others.
                 let mut built = None;
                 group.bench_function(BenchmarkId::new(kind.to_string(), batch), |b| {
                     let engine = built.get_or_insert_with(|| engine(kind, &model));

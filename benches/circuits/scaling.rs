@@ -32,7 +32,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     });
 }
 
-/// Measures the circuit at sizes that `change` makes of numbers and gives back.
+/// Measures the circuit at sizes set by `change`.
 fn grow(
     criterion: &mut Criterion,
     what: &str,

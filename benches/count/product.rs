@@ -73,19 +73,19 @@ pub(super) fn product(rows: usize, inner: usize, columns: usize) -> Work {
     }
 }
 
-/// A convolution of `size` × `size` for `places` outputs; `inputs` channels reach each of `outputs` channels.
+/// A convolution of `size` × `size` for `positions` outputs; `inputs` channels reach each of `outputs` channels.
 ///
 /// Its input is taken to be as large as the image or map it reads once: `read` numbers.
 pub(super) fn convolution(
-    places: usize,
+    positions: usize,
     size: usize,
     (inputs, outputs): (usize, usize),
     read: usize,
 ) -> Work {
     let inner = inputs * size * size;
     Work {
-        bytes: 4 * (read + places * outputs) as u64,
-        ..linear(places, inner, outputs)
+        bytes: 4 * (read + positions * outputs) as u64,
+        ..linear(positions, inner, outputs)
     }
 }
 

@@ -25,7 +25,7 @@ fn stage(count: &Count, name: &str) -> u64 {
 #[test]
 fn chonker_by_hand() {
     let reference = count("imagenet-chonker", Algorithm::Reference);
-    // 56·56 places: stem 3·4·4 → 96, depthwise 7·7, 96 → 384 → 96; 28·28 places: 96·2·2 → 192.
+    // 56·56 positions: stem 3·4·4 → 96, depthwise 7·7, 96 → 384 → 96; 28·28 positions: 96·2·2 → 192.
     let stem = 2 * 3136 * (48 * 96 + 49 * 96 + 2 * 96 * 384) + 2 * 784 * 384 * 192;
     assert_eq!(stage(&reference, "tokenizer"), stem);
     // Keys and values of every token and module, scores and sums, query and exit.

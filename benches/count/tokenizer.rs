@@ -17,12 +17,12 @@ pub(super) fn stage(
         let patch = if index == 0 { config.stem_patch } else { 2 };
         let read = inputs * rows * columns;
         (rows, columns) = (rows / patch, columns / patch);
-        let places = rows * columns;
-        work = work + convolution(places, patch, (inputs, dim), read);
-        let block = convolution(places, 7, (1, dim), places * dim)
-            + linear(places, dim, 4 * dim)
-            + special(places * 4 * dim)
-            + linear(places, 4 * dim, dim);
+        let positions = rows * columns;
+        work = work + convolution(positions, patch, (inputs, dim), read);
+        let block = convolution(positions, 7, (1, dim), positions * dim)
+            + linear(positions, dim, 4 * dim)
+            + special(positions * 4 * dim)
+            + linear(positions, 4 * dim, dim);
         work = work + block * depth;
         inputs = dim;
     }

@@ -19,7 +19,7 @@ use tch::{Device, Kind, Tensor};
 use super::batch::Batch;
 use crate::naive::Naive;
 
-/// Who runs the model.
+/// What runs the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]

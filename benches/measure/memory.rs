@@ -13,7 +13,7 @@ pub struct Memory {
     pub peak: u64,
     /// The difference: what passes need on top.
     pub activations: u64,
-    /// Whether the high-water mark could be set back before the first pass. If not, it may be that of loading.
+    /// Whether the high-water mark could be reset before the first pass. If not, it may be that of loading.
     pub peak_was_reset: bool,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Start {
 }
 
 impl Start {
-    /// Sets the high-water mark back. `None` where there is no `/proc`.
+    /// Resets the high-water mark. `None` where there is no `/proc`.
     pub(super) fn now() -> Option<Self> {
         // "5" sets the peak to the present size, see proc(5).
         let reset = fs::write("/proc/self/clear_refs", "5").is_ok();

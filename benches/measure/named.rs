@@ -17,7 +17,7 @@ pub struct Named {
 }
 
 impl Named {
-    /// The model that a name stands for: `chonker` is `imagenet-chonker`, `tiny-nac` is `tiny-imagenet-scale-free` and
+    /// The model of a name: `chonker` is `imagenet-chonker`, `tiny-nac` is `tiny-imagenet-scale-free` and
     /// `perceiver-io` is `tiny-imagenet-perceiver-io`; others are presets or paths that end in `.toml`.
     ///
     /// # Errors

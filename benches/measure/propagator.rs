@@ -13,9 +13,9 @@ use serde::Serialize;
 
 use super::{Memory, Seconds, memory};
 
-/// Modules whose distances to all others say where to cut.
+/// Modules sampled to find the truncation distance.
 const SAMPLED: usize = 100;
-/// Length of the sequences that the circuit reads, which is next to nothing.
+/// Length of the sequences that the circuit reads, which costs next to nothing.
 const LENGTH: usize = 4;
 
 /// What attention goes over.
@@ -36,7 +36,7 @@ pub struct PropagatorOptions {
     /// Modules
     #[arg(long)]
     pub modules: usize,
-    /// Mean degree that links are cut to
+    /// Mean degree after truncation
     #[arg(long, default_value_t = 32)]
     pub degree: usize,
     /// What attention goes over
@@ -146,8 +146,8 @@ fn cut(modules: usize, dim: usize, degree: usize) -> Result<f64> {
     let sampled = distances.nrows();
     let mut distances = distances.into_raw_vec_and_offset().0;
     distances.sort_by(f32::total_cmp);
-    let place = distances.get(sampled * degree);
-    Ok(f64::from(*place.context(
+    let distance = distances.get(sampled * degree);
+    Ok(f64::from(*distance.context(
         "the degree is larger than the number of modules",
     )?))
 }

@@ -9,9 +9,9 @@ use super::{EngineKind, Memory, Pass};
 pub struct Measurement {
     /// Preset or file of the model.
     pub model: String,
-    /// Who ran it.
+    /// Engine.
     pub engine: EngineKind,
-    /// What was run.
+    /// Pass.
     pub pass: Pass,
     /// Images in a batch.
     pub batch: usize,

@@ -22,10 +22,10 @@ pub struct Options {
     /// `chonker`, `tiny-nac`, `perceiver-io`, the name of a preset, or a TOML file of a model that reads images
     #[arg(long)]
     pub model: String,
-    /// Who runs it
+    /// Engine
     #[arg(long, value_enum)]
     pub engine: EngineKind,
-    /// What is run
+    /// Pass
     #[arg(long, value_enum, default_value = "forward")]
     pub pass: Pass,
     /// Images in a batch

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 /// The one entry point of this workspace. It needs cargo, a C++ compiler and, to get libtorch, python3
-/// with pip; `cargo xtask doctor` says what is there and how to mend what is not.
+/// with pip; `cargo xtask doctor` says what is there and how to fix what is not.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",

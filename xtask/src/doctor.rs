@@ -17,9 +17,9 @@ use crate::workspace::Workspace;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Good,
-    /// Something works less well than it could, or is not there yet.
+    /// Something is slower than it could be, or not set up yet.
     Note,
-    /// Nothing can be built before this is mended.
+    /// Nothing can be built before this is fixed.
     Bad,
 }
 

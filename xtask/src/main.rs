@@ -1,6 +1,6 @@
 //! `cargo xtask`: the one entry point of this workspace, from an empty machine to the report.
 //!
-//! `cli` says which commands there are; one file or folder holds each of them.
+//! `cli` declares the commands; each has one file or folder.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bench;

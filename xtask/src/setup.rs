@@ -24,7 +24,7 @@ pub(crate) fn run(workspace: &Workspace, options: &SetupOptions) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// The set-up, said only if there was something to do.
+/// The set-up, silent if there was nothing to do.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
     let (found, origin) = make_available(workspace, &SetupOptions::default())?;
     if origin != READY {
@@ -78,7 +78,7 @@ const COMPILED: [&str; 7] = [
     "nac-gemm-peak",
 ];
 
-/// Makes the link. Where it moved, cargo cannot know: what was compiled for the other libtorch goes.
+/// Makes the link. Cargo cannot see that it moved, so what was compiled for the other libtorch is removed.
 fn connect(workspace: &Workspace, found: &Libtorch) -> Result<Linked> {
     let linked = link(&workspace.link(), &found.root)?;
     if linked == Linked::Moved {

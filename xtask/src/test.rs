@@ -99,7 +99,7 @@ fn picks_packages(args: &[OsString]) -> bool {
     })
 }
 
-/// The variables to set; a folder that is not there is an error, not a reason to skip.
+/// The variables to set; a missing folder is an error, not a reason to skip.
 fn variables(options: &TestOptions) -> Result<Vec<(&'static str, PathBuf)>> {
     let given = [
         (DATA_DIR, "--data-dir", &options.data_dir),

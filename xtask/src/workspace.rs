@@ -57,7 +57,7 @@ impl Workspace {
         own_libtorch(env::var_os("LIBTORCH"), &self.link())
     }
 
-    /// Folder for what the commands leave behind, inside the target folder.
+    /// Folder for output of the commands, inside the target folder.
     pub(crate) fn scratch(&self) -> Result<PathBuf> {
         let target = match env::var_os("CARGO_TARGET_DIR") {
             Some(dir) => env::current_dir()?.join(dir),

@@ -229,7 +229,7 @@ mod tests {
                         Vec::try_from(product.to_kind(Kind::Float).flatten(0, -1)).unwrap()
                     }
                     Operands::Arrays { product, .. } => product.into_raw_vec_and_offset().0,
-                    // It packs its weights; its products are tested in nac-core.
+                    // It packs its weights; its products are tested in nac-engine.
                     Operands::Engine(_) => return None,
                 })
             })

@@ -1,6 +1,6 @@
 //! `nac-gemm-peak`: the fastest matrix product this machine does, over libraries and shapes.
 //!
-//! Prints one line of JSON. The peak is what shares of a peak in results are shares of; it is measured, not computed
+//! Prints one line of JSON. Results are given as shares of this peak; it is measured, not computed
 //! from clocks and units, since that is what a program could reach.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,5 +1,5 @@
 //! Peak memory of one call, in a separate process: what an allocator keeps of earlier calls would
-//! hide it. Where Linux tells it.
+//! hide it. Linux only.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ pub(crate) fn asked() -> Option<String> {
 
 /// Runs the call `name` in a new process, which must hand it to [`answer`].
 ///
-/// Gives the size it had and the most bytes held during it over those held before.
+/// Returns its size, and its peak memory in bytes above the memory before the call.
 pub(crate) fn peak_of(name: &str) -> Option<(f64, f64)> {
     let program = std::env::current_exe().ok()?;
     let output = Command::new(program).env(ASKED, name).output().ok()?;
@@ -23,9 +23,9 @@ pub(crate) fn peak_of(name: &str) -> Option<(f64, f64)> {
     Some((size.parse().ok()?, bytes.parse().ok()?))
 }
 
-/// Measures `run`, which gives its size, and tells the process that asked.
+/// Measures `run`, which returns its size, and reports to the parent process.
 pub(crate) fn answer(run: impl FnOnce() -> f64) {
-    // Sets the peak back to what is held now.
+    // Resets the peak to the present size.
     let reset = fs::write("/proc/self/clear_refs", "5").is_ok();
     let before = field("VmRSS:").filter(|_| reset);
     let size = run();

@@ -22,7 +22,7 @@ impl Scaling {
         }
     }
 
-    /// Lets criterion time `run`, and remembers the shortest time of a run.
+    /// Lets criterion time `run`, and records the shortest time of a run.
     pub(crate) fn time(&mut self, bencher: &mut Bencher<'_>, size: f64, mut run: impl FnMut()) {
         let mut least = f64::INFINITY;
         bencher.iter_custom(|runs| {

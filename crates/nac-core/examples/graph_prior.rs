@@ -1,6 +1,6 @@
 //! Adds a new graph prior, then draws a sparse graph from it.
 //!
-//! The prior is a ring on which links fade with distance, plus a little chance of a link anywhere.
+//! The prior is a ring on which links fade with distance, plus a small probability of a link anywhere.
 //! All it takes is a type that implements `GraphPrior`.
 //!
 //! Run with `cargo run -p nac-core --example graph_prior`.

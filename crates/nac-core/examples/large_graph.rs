@@ -1,7 +1,7 @@
-//! Draws a sparse graph over many modules straight from their signatures, and says what it cost.
+//! Draws a sparse graph over many modules straight from their signatures, and prints time and memory.
 //!
-//! Signatures of 64 numbers lie in clusters, and links beyond the truncation are cut; then random
-//! signatures with a small bandwidth and no truncation, where every pair has its chance. Both
+//! Signatures of 64 dimensions are in clusters, and links beyond the truncation are dropped; then random
+//! signatures with a small bandwidth and no truncation, where every pair may be linked. Both
 //! graphs have a mean degree of about 32, and memory grows with the edges, not with the pairs.
 //!
 //! Run with `cargo run --release -p nac-core --example large_graph -- 50000`.
@@ -86,7 +86,7 @@ fn clusters(modules: usize) -> Result<Array2<f32>, ndarray::ShapeError> {
     Ok(out)
 }
 
-/// The most memory this process has held, where Linux tells it.
+/// Peak memory of this process, on Linux.
 fn peak_memory() -> Option<String> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

@@ -1,6 +1,6 @@
 //! Kernel math and sparse connectivity of Neural Attentive Circuits, on ndarray and rayon.
 //!
-//! A circuit's modules each have a signature. How likely module `i` listens to module `j` depends on
+//! A circuit's modules each have a signature. How likely module `i` attends to module `j` depends on
 //! how close their signatures are: `P_ij = exp(−d(s_i, s_j)/ε)` with `d = 1 − cos`. This crate goes
 //! from signatures to sampled graphs, in the order of its modules:
 //!
@@ -11,14 +11,14 @@
 //! 4. [`graph`] — density, degrees, clustering, effective number of modules; graph generators, and
 //!    fits that start signatures close to a graph;
 //! 5. [`prior`] — graph priors (scale-free, planted partition, …) and the trait to add one;
-//!    [`assignment`] — which module takes which slot of a prior's graph.
+//!    [`assignment`] — which module takes which node of a prior's graph.
 //!
-//! Beside this way, [`model`] holds the settings of whole models, the files they stand in and the models that
+//! Apart from these steps, [`model`] holds the settings of whole models, their files and the models that
 //! have names: all that is needed to build a model, apart from its weights. nac-engine runs a trained model
 //! without libtorch; layers that can be trained are in nac-modules.
 //!
-//! All randomness comes from the named streams of [`rng`], so a seed fixes every result, whatever
-//! the number of threads. Rows are receivers, columns are senders. The math is generic over
+//! All randomness comes from the named streams of [`rng`], so a seed fixes every result, for any
+//! number of threads. Rows are receivers, columns are senders. The math is generic over
 //! [`Real`], that is `f32` and `f64`. Nothing here needs libtorch.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! The number types this crate computes in: `f32` and `f64`.
+//! The dtypes this crate computes in: `f32` and `f64`.
 
 use ndarray::NdFloat;
 

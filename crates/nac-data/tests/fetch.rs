@@ -223,7 +223,7 @@ fn a_part_of_other_bytes_is_thrown_away_in_the_end() {
 }
 
 #[test]
-fn without_a_network_the_error_is_a_recipe() {
+fn without_a_network_the_error_has_instructions() {
     let root = tempfile::tempdir().unwrap();
     let packed = archive(CONTENT);
     let unreachable = Server::unreachable();

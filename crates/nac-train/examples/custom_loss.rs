@@ -65,7 +65,7 @@ fn circuit(data: &dyn Dataset) -> Result<Box<dyn Model>> {
 
 fn main() -> Result<()> {
     let data: Arc<dyn Dataset> = Arc::new(InMemory::tokens(64, 9, 6, 3));
-    // What a batch looks like, for whoever writes a loss on it.
+    // Shapes of a batch, as a loss term sees them.
     let loader = Loader::new(
         data.clone(),
         LoaderOptions {

@@ -64,8 +64,8 @@ impl Optimizer for Momentum {
                 return Err(TrainError::State(reason));
             }
         }
-        let place = |(name, v): (&String, &Tensor)| (name.clone(), v.to_device(device).copy());
-        self.velocity = state.iter().map(place).collect();
+        let to_device = |(name, v): (&String, &Tensor)| (name.clone(), v.to_device(device).copy());
+        self.velocity = state.iter().map(to_device).collect();
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ pub enum TrainError {
         reason: String,
     },
 
-    /// A setting has a value that cannot be.
+    /// A setting has an impossible value.
     #[error("{name} = {value}: {reason}")]
     Setting {
         /// Dotted name, such as `training.batch_size`.

@@ -8,10 +8,10 @@
 //! - [`config`]: settings from TOML, checked once;
 //! - [`run`]: a whole run in a folder, as `nac train` does it;
 //! - [`trainer`]: the loop, for your own model, data, losses;
-//! - [`loss`], [`metrics`], [`optim`], [`checkpoint`], [`render`]: the seams, one trait each, with a null
-//!   implementation; [`testing`] has their doubles;
+//! - [`loss`], [`metrics`], [`optim`], [`checkpoint`], [`render`]: one trait each, with a null
+//!   implementation; [`testing`] has test doubles;
 //! - [`batch`]: from buffers to tensors and plain arrays;
-//! - [`summary`]: what a finished run says about itself; [`storage`]: files that are whole or not there.
+//! - [`summary`]: the summary of a finished run; [`storage`]: atomic file writes.
 //!
 //! Weights and settings of the authors' PyTorch code are nac-pytorch's, reports and the program `nac` nac-cli's.
 //!

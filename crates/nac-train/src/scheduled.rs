@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
                  { schedule = \"exponential\", start, stop, beta }"
 )]
 pub enum ScheduledValue {
-    /// The same all the time.
+    /// Constant.
     Constant(f64),
     /// Changing.
     Changing(ValueSchedule),
@@ -31,7 +31,7 @@ pub enum ValueSchedule {
         /// Value at the end.
         stop: f64,
     },
-    /// Fast at first, slower and slower; `exp(−beta)` of the way is left at the end.
+    /// Fast at first, slower and slower; `exp(−beta)` of the distance remains at the end.
     Exponential {
         /// Value of the first step.
         start: f64,
@@ -62,7 +62,7 @@ impl ScheduledValue {
         }
     }
 
-    /// Whether the value is finite and not negative all the time, and the speed of an exponential not negative.
+    /// Whether the value is always finite and not negative, and the speed of an exponential not negative.
     pub fn is_valid_weight(&self) -> bool {
         let fits = |values: &[f64]| values.iter().all(|v| v.is_finite() && *v >= 0.0);
         match *self {

@@ -57,7 +57,7 @@ fn write_synced(file: &mut File, bytes: &[u8], path: &Path) -> Result<()> {
     file.sync_all().map_err(TrainError::io("write", path))
 }
 
-/// Removes what killed runs left unfinished in a folder.
+/// Removes unfinished files of killed runs from a folder.
 ///
 /// # Errors
 /// The folder cannot be read or a file not be removed.

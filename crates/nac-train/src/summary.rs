@@ -1,4 +1,4 @@
-//! What a finished run says about itself: `summary.json` in the run folder.
+//! Summary of a finished run: `summary.json` in the run folder.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Doubles for tests of code that trains: sinks, stores and renderers in memory, losses of known value, and an optimizer
-//! that writes down its steps.
+//! Test doubles for code that trains: sinks, stores and renderers in memory, losses of known value, and an optimizer
+//! that records its steps.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -114,7 +114,7 @@ impl LossTerm for ConstantLoss {
     }
 }
 
-/// Keeps what it is told to show in memory, a line for each call; clones share them.
+/// Keeps progress in memory, a line for each call; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryRenderer(Rc<RefCell<Vec<String>>>);
 

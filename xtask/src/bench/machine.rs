@@ -1,10 +1,10 @@
-//! What a measurement's machine is.
+//! Description of the machine of a measurement.
 
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-/// Features of processors that matrix products profit from.
+/// Processor features that speed up matrix products.
 const FEATURES: [&str; 9] = [
     "fma",
     "avx2",
@@ -30,7 +30,7 @@ pub(crate) struct Machine {
     pub(crate) memory_gb: u64,
     /// Operating system and architecture.
     pub(crate) system: String,
-    /// GPUs that the NVIDIA driver tells.
+    /// GPUs that the NVIDIA driver reports.
     pub(crate) gpus: Vec<String>,
 }
 

@@ -95,7 +95,7 @@ struct Session {
     gemm: Program,
     stop: Arc<AtomicBool>,
     rounds: usize,
-    /// Folder for logits that others are compared with.
+    /// Folder for the baseline's logits.
     logits: tempfile::TempDir,
 }
 
@@ -114,14 +114,14 @@ impl Session {
                 .collect();
             let name = case.name.clone();
             result.cases.push(CaseResult { name, variants });
-            let place = result.cases.len() - 1;
+            let last = result.cases.len() - 1;
             for _ in 0..self.rounds {
                 for (index, variant) in case.variants.iter().enumerate() {
                     done += 1;
                     if self.stopped() {
                         break;
                     }
-                    let found = &mut result.cases[place].variants[index];
+                    let found = &mut result.cases[last].variants[index];
                     if found.failure.is_none() {
                         self.once(case, variant, found);
                         eprintln!("[{done}/{total}] {}: {}", case.name, told(found));
@@ -149,7 +149,7 @@ impl Session {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Writes the file. A set that is not finished stands beside the one that was finished before.
+    /// Writes the file. An unfinished set is kept beside the last finished one.
     fn save(&mut self, set: SetName, result: &SetResult) -> Result<()> {
         let (name, unfinished) = (set.to_string(), format!("{set} (unfinished)"));
         let sets = &mut self.results.sets;
@@ -251,7 +251,7 @@ fn told(variant: &VariantResult) -> String {
     format!("{engine} {weights}, {allocator} allocator: {result}")
 }
 
-/// The peaks that shares are shares of.
+/// The measured peaks.
 fn peaks(result: &SetResult) -> String {
     let rates = ["f32", "bf16"].into_iter().filter_map(|kind| {
         let rate = result.peak(kind)? / 1e9;

@@ -16,7 +16,7 @@ pub(crate) struct Program {
     path: PathBuf,
 }
 
-/// What cargo says of something it built.
+/// An artifact message of cargo.
 #[derive(Deserialize)]
 struct Message {
     target: Option<Target>,
@@ -47,7 +47,7 @@ impl Program {
         Ok(Self { path })
     }
 
-    /// The command, with the allocator's variables; variables of an allocator that the user set are not handed on.
+    /// The command, with the allocator's variables; the user's own allocator variables are removed.
     fn command(&self, arguments: &[String], allocator: Allocator) -> Command {
         let mut command = Command::new(&self.path);
         command.args(arguments);
@@ -63,7 +63,7 @@ impl Program {
         command
     }
 
-    /// Runs it and reads its line.
+    /// Runs it and parses its line.
     pub(crate) fn run(&self, arguments: &[String], allocator: Allocator) -> Result<Value> {
         let mut command = self.command(arguments, allocator);
         let output = command

@@ -1,6 +1,6 @@
 //! `docs/results/bench-<machine>.json`: what was measured, set by set.
 //!
-//! The file is written again after every measurement, beside its place and then renamed, so that whoever stops the
+//! The file is written again after every measurement, to a temporary file and then renamed, so that stopping the
 //! program keeps what is finished. Sets that are not measured again stay as they are.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub(crate) struct SetResult {
     pub(crate) load: [Option<f64>; 2],
     /// Whether all cases were measured.
     pub(crate) finished: bool,
-    /// What `nac-gemm-peak` said, each time it ran.
+    /// Output of each run of `nac-gemm-peak`.
     pub(crate) gemm: Vec<Value>,
     pub(crate) cases: Vec<CaseResult>,
 }
@@ -68,7 +68,7 @@ impl Results {
             .with_context(|| format!("{} is not a file of this program", path.display()))
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file atomically.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder)?;

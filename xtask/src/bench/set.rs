@@ -30,7 +30,7 @@ impl SetName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "kebab-case")]
 pub(crate) enum Allocator {
-    /// As glibc comes.
+    /// glibc's default settings.
     Default,
     /// Thresholds raised, so that memory of a pass is kept for the next and page faults are not what is measured.
     Tuned,
@@ -53,12 +53,12 @@ impl Allocator {
 /// One way of doing a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Variant {
-    /// Who does it; ratios are to the first variant of a case with the same allocator.
+    /// Engine or program; ratios are to the first variant of a case with the same allocator.
     pub(crate) engine: &'static str,
     /// `f32`, `bf16` or `int8`.
     pub(crate) weights: &'static str,
     pub(crate) allocator: Allocator,
-    /// Arguments of `nac-measure` that are this variant's alone.
+    /// Arguments of `nac-measure` for this variant only.
     pub(crate) arguments: Vec<String>,
 }
 

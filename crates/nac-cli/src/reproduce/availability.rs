@@ -11,7 +11,7 @@ pub(super) enum Availability {
     /// It is not; how to get it by hand.
     Missing {
         /// What to do.
-        recipe: String,
+        instructions: String,
     },
 }
 
@@ -21,26 +21,26 @@ pub(super) fn cifar10(dirs: &DataDirs, offline: bool, progress: &dyn Progress) -
     if locate::locate(&source, dirs).is_some() {
         return Availability::Here;
     }
-    let recipe = source.recipe(dirs);
+    let instructions = source.instructions(dirs);
     if offline {
         progress.note(&format!(
-            "CIFAR-10 is not on this machine, and --offline forbids the download\n{recipe}"
+            "CIFAR-10 is not on this machine, and --offline forbids the download\n{instructions}"
         ));
-        return Availability::Missing { recipe };
+        return Availability::Missing { instructions };
     }
     progress.note("CIFAR-10 is not on this machine: trying to download it (170 MB)");
     match fetch::get_source(&source, dirs, &[], progress) {
         Ok(_) => Availability::Here,
         Err(error) => {
-            // The error of a download holds the recipe.
+            // The error of a download holds the instructions.
             let told = if matches!(error, DataError::Download { .. }) {
                 ""
             } else {
-                &recipe
+                &instructions
             };
             progress
                 .note(format!("CIFAR-10 could not be brought here: {error}\n{told}").trim_end());
-            Availability::Missing { recipe }
+            Availability::Missing { instructions }
         }
     }
 }
@@ -51,13 +51,13 @@ mod tests {
     use nac_data::Silent;
 
     #[test]
-    fn offline_without_data_gives_the_recipe() {
+    fn offline_without_data_gives_instructions() {
         let dir = tempfile::tempdir().unwrap();
         let dirs = DataDirs::new(None, None, dir.path().join("cache"));
-        let Availability::Missing { recipe } = cifar10(&dirs, true, &Silent) else {
+        let Availability::Missing { instructions } = cifar10(&dirs, true, &Silent) else {
             panic!("found")
         };
-        assert!(recipe.contains("cifar-10-binary.tar.gz"), "{recipe}");
+        assert!(instructions.contains("cifar-10-binary.tar.gz"), "{instructions}");
         assert!(!dir.path().join("cache").exists(), "nothing is written");
     }
 

@@ -145,11 +145,11 @@ fn planned(
         let cifar10 = new(Experiment::Cifar10)?;
         match availability::cifar10(&request.dirs, request.offline, progress) {
             Availability::Here => plan.push(cifar10),
-            Availability::Missing { recipe } => {
+            Availability::Missing { instructions } => {
                 progress.note(
                     "CIFAR-10: skipped, no data. The UCI digits run instead, under their own name.",
                 );
-                notes.push(recipe);
+                notes.push(instructions);
                 plan.push(cifar10.skip("no data"));
                 digits = true;
             }

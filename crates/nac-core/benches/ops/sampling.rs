@@ -1,7 +1,7 @@
 //! Sparse graphs of mean degree 32 straight from signatures, in pairs per second; exponents of time
 //! and peak memory in edges.
 //!
-//! `clusters`: signatures around centres, links beyond the truncation are cut. `random`: random
+//! `clusters`: signatures around centres, links beyond the truncation are dropped. `random`: random
 //! signatures and a small bandwidth, every pair may be linked.
 
 use std::hint::black_box;

@@ -1,15 +1,15 @@
-//! Bidding: a row takes its cheapest column and makes it dearer for others, up to the point where
+//! Bidding: a row takes its cheapest column and raises its price for others, up to the point where
 //! its second choice would be as good (Jonker and Volgenant's augmenting row reduction).
 
 use super::state::{Rows, State};
 
-/// One round of bids by the rows without a column, in order; gives those that have none after it.
+/// One round of bids by the rows without a column, in order; returns those that have none after it.
 ///
-/// A row that loses its column bids again at once if its loss was real, that is if the column
-/// became dearer; after a tie it waits, so that rows do not take a column from each other for ever.
+/// A row that loses its column bids again at once if the column's price rose;
+/// after a tie it waits, so that rows do not take a column from each other for ever.
 pub(super) fn round(rows: Rows<'_>, state: &mut State, free: Vec<usize>) -> Vec<usize> {
     let mut waiting = Vec::new();
-    // Bids grow by ever smaller steps where rows are alike; a round ends after so many.
+    // Prices rise in ever smaller steps where rows are alike, so the number of bids is limited.
     let mut bids_left = 2 * rows.n + free.len();
     for row in free {
         let mut bidder = Some(row);
@@ -23,10 +23,10 @@ pub(super) fn round(rows: Rows<'_>, state: &mut State, free: Vec<usize>) -> Vec<
             if raise > 0.0 {
                 state.potentials[column] -= raise;
             } else if state.row_of[column].is_some() {
-                // Two equal choices, and the first is taken: the other may be free.
+                // Of two equally cheap columns the first is taken: the other may be free.
                 column = bid.second_column;
             }
-            let loser = state.give(row, column);
+            let loser = state.assign(row, column);
             bids_left = bids_left.saturating_sub(1);
             bidder = loser.filter(|_| raise > 0.0 && bids_left > 0);
             if bidder.is_none() {
@@ -46,7 +46,7 @@ struct Bid {
 }
 
 impl Bid {
-    /// None if there are not two columns.
+    /// `None` if there are fewer than two columns.
     fn of(costs: &[f64], potentials: &[f64]) -> Option<Self> {
         let mut prices = costs.iter().zip(potentials).map(|(c, v)| c - v).enumerate();
         let (first, second) = (prices.next()?, prices.next()?);

@@ -3,8 +3,8 @@
 //! `min_π Σ_i C[i, π(i)]` over all permutations `π`, exactly, by shortest augmenting paths with dual
 //! potentials (Jonker and Volgenant, *A shortest augmenting path algorithm for dense and sparse
 //! linear assignment problems*, Computing 38, 1987). Potentials `v` of the columns say how costly a
-//! column is: an assignment in which every row takes a column of least `C[i, j] − v[j]` is the best
-//! one. From potentials that are a good guess on (`start.rs`), rows first bid for columns (`bids.rs`);
+//! column is: an assignment in which every row takes a column of least `C[i, j] − v[j]` is optimal.
+//! From a good guess of the potentials (`start.rs`), rows first bid for columns (`bids.rs`);
 //! each row that is left without one then takes a shortest path of exchanges to a free column
 //! (`path.rs`).
 //!
@@ -23,8 +23,8 @@ use crate::CoreError;
 use crate::kernel::first_unfit;
 use state::{Rows, State};
 
-/// Rounds of bids. What they cannot settle by then are chains of small steps, which paths take at
-/// once.
+/// Rounds of bids. Rows that are still without a column would need long chains of small bids, which
+/// a path resolves at once.
 const ROUNDS: usize = 2;
 /// Costs are at most this large, so that no sum of them overflows.
 const LARGEST: f64 = 1e300;
@@ -34,9 +34,9 @@ const LARGEST: f64 = 1e300;
 pub struct Assignment {
     /// The column that each row takes, `[rows]`.
     pub columns: Vec<usize>,
-    /// Sum of the costs of what is taken, in the order of rows.
+    /// Sum of the assigned costs, in the order of rows.
     pub cost: f64,
-    /// Column potentials that prove that it is the best, `[columns]`: no row has a cheaper column
+    /// Column potentials that prove optimality, `[columns]`: no row has a cheaper column
     /// by `C[i, j] − v[j]` than the one it takes.
     pub potentials: Vec<f64>,
 }
@@ -78,7 +78,7 @@ pub fn assign(costs: ArrayView2<'_, f64>) -> Result<Assignment, CoreError> {
     for row in free {
         search.augment(rows, &mut state, row);
     }
-    // Every row has a column now.
+    // Every row has a column.
     let columns: Vec<usize> = state.column_of.into_iter().flatten().collect();
     let taken = rows.iter().zip(&columns).map(|(row, &j)| row[j]);
     Ok(Assignment {

@@ -4,7 +4,7 @@
 
 use super::state::{Rows, State};
 
-/// Scratch that searches share.
+/// Buffers of a search, reused by the next.
 pub(super) struct Search {
     /// Length of the shortest path to each column that is known so far.
     length: Vec<f64>,
@@ -23,8 +23,8 @@ impl Search {
         }
     }
 
-    /// Gives `row`, which has no column, a column along a shortest path, and moves the potentials
-    /// of the columns the search has settled so that what rows have stays cheapest for them.
+    /// Assigns a column to `row`, which has none, along a shortest path, and updates the potentials
+    /// of the settled columns so that each row's column stays its cheapest.
     pub(super) fn augment(&mut self, rows: Rows<'_>, state: &mut State, row: usize) {
         let Some(end) = self.find(rows, state, row) else {
             return;
@@ -42,7 +42,7 @@ impl Search {
         }
     }
 
-    /// The free column nearest to `row`. None only if there is none.
+    /// The free column nearest to `row`, if any column is free.
     fn find(&mut self, rows: Rows<'_>, state: &mut State, row: usize) -> Option<usize> {
         for (j, (cost, v)) in rows.row(row).iter().zip(&state.potentials).enumerate() {
             (self.length[j], self.from[j], self.order[j]) = (cost - v, row, j);
@@ -56,7 +56,7 @@ impl Search {
             while let (None, true) = (end, settled < near) {
                 let column = self.order[settled];
                 settled += 1;
-                // Only columns that some row has get here.
+                // A free column would have ended the search.
                 let owner = state.row_of[column]?;
                 let known = near;
                 near = self.relax(rows, state, (owner, column), least, near);
@@ -72,7 +72,7 @@ impl Search {
         None
     }
 
-    /// Brings the columns at the least length among `order[start..]` to its front; gives that
+    /// Moves the columns at the least length among `order[start..]` to its start; returns that
     /// length and where they end.
     fn nearest(&mut self, start: usize) -> (f64, usize) {
         let (mut least, mut end) = (f64::INFINITY, start);
@@ -89,7 +89,7 @@ impl Search {
         (least, end)
     }
 
-    /// Looks at all paths through `owner`, which would give up `column` at length `least`; columns
+    /// Relaxes all paths through `owner`, which would give up `column` at length `least`; columns
     /// that turn out to be as near join `order[..near]`.
     fn relax(
         &mut self,
@@ -116,8 +116,8 @@ impl Search {
         near
     }
 
-    fn free_of(&self, state: &State, places: std::ops::Range<usize>) -> Option<usize> {
-        let mut columns = self.order[places].iter().copied();
+    fn free_of(&self, state: &State, range: std::ops::Range<usize>) -> Option<usize> {
+        let mut columns = self.order[range].iter().copied();
         columns.find(|&j| state.row_of[j].is_none())
     }
 }

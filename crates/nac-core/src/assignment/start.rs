@@ -1,5 +1,5 @@
-//! Potentials to begin with. Any are valid; the closer their bound is to the least cost, the fewer
-//! rows have to look for a path.
+//! Initial potentials. Any are valid; the closer their bound is to the least cost, the fewer
+//! rows have to search for a path.
 //!
 //! Potentials `v` bound the cost of every assignment from below: `Σ_j v_j + Σ_i min_j (C_ij − v_j)`.
 //! Two are tried, and the one with the higher bound is taken.
@@ -9,10 +9,10 @@
 //!   its first two rows, whose links are clipped), the best assignment pairs rows in the order of
 //!   `x` with columns in the order of `y`, and its potentials follow from neighbours: `v` rises from
 //!   one column to the next by as much as the cost does, halfway between the two rows in question.
-//!   `x` and `y` are estimated from all costs; what is amiss in their order is mended by exchanges
+//!   `x` and `y` are estimated from all costs; errors in their order are fixed by exchanges
 //!   of neighbours. Minima would leave a path to almost every row there, each of them long.
 //!
-//! The potentials of a training step ago were tried as a third start. They were slower than these
+//! The potentials of the previous training step, as a third start, were slower than these
 //! two for block and scale-free priors, and would have to be saved with a run.
 
 use super::state::Rows;
@@ -45,10 +45,10 @@ fn minima(rows: Rows<'_>) -> Vec<f64> {
     least
 }
 
-/// None if there are no two rows.
+/// `None` if there are fewer than two rows.
 fn ordered(rows: Rows<'_>) -> Option<Vec<f64>> {
     let (first, last) = (rows.iter().next()?, rows.iter().next_back()?);
-    // Centred vectors of length 1 do not see `r` and `s`.
+    // `r` and `s` vanish in products with centred vectors.
     let mut y: Vec<f64> = first.iter().zip(last).map(|(a, b)| a - b).collect();
     let mut x = vec![0.0; rows.n];
     centre(&mut y);
@@ -76,8 +76,8 @@ fn ordered(rows: Rows<'_>) -> Option<Vec<f64>> {
     Some(potentials)
 }
 
-/// Exchanges the columns of neighbours as long as that is cheaper: a sort by insertion, which mends
-/// an order that is nearly right.
+/// Exchanges the columns of neighbours as long as that is cheaper: an insertion sort, which suits
+/// a nearly sorted order.
 fn exchange_neighbours(rows: Rows<'_>, by_x: &[usize], by_y: &mut [usize]) {
     let mut left = EXCHANGES * rows.n;
     for end in 1..rows.n {
@@ -93,7 +93,7 @@ fn exchange_neighbours(rows: Rows<'_>, by_x: &[usize], by_y: &mut [usize]) {
     }
 }
 
-/// What every assignment costs at least.
+/// Lower bound of the cost of every assignment.
 fn bound(rows: Rows<'_>, potentials: &[f64]) -> f64 {
     let least = |row: &[f64]| {
         let prices = row.iter().zip(potentials).map(|(cost, v)| cost - v);
@@ -102,7 +102,7 @@ fn bound(rows: Rows<'_>, potentials: &[f64]) -> f64 {
     potentials.iter().sum::<f64>() + rows.iter().map(least).sum::<f64>()
 }
 
-/// Takes away the mean and scales to length 1; a constant vector becomes 0.
+/// Subtracts the mean and scales to length 1; a constant vector becomes 0.
 fn centre(values: &mut [f64]) {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     values.iter_mut().for_each(|value| *value -= mean);
@@ -111,11 +111,11 @@ fn centre(values: &mut [f64]) {
     values.iter_mut().for_each(|value| *value /= length);
 }
 
-/// Places in increasing order of their values; equal ones stay in order.
+/// Indices in increasing order of their values; equal ones stay in order.
 fn order(values: &[f64]) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..values.len()).collect();
-    places.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-    places
+    let mut indices: Vec<usize> = (0..values.len()).collect();
+    indices.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    indices
 }
 
 #[cfg(test)]
@@ -150,14 +150,14 @@ mod tests {
         let costs: Vec<f64> = (0..n * n).map(|at| -((at / n * (at % n)) as f64)).collect();
         let rows = Rows { costs: &costs, n };
         let sorted: Vec<usize> = (0..n).collect();
-        let mut mended = sorted.clone();
+        let mut restored = sorted.clone();
         Streams::new(14)
             .stream("order")
-            .shuffle(&mut mended[20..50]);
-        mended.swap(0, 3);
-        exchange_neighbours(rows, &sorted, &mut mended);
-        assert_eq!(mended, sorted);
-        // Whatever the costs, what comes out is an order.
+            .shuffle(&mut restored[20..50]);
+        restored.swap(0, 3);
+        exchange_neighbours(rows, &sorted, &mut restored);
+        assert_eq!(restored, sorted);
+        // The result is a permutation for any costs.
         let nothing = vec![0.0; n * n];
         let mut reversed: Vec<usize> = (0..n).rev().collect();
         exchange_neighbours(Rows { costs: &nothing, n }, &sorted, &mut reversed);

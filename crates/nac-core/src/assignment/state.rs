@@ -1,4 +1,4 @@
-//! What a search for the best assignment works on: the costs, and who has which column.
+//! State of the search for the best assignment: the costs, and which row has which column.
 
 /// A cost matrix, row after row.
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Who has what, and the potentials of the columns.
+/// A partial assignment, and the potentials of the columns.
 ///
 /// Of every row that has a column, no other column is cheaper: `C[i, j] − v[j]` is least there.
 pub(super) struct State {
@@ -27,8 +27,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Gives `column` to `row`; says which row had it.
-    pub(super) fn give(&mut self, row: usize, column: usize) -> Option<usize> {
+    /// Assigns `column` to `row`; returns the row that had it.
+    pub(super) fn assign(&mut self, row: usize, column: usize) -> Option<usize> {
         let before = self.row_of[column].replace(row);
         if let Some(before) = before {
             self.column_of[before] = None;

@@ -1,4 +1,4 @@
-//! Tests of the assignment: against all permutations, against another program, and by its proof.
+//! Tests of the assignment: against all permutations, against another program, and by its potentials.
 
 use ndarray::{Array2, array};
 use ordered_float::OrderedFloat;

@@ -1,4 +1,4 @@
-//! Stage 4: graphs as such — what a sampled one looks like, and given ones to start from.
+//! Stage 4: statistics of sampled graphs, and given graphs to start from.
 //!
 //! [`stats`] and [`paths`] measure a graph; [`generator`] makes random and regular ones; [`signature_fit`]
 //! finds signatures whose links come close to a given graph.

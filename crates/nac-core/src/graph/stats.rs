@@ -2,7 +2,7 @@
 
 use crate::{CoreError, Csr};
 
-/// Share of the possible edges that are there, in `[0, 1]`; 0 for an empty matrix.
+/// Share of the possible edges that exist, in `[0, 1]`; 0 for an empty matrix.
 #[must_use]
 pub fn density(graph: &Csr) -> f64 {
     let (receivers, senders) = graph.shape();
@@ -12,7 +12,7 @@ pub fn density(graph: &Csr) -> f64 {
     graph.edges() as f64 / receivers as f64 / senders as f64
 }
 
-/// Mean number of senders a receiver listens to; 0 without receivers.
+/// Mean number of senders a receiver attends to; 0 without receivers.
 #[must_use]
 pub fn mean_degree(graph: &Csr) -> f64 {
     if graph.receivers() == 0 {

@@ -3,9 +3,9 @@
 //! With a truncation `τ`, a pair with `d > τ` has no link: `P = 0`, `log P = −∞`. With the diagonal
 //! eliminated, no module links to itself.
 //!
-//! A receiver whose every sender is truncated would have no one to listen to, and a softmax over
+//! A receiver whose every sender is truncated would have nothing to attend to, and a softmax over
 //! its row would be NaN. Two rules keep such a row defined:
-//! - A square matrix is read as one set of modules against itself. There the row keeps its self
+//! - A square matrix is taken to be links within one set of modules. There the row keeps its self
 //!   edge, at its untruncated value `−d_ii/ε`, unless the diagonal is eliminated.
 //! - Any other empty row stays all `P = 0`; [`normalize_along_keys`] leaves it at `−∞`.
 
@@ -135,7 +135,7 @@ impl LinkKernel {
         self.each_block(distance, |mut rows| rows.mapv_inplace(probability))
     }
 
-    /// Log link probabilities of blocks of rows, each handed to `finish` while it is in the cache.
+    /// Log link probabilities of blocks of rows, each passed to `finish` while it is in the cache.
     fn each_block<T: Real>(
         &self,
         distance: ArrayView2<'_, T>,
@@ -168,7 +168,7 @@ impl LinkKernel {
         Ok(())
     }
 
-    /// The formula for one pair, in the number type `T`.
+    /// The formula for one pair, in dtype `T`.
     pub(crate) fn formula<T: Real>(&self) -> LinkFormula<T> {
         LinkFormula {
             bandwidth: T::from_f64(self.bandwidth),
@@ -209,7 +209,7 @@ pub(crate) struct LinkFormula<T> {
 }
 
 impl<T: Real> LinkFormula<T> {
-    /// Whether the pair is not cut.
+    /// Whether the pair is not truncated.
     pub(crate) fn reaches(self, distance: T) -> bool {
         distance <= self.truncation
     }

@@ -1,7 +1,7 @@
 //! Stage 1: from signatures to link probabilities.
 //!
 //! [`signature`] measures how far two signatures are apart, [`link`] turns that distance into the
-//! probability that the receiving module listens to the sending one.
+//! probability that the receiving module attends to the sending one.
 
 pub mod link;
 pub mod signature;
@@ -34,7 +34,7 @@ pub(crate) fn for_row_blocks<T: Real>(
         .for_each(|(block, rows)| work(block * BLOCK_ROWS, rows));
 }
 
-/// The first entry, row by row, that does not fit. Its index is computed only if there is one.
+/// The first entry, in row-major order, that does not fit. Its index is computed only if there is one.
 pub(crate) fn first_unfit<T: Real>(
     values: ArrayView2<'_, T>,
     fits: impl Fn(T) -> bool,

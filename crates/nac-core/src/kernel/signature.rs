@@ -91,7 +91,7 @@ pub(crate) fn distance_rows<T: Real>(
 
 /// Writes the distance of every receiver to every sender (already normalised) to `out`.
 ///
-/// How rows are cut into tiles does not change a bit of the result: each dot product is summed in
+/// The tiling does not change a bit of the result: each dot product is summed in
 /// the order of its terms.
 pub(crate) fn distance_tile<T: Real>(
     receivers: ArrayView2<'_, T>,

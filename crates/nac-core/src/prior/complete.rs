@@ -1,4 +1,4 @@
-//! Complete graph: every module listens to every module.
+//! Complete graph: every module attends to every module.
 
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};

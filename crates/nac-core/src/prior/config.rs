@@ -63,7 +63,7 @@ impl PriorConfig {
         })
     }
 
-    /// The prior as a trait object, next to which a user's own prior can stand.
+    /// The prior as a trait object.
     #[must_use]
     pub fn build(&self) -> Box<dyn GraphPrior> {
         match *self {

@@ -1,6 +1,6 @@
 //! Erdős–Rényi graph: every link is equally likely.
 //!
-//! The authors' code has no such prior as a regulariser, only as a start; this uniform graphon is
+//! The authors' code has no such prior as a regulariser, only for fits of initial signatures; this uniform graphon is
 //! the usual definition, and its diagonal is `p` as well.
 
 use ndarray::Array2;

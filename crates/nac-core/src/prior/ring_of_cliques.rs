@@ -9,7 +9,7 @@ use crate::CoreError;
 /// A planted partition in which the first module of clique `c`, its hub, is linked with probability
 /// 1 to every module of the cliques `c` and `c + 1`, in both directions.
 ///
-/// As in the authors' code the last clique does not reach the first one; `closed` mends that.
+/// As in the authors' code the last clique does not reach the first one unless `closed` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RingOfCliques {

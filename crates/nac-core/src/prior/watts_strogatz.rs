@@ -1,6 +1,6 @@
 //! Watts–Strogatz small world: a ring of near neighbours with some links rewired at random.
 //!
-//! The graphon of the authors' code fails as released; mended in its one broken line it links a
+//! The graphon of the authors' code fails as released; with its one broken line fixed it links a
 //! module to the positions `−⌊k/2⌋ … ⌊k/2⌋ − 1` around it, which is not symmetric. The default
 //! here takes the whole neighbourhood `−⌊k/2⌋ … ⌊k/2⌋`; `symmetric = false` gives the former.
 

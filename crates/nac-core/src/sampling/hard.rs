@@ -1,4 +1,4 @@
-//! Hard links: 0/1 draws `K_ij ~ Bernoulli(P_ij)`, or the cut `P_ij ≥ t`, as a sparse graph.
+//! Hard links: 0/1 draws `K_ij ~ Bernoulli(P_ij)`, or the threshold `P_ij ≥ t`, as a sparse graph.
 //!
 //! Rows are drawn in blocks and in parallel. What is stored is the edges found and, for each
 //! thread, one block of rows (one tile of it, for links from signatures), so memory grows with the
@@ -21,9 +21,9 @@ pub enum SelfEdges {
     /// Treated like any other edge.
     #[default]
     AsDrawn,
-    /// Always there, so that no module is left without a sender. Needs a square matrix.
+    /// Always present, so that every module has a sender. Needs a square matrix.
     Always,
-    /// Never there. Needs a square matrix.
+    /// Never present. Needs a square matrix.
     Never,
 }
 
@@ -31,7 +31,7 @@ pub enum SelfEdges {
 ///
 /// # Errors
 /// [`CoreError::InvalidValue`] if a probability is outside `[0, 1]`, [`CoreError::ShapeMismatch`]
-/// if `self_edges` needs a square matrix and the source is none.
+/// if `self_edges` needs a square matrix and the source is not square.
 pub fn hard_sample_from<S: LinkSource>(
     source: &S,
     streams: Streams,
@@ -130,16 +130,16 @@ fn sparse_rows(
             Ok(rows)
         })
         .collect();
-    // In order, so that the first bad row is reported whichever thread was first.
+    // In order, so that the reported row does not depend on the threads' timing.
     let blocks = blocks.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(Csr::from_sorted_rows(senders, blocks.into_iter().flatten()))
 }
 
 fn fix_self_edge(i: usize, self_edges: SelfEdges, keep: &mut Vec<usize>) {
     match (self_edges, keep.binary_search(&i)) {
-        (SelfEdges::Always, Err(place)) => keep.insert(place, i),
-        (SelfEdges::Never, Ok(place)) => {
-            keep.remove(place);
+        (SelfEdges::Always, Err(index)) => keep.insert(index, i),
+        (SelfEdges::Never, Ok(index)) => {
+            keep.remove(index);
         }
         _ => {}
     }
@@ -222,10 +222,10 @@ mod tests {
                 counts[[i, j]] += 1.0;
             }
         }
-        for (place, &p) in p.indexed_iter() {
-            let share = counts[place] / f64::from(graphs);
+        for (index, &p) in p.indexed_iter() {
+            let share = counts[index] / f64::from(graphs);
             let sd = (p * (1.0 - p) / f64::from(graphs)).sqrt();
-            assert!((share - p).abs() <= 5.0 * sd, "{place:?}: {share} for {p}");
+            assert!((share - p).abs() <= 5.0 * sd, "{index:?}: {share} for {p}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Stage 2: from link probabilities to sampled links.
 //!
 //! [`relaxed`] draws the soft links used in training, as log samples that are added to attention
-//! scores. [`hard`] draws 0/1 links, or cuts at a threshold, into a sparse graph; it reads the
+//! scores. [`hard`] draws 0/1 links, or applies a threshold, and gives a sparse graph; it reads the
 //! probabilities block by block from a [`LinkSource`], or lets it choose the links itself:
 //! [`signature_links`] samples a large graph straight from signatures without a dense matrix.
 

@@ -1,15 +1,15 @@
 //! A cheap upper bound of `exp(−d/ε)`, which rules out almost every pair of a sparse graph.
 //!
-//! Drawing an edge asks `u < exp(−d/ε)`. The bits of a positive `f32`, read as a whole number and
+//! Drawing an edge asks `u < exp(−d/ε)`. The bits of a positive `f32`, read as an integer and
 //! divided by 2²³, are its base-2 logarithm plus 127, too small by at most 0.09 and never too large.
 //! So `u < exp(−d/ε)` implies `bits(u) ≤ 2²³·(127 − d·log₂e/ε)`, which costs a product and a
-//! comparison. Pairs that pass, a few more than there are edges, are then judged exactly.
+//! comparison. Pairs that pass, a few more than there are edges, are then decided exactly.
 
 use std::f64::consts::LOG2_E;
 
 /// One step of the logarithm of a `f32` in its bits: 2²³.
 const OCTAVE: f64 = (1_u32 << 23) as f64;
-/// Covers rounding: numbers near 2³⁰ are held to 64, products to a few hundred. A thousandth of an
+/// Covers rounding: numbers near 2³⁰ are exact to 64, products to a few hundred. A thousandth of an
 /// octave, so a thousandth more pairs pass than need to.
 const SLACK: f64 = 8192.0;
 /// Keeps the slope finite. A smaller slope only lets more pairs pass.
@@ -38,7 +38,7 @@ impl Prefilter {
         let draw = (high >> 8) as i32 as f32 * (1.0 / (1 << 24) as f32);
         let bits = draw.to_bits() as i32 as f32;
         let bound = self.top - distance * self.slope;
-        // A draw of 0 always passes. (Written so that it is one instruction.)
+        // A draw of 0 always passes. This form compiles to one instruction.
         bits <= if bound > 0.0 { bound } else { 0.0 }
     }
 }

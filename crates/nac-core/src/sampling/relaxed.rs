@@ -1,6 +1,6 @@
 //! Relaxed Bernoulli (Concrete) samples in log space, from explicit uniforms.
 //!
-//! With `eps` the machine epsilon of the number type (2⁻²³ for `f32`):
+//! With `eps` the machine epsilon of the dtype (2⁻²³ for `f32`):
 //!
 //! ```text
 //! p = clamp(exp(log k), 0, 1)          the link probability
@@ -137,7 +137,7 @@ impl RelaxedBernoulli {
     }
 
     /// Log samples of a batch of graphs, with uniforms from `stream` in row-major order of the
-    /// result (`f64` uniforms, rounded to the number type).
+    /// result (`f64` uniforms, rounded to the dtype).
     ///
     /// # Shapes
     /// - log_probability: `[receivers, senders]`
@@ -168,7 +168,7 @@ impl RelaxedBernoulli {
 
     /// Log samples from the uniforms that `draw(example, first receiver, rows)` writes.
     ///
-    /// Blocks of rows go in parallel, the examples of a block one after the other, so that what
+    /// Blocks of rows run in parallel, the examples of a block one after the other, so that what
     /// depends on the probability alone is computed once for all of them.
     fn sample<T: Real>(
         &self,

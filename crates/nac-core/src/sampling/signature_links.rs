@@ -1,8 +1,8 @@
 //! Links straight from signatures, without a dense matrix: distances are computed tile by tile, and
-//! only the few pairs that a cheap bound lets pass are judged exactly.
+//! only the few pairs that pass a cheap bound are decided exactly.
 //!
 //! For each tile of receivers × senders: one matrix product gives the distances; senders beyond the
-//! truncation are passed over 32 at a time, with their draws (the stream is moved on without
+//! truncation are skipped 32 at a time, with their draws (the stream is advanced without
 //! generating them); the bound of `prefilter.rs` compares the others with their draws. The links
 //! are those of the dense probabilities and the same draws, bit for bit.
 
@@ -15,7 +15,7 @@ use crate::kernel::{LinkKernel, link::probability};
 use crate::rng::{Stream, unit_f64};
 use crate::{CoreError, Real};
 
-/// Senders looked at together: as many as one step of a stream has draws for.
+/// Senders handled together: as many as one step of a stream has draws for.
 const GROUP: usize = 32;
 /// Bytes of a draw.
 const DRAW: usize = size_of::<u64>();
@@ -79,10 +79,10 @@ impl<T: Real> SignatureLinks<T> {
     }
 
     /// Calls `judge(offset, first sender, distances, truncation)` for every group of senders not
-    /// all of which are cut, in order for each of the `count` receivers from `first` on. Where
+    /// all of which are truncated, in order for each of the `count` receivers from `first` on. Where
     /// there is no sender, or no link because the diagonal is eliminated, the distance is infinite.
     ///
-    /// A receiver all of whose senders are cut gets one more call, with its own distance and
+    /// A receiver all of whose senders are truncated gets one more call, with its own distance and
     /// without the truncation, if it keeps a self link.
     fn visit(
         &self,
@@ -123,7 +123,7 @@ impl<T: Real> SignatureLinks<T> {
         }
     }
 
-    /// If receiver `i`'s self link is in this part of its row, remembers its distance, or removes
+    /// If receiver `i`'s self link is in this part of its row, records its distance, or removes
     /// it if the diagonal is eliminated.
     fn take_diagonal(&self, i: usize, start: usize, row: &mut [T], own: &mut Option<T>) {
         let column = i.checked_sub(start).filter(|_| self.is_square());
@@ -150,7 +150,7 @@ impl<T: Real> SignatureLinks<T> {
     }
 }
 
-/// Whether pairs beyond the truncation are cut.
+/// Whether pairs beyond the truncation are dropped.
 #[derive(Debug, Clone, Copy)]
 enum Truncation {
     Holds,

@@ -1,4 +1,4 @@
-//! Where hard sampling reads link probabilities from, a block of rows at a time.
+//! Sources of link probabilities for hard sampling, read a block of rows at a time.
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
@@ -8,10 +8,10 @@ use crate::{CoreError, Real};
 /// A matrix of link probabilities that is produced block by block.
 ///
 /// A source has to be able to [`fill`](Self::fill) rows. The other methods choose links from them;
-/// a source that can choose without computing every probability may have its own, which must
+/// a source that can choose without computing every probability may override them, and must
 /// choose the same links.
 pub trait LinkSource: Sync {
-    /// The number type of the probabilities.
+    /// Dtype of the probabilities.
     type Number: Real;
 
     /// `(receivers, senders)`.
@@ -27,7 +27,7 @@ pub trait LinkSource: Sync {
 
     /// Draws the links of the receivers from `first` on, one for each of `streams`: appends to
     /// `kept[k]` the senders `j` with `u_j < P[first + k, j]`, in order, where `u_j` is the `j`-th
-    /// `f64` uniform of `streams[k]`. Where the streams stand afterwards is not defined.
+    /// `f64` uniform of `streams[k]`. Their positions afterwards are not defined.
     ///
     /// # Errors
     /// [`CoreError::InvalidValue`] if a probability is outside `[0, 1]`,

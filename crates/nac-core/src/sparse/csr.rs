@@ -1,8 +1,8 @@
 //! A sparse graph in compressed sparse rows: row = receiver, column = sender.
 //!
 //! The columns of row `i` are `columns[offsets[i]..offsets[i + 1]]`, strictly increasing. Edges may
-//! carry a weight each. A `Csr` cannot be built wrong: every constructor, and reading one from a
-//! file, checks it.
+//! carry a weight each. Every constructor, and reading a `Csr` from a
+//! file, checks these rules.
 
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,7 @@ impl Csr {
         out
     }
 
-    /// The graph with every edge turned round: sender → receiver.
+    /// The transposed graph: sender → receiver.
     #[must_use]
     pub fn transpose(&self) -> Self {
         // Counting sort by column; visiting rows in order keeps each new row sorted.
@@ -184,7 +184,7 @@ impl Csr {
         self.values.as_deref()
     }
 
-    /// The senders that `receiver` listens to, in increasing order; `None` if there is no such row.
+    /// The senders that `receiver` attends to, in increasing order; `None` if there is no such row.
     #[must_use]
     pub fn row(&self, receiver: usize) -> Option<&[usize]> {
         let end = *self.offsets.get(receiver.checked_add(1)?)?;
@@ -218,13 +218,13 @@ impl Csr {
             .is_some_and(|row| row.binary_search(&sender).is_ok())
     }
 
-    /// How many senders each receiver listens to: `[receivers]`.
+    /// How many senders each receiver attends to: `[receivers]`.
     #[must_use]
     pub fn receiver_degrees(&self) -> Vec<usize> {
         self.rows().map(<[usize]>::len).collect()
     }
 
-    /// How many receivers listen to each sender: `[senders]`.
+    /// How many receivers attend to each sender: `[senders]`.
     #[must_use]
     pub fn sender_degrees(&self) -> Vec<usize> {
         let mut degrees = vec![0; self.senders];

@@ -1,5 +1,5 @@
 //! An assignment of least cost by the plain method: row after row takes a shortest path to a free
-//! column, from potentials of zero. It stands for the solver that the authors' code calls, which
+//! column, from potentials of zero. It represents the solver that the authors' code calls, which
 //! works so too (`scipy.optimize.linear_sum_assignment`).
 
 /// The column of each row of the `n × n` costs.
@@ -14,14 +14,14 @@ pub(crate) fn assign(costs: &[f64], n: usize) -> Vec<usize> {
         let (mut row, mut least) = (start, 0.0);
         let end = loop {
             let (mut nearest, mut at) = (f64::INFINITY, 0);
-            for (place, &j) in unsettled.iter().enumerate() {
+            for (slot, &j) in unsettled.iter().enumerate() {
                 let through = least + costs[row * n + j] - of_rows[row] - of_columns[j];
                 if through < length[j] {
                     (length[j], from[j]) = (through, row);
                 }
                 let free_tie = length[j] == nearest && row_of[j].is_none();
                 if length[j] < nearest || free_tie {
-                    (nearest, at) = (length[j], place);
+                    (nearest, at) = (length[j], slot);
                 }
             }
             least = nearest;

@@ -1,6 +1,6 @@
 //! Checkpoints as files `step-<number>.safetensors` in a folder; the highest number is the last.
 //!
-//! A file appears under its name only when all of it is on disk, so there is no pointer that could be wrong.
+//! A file appears under its name only when all of it is on disk, so no separate pointer to the last one is needed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

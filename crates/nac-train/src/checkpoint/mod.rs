@@ -1,4 +1,4 @@
-//! Checkpoints: everything a run needs to go on bit for bit, and the seam to where it is kept.
+//! Checkpoints: everything a run needs to go on bit for bit, and the trait of stores.
 //!
 //! A checkpoint is one safetensors file. Tensors: `model.<name>` (parameters and buffers),
 //! `optim.<name>` (state of the optimizer; of AdamW `<m|v|t>.<parameter>`) and `loss.<term>.<name>` (state of loss terms). The metadata key `nac` holds

@@ -1,4 +1,4 @@
-//! The numbers of a checkpoint: how far the run is and what it measured.
+//! Progress in a checkpoint: how far the run is and what it measured.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Ranges of settings, checked once. What only the model or the data can judge is checked when they
+//! Ranges of settings, checked once. What depends on the model or the data is checked when they
 //! are built, before anything is written.
 
 use std::ops::Deref;
@@ -7,7 +7,7 @@ use super::RunConfig;
 use crate::error::{Result, TrainError};
 use crate::metrics;
 
-/// A [`RunConfig`] whose values lie in their ranges.
+/// A [`RunConfig`] whose values are in their ranges.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValidConfig(RunConfig);
 

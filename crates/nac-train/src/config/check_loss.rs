@@ -128,7 +128,7 @@ impl RunConfig {
             .fold(0, usize::saturating_add)
     }
 
-    /// Number of modules in a set; none if the processors read themselves.
+    /// Number of modules in a set; none if the processors read the tokens themselves.
     fn modules_of(&self, group: ModuleGroup) -> Option<usize> {
         let circuit = &self.model.circuit;
         match group {

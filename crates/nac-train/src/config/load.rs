@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::RunConfig;
 use crate::error::{Result, TrainError};
 
-/// One `a.b.c=value` from the command line. The value is TOML; a bare word stands for a string.
+/// One `a.b.c=value` from the command line. The value is TOML; a bare word is a string.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Override {
     text: String,
@@ -113,7 +113,7 @@ fn apply(table: &Table, overrides: &[Override]) -> Result<Table> {
     Ok(changed)
 }
 
-/// The first override after which the table has the fault that it has in the end.
+/// The first override after which the table has the error that the final table has.
 fn blame(table: &Table, overrides: &[Override], error: &toml::de::Error) -> TrainError {
     let has_fault = |count: &usize| {
         let changed =
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_and_wrong_types_are_found_with_their_place() {
+    fn unknown_keys_and_wrong_types_are_errors_with_line_and_column() {
         let error = read("seed = 1\n\n[training]\nbatch_sise = 3\n", &[])
             .unwrap_err()
             .to_string();

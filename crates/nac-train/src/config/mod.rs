@@ -37,7 +37,7 @@ pub struct RunConfig {
     pub seed: u64,
     /// `auto`, `cpu`, `cuda` or `cuda:<index>`. Default `auto`: CUDA if it works, else CPU.
     pub device: String,
-    /// Threads of libtorch; 0 leaves the choice to it. Default 0.
+    /// Threads of libtorch; 0 is libtorch's default. Default 0.
     pub threads: usize,
     /// Which data.
     pub data: DataConfig,

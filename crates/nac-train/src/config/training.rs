@@ -14,7 +14,7 @@ pub struct TrainingConfig {
     pub epochs: Option<u64>,
     /// Examples per batch. Default 32.
     pub batch_size: usize,
-    /// Batches per step: their gradients are put together before the weights change. Default 1.
+    /// Batches per step: their gradients are accumulated before the weights change. Default 1.
     pub accumulate: usize,
     /// Examples per batch in evaluation. Default 128.
     pub eval_batch_size: usize,

@@ -1,4 +1,4 @@
-//! Loss terms: the seam for what is minimized. The loss is the sum of weight × term.
+//! Loss terms, behind a trait. The loss is the sum of weight × term.
 
 mod cross_entropy;
 mod graph_prior;
@@ -55,7 +55,7 @@ pub trait LossTerm {
         1.0
     }
 
-    /// Says how much of the run is done, from 0 to 1, before each [`compute`](Self::compute) of a run, for
+    /// Sets how much of the run is done, from 0 to 1, before each [`compute`](Self::compute) of a run, for
     /// weights that change. Default: ignored.
     fn set_progress(&mut self, progress: f64) {
         let _ = progress;
@@ -75,7 +75,7 @@ pub trait LossTerm {
         BTreeMap::new()
     }
 
-    /// Takes back what [`state`](Self::state) gave.
+    /// Restores what [`state`](Self::state) returned.
     ///
     /// # Errors
     /// The state does not fit.

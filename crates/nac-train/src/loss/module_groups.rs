@@ -1,4 +1,4 @@
-//! Which sets of modules a term on signatures looks at, and the distances between their signatures.
+//! Sets of modules that a term on signatures covers, and the distances between their signatures.
 
 use nac_modules::circuit::CircuitOutput;
 use nac_modules::generator::{ModuleGroup, join_modules};
@@ -41,7 +41,7 @@ impl ModuleGroups {
     ///   they were computed from
     ///
     /// # Errors
-    /// There is no circuit, it has no such modules, or they do not go together. `term` is named in the message.
+    /// There is no circuit, it has no such modules, or their shapes do not match. `term` is named in the message.
     pub fn signatures(self, output: &ModelOutput, term: &str) -> Result<Tensor> {
         let circuit = &circuit(output, term)?.circuit;
         let mut found: Option<Tensor> = None;

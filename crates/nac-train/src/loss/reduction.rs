@@ -1,8 +1,8 @@
-//! How many numbers become one.
+//! Reductions of a term's values to a scalar.
 
 use serde::{Deserialize, Serialize};
 
-/// How the numbers of a term become its value.
+/// How the values of a term are reduced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reduction {

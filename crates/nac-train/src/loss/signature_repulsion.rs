@@ -1,8 +1,8 @@
 //! Repulsion of signatures: modules whose signatures are closer than a hinge are pushed apart.
 //!
 //! Of all pairs of different modules, those at a cosine distance `d < hinge` (and, with a truncation, not above it)
-//! count: the term is minus their sum, mean or greatest distance. A pair that has come to the hinge no longer
-//! counts, so the term itself jumps there, and falls only between such jumps. With no such pair the term is 0 and has no
+//! count: the term is minus their sum, mean or greatest distance. A pair that reaches the hinge does not
+//! count, so the term itself jumps there, and falls only between such jumps. With no such pair the term is 0 and has no
 //! gradient, where the reference's is NaN or an error. Source: reference `SignatureHingeRepulsion`.
 
 use tch::{Kind, Tensor};
@@ -89,7 +89,7 @@ pub fn repulsion(
     let each = match reduction {
         Reduction::Sum => sum(&counted)?,
         Reduction::Mean => sum(&counted)?.f_div(&sum(&close)?.f_clamp_min(1.0)?)?,
-        // The greatest of no pair at all is an error in libtorch.
+        // The maximum of no pairs is an error in libtorch.
         Reduction::Max if counted.numel() == 0 => sum(&counted)?,
         Reduction::Max => counted.f_amax([-1_i64].as_slice(), false)?,
     };

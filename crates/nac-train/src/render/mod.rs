@@ -1,4 +1,4 @@
-//! Shows how far a run is: the seam between the trainer and a terminal, or whatever else displays progress.
+//! Progress of a run on a terminal or another display, behind a trait.
 
 mod bar;
 mod lines;

@@ -21,7 +21,7 @@ pub enum ProgressMode {
 }
 
 impl ProgressMode {
-    /// Itself, with `Auto` replaced by what it stands for here.
+    /// This mode, with `Auto` resolved for this terminal.
     #[must_use]
     pub fn resolve(self) -> Self {
         match self {

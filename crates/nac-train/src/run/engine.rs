@@ -18,13 +18,13 @@ use crate::metrics::{Evaluation, Evaluator, Metric};
 /// What computes a model, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EngineChoice {
-    /// nac-core, without libtorch.
+    /// nac-engine, without libtorch.
     Core(EngineOptions),
     /// libtorch.
     Torch {
         /// `auto`, `cpu`, `cuda` or `cuda:N`.
         device: String,
-        /// Number of libtorch's threads, for the whole process; none or 0 for what it is.
+        /// Number of libtorch's threads, for the whole process; none or 0 leaves it unchanged.
         threads: Option<usize>,
     },
 }

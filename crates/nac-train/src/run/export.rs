@@ -104,7 +104,7 @@ fn write_model(
     model.params_mut().import(source, tensors)?;
     let mut content = TensorFile {
         tensors: model.params().export()?,
-        // Readers of other projects look for this.
+        // Other safetensors readers expect this key.
         metadata: [("format".to_owned(), "pt".to_owned())].into(),
     };
     for (key, value) in metadata {

@@ -1,4 +1,4 @@
-//! The folder of a run: what is where, who may write, what is never overwritten.
+//! The folder of a run: its files, its lock, and what is never overwritten.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const LOCK: &str = ".lock";
 #[derive(Debug, Clone)]
 pub struct RunFolder(PathBuf);
 
-/// Holds a run's folder for this process until dropped.
+/// Locks a run's folder for this process until dropped.
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "unlocks when dropped")] File);
 

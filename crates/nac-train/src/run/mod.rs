@@ -44,10 +44,10 @@ use crate::optim::WarmupCosine;
 use crate::summary::{CurvePoint, GraphSnapshot, RunSummary};
 use crate::trainer::{Outcome, Trainer, TrainerOptions, evaluate};
 
-/// Trains, evaluates on test once with the last checkpoint as it lies on disk, and writes the summary.
+/// Trains, evaluates on test once with the last checkpoint read back from disk, and writes the summary.
 ///
 /// With `options.resume`, goes on with the run in the folder (or starts, if there is none); if that run is
-/// finished, its summary is given back. Sets the number of libtorch's threads for the whole process.
+/// finished, its summary is returned. Sets the number of libtorch's threads for the whole process.
 ///
 /// # Errors
 /// A setting, the data or the folder cannot be used; training fails; [`TrainError::Interrupted`] if it was asked
@@ -79,7 +79,7 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
             folder: Some(folder),
         });
     }
-    // Test sees what a user of the checkpoint gets, not what happens to be in memory.
+    // Test the weights that a user of the checkpoint gets, not those in memory.
     trainer.reload()?;
     let test = trainer.evaluate(&data.test)?;
     trainer.record_evaluation("test", &test)?;

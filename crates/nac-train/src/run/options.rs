@@ -20,7 +20,7 @@ pub struct RunOptions {
     pub interrupt: Interrupt,
     /// How progress is shown.
     pub progress: ProgressMode,
-    /// Stands before each line of progress. Default empty: the name of the run.
+    /// Prefix of each line of progress. Default empty: the name of the run.
     pub label: String,
 }
 

@@ -17,7 +17,7 @@ impl Edges {
         }
     }
 
-    /// Links two modules; a module with itself is left out.
+    /// Links two modules; a self edge is ignored.
     pub(super) fn add(&mut self, a: usize, b: usize) {
         if a != b {
             self.neighbours[a].insert(b);

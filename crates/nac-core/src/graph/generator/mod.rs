@@ -1,4 +1,4 @@
-//! Random and regular graphs between modules: what a preset pulls initial signatures towards.
+//! Random and regular graphs between modules: what initial signatures can be fitted to.
 //!
 //! The kinds are those of the authors' code, which draws them with networkx. Names are the same, and
 //! so are the statistics; a random graph's edges are our own, from a named stream. Every graph is

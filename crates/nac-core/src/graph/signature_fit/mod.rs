@@ -1,8 +1,8 @@
 //! Initial signatures whose links come close to a given graph.
 //!
 //! Signatures start orthogonal ([`orthogonal_signatures`]) and are then moved by Adam
-//! ([`fit_signatures`]) until linked modules lie closer than a truncation distance and others farther
-//! ([`FitTarget`]). This sets initial values only; nothing holds signatures there in training.
+//! ([`fit_signatures`]) until linked modules are closer than a truncation distance and others farther
+//! ([`FitTarget`]). This sets initial values only; training is free to move them.
 //! Source: reference `preset_graph_signatures`.
 
 mod adam;
@@ -23,7 +23,7 @@ use crate::{CoreError, Streams};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignatureFitConfig {
-    /// The graph to come close to, such as `{ name = "barabasi-albert", m = 2 }`.
+    /// The graph to approximate, such as `{ name = "barabasi-albert", m = 2 }`.
     pub graph: GraphGenerator,
     /// Steps of Adam. Default 1000.
     #[serde(default = "iterations")]
@@ -31,7 +31,7 @@ pub struct SignatureFitConfig {
     /// Learning rate of Adam. Default 0.001.
     #[serde(default = "learning_rate")]
     pub learning_rate: f64,
-    /// Distance that should part linked from other modules, in `[0, 2]`. Default 0.8.
+    /// Distance that should separate linked from other modules, in `[0, 2]`. Default 0.8.
     #[serde(default = "truncation")]
     pub truncation: f64,
     /// What is minimized. Default `hinge`.
@@ -78,7 +78,7 @@ impl SignatureFitConfig {
         target::check_truncation(op, self.truncation)
     }
 
-    /// Draws the graph, starts orthogonal and fits. Uses the streams `graph` and `start` of `streams`.
+    /// Draws the graph, then fits orthogonal signatures to it. Uses the streams `graph` and `start` of `streams`.
     ///
     /// # Shapes
     /// - result: signatures `[modules, dim]`

@@ -1,4 +1,4 @@
-//! Orthogonal start: columns (or, with fewer modules than dimensions, rows) that are orthonormal.
+//! Orthogonal initialization: columns (or, with fewer modules than dimensions, rows) that are orthonormal.
 //!
 //! A matrix of normal numbers is made orthonormal by Gram–Schmidt, each vector twice, which keeps
 //! the result orthonormal to rounding. It is the Q of the QR decomposition whose R has a positive

@@ -27,7 +27,7 @@ pub enum FitObjective {
     Mse,
 }
 
-/// A graph as the aim of signatures.
+/// A graph as the target of a fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitTarget {
     objective: FitObjective,
@@ -37,7 +37,7 @@ pub struct FitTarget {
 }
 
 impl FitTarget {
-    /// The aim of coming close to `graph`. `truncation` is used by the hinge only. For the mean squared error,
+    /// The target of approximating `graph`. `truncation` is used by the hinge only. For the mean squared error,
     /// modules without a path between them are wanted at distance 1, as those farthest apart.
     ///
     /// # Errors
@@ -109,24 +109,24 @@ impl FitTarget {
         let losses: Vec<f64> = blocks
             .map(|(block, mut rows)| {
                 let first = block * BLOCK_ROWS;
-                let places = s![first..first + rows.nrows(), ..];
-                let own = unit.slice(places);
+                let block = s![first..first + rows.nrows(), ..];
+                let own = unit.slice(block);
                 // Distances, then the derivative by each of them.
                 let mut weights = own.dot(&unit.t());
                 let mut sum = 0.0;
-                weights.zip_mut_with(&self.wanted.slice(places), |weight, &wanted| {
+                weights.zip_mut_with(&self.wanted.slice(block), |weight, &wanted| {
                     let (loss, derivative) = self.pair(1.0 - *weight, wanted);
                     sum += loss;
                     *weight = derivative;
                 });
                 rows.assign(&weights.dot(&unit));
                 rows *= -2.0 / pairs;
-                // Along the signature nothing changes.
+                // The loss does not depend on a signature's length.
                 for ((mut row, unit), signature) in rows
                     .rows_mut()
                     .into_iter()
                     .zip(own.rows())
-                    .zip(signatures.slice(places).rows())
+                    .zip(signatures.slice(block).rows())
                 {
                     let norm = signature.dot(&signature).sqrt();
                     if norm == 0.0 {
@@ -143,7 +143,7 @@ impl FitTarget {
         Ok((losses.iter().sum::<f64>() / pairs, gradient))
     }
 
-    /// How far the signatures are from the aim. Hinge: share of pairs on the wrong side of the truncation.
+    /// How far the signatures are from the target. Hinge: share of pairs on the wrong side of the truncation.
     /// Mean squared error: the loss itself.
     ///
     /// # Shapes
@@ -263,7 +263,7 @@ mod tests {
                     slow_loss(&target, &moved)
                 };
                 let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
-                // A pair that crosses the truncation within the step bends the slope: rare.
+                // A pair that crosses the truncation within the step changes the slope, which is rare.
                 off += usize::from((slope - gradient[index]).abs() > 1e-6);
             }
             prop_assert!(off <= 1);
