@@ -57,7 +57,10 @@ mod tests {
         let Availability::Missing { instructions } = cifar10(&dirs, true, &Silent) else {
             panic!("found")
         };
-        assert!(instructions.contains("cifar-10-binary.tar.gz"), "{instructions}");
+        assert!(
+            instructions.contains("cifar-10-binary.tar.gz"),
+            "{instructions}"
+        );
         assert!(!dir.path().join("cache").exists(), "nothing is written");
     }
 

@@ -205,7 +205,10 @@ mod tests {
             "NAC_DATA_DIR",
             "c4a38c50",
         ] {
-            assert!(instructions.contains(part), "{part} not in:\n{instructions}");
+            assert!(
+                instructions.contains(part),
+                "{part} not in:\n{instructions}"
+            );
         }
     }
 }
