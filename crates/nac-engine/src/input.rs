@@ -222,7 +222,6 @@ pub(crate) enum Ready<'a> {
     /// Symbols, `[batch, length]`.
     Symbols(ArrayView2<'a, i64>),
     /// Features or points, `[batch, items, dim]`.
-    #[expect(dead_code, reason = "tokenizers of vectors follow")]
     Vectors(ArrayView3<'a, f32>),
 }
 

@@ -71,5 +71,7 @@ pub use propagator::{PropagatorConfig, SkmdpaConfig};
 pub use read_in::{ReadInAttentionConfig, ReadInConfig, ReadInKind};
 pub use read_out::ReadOutConfig;
 pub use seeder::{SeederConfig, StateMean};
-pub use tokenizer::{ConvNextConfig, EmbeddingConfig};
+pub use tokenizer::{
+    ConvNextConfig, EmbeddingConfig, FeaturesConfig, PointsConfig, TokenizerConfig,
+};
 pub use wiring::WiringConfig;

@@ -1,8 +1,13 @@
 //! Settings of a model, as they stand in a TOML file.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{CircuitConfig, ConvNextConfig, EmbeddingConfig, PerceiverIoConfig};
+use super::{
+    CircuitConfig, ConvNextConfig, EmbeddingConfig, FeaturesConfig, PerceiverIoConfig,
+    PointsConfig, TokenizerConfig,
+};
 
 /// Which model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::Display)]
@@ -39,6 +44,13 @@ pub struct ModelConfig {
     pub convnext: ConvNextConfig,
     /// Tokenizer of sequence inputs.
     pub embedding: EmbeddingConfig,
+    /// Tokenizer of feature vectors.
+    pub features: FeaturesConfig,
+    /// Tokenizer of points.
+    pub points: PointsConfig,
+    /// Tokenizers of inputs by their names, for inputs that want another than their kind has. Default none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tokenizers: BTreeMap<String, TokenizerConfig>,
     /// The circuit, for kind `nac`.
     pub circuit: CircuitConfig,
     /// The baseline, for kind `perceiver-io`.

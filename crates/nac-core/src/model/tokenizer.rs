@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{ConfigError, InputKind};
 
 /// Settings of the image tokenizer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +80,87 @@ impl Default for EmbeddingConfig {
             dim: 192,
             position_dim: 64,
         }
+    }
+}
+
+/// Settings of the tokenizer of feature vectors: a linear layer beside a learned vector for each position.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeaturesConfig {
+    /// Outputs of the linear layer. Default 192.
+    pub dim: usize,
+    /// Features per position; 0 for vectors without order. Default 64.
+    pub position_dim: usize,
+}
+
+impl Default for FeaturesConfig {
+    fn default() -> Self {
+        Self {
+            dim: 192,
+            position_dim: 64,
+        }
+    }
+}
+
+/// Settings of the tokenizer of points: a linear layer on Fourier features of the coordinates.
+///
+/// A coordinate `x` becomes `x`, and `sin(2^k π x)` and `cos(2^k π x)` for each `k` below the number of bands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PointsConfig {
+    /// Outputs of the linear layer. Default 256.
+    pub dim: usize,
+    /// Frequencies, each twice the one before. Default 6.
+    pub bands: usize,
+}
+
+impl Default for PointsConfig {
+    fn default() -> Self {
+        Self { dim: 256, bands: 6 }
+    }
+}
+
+/// The tokenizer of one input. In a file, a table with `kind = "convnext"`, `"pixels"`, `"embedding"`, `"features"` or
+/// `"points"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum TokenizerConfig {
+    /// Images, through the first stages of a ConvNeXt.
+    ConvNext(ConvNextConfig),
+    /// Images, each pixel a token.
+    Pixels {},
+    /// Sequences of symbols.
+    Embedding(EmbeddingConfig),
+    /// Feature vectors.
+    Features(FeaturesConfig),
+    /// Sets of points.
+    Points(PointsConfig),
+}
+
+impl TokenizerConfig {
+    /// The name of the kind, as in files.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ConvNext(_) => "convnext",
+            Self::Pixels {} => "pixels",
+            Self::Embedding(_) => "embedding",
+            Self::Features(_) => "features",
+            Self::Points(_) => "points",
+        }
+    }
+
+    /// Whether it makes tokens of inputs of this kind.
+    #[must_use]
+    pub fn reads(&self, kind: &InputKind) -> bool {
+        matches!(
+            (self, kind),
+            (Self::ConvNext(_) | Self::Pixels {}, InputKind::Image { .. })
+                | (Self::Embedding(_), InputKind::Tokens { .. })
+                | (Self::Features(_), InputKind::Features { .. })
+                | (Self::Points(_), InputKind::Points { .. })
+        )
     }
 }
 

@@ -1,14 +1,14 @@
-//! Memory that tokenizers work in.
+//! What tokenizers of single inputs keep between passes.
 
 use crate::simd::Row;
 
-/// Buffers that tokenizers keep between passes.
+/// Buffers of the tokenizer of one input.
 #[derive(Debug, Default)]
-pub(crate) struct TokenizerBuffers {
+pub(super) struct InputBuffers {
     /// Maps after each stage, in blocks.
-    pub(crate) maps: [Vec<Row>; 2],
+    pub(super) maps: [Vec<Row>; 2],
     /// Normalized pixels.
-    pub(crate) pixels: Vec<f32>,
+    pub(super) pixels: Vec<f32>,
     /// Planes of channels.
-    pub(crate) planes: Vec<f32>,
+    pub(super) planes: Vec<f32>,
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use ndarray::ArrayView4;
 
-use super::buffers::TokenizerBuffers;
+use super::buffers::InputBuffers;
 use super::convnext_block::{Block, EPSILON};
 use super::depthwise::padded_size;
 use super::grid;
@@ -27,7 +27,7 @@ use nac_core::model::ConvNextConfig;
 
 /// Tensors under `backbone` and `positional_grid`.
 #[derive(Debug, Clone)]
-pub(crate) struct ConvNext {
+pub(super) struct ConvNext {
     size: (usize, usize, usize),
     stages: Vec<Stage>,
     /// `[grid_dim]` planes of the token map's size.
@@ -47,7 +47,7 @@ struct Stage {
 }
 
 impl ConvNext {
-    pub(crate) fn load(
+    pub(super) fn load(
         scope: &WeightScope<'_, '_>,
         size: (usize, usize, usize),
         config: &ConvNextConfig,
@@ -101,15 +101,15 @@ impl ConvNext {
         self.stages.last().map_or(whole, |stage| stage.output)
     }
 
-    pub(crate) fn token_dim(&self) -> usize {
+    pub(super) fn token_dim(&self) -> usize {
         self.output().channels + self.grid.len()
     }
 
-    pub(crate) fn tokens(&self) -> usize {
+    pub(super) fn tokens(&self) -> usize {
         self.output().cells()
     }
 
-    pub(crate) fn scratch_size(&self) -> ScratchSize {
+    pub(super) fn scratch_size(&self) -> ScratchSize {
         let mut size = ScratchSize::default();
         for stage in &self.stages {
             let (input, output) = (stage.input.rows(), stage.output.rows());
@@ -129,20 +129,20 @@ impl ConvNext {
     }
 
     /// Tokens of some examples, `[examples][blocks][rows]`.
-    pub(crate) fn run(
+    pub(super) fn run(
         &self,
         workers: &Workers<'_>,
         image: &ArrayView4<'_, f32>,
         examples: Range<usize>,
         buffers: &mut Buffers,
-        tokenizer_buffers: &mut TokenizerBuffers,
+        tokenizer_buffers: &mut InputBuffers,
     ) {
         let output = self.output();
         let rows = Layout::plain(self.token_dim()).rows();
         let blocks = output.cells().div_ceil(WIDTH);
         resize(&mut buffers.tokens, examples.len() * blocks * rows);
         for (index, example) in examples.enumerate() {
-            let TokenizerBuffers { maps, planes, .. } = tokenizer_buffers;
+            let InputBuffers { maps, planes, .. } = tokenizer_buffers;
             let [now, next] = maps;
             for (layer, stage) in self.stages.iter().enumerate() {
                 if layer == 0 {

@@ -14,14 +14,14 @@ use nac_core::model::EmbeddingConfig;
 
 /// Tensors `embedding.weight`, `[vocabulary, dim]`, and `positions`, `[max_len, position_dim]`.
 #[derive(Debug, Clone)]
-pub(crate) struct Embedding {
+pub(super) struct Embedding {
     embedding: Array2<f32>,
     positions: Array2<f32>,
     pad: i64,
 }
 
 impl Embedding {
-    pub(crate) fn load(
+    pub(super) fn load(
         scope: &WeightScope<'_, '_>,
         (vocabulary, max_len, pad): (usize, usize, i64),
         config: &EmbeddingConfig,
@@ -36,11 +36,11 @@ impl Embedding {
         })
     }
 
-    pub(crate) fn token_dim(&self) -> usize {
+    pub(super) fn token_dim(&self) -> usize {
         self.embedding.ncols() + self.positions.ncols()
     }
 
-    pub(crate) fn run(
+    pub(super) fn run(
         &self,
         symbols: &ArrayView2<'_, i64>,
         examples: Range<usize>,

@@ -11,14 +11,14 @@ use crate::simd::WIDTH;
 
 /// Pixels of images of one size, row by row from the top.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pixels {
+pub(super) struct Pixels {
     channels: usize,
     height: usize,
     width: usize,
 }
 
 impl Pixels {
-    pub(crate) fn new(channels: usize, height: usize, width: usize) -> Self {
+    pub(super) fn new(channels: usize, height: usize, width: usize) -> Self {
         Self {
             channels,
             height,
@@ -26,15 +26,11 @@ impl Pixels {
         }
     }
 
-    pub(crate) fn channels(&self) -> usize {
-        self.channels
-    }
-
-    pub(crate) fn tokens(&self) -> usize {
+    pub(super) fn tokens(&self) -> usize {
         self.height * self.width
     }
 
-    pub(crate) fn run(
+    pub(super) fn run(
         &self,
         image: &ArrayView4<'_, f32>,
         examples: Range<usize>,

@@ -5,12 +5,16 @@ mod embedding;
 mod model_tokenizer;
 mod pixels;
 mod prepare;
+mod vectors;
 
 pub use convnext::ConvNextTokenizer;
 pub use embedding::EmbeddingTokenizer;
 pub use model_tokenizer::ModelTokenizer;
-pub use nac_core::model::{ConvNextConfig, EmbeddingConfig};
+pub use nac_core::model::{
+    ConvNextConfig, EmbeddingConfig, FeaturesConfig, PointsConfig, TokenizerConfig,
+};
 pub use pixels::PixelTokenizer;
+pub use vectors::VectorTokenizer;
 
 use crate::context::ForwardContext;
 use crate::error::Result;

@@ -1,86 +1,161 @@
-//! The tokenizer of a whole model: prepares its inputs and makes tokens of them.
+//! The tokenizer of a whole model: prepares its inputs, makes tokens of each, and joins them.
 
-use nac_core::model::{ImageTokenizer, InputKind, InputSpec, ModelConfig};
+use nac_core::model::spec::{InputsSpec, TokenizedInputSpec, TokenizerSpec};
+use nac_core::model::{InputKind, InputSpec, ModelConfig, TokenizerConfig};
+use tch::{Kind, Tensor};
 
 use super::prepare::Preparation;
-use super::{ConvNextTokenizer, EmbeddingTokenizer, PixelTokenizer, Tokenizer};
+use super::{ConvNextTokenizer, EmbeddingTokenizer, PixelTokenizer, Tokenizer, VectorTokenizer};
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::inputs::Inputs;
-use crate::params::Scope;
+use crate::layer::Linear;
+use crate::params::{Init, Scope};
 use crate::tokens::Tokens;
 
 /// Tokens of the inputs that an [`InputSpec`] names.
+///
+/// With one input, parameters are those of its tokenizer. With several, those of each are below its name, with a
+/// `projection` to the greatest width among them where its own is another, and a `side_embedding`, `[token_dim]`, that
+/// is added to its tokens. Tokens follow each other in the order of names; masks do too.
 pub struct ModelTokenizer {
     preparation: Preparation,
+    parts: Vec<Part>,
+    token_dim: usize,
+}
+
+/// One input.
+struct Part {
     tokenizer: Box<dyn Tokenizer>,
+    join: Option<(Option<Linear>, Tensor)>,
 }
 
 impl std::fmt::Debug for ModelTokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ModelTokenizer")
             .field("preparation", &self.preparation)
+            .field("token_dim", &self.token_dim)
             .finish_non_exhaustive()
     }
 }
 
 impl ModelTokenizer {
-    /// The tokenizer that settings choose for inputs.
+    /// The tokenizers that settings choose for inputs.
     ///
     /// # Errors
     /// A setting is out of range or does not suit an input, or a name is taken.
-    pub fn new(scope: Scope<'_>, config: &ModelConfig, inputs: &InputSpec) -> Result<Self> {
+    pub fn new(mut scope: Scope<'_>, config: &ModelConfig, inputs: &InputSpec) -> Result<Self> {
         let preparation = Preparation::new(inputs, scope.device())?;
-        let Some((name, kind)) = inputs.iter().next().filter(|_| inputs.len() == 1) else {
-            return Err(ModuleError::Setting {
-                name: "inputs".into(),
-                value: inputs.len().to_string(),
-                reason: "one input is read".into(),
-            });
-        };
-        let tokenizer: Box<dyn Tokenizer> = match *kind {
-            InputKind::Image { channels, .. }
-                if config.image_tokenizer == ImageTokenizer::Pixels =>
-            {
-                Box::new(PixelTokenizer::new(channels)?.reading(name))
-            }
-            InputKind::Image {
-                channels,
-                height,
-                width,
-                ..
-            } => {
-                let config = &config.convnext;
-                let built = ConvNextTokenizer::new(scope, channels, height, width, config)?;
-                Box::new(built.reading(name))
-            }
-            InputKind::Tokens {
-                vocabulary,
-                max_len,
-                pad,
-            } => {
-                let config = &config.embedding;
-                let built = EmbeddingTokenizer::new(scope, vocabulary, max_len, pad, config)?;
-                Box::new(built.reading(name))
-            }
-            _ => {
-                return Err(ModuleError::Setting {
-                    name: format!("inputs.{name}.kind"),
-                    value: kind.name().into(),
-                    reason: "there is no tokenizer for this kind".into(),
-                });
+        let InputsSpec {
+            inputs, token_dim, ..
+        } = config.resolve_inputs("", inputs)?;
+        let parts = match inputs.as_slice() {
+            [only] => vec![Part {
+                tokenizer: tokenizer(scope, only)?,
+                join: None,
+            }],
+            several => {
+                let part = |input: &TokenizedInputSpec| Part::new(scope.sub(&input.name), input);
+                several.iter().map(part).collect::<Result<_>>()?
             }
         };
         Ok(Self {
             preparation,
-            tokenizer,
+            parts,
+            token_dim,
         })
     }
 }
 
+impl Part {
+    /// One of several inputs.
+    fn new(mut scope: Scope<'_>, input: &TokenizedInputSpec) -> Result<Self> {
+        let join = input.join.as_ref().map(|join| {
+            let projection = join.projection.as_ref().map(|layer| {
+                Linear::new(
+                    scope.sub("projection"),
+                    layer.input,
+                    layer.output,
+                    layer.bias,
+                )
+            });
+            let start = Init::Normal { std: 0.02 };
+            let side = scope.parameter("side_embedding", &[join.dim as i64], start)?;
+            Ok::<_, ModuleError>((projection.transpose()?, side))
+        });
+        let join = join.transpose()?;
+        Ok(Self {
+            tokenizer: tokenizer(scope, input)?,
+            join,
+        })
+    }
+
+    /// The input's tokens as they join those of others.
+    fn tokens(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
+        let tokens = self.tokenizer.tokenize(inputs, ctx)?;
+        let Some((projection, side)) = &self.join else {
+            return Ok(tokens);
+        };
+        let values = match projection {
+            Some(projection) => projection.forward(tokens.values())?,
+            None => tokens.values().shallow_clone(),
+        };
+        let values = values.f_add(side)?;
+        match tokens.mask() {
+            Some(mask) => Tokens::masked(values, mask.shallow_clone()),
+            None => Tokens::new(values),
+        }
+    }
+}
+
+/// The tokenizer of one input.
+fn tokenizer(scope: Scope<'_>, input: &TokenizedInputSpec) -> Result<Box<dyn Tokenizer>> {
+    let name = &input.name;
+    Ok(match (&input.tokenizer, &input.config, &input.kind) {
+        (TokenizerSpec::Pixels { channels, .. }, ..) => {
+            Box::new(PixelTokenizer::new(*channels)?.reading(name))
+        }
+        (TokenizerSpec::Vectors(spec), ..) => {
+            Box::new(VectorTokenizer::new(scope, spec)?.reading(name))
+        }
+        (
+            _,
+            TokenizerConfig::ConvNext(config),
+            &InputKind::Image {
+                channels,
+                height,
+                width,
+                ..
+            },
+        ) => {
+            let built = ConvNextTokenizer::new(scope, channels, height, width, config)?;
+            Box::new(built.reading(name))
+        }
+        (
+            _,
+            TokenizerConfig::Embedding(config),
+            &InputKind::Tokens {
+                vocabulary,
+                max_len,
+                pad,
+            },
+        ) => {
+            let built = EmbeddingTokenizer::new(scope, vocabulary, max_len, pad, config)?;
+            Box::new(built.reading(name))
+        }
+        (_, config, kind) => {
+            return Err(ModuleError::Setting {
+                name: format!("model.tokenizers.{name}.kind"),
+                value: config.name().into(),
+                reason: format!("does not read inputs of kind `{}`", kind.name()),
+            });
+        }
+    })
+}
+
 impl Tokenizer for ModelTokenizer {
     fn token_dim(&self) -> usize {
-        self.tokenizer.token_dim()
+        self.token_dim
     }
 
     fn prepare(&self, inputs: &Inputs) -> Result<Inputs> {
@@ -88,6 +163,29 @@ impl Tokenizer for ModelTokenizer {
     }
 
     fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
-        self.tokenizer.tokenize(inputs, ctx)
+        if let [only] = self.parts.as_slice() {
+            return only.tokens(inputs, ctx);
+        }
+        let parts = self.parts.iter().map(|part| part.tokens(inputs, ctx));
+        let parts: Vec<Tokens> = parts.collect::<Result<_>>()?;
+        let values: Vec<&Tensor> = parts.iter().map(Tokens::values).collect();
+        let tokens = Tensor::f_cat(&values, 1)?;
+        ctx.record("tokens", &tokens);
+        if parts.iter().all(|part| part.mask().is_none()) {
+            return Tokens::new(tokens);
+        }
+        let mask = |part: &Tokens| match part.mask() {
+            Some(mask) => Ok(mask.shallow_clone()),
+            None => {
+                let size = part.values().size();
+                Ok(Tensor::f_ones(
+                    [size[0], size[1]],
+                    (Kind::Bool, tokens.device()),
+                )?)
+            }
+        };
+        let masks = parts.iter().map(mask).collect::<Result<Vec<_>>>()?;
+        let mask = Tensor::f_cat(&masks, 1)?;
+        Tokens::masked(tokens, mask)
     }
 }

@@ -5,5 +5,6 @@ mod both;
 mod circuits;
 mod ends;
 mod errors;
+mod inputs;
 mod perceiver_io;
 mod runs;

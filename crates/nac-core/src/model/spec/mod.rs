@@ -22,6 +22,7 @@ mod block;
 mod circuit;
 mod generator;
 mod head;
+mod inputs;
 mod layer;
 mod model;
 mod node;
@@ -33,13 +34,14 @@ pub use block::{InputMixerSpec, OutputProjectionSpec, PropagatorSpec, ReadInSpec
 pub use circuit::{CircuitSpec, PropagationSpec};
 pub use generator::{GeneratorSpec, ModuleSetSpec, SeederSpec, StateProjectionSpec};
 pub use head::{ConfidencePoolingSpec, HeadSpec};
+pub use inputs::{InputsSpec, JoinSpec, TokenizedInputSpec};
 pub use layer::{LinearSpec, ModFfnSpec, NormSpec, ProjectionSpec, ResidualSpec, Surroundings};
 pub use model::{BodySpec, ModelSpec};
 pub use node::{Node, OwnTensor, ParameterSpec, tree};
 pub use perceiver_io::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
 pub use tokenizer::{
     ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, EmbeddingSpec, GridSpec, PatchSpec,
-    TokenizerSpec,
+    TokenizerSpec, VectorsSpec,
 };
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::circuit::CircuitSpec;
+use super::inputs::InputsSpec;
 use super::node::Node;
 use super::perceiver_io::PerceiverIoSpec;
-use super::tokenizer::TokenizerSpec;
+
 use crate::model::{ConfigError, InputSpec, ModelConfig, ModelFile, ModelKind};
 
 /// What comes after the tokenizer.
@@ -20,8 +21,8 @@ pub enum BodySpec {
 /// A whole model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelSpec {
-    /// From the input to tokens.
-    pub tokenizer: TokenizerSpec,
+    /// From inputs to tokens.
+    pub inputs: InputsSpec,
     /// From tokens to outputs.
     pub body: BodySpec,
     /// Number of outputs.
@@ -34,20 +35,12 @@ impl ModelConfig {
     /// # Errors
     /// [`ConfigError::Setting`] if a setting is out of range or settings do not go together.
     pub fn resolve(&self, inputs: &InputSpec, outputs: usize) -> Result<ModelSpec, ConfigError> {
-        inputs.check()?;
-        let Some((_, input)) = inputs.iter().next().filter(|_| inputs.len() == 1) else {
-            return Err(ConfigError::Setting {
-                name: "inputs".into(),
-                value: inputs.len().to_string(),
-                reason: "one input is read".into(),
-            });
-        };
         let path = match self.kind {
             ModelKind::Nac => "input_tokenizer",
             ModelKind::PerceiverIo => "tokenizer",
         };
-        let tokenizer = self.resolve_tokenizer(path, input)?;
-        let token_dim = tokenizer.token_dim();
+        let inputs = self.resolve_inputs(path, inputs)?;
+        let token_dim = inputs.token_dim;
         let body = match self.kind {
             ModelKind::Nac => BodySpec::Nac(Box::new(self.circuit.resolve(token_dim, outputs)?)),
             ModelKind::PerceiverIo => {
@@ -56,7 +49,7 @@ impl ModelConfig {
             }
         };
         Ok(ModelSpec {
-            tokenizer,
+            inputs,
             body,
             outputs,
         })
@@ -88,6 +81,6 @@ impl Node for ModelSpec {
             BodySpec::Nac(circuit) => circuit.as_ref(),
             BodySpec::PerceiverIo(baseline) => baseline.as_ref(),
         };
-        vec![&self.tokenizer, body]
+        vec![&self.inputs, body]
     }
 }

@@ -4,9 +4,7 @@ use serde::Serialize;
 
 use super::layer::{LinearSpec, NormSpec, positive};
 use super::node::{Node, OwnTensor, join, trained};
-use crate::model::{
-    ConfigError, ConvNextConfig, EmbeddingConfig, ImageTokenizer, InputKind, ModelConfig,
-};
+use crate::model::{ConfigError, ConvNextConfig, EmbeddingConfig, InputKind, TokenizerConfig};
 
 /// A convolution whose stride is its size.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -308,6 +306,50 @@ impl Node for EmbeddingSpec {
     }
 }
 
+/// Vectors, or Fourier features of points, through a linear layer; perhaps a learned vector per position beside them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VectorsSpec {
+    /// Path of `linear` and `positions`, `[items, position_dim]`.
+    pub path: String,
+    /// Vectors of an example.
+    pub items: usize,
+    /// Numbers of a vector.
+    pub dim: usize,
+    /// Frequencies of the Fourier features; 0 for the numbers alone.
+    pub bands: usize,
+    /// To the features of a token.
+    pub linear: LinearSpec,
+    /// Features of a position; 0 for vectors without order.
+    pub position_dim: usize,
+}
+
+impl VectorsSpec {
+    /// Features of a token.
+    #[must_use]
+    pub fn token_dim(&self) -> usize {
+        self.linear.output + self.position_dim
+    }
+}
+
+impl Node for VectorsSpec {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn describe(&self) -> String {
+        format!("{} vectors of {}", self.items, self.dim)
+    }
+
+    fn children(&self) -> Vec<&dyn Node> {
+        vec![&self.linear]
+    }
+
+    fn tensors(&self) -> Vec<OwnTensor> {
+        let positions = trained("positions", &[self.items, self.position_dim]);
+        Vec::from_iter((self.position_dim > 0).then_some(positions))
+    }
+}
+
 /// From an input to tokens.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum TokenizerSpec {
@@ -324,52 +366,86 @@ pub enum TokenizerSpec {
     },
     /// Sequences of symbols.
     Embedding(EmbeddingSpec),
+    /// Feature vectors, or points.
+    Vectors(VectorsSpec),
 }
 
-impl ModelConfig {
-    /// The tokenizer of `input` at `path`.
+impl TokenizerSpec {
+    /// The tokenizer with these settings at `path` for inputs of a kind that it reads.
     ///
     /// # Errors
     /// [`ConfigError::Setting`] if a setting is out of range or does not suit the input.
-    pub fn resolve_tokenizer(
-        &self,
+    pub(super) fn new(
         path: &str,
-        input: &InputKind,
-    ) -> Result<TokenizerSpec, ConfigError> {
-        Ok(match *input {
-            InputKind::Image {
-                channels,
-                height,
-                width,
-                ..
-            } if self.image_tokenizer == ImageTokenizer::Pixels => TokenizerSpec::Pixels {
+        config: &TokenizerConfig,
+        kind: &InputKind,
+    ) -> Result<Self, ConfigError> {
+        Ok(match (config, kind) {
+            (
+                TokenizerConfig::ConvNext(config),
+                &InputKind::Image {
+                    channels,
+                    height,
+                    width,
+                    ..
+                },
+            ) => Self::ConvNext(config.resolve(path, [channels, height, width])?),
+            (
+                TokenizerConfig::Pixels {},
+                InputKind::Image {
+                    channels,
+                    height,
+                    width,
+                    ..
+                },
+            ) => Self::Pixels {
                 path: path.to_owned(),
-                channels: positive("channels", channels)?,
+                channels: positive("channels", *channels)?,
                 pixels: height * width,
             },
-            InputKind::Image {
-                channels,
-                height,
-                width,
-                ..
-            } => TokenizerSpec::ConvNext(self.convnext.resolve(path, [channels, height, width])?),
-            InputKind::Tokens {
-                vocabulary,
-                max_len,
-                pad,
-            } => {
-                let sizes = (vocabulary, max_len, pad);
-                TokenizerSpec::Embedding(self.embedding.resolve(path, sizes)?)
+            (
+                TokenizerConfig::Embedding(config),
+                &InputKind::Tokens {
+                    vocabulary,
+                    max_len,
+                    pad,
+                },
+            ) => Self::Embedding(config.resolve(path, (vocabulary, max_len, pad))?),
+            (TokenizerConfig::Features(config), &InputKind::Features { items, dim }) => {
+                Self::Vectors(VectorsSpec {
+                    path: path.to_owned(),
+                    items: positive("items", items)?,
+                    dim,
+                    bands: 0,
+                    linear: vector_layer(path, dim, config.dim)?,
+                    position_dim: config.position_dim,
+                })
             }
-            _ => {
+            (TokenizerConfig::Points(config), &InputKind::Points { points, dims }) => {
+                let width = dims * (1 + 2 * config.bands);
+                Self::Vectors(VectorsSpec {
+                    path: path.to_owned(),
+                    items: positive("points", points)?,
+                    dim: dims,
+                    bands: config.bands,
+                    linear: vector_layer(path, width, config.dim)?,
+                    position_dim: 0,
+                })
+            }
+            (config, kind) => {
                 return Err(ConfigError::Setting {
-                    name: "inputs".into(),
-                    value: input.name().into(),
-                    reason: "there is no tokenizer for this kind".into(),
+                    name: "model.tokenizers".into(),
+                    value: config.name().into(),
+                    reason: format!("does not read inputs of kind `{}`", kind.name()),
                 });
             }
         })
     }
+}
+
+fn vector_layer(path: &str, input: usize, output: usize) -> Result<LinearSpec, ConfigError> {
+    let (input, output) = (positive("dim", input)?, positive("dim", output)?);
+    Ok(LinearSpec::new(join(path, "linear"), input, output, true))
 }
 
 impl TokenizerSpec {
@@ -379,6 +455,7 @@ impl TokenizerSpec {
             Self::ConvNext(spec) => spec.token_dim,
             Self::Pixels { channels, .. } => *channels,
             Self::Embedding(spec) => spec.dim + spec.position_dim,
+            Self::Vectors(spec) => spec.token_dim(),
         }
     }
 
@@ -388,6 +465,7 @@ impl TokenizerSpec {
             Self::ConvNext(spec) => spec.tokens,
             Self::Pixels { pixels, .. } => *pixels,
             Self::Embedding(spec) => spec.max_len,
+            Self::Vectors(spec) => spec.items,
         }
     }
 }
@@ -398,6 +476,7 @@ impl Node for TokenizerSpec {
             Self::ConvNext(spec) => &spec.path,
             Self::Pixels { path, .. } => path,
             Self::Embedding(spec) => &spec.path,
+            Self::Vectors(spec) => &spec.path,
         }
     }
 
@@ -408,12 +487,14 @@ impl Node for TokenizerSpec {
                 channels, pixels, ..
             } => format!("{pixels} pixels of {channels}"),
             Self::Embedding(spec) => spec.describe(),
+            Self::Vectors(spec) => spec.describe(),
         }
     }
 
     fn children(&self) -> Vec<&dyn Node> {
         match self {
             Self::ConvNext(spec) => spec.children(),
+            Self::Vectors(spec) => spec.children(),
             Self::Pixels { .. } | Self::Embedding(_) => Vec::new(),
         }
     }
@@ -421,6 +502,7 @@ impl Node for TokenizerSpec {
     fn tensors(&self) -> Vec<OwnTensor> {
         match self {
             Self::Embedding(spec) => spec.tensors(),
+            Self::Vectors(spec) => spec.tensors(),
             Self::ConvNext(_) | Self::Pixels { .. } => Vec::new(),
         }
     }

@@ -1,0 +1,164 @@
+//! The tokenizer of one input.
+
+use std::ops::Range;
+
+use super::buffers::InputBuffers;
+use super::convnext::ConvNext;
+use super::embedding::Embedding;
+use super::pixels::Pixels;
+use super::vectors::Vectors;
+use crate::backend::Backend;
+use crate::circuit::Buffers;
+use crate::error::{EngineError, Result};
+use crate::input::{Inputs, Ready};
+use crate::scratch::ScratchSize;
+use crate::thread_pool::Workers;
+use crate::weights::WeightScope;
+use nac_core::model::spec::{TokenizedInputSpec, TokenizerSpec};
+use nac_core::model::{InputKind, TokenizerConfig};
+
+/// Makes tokens of one input.
+#[derive(Debug, Clone)]
+pub(super) struct OneTokenizer {
+    name: String,
+    kind: InputKind,
+    by: By,
+}
+
+/// What makes tokens of one kind of input.
+#[derive(Debug, Clone)]
+enum By {
+    ConvNext(Box<ConvNext>),
+    Pixels(Pixels),
+    Embedding(Embedding),
+    Vectors(Vectors),
+}
+
+/// What a tokenizer made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    /// Tokens per example.
+    pub(super) tokens: usize,
+    /// Whether the mask counts.
+    pub(super) masked: bool,
+}
+
+impl OneTokenizer {
+    pub(super) fn load(
+        scope: &WeightScope<'_, '_>,
+        input: &TokenizedInputSpec,
+        backend: &Backend,
+    ) -> Result<Self> {
+        let by = match (&input.tokenizer, &input.config, &input.kind) {
+            (TokenizerSpec::Vectors(spec), ..) => By::Vectors(Vectors::load(scope, spec, backend)?),
+            (
+                _,
+                TokenizerConfig::Pixels {},
+                &InputKind::Image {
+                    channels,
+                    height,
+                    width,
+                    ..
+                },
+            ) => By::Pixels(Pixels::new(channels, height, width)),
+            (
+                _,
+                TokenizerConfig::ConvNext(config),
+                &InputKind::Image {
+                    channels,
+                    height,
+                    width,
+                    ..
+                },
+            ) => {
+                let size = (channels, height, width);
+                By::ConvNext(Box::new(ConvNext::load(scope, size, config, backend)?))
+            }
+            (
+                _,
+                TokenizerConfig::Embedding(config),
+                &InputKind::Tokens {
+                    vocabulary,
+                    max_len,
+                    pad,
+                },
+            ) => {
+                let sizes = (vocabulary, max_len, pad);
+                By::Embedding(Embedding::load(scope, sizes, config)?)
+            }
+            (_, config, kind) => {
+                let name = format!("model.tokenizers.{}.kind", input.name);
+                let reason = format!("does not read inputs of kind `{}`", kind.name());
+                return Err(EngineError::unsupported(&name, config.name(), &reason));
+            }
+        };
+        Ok(Self {
+            name: input.name.clone(),
+            kind: input.kind.clone(),
+            by,
+        })
+    }
+
+    pub(super) fn scratch_size(&self) -> ScratchSize {
+        match &self.by {
+            By::ConvNext(tokenizer) => tokenizer.scratch_size(),
+            By::Vectors(tokenizer) => tokenizer.scratch_size(),
+            By::Pixels(_) | By::Embedding(_) => ScratchSize::default(),
+        }
+    }
+
+    /// Tokens of an example of checked inputs.
+    pub(super) fn length(&self, inputs: &Inputs<'_>) -> usize {
+        match &self.by {
+            By::ConvNext(tokenizer) => tokenizer.tokens(),
+            By::Pixels(tokenizer) => tokenizer.tokens(),
+            By::Vectors(tokenizer) => tokenizer.tokens(),
+            By::Embedding(_) => {
+                let symbols = inputs.get(&self.name);
+                symbols
+                    .and_then(|view| view.shape().get(1))
+                    .copied()
+                    .unwrap_or(0)
+            }
+        }
+    }
+
+    /// Tokens of some examples of checked inputs, into `buffers`.
+    pub(super) fn tokenize(
+        &self,
+        workers: &Workers<'_>,
+        inputs: &Inputs<'_>,
+        examples: Range<usize>,
+        buffers: &mut Buffers,
+        own: &mut InputBuffers,
+    ) -> Result<Made> {
+        let mut pixels = std::mem::take(&mut own.pixels);
+        let (ready, examples) = inputs.ready(&self.name, &self.kind, examples, &mut pixels)?;
+        let masked = match (&self.by, ready) {
+            (By::ConvNext(tokenizer), Ready::Image(image)) => {
+                tokenizer.run(workers, &image, examples, buffers, own);
+                false
+            }
+            (By::Pixels(tokenizer), Ready::Image(image)) => {
+                tokenizer.run(&image, examples, buffers);
+                false
+            }
+            (By::Vectors(tokenizer), Ready::Vectors(vectors)) => {
+                tokenizer.run(workers, &vectors, examples, buffers);
+                false
+            }
+            (By::Embedding(tokenizer), Ready::Symbols(symbols)) => {
+                tokenizer.run(&symbols, examples, buffers)?;
+                true
+            }
+            _ => {
+                unreachable!("the tokenizer was chosen by the kind that inputs are checked against")
+            }
+        };
+        own.pixels = pixels;
+        Ok(Made {
+            tokens: self.length(inputs),
+            masked,
+        })
+    }
+}
