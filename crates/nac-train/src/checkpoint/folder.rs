@@ -107,6 +107,7 @@ mod tests {
     fn checkpoint(step: u64) -> Checkpoint {
         let mut checkpoint = Checkpoint::default();
         checkpoint.state.step = step;
+        checkpoint.data = Some(nac_data::source::cifar10::info());
         checkpoint.state.wall_seconds = 0.1 + 0.2;
         checkpoint
             .model

@@ -2,13 +2,14 @@
 //!
 //! A checkpoint is one safetensors file. Tensors: `model.<name>` (parameters and buffers),
 //! `optim.<name>` (state of the optimizer; of AdamW `<m|v|t>.<parameter>`) and `loss.<term>.<name>` (state of loss terms). The metadata key `nac` holds
-//! the [`TrainState`] as JSON.
+//! the [`TrainState`] as JSON, the key `data` what the model reads and answers.
 
 mod folder;
 mod state;
 
 use std::collections::BTreeMap;
 
+use nac_data::DatasetInfo;
 use nac_modules::params::TensorFile;
 use tch::Tensor;
 
@@ -18,6 +19,7 @@ pub use state::{Running, TrainState};
 use crate::error::Result;
 
 const METADATA: &str = "nac";
+const DATA: &str = "data";
 const MODEL: &str = "model.";
 const OPTIMIZER: &str = "optim.";
 const LOSS: &str = "loss.";
@@ -29,6 +31,8 @@ pub struct Checkpoint {
     pub source: String,
     /// Step, seed, curves, times.
     pub state: TrainState,
+    /// What the model reads and answers: the description of the data that it is trained on, if it is known.
+    pub data: Option<DatasetInfo>,
     /// Parameters and buffers of the model.
     pub model: BTreeMap<String, Tensor>,
     /// State of the optimizer.
@@ -58,6 +62,11 @@ impl Checkpoint {
         let state = serde_json::to_string(&self.state)
             .map_err(|e| crate::TrainError::State(e.to_string()))?;
         file.metadata.insert(METADATA.into(), state);
+        if let Some(data) = &self.data {
+            let data =
+                serde_json::to_string(data).map_err(|e| crate::TrainError::State(e.to_string()))?;
+            file.metadata.insert(DATA.into(), data);
+        }
         Ok(file.to_bytes()?)
     }
 
@@ -73,9 +82,12 @@ impl Checkpoint {
             .get(METADATA)
             .ok_or("not a checkpoint of a training run: no `nac` metadata")?;
         let state = serde_json::from_str(state).map_err(|e| format!("`nac` metadata: {e}"))?;
+        let data = file.metadata.get(DATA).map(|text| serde_json::from_str(text));
+        let data = data.transpose().map_err(|e| format!("`{DATA}` metadata: {e}"))?;
         let mut checkpoint = Self {
             source: source.to_owned(),
             state,
+            data,
             ..Self::default()
         };
         for (name, tensor) in file.tensors {

@@ -62,9 +62,10 @@ pub fn evaluate_run_on(
     let folder = RunFolder::new(folder.to_owned());
     let config = folder.config()?.check()?;
     let data = Data::open(&config, data_dirs, &DataProgress::default())?;
-    let file = model_file(&config, data.train.info())?;
+    let last = folder.last_checkpoint()?;
+    let file = model_file(&config, last.data.as_ref().unwrap_or(data.train.info()))?;
     let content = TensorFile {
-        tensors: folder.last_checkpoint()?.model,
+        tensors: last.model,
         ..TensorFile::default()
     };
     let weights = ModelWeights::from_bytes(&content.to_bytes()?)?;

@@ -47,8 +47,12 @@ pub struct Exported {
 pub fn export_run(run: &Path, out: &Path, replace: bool) -> Result<Exported> {
     let folder = RunFolder::new(run.to_owned());
     let config = folder.config()?.check()?;
-    let file = model_file(&config, &nac_data::describe(&config.data)?)?;
     let last = folder.last_checkpoint()?;
+    let info = match &last.data {
+        Some(info) => info.clone(),
+        None => nac_data::describe(&config.data)?,
+    };
+    let file = model_file(&config, &info)?;
     let step = last.state.step;
     let metadata = [
         ("run", config.name.clone()),

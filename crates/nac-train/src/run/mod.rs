@@ -102,8 +102,9 @@ pub fn evaluate_run(
     let config = folder.config()?.check()?;
     set_threads(config.threads);
     let data = Data::open(&config, data_dirs, &DataProgress::default())?;
-    let mut model = build_model(&config, data.train.info(), open_device(device)?)?;
     let last = folder.last_checkpoint()?;
+    let info = last.data.as_ref().unwrap_or(data.train.info());
+    let mut model = build_model(&config, info, open_device(device)?)?;
     model.params_mut().import(&last.source, &last.model)?;
     let dataset = data.part(split);
     let metrics = metrics(&config, &dataset.info().output);

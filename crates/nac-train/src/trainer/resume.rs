@@ -95,6 +95,7 @@ impl Trainer {
         let checkpoint = Checkpoint {
             source: String::new(),
             state: self.state.clone(),
+            data: Some(self.loader.dataset().info().clone()),
             model: self.model.params().export()?,
             optimizer: self.optimizer.state()?,
             losses,
