@@ -82,8 +82,13 @@ impl Checkpoint {
             .get(METADATA)
             .ok_or("not a checkpoint of a training run: no `nac` metadata")?;
         let state = serde_json::from_str(state).map_err(|e| format!("`nac` metadata: {e}"))?;
-        let data = file.metadata.get(DATA).map(|text| serde_json::from_str(text));
-        let data = data.transpose().map_err(|e| format!("`{DATA}` metadata: {e}"))?;
+        let data = file
+            .metadata
+            .get(DATA)
+            .map(|text| serde_json::from_str(text));
+        let data = data
+            .transpose()
+            .map_err(|e| format!("`{DATA}` metadata: {e}"))?;
         let mut checkpoint = Self {
             source: source.to_owned(),
             state,
