@@ -9,6 +9,9 @@ use crate::params::Scope;
 use crate::shape;
 use crate::tokens::Tokens;
 
+/// Added to the scores of padding; beyond every score, and within the range of `bfloat16`.
+const PADDING: f64 = -1e38;
+
 /// Pre-norm attention without residual.
 ///
 /// Parameters: `norm`, `norm_context` (only with a context), `fn.to_q`, `fn.to_kv`, `fn.to_out`.
@@ -113,7 +116,14 @@ impl PlainAttention {
         let key_value = self.to_kv.forward(context)?.chunk(2, -1);
         let key = heads::split(&key_value[0], self.heads);
         let value = heads::split(&key_value[1], self.heads);
-        let mask = mask.map(|mask| mask.unsqueeze(1).unsqueeze(1));
+        // Finite, so that a row with no real token at all gives a uniform average and not NaN.
+        let mask = mask
+            .map(|mask| {
+                let size = [mask.size()[0], 1, 1, mask.size()[1]];
+                let zeros = Tensor::f_zeros(size, (query.kind(), query.device()))?;
+                zeros.f_masked_fill(&mask.f_logical_not()?.f_view(size)?, PADDING)
+            })
+            .transpose()?;
         let read = Tensor::f_scaled_dot_product_attention(
             &query, &key, &value, mask, 0.0, false, None, false,
         )?;

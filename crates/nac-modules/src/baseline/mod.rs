@@ -3,4 +3,4 @@
 mod perceiver_io;
 
 pub use nac_core::model::PerceiverIoConfig;
-pub use perceiver_io::PerceiverIo;
+pub use perceiver_io::{PerceiverCore, PerceiverIo};

@@ -16,6 +16,7 @@ use crate::model::{Model, ModelOutput};
 use crate::params::{Init, ParamStore, Scope};
 use crate::shape;
 use crate::tokenizer::Tokenizer;
+use crate::tokens::Tokens;
 
 /// Layer norm, feed-forward, residual. Parameters under `norm` and `fn`.
 #[derive(Debug)]
@@ -38,16 +39,150 @@ impl ResidualFeedForward {
     }
 }
 
+/// Latents that read tokens and are read by queries: a Perceiver IO without its tokenizer.
+#[derive(Debug)]
+pub struct PerceiverCore {
+    latents: Tensor,
+    query: Option<Tensor>,
+    read: (PlainAttention, ResidualFeedForward),
+    layers: Vec<(PlainAttention, ResidualFeedForward)>,
+    decode: (PlainAttention, Option<ResidualFeedForward>),
+    to_logits: Option<Linear>,
+}
+
+impl PerceiverCore {
+    /// Builds it for tokens of `token_dim`. With `outputs` a linear layer follows the decoder; a `classifier` has one
+    /// query of its own.
+    ///
+    /// # Errors
+    /// A setting is out of range or a name is taken.
+    pub fn new(
+        mut root: Scope<'_>,
+        config: &PerceiverIoConfig,
+        token_dim: usize,
+        (outputs, classifier): (Option<usize>, bool),
+    ) -> Result<Self> {
+        config.check()?;
+        let PerceiverIoConfig {
+            latent_dim: dim,
+            cross_heads,
+            latent_heads,
+            head_dim,
+            ..
+        } = *config;
+        let (multiplier, cross_head_dim) = (config.ffn_multiplier, config.cross_head_dim());
+        let query_dim = config.query_dim();
+        let (count, size) = (
+            shape::positive("latents", config.latents)?,
+            shape::positive("latent_dim", dim)?,
+        );
+        let start = Init::Normal { std: 1.0 };
+        let latents = root.parameter("latents", &[count, size], start)?;
+        let size = [1, shape::positive("query_dim", query_dim)?];
+        let query = classifier
+            .then(|| root.parameter("classification_query", &size, start))
+            .transpose()?;
+        let mut cross = |name: &str, dim, context| {
+            PlainAttention::new(
+                root.sub(name),
+                dim,
+                Some(context),
+                cross_heads,
+                cross_head_dim,
+            )
+        };
+        let reading = cross("cross_attend_blocks.0", dim, token_dim)?;
+        let decoding = cross("decoder_cross_attn", query_dim, dim)?;
+        let after = root.sub("cross_attend_blocks.1");
+        let read = (reading, ResidualFeedForward::new(after, dim, multiplier)?);
+        let layers = (0..config.depth)
+            .map(|layer| {
+                if layer > 0 && config.weight_tie_layers {
+                    root.alias(format!("layers.{layer}"), "layers.0");
+                }
+                let mut scope = root.sub(format!("layers.{layer}"));
+                let own = PlainAttention::new(scope.sub(0), dim, None, latent_heads, head_dim)?;
+                Ok((
+                    own,
+                    ResidualFeedForward::new(scope.sub(1), dim, multiplier)?,
+                ))
+            })
+            .collect::<Result<_>>()?;
+        let decoder_ffn = config
+            .decoder_ffn
+            .then(|| ResidualFeedForward::new(root.sub("decoder_ff"), query_dim, multiplier))
+            .transpose()?;
+        let to_logits = outputs
+            .map(|outputs| Linear::new(root.sub("to_logits"), query_dim, outputs, true))
+            .transpose()?;
+        Ok(Self {
+            latents,
+            query,
+            read,
+            layers,
+            decode: (decoding, decoder_ffn),
+            to_logits,
+        })
+    }
+
+    /// The latents after all layers. Padding tokens are not read.
+    ///
+    /// # Shapes
+    /// - tokens: `[batch, tokens, token_dim]`
+    /// - output: `[batch, latents, latent_dim]`
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn encode(&self, tokens: &Tokens, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
+        let batch = tokens.values().size()[0];
+        let mut x = self.latents.unsqueeze(0).expand([batch, -1, -1], false);
+        x = self.read.0.forward_context(&x, tokens)? + x;
+        x = self.read.1.run(&x)?;
+        for (layer, (attention, feed_forward)) in self.layers.iter().enumerate() {
+            x = feed_forward.run(&(attention.forward_self(&x)? + x))?;
+            ctx.record(&format!("layer.{layer}.states"), &x);
+        }
+        Ok(x)
+    }
+
+    /// What queries read from the latents.
+    ///
+    /// # Shapes
+    /// - latents: `[batch, latents, latent_dim]`
+    /// - queries: `[queries, query_dim]` (the same for all examples) or `[batch, queries, query_dim]`
+    /// - output: `[batch, queries, outputs]`; `query_dim` wide without a last linear layer
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    pub fn decode(&self, latents: Tensor, queries: &Tensor) -> Result<Tensor> {
+        let batch = latents.size().first().copied().unwrap_or(0);
+        let queries = match queries.dim() {
+            2 => queries.f_unsqueeze(0)?.f_expand([batch, -1, -1], false)?,
+            _ => queries.shallow_clone(),
+        };
+        let (attention, feed_forward) = &self.decode;
+        let mut answer = attention.forward_context(&queries, &Tokens::new(latents)?)?;
+        if let Some(feed_forward) = feed_forward {
+            answer = feed_forward.run(&answer)?;
+        }
+        match &self.to_logits {
+            Some(to_logits) => to_logits.forward(&answer),
+            None => Ok(answer),
+        }
+    }
+
+    /// The classifier's own query, `[1, query_dim]`.
+    #[must_use]
+    pub fn query(&self) -> Option<&Tensor> {
+        self.query.as_ref()
+    }
+}
+
 /// A Perceiver IO classifier.
 pub struct PerceiverIo {
     store: ParamStore,
     tokenizer: Box<dyn Tokenizer>,
-    latents: Tensor,
-    query: Tensor,
-    read: (PlainAttention, ResidualFeedForward),
-    layers: Vec<(PlainAttention, ResidualFeedForward)>,
-    decode: (PlainAttention, Option<ResidualFeedForward>),
-    to_logits: Linear,
+    core: PerceiverCore,
 }
 
 impl std::fmt::Debug for PerceiverIo {
@@ -69,77 +204,13 @@ impl PerceiverIo {
         classes: usize,
         tokenizer: impl FnOnce(Scope<'_>) -> Result<Box<dyn Tokenizer>>,
     ) -> Result<Self> {
-        let PerceiverIoConfig {
-            latent_dim: dim,
-            cross_heads,
-            latent_heads,
-            head_dim,
-            ..
-        } = *config;
-        config.check()?;
-        let (multiplier, cross_head_dim) = (config.ffn_multiplier, config.cross_head_dim());
-        let mut root = store.root();
-        let tokenizer = tokenizer(root.sub("tokenizer"))?;
-        let (count, size) = (
-            shape::positive("latents", config.latents)?,
-            shape::positive("latent_dim", dim)?,
-        );
-        let start = Init::Normal { std: 1.0 };
-        let latents = root.parameter("latents", &[count, size], start)?;
-        let query_dim = config.query_dim();
-        let query = root.parameter(
-            "classification_query",
-            &[1, shape::positive("query_dim", query_dim)?],
-            start,
-        )?;
-        let token_dim = tokenizer.token_dim();
-        let read = (
-            PlainAttention::new(
-                root.sub("cross_attend_blocks.0"),
-                dim,
-                Some(token_dim),
-                cross_heads,
-                cross_head_dim,
-            )?,
-            ResidualFeedForward::new(root.sub("cross_attend_blocks.1"), dim, multiplier)?,
-        );
-        let layers = (0..config.depth)
-            .map(|layer| {
-                if layer > 0 && config.weight_tie_layers {
-                    root.alias(format!("layers.{layer}"), "layers.0");
-                }
-                let mut scope = root.sub(format!("layers.{layer}"));
-                let attention =
-                    PlainAttention::new(scope.sub(0), dim, None, latent_heads, head_dim)?;
-                Ok((
-                    attention,
-                    ResidualFeedForward::new(scope.sub(1), dim, multiplier)?,
-                ))
-            })
-            .collect::<Result<_>>()?;
-        let decode = (
-            PlainAttention::new(
-                root.sub("decoder_cross_attn"),
-                query_dim,
-                Some(dim),
-                cross_heads,
-                cross_head_dim,
-            )?,
-            config
-                .decoder_ffn
-                .then(|| ResidualFeedForward::new(root.sub("decoder_ff"), query_dim, multiplier))
-                .transpose()?,
-        );
-        let to_logits = Linear::new(root.sub("to_logits"), query_dim, classes, true)?;
+        let tokenizer = tokenizer(store.root().sub("tokenizer"))?;
+        let outputs = (Some(classes), true);
+        let core = PerceiverCore::new(store.root(), config, tokenizer.token_dim(), outputs)?;
         Ok(Self {
             store,
             tokenizer,
-            latents,
-            query,
-            read,
-            layers,
-            decode,
-            to_logits,
+            core,
         })
     }
 }
@@ -148,24 +219,11 @@ impl Model for PerceiverIo {
     fn forward(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<ModelOutput> {
         let inputs = &self.tokenizer.prepare(inputs)?;
         let tokens = self.tokenizer.tokenize(inputs, ctx)?;
-        let batch = tokens.values().size()[0];
-        let mut x = self.latents.unsqueeze(0).expand([batch, -1, -1], false);
-        x = self.read.0.forward_context(&x, &tokens)? + x;
-        x = self.read.1.run(&x)?;
-        for (layer, (attention, feed_forward)) in self.layers.iter().enumerate() {
-            x = feed_forward.run(&(attention.forward_self(&x)? + x))?;
-            ctx.record(&format!("layer.{layer}.states"), &x);
-        }
-        let query = self.query.unsqueeze(0).expand([batch, -1, -1], false);
-        let answer = self
-            .decode
-            .0
-            .forward_context(&query, &crate::tokens::Tokens::new(x)?)?;
-        let answer = match &self.decode.1 {
-            Some(feed_forward) => feed_forward.run(&answer)?,
-            None => answer,
+        let latents = self.core.encode(&tokens, ctx)?;
+        let Some(query) = self.core.query() else {
+            unreachable!("`new` builds a classifier");
         };
-        let logits = self.to_logits.forward(&answer)?.squeeze_dim(1);
+        let logits = self.core.decode(latents, query)?.f_squeeze_dim(1)?;
         Ok(ModelOutput {
             intermediates: ctx.take_intermediates(),
             ..ModelOutput::new(logits)

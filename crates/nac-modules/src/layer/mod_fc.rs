@@ -86,8 +86,8 @@ impl ModFc {
     /// `scale_dropout` leaves out entries of `α · LN(W_c c)` and scales the others up to keep the mean.
     ///
     /// # Shapes
-    /// - codes: `[modules, code]` or `[batch, modules, code]`
-    /// - output: `[modules, in]` or `[batch, modules, in]`
+    /// - codes: `[..., modules, code]`
+    /// - output: `[..., modules, in]`
     ///
     /// # Errors
     /// The source of noise fails.
@@ -135,9 +135,9 @@ impl ModFc {
     /// Applies the layer.
     ///
     /// # Shapes
-    /// - x: `[batch, modules, in]`
-    /// - codes: `[modules, code]` (shared) or `[batch, modules, code]` (per example)
-    /// - output: `[batch, modules, out]`
+    /// - x: `[..., modules, in]`
+    /// - codes: `[modules, code]` (shared) or `[..., modules, code]`; leading dimensions broadcast
+    /// - output: `[..., modules, out]`
     ///
     /// # Errors
     /// The shapes do not fit, or the source of noise fails.
@@ -224,6 +224,7 @@ fn normalise(raw: &Tensor, normalization: ScaleNormalization) -> Tensor {
 mod tests {
     use super::*;
     use crate::context::RecordedNoise;
+    use crate::layer::{Projection, ProjectionKind};
     use crate::params::ParamStore;
     use tch::Device;
 
@@ -266,6 +267,37 @@ mod tests {
     }
 
     #[test]
+    fn leading_dimensions_are_a_batch_and_codes_broadcast() {
+        for config in [ProjectionKind::ModFc, ProjectionKind::WModFc].map(|kind| ModFcConfig {
+            kind,
+            ..Default::default()
+        }) {
+            let mut store = ParamStore::new(Device::Cpu, Kind::Float, 5);
+            let layer = Projection::new(store.root(), 6, 4, 3, true, &config).unwrap();
+            let run = |x: &Tensor, codes: &Tensor| {
+                layer
+                    .forward(x, codes, &mut ForwardContext::evaluation())
+                    .unwrap()
+            };
+            let x = Tensor::randn([2, 3, 5, 6], CPU);
+            let codes = Tensor::randn([3, 1, 3], CPU);
+            let full = codes.expand([2, 3, 5, 3], false);
+            let expected =
+                run(&x.reshape([6, 5, 6]), &full.reshape([6, 5, 3])).view_as(&run(&x, &codes));
+            assert!(run(&x, &codes).allclose(&expected, 1e-6, 1e-6, false));
+            // One set of features for all codes.
+            let one = run(&x.narrow(0, 0, 1).narrow(1, 0, 1), &full);
+            let first = run(
+                &x.narrow(0, 0, 1)
+                    .narrow(1, 0, 1)
+                    .expand([2, 3, 5, 6], false),
+                &full,
+            );
+            assert!(one.allclose(&first, 1e-6, 1e-6, false));
+        }
+    }
+
+    #[test]
     fn dropout_removes_modulation_in_training_only() {
         let config = ModFcConfig {
             scale_dropout: 0.5,
@@ -300,7 +332,7 @@ mod tests {
         let (x, codes) = (Tensor::randn([2, 5, 7], CPU), Tensor::randn([5, 3], CPU));
         let error = run(&layer, &x, &codes).unwrap_err().to_string();
         assert!(
-            error.contains("ModFC: `x`") && error.contains("in=6"),
+            error.contains("ModFC: `x`") && error.contains("[..., 6]"),
             "{error}"
         );
         let (x, codes) = (Tensor::randn([2, 5, 6], CPU), Tensor::randn([4, 3], CPU));

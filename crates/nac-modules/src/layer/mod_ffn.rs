@@ -60,8 +60,8 @@ impl ModFfn {
     /// Applies the block.
     ///
     /// # Shapes
-    /// - states: `[batch, modules, state]`
-    /// - codes: `[modules, code]` or `[batch, modules, code]`
+    /// - states: `[..., modules, state]`
+    /// - codes: `[modules, code]` or `[..., modules, code]`, which broadcasts to the states
     /// - output: as states
     ///
     /// # Errors

@@ -19,8 +19,8 @@ pub(crate) type Coded<'a> = (&'a Projection, &'a Tensor);
 /// Each of `projections` of the same states, in order.
 ///
 /// # Shapes
-/// - x: `[batch, modules, features]`; codes of each projection: `[modules, code]` or `[batch, modules, code]`
-/// - output: `[batch, modules, out]` for each projection
+/// - x: `[..., modules, features]`; codes of each projection: `[modules, code]` or `[..., modules, code]`
+/// - output: `[..., modules, out]` for each projection
 pub(crate) fn project(
     x: &Tensor,
     before: Preprocess<'_>,
@@ -72,6 +72,7 @@ fn recorded(
     let mut branches = Vec::with_capacity(projections.len());
     for (projection, codes) in projections {
         projection.check(&features, codes)?;
+        super::operands::check_within("project", &features, codes)?;
         let plain = |factor| Branch {
             weight: projection.weight().shallow_clone(),
             bias: projection.bias().map(Tensor::shallow_clone),

@@ -50,9 +50,9 @@ impl Projection {
     /// Applies the projection.
     ///
     /// # Shapes
-    /// - x: `[batch, modules, in]`
-    /// - codes: `[modules, code]` (shared) or `[batch, modules, code]` (per example)
-    /// - output: `[batch, modules, out]`
+    /// - x: `[..., modules, in]`
+    /// - codes: `[modules, code]` (shared) or `[..., modules, code]`; leading dimensions broadcast
+    /// - output: `[..., modules, out]`
     ///
     /// # Errors
     /// The shapes do not fit, or the source of noise fails.

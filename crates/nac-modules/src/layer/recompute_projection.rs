@@ -273,11 +273,7 @@ impl SavedBranch {
             return Ok(());
         }
         let _ = back.f_mul_(features)?;
-        let for_scale = if scale.dim() < back.dim() {
-            back.f_sum_dim_intlist([0].as_slice(), false, None::<Kind>)?
-        } else {
-            back
-        };
+        let for_scale = sum_to(back, &scale.size())?;
         match (&self.factor, leaves) {
             (
                 SavedFactor::OfCodes {
@@ -331,6 +327,21 @@ impl SavedFactor {
         let scale = tch::with_grad(|| rule.apply(&leaves[0], &leaves[1]))?;
         Ok(Some((scale, leaves)))
     }
+}
+
+/// The gradient of a tensor of shape `size` that was broadcast to that of `gradient`.
+fn sum_to(gradient: Tensor, size: &[i64]) -> Result<Tensor> {
+    let of_gradient = gradient.size();
+    let added = of_gradient.len() - size.len();
+    let widened = (0..of_gradient.len())
+        .filter(|&dim| dim < added || size[dim - added] != of_gradient[dim])
+        .map(|dim| dim as i64);
+    let summed: Vec<i64> = widened.collect();
+    if summed.is_empty() {
+        return Ok(gradient);
+    }
+    let sum = gradient.f_sum_dim_intlist(summed.as_slice(), false, None::<Kind>)?;
+    Ok(sum.f_view(size)?)
 }
 
 /// All dimensions but the last as one.

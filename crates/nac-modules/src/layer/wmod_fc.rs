@@ -71,9 +71,9 @@ impl WModFc {
     /// Applies the layer.
     ///
     /// # Shapes
-    /// - x: `[batch, modules, in]`
-    /// - codes: `[modules, code]` (shared) or `[batch, modules, code]` (per example)
-    /// - output: `[batch, modules, out]`
+    /// - x: `[..., modules, in]`
+    /// - codes: `[modules, code]` (shared) or `[..., modules, code]`; leading dimensions broadcast
+    /// - output: `[..., modules, out]`
     ///
     /// # Errors
     /// The shapes do not fit.

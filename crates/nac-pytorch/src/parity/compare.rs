@@ -2,8 +2,9 @@
 //!
 //! Infinite entries must be the same ones, with the same sign; of the finite ones the largest absolute difference counts.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
+use super::magnitude::{largest_finite, plain};
 use super::tolerance::Allowed;
 
 /// Whether a tensor is a value or a gradient.
@@ -94,19 +95,6 @@ fn direction(tensor: &str) -> Direction {
     }
 }
 
-/// Largest finite magnitude of a tensor; 0 if it has none.
-///
-/// # Errors
-/// libtorch fails.
-pub fn largest_finite(tensor: &Tensor) -> Result<f64, tch::TchError> {
-    let values = plain(tensor)?;
-    let finite = values.f_masked_select(&values.f_isfinite()?)?;
-    if finite.numel() == 0 {
-        return Ok(0.0);
-    }
-    finite.f_abs()?.f_max()?.f_double_value(&[])
-}
-
 /// Compares `ours` with `recorded`; `None` for ours is a missing gradient, which equals one of zeros.
 ///
 /// # Errors
@@ -152,14 +140,6 @@ pub fn compare(
         }
     }
     Ok(found)
-}
-
-/// The values in double precision on the CPU, without history.
-fn plain(tensor: &Tensor) -> Result<Tensor, tch::TchError> {
-    tensor
-        .f_detach()?
-        .f_to_device(Device::Cpu)?
-        .f_to_kind(Kind::Double)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod case;
 mod compare;
 mod error;
 mod json;
+mod magnitude;
 mod options;
 mod recording;
 mod report;
@@ -26,9 +27,10 @@ use std::time::Instant;
 
 use tch::{Device, Kind};
 
-pub use compare::{Comparison, Direction, compare, largest_finite};
+pub use compare::{Comparison, Direction, compare};
 pub use error::{ParityError, Result};
 pub use json::to_json;
+pub use magnitude::largest_finite;
 pub use options::{Engine, Options};
 pub use recording::{Facts, Mode, NoiseFloor, Recording, names};
 pub use report::{CaseReport, Report, Status};

@@ -7,7 +7,9 @@
 //! |---|---|---|
 //! | `float` | `4 η + 2·10⁻⁶ m` | two runs in `float32` that sum in another order each lie about `η` from the truth, so their distance reaches `2 η`; twice that leaves room for one draw of noise being a poor estimate. The floor is 17 units in the last place, for tensors whose `η` happens to be almost zero |
 //! | `float`, one number | `4 η + 10⁻⁵ m` | the noise of a single number is one draw: it can be zero by luck |
+//! | `float`, a gradient of one number | `4 η + 10⁻⁵ m + 2·10⁻⁶ t` | a gain's gradient is a sum over everything that the gain scales. Where the terms cancel, it keeps the rounding noise of the terms, however small it is itself. `t`, the largest gradient of the other tensors of its layer, stands for the size of the terms |
 //! | `double` | `1.001 η + 10⁻¹⁰ m` | our values are the truth to many digits, so all that remains is the recording's own noise, which is recorded with four digits; beyond it we allow `10⁻¹⁰` |
+//! | `double`, a gradient of one number | `10⁻¹⁰ t` more | the same |
 //! | `bfloat16` | `m / 10`; gradients `m / 10 + g / 50` with `g` the largest gradient of the recording | eight bits of mantissa through a whole network: a check that it runs and goes the right way, not that it is exact |
 //!
 //! A tensor whose floor was not recorded is compared as in `float`, whatever our numbers: it is in `float32` itself.
@@ -16,6 +18,7 @@
 
 use tch::Kind;
 
+use super::magnitude::largest_finite;
 use super::recording::Recording;
 
 /// Multiples of the recording's own noise floor.
@@ -44,6 +47,28 @@ const FLOOR_OF_ZERO: Numbers = Numbers {
 };
 /// In `bfloat16` a gradient may differ by this share of the recording's largest one.
 const SMALL_GRADIENTS: f64 = 0.02;
+/// The size of the terms that a single number may be what is left of, when they cancel: the largest gradient of the
+/// other tensors of its layer, or of the nearest layer around it that has any. 0 for what is no gradient of one number.
+fn terms(recording: &Recording, name: &str) -> Result<f64, tch::TchError> {
+    let one = recording.tensors.get(name).is_some_and(|t| t.numel() == 1);
+    let mut layer = name;
+    while let (true, Some((parent, _))) = (one && name.starts_with("grad."), layer.rsplit_once('.'))
+    {
+        layer = parent;
+        let mut largest = None::<f64>;
+        for (other, tensor) in recording.below(layer) {
+            if other.starts_with('.') && *other != name[layer.len()..] {
+                let found = largest_finite(tensor)?;
+                largest = Some(largest.map_or(found, |largest| largest.max(found)));
+            }
+        }
+        if let Some(largest) = largest {
+            return Ok(largest);
+        }
+    }
+    Ok(0.0)
+}
+
 /// Below this nothing is compared: the recorded value itself is zero.
 const TINY: f64 = 1e-12;
 
@@ -77,6 +102,9 @@ pub struct Allowed {
 /// What passes for the tensor `name` of a recording, in numbers of `kind`.
 ///
 /// `largest` is the largest magnitude of the recorded tensor, `largest_gradient` that of all recorded gradients.
+///
+/// # Errors
+/// libtorch fails.
 #[must_use]
 pub fn allowed(
     recording: &Recording,
@@ -84,7 +112,7 @@ pub fn allowed(
     kind: Kind,
     largest: f64,
     largest_gradient: f64,
-) -> Allowed {
+) -> Result<Allowed, tch::TchError> {
     let floor = recording.facts.f32_vs_f64.get(name);
     let kind = if floor.is_none() && kind == Kind::Double {
         Kind::Float
@@ -108,11 +136,15 @@ pub fn allowed(
         Kind::Double if zero => 0.0,
         _ => NOISE.of(kind) * noise,
     };
-    Allowed {
-        error: noise + share * scale + TINY,
+    let cancelled = match kind {
+        Kind::BFloat16 => 0.0,
+        _ => FLOOR.of(kind) * terms(recording, name)?,
+    };
+    Ok(Allowed {
+        error: noise + share * scale + cancelled + TINY,
         zero,
         scale,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -138,7 +170,7 @@ mod tests {
     #[test]
     fn the_noise_floor_and_the_share_add_up() {
         let recording = recording();
-        let error = |name, kind| allowed(&recording, name, kind, 2.0, 7.0).error;
+        let error = |name, kind| allowed(&recording, name, kind, 2.0, 7.0).unwrap().error;
         let near =
             |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-5, "{found:e}");
         near(error("out.y", Kind::Float), 4e-6 + 4e-6);
@@ -146,6 +178,37 @@ mod tests {
         near(error("out.y", Kind::Double), 1.001e-6 + 2e-10 + 1e-12);
         near(error("grad.param.b", Kind::Float), 7e-5);
         near(error("out.no_floor", Kind::Double), 4e-6);
-        assert!(allowed(&recording, "grad.param.b", Kind::Float, 2.0, 7.0).zero);
+        assert!(
+            allowed(&recording, "grad.param.b", Kind::Float, 2.0, 7.0)
+                .unwrap()
+                .zero
+        );
+    }
+
+    /// A gain's gradient of 1e-10 where the weights of its layer have gradients of 1e-3; another layer's do not count.
+    #[test]
+    fn what_is_left_of_terms_that_cancel_has_the_noise_of_the_terms() {
+        let mut recording = recording();
+        for (name, value) in [
+            ("l.gain", 1e-10_f32),
+            ("l.weight", 1e-3),
+            ("m.weight", 5.0),
+            ("n.bandwidth", 1.0),
+        ] {
+            let tensor = Tensor::from(value).view([1]);
+            recording
+                .tensors
+                .insert(format!("grad.param.{name}"), tensor);
+        }
+        let of = |name: &str| {
+            allowed(&recording, name, Kind::Float, 1e-10, 5.0)
+                .unwrap()
+                .error
+        };
+        let near =
+            |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-3, "{found:e}");
+        near(of("grad.param.l.gain"), 2e-9 + 1e-12);
+        // Nothing beside it in its layer: the layers around it stand in.
+        near(of("grad.param.n.bandwidth"), 1e-5);
     }
 }

@@ -1,6 +1,8 @@
 //! Sets of modules and their initial states: the reference's `Latents` and `LatentSeeder`.
 
-use serde_json::{Value, json};
+use nac_core::graph::GraphGenerator;
+use nac_core::graph::signature_fit::{FitObjective, SignatureFitConfig};
+use serde_json::json;
 
 use super::error::ReferenceError;
 use super::reader::Reader;
@@ -8,16 +10,14 @@ use nac_modules::generator::{LatentSizes, LatentsConfig, SeederConfig, Signature
 
 type Result<T> = std::result::Result<T, ReferenceError>;
 
-/// A graph that initial signatures are to be fitted to. It only matters for a model trained from scratch:
-/// this crate's layers start from unstructured signatures, and weights that are loaded replace them.
+/// A graph that initial signatures are fitted to, for a model trained from scratch: `graph_preset` and
+/// `graph_generator_kwargs`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InitialGraph {
     /// Prefix of the set of modules, such as `mediator_latents`.
     pub latents: String,
-    /// `graph_preset`, such as `barabasi-albert`.
-    pub preset: String,
-    /// `graph_generator_kwargs`.
-    pub arguments: Value,
+    /// The graph and its fit.
+    pub fit: SignatureFitConfig,
 }
 
 /// A `Latents` of its own.
@@ -49,19 +49,25 @@ pub(super) fn latents_settings(
     r: &mut Reader<'_>,
     name: &str,
 ) -> Result<(LatentsConfig, Option<InitialGraph>)> {
-    let arguments = r.raw("graph_generator_kwargs").unwrap_or(&Value::Null);
     let (signatures, initial_graph) = match r.word("graph_preset")? {
         None => (SignatureStart::Normal, None),
         Some("complete") => (SignatureStart::Complete, None),
         Some(preset) => {
+            let Ok(graph) = GraphGenerator::from_name(preset) else {
+                let reason = format!("must be one of {}", GraphGenerator::NAMES.join(", "));
+                return Err(r.unsupported("graph_preset", &json!(preset), &reason));
+            };
+            let mut inner = r.table("graph_generator_kwargs")?;
             let graph = InitialGraph {
                 latents: name.to_owned(),
-                preset: preset.to_owned(),
-                arguments: arguments.clone(),
+                fit: signature_fit(&mut inner, graph)?,
             };
+            inner.finish()?;
             (SignatureStart::Normal, Some(graph))
         }
     };
+    // Without a preset that needs them they have no effect.
+    r.without_effect(&["graph_generator_kwargs"]);
     let config = LatentsConfig {
         learnable_codes: r.flag("learnable_codes", true)?,
         learnable_signatures: r.flag("learnable_signatures", true)?,
@@ -69,6 +75,66 @@ pub(super) fn latents_settings(
         signatures,
     };
     Ok((config, initial_graph))
+}
+
+/// Arguments of the fit, and of the graph among them or in a table of their own.
+fn signature_fit(r: &mut Reader<'_>, graph: GraphGenerator) -> Result<SignatureFitConfig> {
+    let mut fit = SignatureFitConfig::new(graph);
+    fit.truncation = r.number("truncation", fit.truncation)?;
+    fit.iterations = r.optional_size("num_iters")?.unwrap_or(fit.iterations);
+    fit.learning_rate = r.number("learning_rate", fit.learning_rate)?;
+    if !r.flag("use_hinge_loss", true)? {
+        fit.objective = FitObjective::Mse;
+    }
+    fit.graph = graph_arguments(r, graph)?;
+    let mut inner = r.table("graph_generator_kwargs")?;
+    fit.graph = graph_arguments(&mut inner, fit.graph)?;
+    inner.finish()?;
+    Ok(fit)
+}
+
+/// Arguments of a graph as networkx names them. Sizes that follow from the number of modules are not looked at.
+fn graph_arguments(r: &mut Reader<'_>, mut graph: GraphGenerator) -> Result<GraphGenerator> {
+    r.without_effect(&["seed"]);
+    match &mut graph {
+        GraphGenerator::ErdosRenyi { p } => {
+            r.without_effect(&["n"]);
+            *p = r.number("p", *p)?;
+        }
+        GraphGenerator::WattsStrogatz { k, p } => {
+            *k = r.optional_size("k")?.or(*k);
+            *p = r.number("p", *p)?;
+        }
+        GraphGenerator::PlantedPartition {
+            clusters,
+            p_in,
+            p_out,
+        } => {
+            r.without_effect(&["k"]);
+            *clusters = r.optional_size("l")?.unwrap_or(*clusters);
+            (*p_in, *p_out) = (r.number("p_in", *p_in)?, r.number("p_out", *p_out)?);
+        }
+        GraphGenerator::BarabasiAlbert { m } => {
+            r.without_effect(&["n"]);
+            *m = r.optional_size("m")?.unwrap_or(*m);
+        }
+        GraphGenerator::RingOfCliques { cliques } => {
+            r.without_effect(&["clique_size"]);
+            *cliques = r.optional_size("num_cliques")?.unwrap_or(*cliques);
+        }
+        GraphGenerator::GridGraph { width, periodic } => {
+            *periodic = r.flag("periodic", *periodic)?;
+            if let Some(sides) = r.raw("dim") {
+                *width = match sides.as_array().map(Vec::as_slice) {
+                    Some([width, _]) => width.as_u64().and_then(|n| usize::try_from(n).ok()),
+                    _ => return Err(r.unsupported("dim", sides, "must be two sides")),
+                };
+            }
+        }
+        // The sizes of these follow from the number of modules.
+        _ => r.without_effect(&["m1", "m2"]),
+    }
+    Ok(graph)
 }
 
 fn latents_table(mut r: Reader<'_>, name: &str) -> Result<ImportedLatents> {

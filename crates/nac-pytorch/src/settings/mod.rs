@@ -43,7 +43,11 @@ pub use circuit::ImportedCircuit;
 pub use error::ReferenceError;
 pub use latents::{ImportedLatents, ImportedSeededLatents, InitialGraph};
 pub use layers::{ImportedFfn, ImportedProjection};
-pub use model::{ImportedGrid, ImportedHead, ImportedModel, ImportedTokenizer};
+pub(crate) use model::CAPACITY_PRESETS;
+pub use model::{
+    ImportedGrid, ImportedHead, ImportedModel, ImportedPerceiverIo, ImportedTokenizer,
+    PerceiverTokens,
+};
 
 use nac_modules::attention::KernelConfig;
 use nac_modules::circuit::{PropagatorConfig, ReadInConfig, ReadOutConfig};
@@ -81,6 +85,8 @@ pub enum Imported {
     Head(ImportedHead),
     /// `LatentGraph`.
     Circuit(Box<ImportedCircuit>),
+    /// `PerceiverIO` that is no classifier of images.
+    PerceiverIo(ImportedPerceiverIo),
     /// `NeuralCompiler`, `PerceiverIO`.
     Model(Box<ImportedModel>),
 }
@@ -110,7 +116,10 @@ pub fn import(table: &Value) -> Result<Imported, ReferenceError> {
         "OutputLatentPooling" | "FirstSlotAsLogits" => model::head(r, class).map(Imported::Head),
         "LatentGraph" => circuit::circuit(r).map(|c| Imported::Circuit(Box::new(c))),
         "NeuralCompiler" => model::neural_compiler(r).map(|m| Imported::Model(Box::new(m))),
-        "PerceiverIO" => model::perceiver_io(r).map(|m| Imported::Model(Box::new(m))),
+        "PerceiverIO" if model::classifies_images(table) => {
+            model::perceiver_io(r).map(|m| Imported::Model(Box::new(m)))
+        }
+        "PerceiverIO" => model::bare_perceiver_io(r).map(Imported::PerceiverIo),
         _ => Err(r.unsupported(
             "cls",
             &Value::from(class),

@@ -51,6 +51,22 @@ impl ImportedModel {
         )
     }
 
+    /// The parts of a Perceiver IO; `None` for another model.
+    pub(crate) fn perceiver_io(&self) -> Option<ImportedPerceiverIo> {
+        let config = &self.config;
+        let source = match config.image_tokenizer {
+            ImageTokenizer::Convnext => PerceiverTokens::ConvNext(config.convnext.clone()),
+            ImageTokenizer::Pixels => PerceiverTokens::Pixels,
+        };
+        (config.kind == ModelKind::PerceiverIo).then(|| ImportedPerceiverIo {
+            config: config.perceiver_io.clone(),
+            source,
+            dim: self.channels,
+            outputs: Some(self.classes),
+            classifier: true,
+        })
+    }
+
     /// Number of trained scalars for images of this height and width.
     ///
     /// # Errors
@@ -82,6 +98,32 @@ pub struct ImportedGrid {
     pub batch_size: usize,
 }
 
+/// Where the tokens of a `PerceiverIO` come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PerceiverTokens {
+    /// They are the input.
+    Given,
+    /// `from_bchw`: one for each pixel.
+    Pixels,
+    /// `use_tokenizer`.
+    ConvNext(ConvNextConfig),
+}
+
+/// A `PerceiverIO` that is no classifier of images: its queries are given, its outputs need not be class scores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportedPerceiverIo {
+    /// Sizes.
+    pub config: PerceiverIoConfig,
+    /// The tokens.
+    pub source: PerceiverTokens,
+    /// `dim`: of the input's items, or channels.
+    pub dim: usize,
+    /// `logits_dim`; without it the answers are as wide as the queries.
+    pub outputs: Option<usize>,
+    /// `as_classifier`: whether it has a query of its own and gives the first answer alone.
+    pub classifier: bool,
+}
+
 /// A head of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportedHead {
@@ -93,37 +135,75 @@ pub struct ImportedHead {
     pub config: HeadConfig,
 }
 
-/// Arguments of `ConvNeXtImageTokenizer` besides `input_dim`.
+/// Blocks per stage by `capacity_preset`.
+pub(crate) const CAPACITY_PRESETS: [(&str, [usize; 3]); 7] = [
+    ("atto", [0, 0, 0]),
+    ("femto", [1, 0, 0]),
+    ("pico", [1, 1, 0]),
+    ("nano", [1, 1, 1]),
+    ("micro", [3, 3, 3]),
+    ("mini", [3, 3, 6]),
+    ("tiny", [3, 3, 9]),
+];
+/// Blocks per stage for every other name.
+const LARGEST_CAPACITY: [usize; 3] = [3, 3, 27];
+
+/// A list of sizes that may be absent.
+fn sizes(r: &mut Reader<'_>, key: &'static str) -> Result<Option<Vec<usize>>> {
+    let value = match r.raw(key) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value,
+    };
+    let number = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
+    let found = value
+        .as_array()
+        .and_then(|all| all.iter().map(number).collect());
+    found.map(Some).ok_or_else(|| ReferenceError::Type {
+        path: r.path(key),
+        value: value.to_string(),
+        expected: "a list of sizes",
+    })
+}
+
+/// Arguments of `ConvNeXtImageTokenizer` besides `input_dim`. Stages are a quarter, half and all of `repr_dim` wide.
 fn tokenizer_settings(r: &mut Reader<'_>, width: Option<usize>) -> Result<ConvNextConfig> {
-    let Some(width) = r.optional_size("repr_dim")?.or(width) else {
-        return Err(ReferenceError::Missing {
-            path: r.path("repr_dim"),
-        });
+    let width = r.optional_size("repr_dim")?.or(width).unwrap_or(384);
+    let preset = r.word("capacity_preset")?.unwrap_or("tiny");
+    let named = CAPACITY_PRESETS.iter().find(|(name, _)| *name == preset);
+    let depths = named.map_or(LARGEST_CAPACITY, |(_, depths)| *depths);
+    let stages = match r.optional_size("num_stages")? {
+        Some(0) => return Err(r.unsupported("num_stages", &json!(0), "must be at least 1")),
+        stages => stages.unwrap_or(3).min(3),
     };
-    let preset = r.word("capacity_preset")?;
-    let first_stages = match preset {
-        Some("atto") => [0, 0, 0],
-        Some("femto") => [1, 0, 0],
-        Some("nano") => [1, 1, 1],
-        other => {
-            let reason = "must be atto, femto or nano";
-            return Err(r.unsupported("capacity_preset", &json!(other), reason));
-        }
-    };
-    let stages = r.optional_size("num_stages")?.unwrap_or(3);
-    if !(1..=3).contains(&stages) {
-        return Err(r.unsupported("num_stages", &json!(stages), "must be 1, 2 or 3"));
-    }
-    if width % 4 != 0 {
-        let reason = "must be divisible by 4, the stages are a quarter, half and all of it wide";
-        return Err(r.unsupported("repr_dim", &json!(width), reason));
-    }
     let mut config = ConvNextConfig {
-        depths: first_stages[..stages].to_vec(),
+        depths: depths[..stages].to_vec(),
         dims: [width / 4, width / 2, width][..stages].to_vec(),
         grid_dim: 0,
         ..Default::default()
     };
+    let mut inner = r.table("convnext_kwargs")?;
+    let reason = "features are those of the last stage, without pooling or classes";
+    inner.only("gap", &json!(false), reason)?;
+    inner.only("num_classes", &Value::Null, reason)?;
+    inner.only(
+        "drop_path_rate",
+        &json!(0.0),
+        "this tokenizer has no drop-path",
+    )?;
+    inner.without_effect(&["head_init_scale"]);
+    config.layer_scale = inner.number("layer_scale_init_value", 1e-6)?;
+    if config.layer_scale <= 0.0 {
+        let value = json!(config.layer_scale);
+        let reason = "blocks without layer scale are not built";
+        return Err(inner.unsupported("layer_scale_init_value", &value, reason));
+    }
+    if let Some(depths) = sizes(&mut inner, "depths")? {
+        config.depths = depths;
+    }
+    if let Some(dims) = sizes(&mut inner, "dims")? {
+        config.dims = dims;
+    }
+    inner.finish()?;
     if r.raw("positional_grid_kwargs")
         .is_some_and(|v| !v.is_null())
     {
@@ -185,8 +265,8 @@ fn head_settings(r: &mut Reader<'_>, class: &str, key: &str) -> Result<HeadConfi
     match class {
         "OutputLatentPooling" => {
             let softmax = match r.word("softmax_type")? {
-                None | Some("vanilla") => PoolingSoftmax::Vanilla,
-                Some("gumbel") => PoolingSoftmax::Gumbel,
+                Some("vanilla") => PoolingSoftmax::Vanilla,
+                None | Some("gumbel") => PoolingSoftmax::Gumbel,
                 Some("gumbel-hard") => PoolingSoftmax::GumbelHard,
                 Some(other) => {
                     let reason = "must be vanilla, gumbel or gumbel-hard";
@@ -232,7 +312,7 @@ pub(super) fn neural_compiler(mut r: Reader<'_>) -> Result<ImportedModel> {
     let (channels, classes) = (r.size("input_dim")?, r.size("output_dim")?);
     let state_dim = r.size("state_dim")?;
     match r.word("input_tokenizer_type")? {
-        Some("ConvNeXtImageTokenizer") => {}
+        None | Some("ConvNeXtImageTokenizer") => {}
         other => {
             let reason = "must be ConvNeXtImageTokenizer";
             return Err(r.unsupported("input_tokenizer_type", &json!(other), reason));
@@ -249,12 +329,9 @@ pub(super) fn neural_compiler(mut r: Reader<'_>) -> Result<ImportedModel> {
     inner.finish()?;
     let (mut circuit, initial_graphs) =
         circuit_settings(r.table("latent_graph_kwargs")?, state_dim)?;
-    let class = r.word("output_tokenizer_type")?;
-    let Some(class) = class else {
-        return Err(ReferenceError::Missing {
-            path: r.path("output_tokenizer_type"),
-        });
-    };
+    let class = r
+        .word("output_tokenizer_type")?
+        .unwrap_or("FirstSlotAsLogits");
     let mut inner = r.table("output_tokenizer_kwargs")?;
     circuit.head = head_settings(&mut inner, class, "output_tokenizer_type")?;
     inner.finish()?;
@@ -272,16 +349,77 @@ pub(super) fn neural_compiler(mut r: Reader<'_>) -> Result<ImportedModel> {
     })
 }
 
+/// Whether a table of a `PerceiverIO` describes a classifier of images.
+pub(super) fn classifies_images(table: &Value) -> bool {
+    let is = |key: &str| table.get(key) == Some(&json!(true));
+    let outputs = table.get("logits_dim").is_some_and(|v| !v.is_null());
+    is("as_classifier") && (is("use_tokenizer") || is("from_bchw")) && outputs
+}
+
+/// A `PerceiverIO` that is no classifier of images.
+pub(super) fn bare_perceiver_io(mut r: Reader<'_>) -> Result<ImportedPerceiverIo> {
+    r.without_effect(&["cls"]);
+    let classifier = r.flag("as_classifier", false)?;
+    let outputs = match r.raw("logits_dim") {
+        None | Some(Value::Null) => None,
+        Some(_) => Some(r.size("logits_dim")?),
+    };
+    let mut inner = r.table("tokenizer_kwargs")?;
+    let config = perceiver_io_settings(&mut r)?;
+    let source = if r.flag("use_tokenizer", false)? {
+        let width = Some(config.latent_dim);
+        PerceiverTokens::ConvNext(tokenizer_settings(&mut inner, width)?)
+    } else if r.flag("from_bchw", false)? {
+        PerceiverTokens::Pixels
+    } else {
+        PerceiverTokens::Given
+    };
+    inner.finish()?;
+    let dim = r.size("dim")?;
+    r.finish()?;
+    Ok(ImportedPerceiverIo {
+        config,
+        source,
+        dim,
+        outputs,
+        classifier,
+    })
+}
+
+/// Sizes of a `PerceiverIO`.
+fn perceiver_io_settings(r: &mut Reader<'_>) -> Result<PerceiverIoConfig> {
+    let latent_dim = r.optional_size("latent_dim")?.unwrap_or(512);
+    let query_dim = r.size("queries_dim")?;
+    let head_dim = r.optional_size("latent_dim_head")?.unwrap_or(64);
+    let cross_head_dim = r.optional_size("cross_dim_head")?.unwrap_or(64);
+    Ok(PerceiverIoConfig {
+        depth: r.size("depth")?,
+        latents: r.optional_size("num_latents")?.unwrap_or(512),
+        latent_dim,
+        query_dim: (query_dim != latent_dim).then_some(query_dim),
+        cross_heads: r.optional_size("cross_heads")?.unwrap_or(1),
+        latent_heads: r.optional_size("latent_heads")?.unwrap_or(8),
+        head_dim,
+        cross_head_dim: (cross_head_dim != head_dim).then_some(cross_head_dim),
+        ffn_multiplier: r.optional_size("ffn_mult")?.unwrap_or(4),
+        weight_tie_layers: r.flag("weight_tie_layers", false)?,
+        decoder_ffn: r.flag("decoder_ff", false)?,
+    })
+}
+
+/// A `PerceiverIO` that classifies images.
 pub(super) fn perceiver_io(mut r: Reader<'_>) -> Result<ImportedModel> {
     r.without_effect(&["cls"]);
-    r.only(
-        "as_classifier",
-        &json!(true),
-        "only classifiers are supported",
-    )?;
-    let latent_dim = r.size("latent_dim")?;
+    let classifier = r.flag("as_classifier", false)?;
+    if !classifier {
+        let reason = "a model here is a classifier";
+        return Err(r.unsupported("as_classifier", &json!(false), reason));
+    }
+    let perceiver_io = perceiver_io_settings(&mut r)?;
+    let latent_dim = perceiver_io.latent_dim;
     let mut config = ModelConfig {
         kind: ModelKind::PerceiverIo,
+        perceiver_io,
         ..Default::default()
     };
     let tokenized = r.flag("use_tokenizer", false)?;
@@ -296,22 +434,6 @@ pub(super) fn perceiver_io(mut r: Reader<'_>) -> Result<ImportedModel> {
         }
     }
     inner.finish()?;
-    let query_dim = r.optional_size("queries_dim")?;
-    let head_dim = r.optional_size("latent_dim_head")?.unwrap_or(64);
-    let cross_head_dim = r.optional_size("cross_dim_head")?.unwrap_or(64);
-    config.perceiver_io = PerceiverIoConfig {
-        depth: r.size("depth")?,
-        latents: r.size("num_latents")?,
-        latent_dim,
-        query_dim: query_dim.filter(|dim| *dim != latent_dim),
-        cross_heads: r.optional_size("cross_heads")?.unwrap_or(1),
-        latent_heads: r.optional_size("latent_heads")?.unwrap_or(8),
-        head_dim,
-        cross_head_dim: (cross_head_dim != head_dim).then_some(cross_head_dim),
-        ffn_multiplier: 4,
-        weight_tie_layers: r.flag("weight_tie_layers", false)?,
-        decoder_ffn: r.flag("decoder_ff", false)?,
-    };
     let (channels, classes) = (r.size("dim")?, r.size("logits_dim")?);
     r.finish()?;
     Ok(ImportedModel {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::settings::{import_neural_compiler, import_perceiver_io};
+use crate::settings::{CAPACITY_PRESETS, import_neural_compiler, import_perceiver_io};
 use nac_modules::head::{HeadConfig, HeadKind};
 use nac_modules::model::{ImageTokenizer, ModelConfig, ModelKind};
 use nac_modules::tokenizer::ConvNextConfig;
@@ -114,6 +114,7 @@ fn perceiver_io(model: &ModelConfig, channels: usize, classes: usize) -> Value {
         "cross_dim_head": config.cross_head_dim.unwrap_or(config.head_dim),
         "weight_tie_layers": config.weight_tie_layers,
         "decoder_ff": config.decoder_ffn,
+        "ffn_mult": config.ffn_multiplier,
         "from_bchw": pixels,
         "use_tokenizer": !pixels,
     });
@@ -123,19 +124,31 @@ fn perceiver_io(model: &ModelConfig, channels: usize, classes: usize) -> Value {
     table
 }
 
-/// Depths and widths follow from a preset and the width of the last stage that there could be.
+/// Depths and widths by a preset and the width of the last stage that there could be, or one by one.
 fn convnext(config: &ConvNextConfig, width: usize) -> Value {
-    let preset = match config.depths.as_slice() {
-        depths if depths.iter().all(|&depth| depth == 0) => "atto",
-        [_, rest @ ..] if rest.iter().all(|&depth| depth == 0) => "femto",
-        _ => "nano",
-    };
     let mut table = Map::new();
-    table.insert("capacity_preset".into(), json!(preset));
-    table.insert("num_stages".into(), json!(config.depths.len()));
+    let mut inner = Map::new();
+    let stages = config.depths.len();
+    let preset = CAPACITY_PRESETS
+        .iter()
+        .find(|(_, depths)| depths.starts_with(&config.depths));
+    match preset {
+        Some((name, _)) => table.insert("capacity_preset".into(), json!(name)),
+        None => inner.insert("depths".into(), json!(config.depths)),
+    };
+    table.insert("num_stages".into(), json!(stages));
     let first = config.dims.first().copied().unwrap_or(0);
-    if first.saturating_mul(4) != width {
-        table.insert("repr_dim".into(), json!(first.saturating_mul(4)));
+    let whole = first.saturating_mul(4);
+    if ![first, whole / 2, whole].starts_with(&config.dims) {
+        inner.insert("dims".into(), json!(config.dims));
+    } else if whole != width {
+        table.insert("repr_dim".into(), json!(whole));
+    }
+    if config.layer_scale != ConvNextConfig::default().layer_scale {
+        inner.insert("layer_scale_init_value".into(), json!(config.layer_scale));
+    }
+    if !inner.is_empty() {
+        table.insert("convnext_kwargs".into(), Value::Object(inner));
     }
     if config.grid_dim > 0 {
         let grid = json!({"dim": config.grid_dim, "grid_size": config.grid_size});

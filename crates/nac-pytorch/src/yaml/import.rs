@@ -11,6 +11,7 @@ use tch::{Device, Kind};
 
 use crate::weights::{Result, Weights, WeightsError};
 use nac_train::TrainError;
+use nac_train::config::SignatureFits;
 
 /// A model as a settings file of the reference describes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,14 +116,19 @@ impl ReferenceConfig {
         #[derive(Serialize)]
         struct Only<'a> {
             model: &'a ModelConfig,
+            #[serde(skip_serializing_if = "SignatureFits::is_empty")]
+            signature_fit: SignatureFits,
         }
         let fail = |reason: String| WeightsError::File {
             path: self.source.clone(),
             reason,
         };
         let config = &self.model.config;
-        let mut table = toml::Table::try_from(Only { model: config })
-            .map_err(|error| fail(error.to_string()))?;
+        let mut table = toml::Table::try_from(Only {
+            model: config,
+            signature_fit: self.signature_fits(),
+        })
+        .map_err(|error| fail(error.to_string()))?;
         // Tables that this model does not look at.
         let unused: &[&str] = match config.kind {
             ModelKind::Nac => &["embedding", "perceiver_io"],
@@ -137,6 +143,20 @@ impl ReferenceConfig {
         Ok(format!("{}\n{text}", self.head()))
     }
 
+    /// The graphs that initial signatures are fitted to.
+    fn signature_fits(&self) -> SignatureFits {
+        let of = |latents: &str| {
+            let graphs = &self.model.initial_graphs;
+            let found = graphs.iter().find(|graph| graph.latents == latents);
+            found.map(|graph| graph.fit)
+        };
+        SignatureFits {
+            read_in: of("input_latents"),
+            processors: of("mediator_latents"),
+            read_out: of("output_latents"),
+        }
+    }
+
     fn head(&self) -> String {
         let name = self.source.file_name().unwrap_or_default();
         let name = name.to_string_lossy().replace(char::is_control, " ");
@@ -148,14 +168,6 @@ impl ReferenceConfig {
                 self.model.channels, self.model.classes
             ),
         ];
-        for graph in &self.model.initial_graphs {
-            lines.push(format!(
-                "# There, the signatures of {} start from the graph {}, {}; here from the normal distribution.",
-                graph.latents,
-                graph.preset.escape_debug(),
-                graph.arguments
-            ));
-        }
         if !self.left_out.is_empty() {
             let tables = self.left_out.join(", ");
             lines.push(format!(

@@ -66,6 +66,20 @@ pub enum GraphGenerator {
         #[serde(default = "parts", alias = "num_cliques")]
         cliques: usize,
     },
+    /// `grid-graph`: modules on a rectangle of two equal sides, or of the sides given, each linked with its
+    /// neighbours in the four directions.
+    GridGraph {
+        /// Modules along the side in which the index grows by one. Default: the square root of all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        width: Option<usize>,
+        /// Whether opposite edges of the rectangle are linked. Default false.
+        #[serde(default)]
+        periodic: bool,
+    },
+    /// `barbell`: two complete halves with one link between them. The number of modules must be even.
+    Barbell {},
+    /// `hypercube`: modules whose indices differ in one bit. The number of modules must be a power of two.
+    Hypercube {},
 }
 
 fn erdos_renyi_p() -> f64 {
@@ -94,13 +108,16 @@ fn parts() -> usize {
 
 impl GraphGenerator {
     /// The names that [`from_name`](Self::from_name) and configuration files accept.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 9] = [
         "complete",
         "erdos-renyi",
         "watts-strogatz",
         "planted-partition",
         "barabasi-albert",
         "ring-of-cliques",
+        "grid-graph",
+        "barbell",
+        "hypercube",
     ];
 
     /// The kind called `name`, with its default parameters.
@@ -124,9 +141,15 @@ impl GraphGenerator {
                 m: barabasi_albert_m(),
             },
             "ring-of-cliques" => Self::RingOfCliques { cliques: parts() },
+            "grid-graph" => Self::GridGraph {
+                width: None,
+                periodic: false,
+            },
+            "barbell" => Self::Barbell {},
+            "hypercube" => Self::Hypercube {},
             _ => {
                 let expected = "complete, erdos-renyi, watts-strogatz, planted-partition, \
-                                barabasi-albert or ring-of-cliques";
+                                barabasi-albert, ring-of-cliques, grid-graph, barbell or hypercube";
                 let value = format!("{name:?}");
                 return Err(CoreError::parameter(
                     "GraphGenerator",
@@ -181,6 +204,19 @@ impl GraphGenerator {
                 Err(CoreError::parameter(op, "m", m, expected))
             }
             Self::RingOfCliques { cliques } => check_clusters(op, "cliques", cliques, n),
+            Self::GridGraph { width, .. } => {
+                let width = width.unwrap_or_else(|| n.isqrt());
+                let expected = "a divisor of the number of modules";
+                modules_are(
+                    width > 0 && n.is_multiple_of(width),
+                    (op, "width", width),
+                    expected,
+                )
+            }
+            Self::Barbell {} => modules_are(n.is_multiple_of(2), (op, "modules", n), "even"),
+            Self::Hypercube {} => {
+                modules_are(n.is_power_of_two(), (op, "modules", n), "a power of two")
+            }
         }
     }
 
@@ -207,8 +243,26 @@ impl GraphGenerator {
             } => random::planted_partition(n, clusters, (p_in, p_out), stream),
             Self::BarabasiAlbert { m } => random::barabasi_albert(n, m, stream),
             Self::RingOfCliques { cliques } => regular::ring_of_cliques(n, cliques),
+            Self::GridGraph { width, periodic } => {
+                regular::grid(n, width.unwrap_or_else(|| n.isqrt()), periodic)
+            }
+            Self::Barbell {} => regular::barbell(n),
+            Self::Hypercube {} => regular::hypercube(n),
         };
         Ok(edges.into_csr())
+    }
+}
+
+/// An error unless `fits`.
+fn modules_are(
+    fits: bool,
+    (op, name, value): (&'static str, &'static str, usize),
+    expected: &'static str,
+) -> Result<(), CoreError> {
+    if fits {
+        Ok(())
+    } else {
+        Err(CoreError::parameter(op, name, value, expected))
     }
 }
 

@@ -8,7 +8,8 @@ use nac_modules::model::Inputs;
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind, Tensor};
 
-use super::super::compare::{Comparison, compare, largest_finite};
+use super::super::compare::{Comparison, compare};
+use super::super::magnitude::largest_finite;
 use super::super::options::{Engine, Options};
 use super::super::recording::{Mode, Recording};
 use super::super::tolerance::allowed;
@@ -198,7 +199,7 @@ impl<'r> Case<'r> {
             self.kind,
             largest,
             self.largest_gradient,
-        );
+        )?;
         allowed.error += room;
         self.comparisons
             .push(compare(name, ours, recorded, allowed)?);

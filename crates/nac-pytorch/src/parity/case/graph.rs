@@ -50,7 +50,11 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
     let recorded = adjacency(&case.tensor(OUTPUT)?)?;
     if !matches!(
         generator,
-        GraphGenerator::Complete {} | GraphGenerator::RingOfCliques { .. }
+        GraphGenerator::Complete {}
+            | GraphGenerator::RingOfCliques { .. }
+            | GraphGenerator::GridGraph { .. }
+            | GraphGenerator::Barbell {}
+            | GraphGenerator::Hypercube {}
     ) {
         let problem = other_statistics(&generator, &recorded, modules)?;
         case.add(Comparison {
@@ -103,9 +107,34 @@ pub(super) fn generator(settings: &Settings<'_>, modules: usize) -> Run<GraphGen
             *cliques = settings.count("num_cliques")?.unwrap_or(*cliques);
             same_size(settings, "clique_size", *cliques, modules)?;
         }
+        GraphGenerator::GridGraph { width, periodic } => {
+            *periodic = settings.flag("periodic")?.unwrap_or(false);
+            *width = sides(settings, modules)?;
+        }
+        GraphGenerator::Barbell {} => {
+            same_size(settings, "m1", 2, modules)?;
+            // The path between the bells is always left out.
+            settings.ignore(&["m2"]);
+        }
         _ => {}
     }
     Ok(generator)
+}
+
+/// The first of a grid's two sides, along which the index grows by one.
+fn sides(settings: &Settings<'_>, modules: usize) -> Run<Option<usize>> {
+    let Some(value) = settings.get("dim") else {
+        return Ok(None);
+    };
+    let sides: Option<Vec<u64>> = value
+        .as_array()
+        .and_then(|sides| sides.iter().map(serde_json::Value::as_u64).collect());
+    match sides.as_deref() {
+        Some(&[width, height]) if width.checked_mul(height) == u64::try_from(modules).ok() => {
+            Ok(usize::try_from(width).ok())
+        }
+        _ => Err(settings.refuse("dim", value)),
+    }
 }
 
 /// Groups must fill the modules: we set their number only.

@@ -14,6 +14,7 @@ mod model;
 mod modules;
 mod objective;
 mod optimizer;
+mod perceiver;
 mod preset;
 mod regularizer;
 mod settings;
@@ -122,6 +123,11 @@ fn check_sizes(path: &str, value: &Value) -> Run<()> {
     }
 }
 
+/// Whether what decodes is given, or some tokens are padding.
+fn has_queries(case: &Case<'_>) -> bool {
+    case.has("in.queries") || case.has("in.mask")
+}
+
 /// Chooses the runner by class, or by the keys of a configuration without one.
 fn dispatch(case: &mut Case<'_>) -> Run<()> {
     let config = case.recording().config();
@@ -187,6 +193,11 @@ fn dispatch(case: &mut Case<'_>) -> Run<()> {
         Imported::Grid(imported) => ends::grid(case, &imported),
         Imported::Head(imported) => ends::head(case, &imported),
         Imported::Circuit(imported) => circuit::run(case, &imported),
+        Imported::PerceiverIo(imported) => perceiver::run(case, &imported),
+        Imported::Model(imported) if has_queries(case) => match imported.perceiver_io() {
+            Some(imported) => perceiver::run(case, &imported),
+            None => Err(Stop::Broken("queries or a mask for a circuit".into())),
+        },
         Imported::Model(imported) if has("optimizer") => optimizer::run(case, &imported),
         Imported::Model(imported) => model::classifier(case, &imported),
     }

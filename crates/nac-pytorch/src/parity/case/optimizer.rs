@@ -10,7 +10,8 @@ use nac_modules::context::{ForwardContext, RecordedNoise};
 use nac_modules::model::Inputs;
 use tch::{Kind, Tensor};
 
-use super::super::compare::{Comparison, Direction, largest_finite};
+use super::super::compare::{Comparison, Direction};
+use super::super::magnitude::largest_finite;
 use super::context::Case;
 use super::model::build;
 use super::settings::Settings;

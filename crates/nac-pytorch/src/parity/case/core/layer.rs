@@ -1,25 +1,93 @@
-//! Projections and the feed-forward block.
+//! Projections and the feed-forward block, for any leading dimensions.
 
 use crate::settings::{ImportedFfn, ImportedProjection};
 use nac_engine::single::SingleLayer;
+use ndarray::Array3;
+use tch::Tensor;
 
 use super::super::context::Case;
-use super::super::stop::Run;
-use super::arrays::{check, input, weights};
+use super::super::stop::{Run, Stop};
+use super::arrays::{array_of, check_all, tensor, weights};
 
 pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> Run<()> {
     let weights = weights(case)?;
-    let (x, codes) = (input(case, "x")?, input(case, "context")?);
+    let operands = Operands::new(&case.tensor("in.x")?, &case.tensor("in.context")?)?;
     let outputs = (imported.out_dim, imported.bias);
     let layer = SingleLayer::new(&weights);
-    let y = layer.projection(&imported.config, outputs, x.view(), codes.view())?;
-    check(case, "y", &y)
+    let (x, codes) = (operands.x.view(), operands.codes.view());
+    let y = operands.restore(&layer.projection(&imported.config, outputs, x, codes)?)?;
+    check_all(case, &[("y", &y)])
 }
 
 pub(super) fn feed_forward(case: &mut Case<'_>, imported: &ImportedFfn) -> Run<()> {
     let weights = weights(case)?;
-    let (states, codes) = (input(case, "states")?, input(case, "codes")?);
+    let operands = Operands::new(&case.tensor("in.states")?, &case.tensor("in.codes")?)?;
     let layer = SingleLayer::new(&weights);
-    let y = layer.feed_forward(&imported.config, states.view(), codes.view())?;
-    check(case, "y", &y)
+    let (states, codes) = (operands.x.view(), operands.codes.view());
+    let y = operands.restore(&layer.feed_forward(&imported.config, states, codes)?)?;
+    check_all(case, &[("y", &y)])
+}
+
+/// Features and codes of modules with all dimensions before the modules as one.
+struct Operands {
+    /// `[batch, modules, in]`.
+    x: Array3<f32>,
+    /// `[1 or batch, modules, code]`.
+    codes: Array3<f32>,
+    /// Dimensions of the result but the last.
+    leading: Vec<i64>,
+}
+
+impl Operands {
+    fn new(x: &Tensor, codes: &Tensor) -> Run<Self> {
+        let leading = broadcast(&x.size(), &codes.size())?;
+        let modules = leading.last().copied().unwrap_or(1);
+        let full = |tensor: &Tensor, leading: &[i64]| -> Run<Array3<f32>> {
+            let width = tensor.size().last().copied().unwrap_or(1);
+            let mut size = leading.to_vec();
+            size.push(width);
+            let rows = tensor.f_expand(size.as_slice(), false)?;
+            array_of("x or codes", &rows.f_reshape([-1, modules, width])?)
+        };
+        // Codes of the modules alone stay one set for all.
+        let own = codes.size().iter().rev().skip(2).any(|&size| size != 1);
+        let one = codes.dim() > 1 && !own;
+        let codes = if one {
+            let size = codes.size();
+            let last = codes.f_reshape(&size[size.len() - 2..])?;
+            full(&last, &[modules])?
+        } else {
+            full(codes, &leading)?
+        };
+        Ok(Self {
+            x: full(x, &leading)?,
+            codes,
+            leading,
+        })
+    }
+
+    /// A result in the shape of the operands.
+    fn restore(&self, y: &Array3<f32>) -> Run<Tensor> {
+        let y = tensor(y)?;
+        let mut size = self.leading.clone();
+        size.extend(y.size().last());
+        Ok(y.f_view(size.as_slice())?)
+    }
+}
+
+/// The leading dimensions to which those of both shapes broadcast.
+fn broadcast(x: &[i64], codes: &[i64]) -> Run<Vec<i64>> {
+    let count = x.len().max(codes.len()).saturating_sub(1);
+    let at = |shape: &[i64], dim: usize| {
+        let from_end = count - dim + 1;
+        shape.len().checked_sub(from_end).map_or(1, |at| shape[at])
+    };
+    let sizes = (0..count).map(|dim| match (at(x, dim), at(codes, dim)) {
+        (a, b) if a == b || b == 1 => Ok(a),
+        (1, b) => Ok(b),
+        _ => Err(Stop::Broken(format!(
+            "{x:?} and {codes:?} do not broadcast"
+        ))),
+    });
+    sizes.collect()
 }

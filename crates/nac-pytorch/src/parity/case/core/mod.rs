@@ -35,6 +35,11 @@ pub(super) fn only_in_training(what: &str) -> Run<()> {
     Err(Stop::Unsupported(format!("{what}: {EVALUATION_ONLY}")))
 }
 
+fn only_classifiers(what: &str) -> Run<()> {
+    let text = "engine core runs a Perceiver IO with its own query and without a mask";
+    Err(Stop::Unsupported(format!("{what}: {text}")))
+}
+
 /// Chooses the runner.
 pub(super) fn run(case: &mut Case<'_>, imported: &Imported) -> Run<()> {
     // The kernel's samples are nac-core's own.
@@ -56,6 +61,11 @@ pub(super) fn run(case: &mut Case<'_>, imported: &Imported) -> Run<()> {
         Imported::Grid(imported) => ends::grid(case, imported),
         Imported::Head(imported) => ends::head(case, imported),
         Imported::Circuit(imported) => models::circuit(case, imported),
+        Imported::PerceiverIo(_) => {
+            only_classifiers("a Perceiver IO that is no classifier of images")
+        }
+        Imported::Model(_) if case.has("in.queries") => only_classifiers("in.queries"),
+        Imported::Model(_) if case.has("in.mask") => only_classifiers("in.mask"),
         Imported::Model(imported) => models::classifier(case, imported),
     }
 }
