@@ -196,6 +196,18 @@ fn a_mod_fc_by_hand() {
     );
 }
 
+/// The same with groups between batch and modules; the code is one for all.
+#[test]
+fn leading_dimensions_are_kept() {
+    let mut golden = mod_fc();
+    golden.tensor("in.x").shape = vec![1, 1, 1, 2];
+    golden.tensor("in.context").shape = vec![1, 2];
+    golden.tensor("out.y").shape = vec![1, 1, 1, 1];
+    passes(&golden);
+    golden.tensor("out.y").shape = vec![1, 1, 1];
+    fails(&golden, "out.y: shape");
+}
+
 /// Distances 0, 1 and 2 of unit vectors; bandwidth ½.
 #[test]
 fn a_kernel_by_hand() {

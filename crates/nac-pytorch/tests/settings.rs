@@ -51,7 +51,7 @@ fn refusals_name_the_option() {
     refused(
         graph,
         "propagator_layerwise_kwargs",
-        json!({"layer_scale_initial_value": [0.1]}),
+        json!({"layer_scale_initial_value": [0.1, 0.2]}),
         "propagator_layerwise_kwargs.layer_scale_initial_value",
     );
     refused(

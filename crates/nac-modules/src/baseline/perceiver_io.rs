@@ -238,3 +238,43 @@ impl Model for PerceiverIo {
         &mut self.store
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+    #[test]
+    fn padding_is_not_read_and_queries_may_be_shared() {
+        let config = PerceiverIoConfig {
+            depth: 2,
+            latents: 3,
+            latent_dim: 8,
+            query_dim: Some(6),
+            latent_heads: 2,
+            head_dim: 4,
+            weight_tie_layers: true,
+            ..Default::default()
+        };
+        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
+        let core = PerceiverCore::new(store.root(), &config, 5, (None, false)).unwrap();
+        assert!(core.query().is_none());
+        assert!(store.get("to_logits.weight").is_none());
+        let mut ctx = ForwardContext::evaluation();
+        let values = Tensor::randn([2, 4, 5], CPU);
+        let short = Tokens::new(values.narrow(1, 0, 3)).unwrap();
+        let real = Tensor::arange(4, CPU).lt(3.0).expand([2, 4], false);
+        let masked = Tokens::masked(values, real).unwrap();
+        let latents = core.encode(&masked, &mut ctx).unwrap();
+        let expected = core.encode(&short, &mut ctx).unwrap();
+        assert!(latents.allclose(&expected, 1e-5, 1e-6, false));
+        let queries = Tensor::randn([7, 6], CPU);
+        let answers = core.decode(latents.shallow_clone(), &queries).unwrap();
+        assert_eq!(answers.size(), [2, 7, 6]);
+        let each = queries.unsqueeze(0).repeat([2, 1, 1]);
+        let same = core.decode(latents, &each).unwrap();
+        assert!(answers.allclose(&same, 1e-6, 1e-6, false));
+    }
+}

@@ -69,13 +69,9 @@ impl AttentionOuter {
 
     /// `num_heads` and `head_dim` of `r`, or of the block around it.
     pub(super) fn heads(&self, r: &mut Reader<'_>) -> Result<(usize, usize)> {
-        let missing = |r: &Reader<'_>, key: &str| ReferenceError::Missing { path: r.path(key) };
         let heads = r.optional_size("num_heads")?.or(self.heads);
         let head_dim = r.optional_size("head_dim")?.or(self.head_dim);
-        Ok((
-            heads.ok_or_else(|| missing(r, "num_heads"))?,
-            head_dim.ok_or_else(|| missing(r, "head_dim"))?,
-        ))
+        Ok((heads.unwrap_or(1), head_dim.unwrap_or(64)))
     }
 }
 
@@ -83,7 +79,7 @@ impl AttentionOuter {
 pub(super) fn kernel_settings(r: &mut Reader<'_>) -> Result<KernelConfig> {
     let reason = "Gumbel noise along modules is not supported";
     r.only("use_gumbel_along_functions", &json!(false), reason)?;
-    r.without_effect(&["gumbel_temperature"]);
+    r.without_effect(&["gumbel_temperature", "gumbel_hard"]);
     let evaluation = match r.word("stochastic_eval_behaviour")? {
         None | Some("no_sample") => EvaluationLinks::NoSample,
         Some("sample") => EvaluationLinks::Sample,

@@ -228,7 +228,7 @@ pub(super) fn propagator(mut r: Reader<'_>) -> Result<ImportedBlock<PropagatorCo
 pub(super) fn read_out(mut r: Reader<'_>) -> Result<ImportedBlock<ReadOutConfig>> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
-    let output_dim = r.size("output_dim")?;
+    let output_dim = r.optional_size("output_dim")?.unwrap_or(state_dim);
     let config = read_out_settings(&mut r, &BlockOuter::defaults())?;
     r.finish()?;
     Ok(ImportedBlock {

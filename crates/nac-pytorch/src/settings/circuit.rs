@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::blocks::{BlockOuter, propagator_settings, read_in_settings, read_out_settings};
 use super::error::ReferenceError;
-use super::latents::{InitialGraph, latents_settings, seeder_settings};
+use super::latents::{InitialGraph, Learnable, latents_settings, seeder_settings};
 use super::reader::Reader;
 use nac_modules::circuit::{CircuitConfig, PropagatorConfig, WiringConfig};
 use nac_modules::generator::{LatentsConfig, SeederConfig, StateMean};
@@ -26,8 +26,9 @@ pub struct ImportedCircuit {
 
 pub(super) fn circuit(mut r: Reader<'_>) -> Result<ImportedCircuit> {
     r.without_effect(&["cls"]);
-    let (token_dim, output_dim) = (r.size("input_dim")?, r.size("output_dim")?);
-    let state_dim = r.size("state_dim")?;
+    let (token_dim, state_dim) = (r.size("input_dim")?, r.size("state_dim")?);
+    // Without a head on the read-out there is no need to say it.
+    let output_dim = r.optional_size("output_dim")?.unwrap_or(state_dim);
     let (config, initial_graphs) = circuit_settings(r, state_dim)?;
     Ok(ImportedCircuit {
         token_dim,
@@ -44,6 +45,11 @@ pub(super) fn circuit_settings(
 ) -> Result<(CircuitConfig, Vec<InitialGraph>)> {
     let outer = BlockOuter::defaults().read(&mut r)?;
     let wiring = wiring(&mut r)?;
+    r.without_effect(&["gradient_checkpoint_read_in"]);
+    let learnable = Learnable {
+        codes: r.flag("learnable_codes", true)?,
+        signatures: r.flag("learnable_signatures", true)?,
+    };
     let mut initial_graphs = Vec::new();
     let seeder = seeder(&mut r, outer.code_noise)?;
     let learned = seeder.mean == StateMean::Learned;
@@ -54,7 +60,7 @@ pub(super) fn circuit_settings(
             inner.only("learnable_initial_states", &json!(false), reason)?;
         }
         inner.without_effect(&["learnable_initial_states"]);
-        let (config, graph) = latents_settings(&mut inner, name)?;
+        let (config, graph) = latents_settings(&mut inner, name, learnable)?;
         inner.finish()?;
         initial_graphs.extend(graph);
         Ok(config)
@@ -72,12 +78,13 @@ pub(super) fn circuit_settings(
     inner.finish()?;
 
     let propagators = r.size("num_iterations")?;
-    let mut layers = propagator_layers(&mut r, propagators, &outer)?;
-    if layers.windows(2).any(|pair| pair[0] != pair[1]) && wiring.share_propagators {
-        let value = r.raw("propagator_layerwise_kwargs").unwrap_or(&Value::Null);
-        let reason = "shared propagators have the same settings";
-        return Err(r.unsupported("propagator_layerwise_kwargs", value, reason));
-    }
+    // Shared propagators are one.
+    let different = if wiring.share_propagators {
+        1
+    } else {
+        propagators
+    };
+    let mut layers = propagator_layers(&mut r, different, &outer)?;
     let propagator = layers.first().cloned().unwrap_or_default();
     if layers.iter().all(|layer| *layer == propagator) {
         layers.clear();
@@ -191,10 +198,14 @@ fn pick(value: &Value, layer: usize, count: usize, path: &str) -> Result<Value> 
             .iter()
             .map(|(key, inner)| {
                 let path = format!("{path}.{key}");
-                Ok((key.clone(), pick(inner, layer, count, &path)?))
+                Ok(nested(key, pick(inner, layer, count, &path)?))
             })
-            .collect::<Result<Map<_, _>>>()
-            .map(Value::Object),
+            .collect::<Result<Vec<_>>>()
+            .map(|entries| {
+                let mut table = Value::Object(Map::new());
+                entries.iter().for_each(|entry| merge(&mut table, entry));
+                table
+            }),
         Value::Array(entries) => match entries.get(layer) {
             Some(entry) if entries.len() == count => Ok(entry.clone()),
             _ => Err(ReferenceError::Unsupported {
@@ -205,6 +216,13 @@ fn pick(value: &Value, layer: usize, count: usize, path: &str) -> Result<Value> 
         },
         other => Ok(other.clone()),
     }
+}
+
+/// `value` in the tables that a key such as `ffn_kwargs/path_drop_prob` leads through.
+fn nested(key: &str, value: Value) -> Value {
+    key.rsplit('/').fold(value, |value, key| {
+        Value::Object([(key.to_owned(), value)].into_iter().collect())
+    })
 }
 
 /// Puts `over` over `base`, table by table.

@@ -44,10 +44,27 @@ pub struct ImportedSeededLatents {
     pub batch_size: usize,
 }
 
+/// What of a set of modules is trained unless it says otherwise itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Learnable {
+    pub(super) codes: bool,
+    pub(super) signatures: bool,
+}
+
+impl Default for Learnable {
+    fn default() -> Self {
+        Self {
+            codes: true,
+            signatures: true,
+        }
+    }
+}
+
 /// Arguments of `Latents` besides sizes.
 pub(super) fn latents_settings(
     r: &mut Reader<'_>,
     name: &str,
+    learnable: Learnable,
 ) -> Result<(LatentsConfig, Option<InitialGraph>)> {
     let (signatures, initial_graph) = match r.word("graph_preset")? {
         None => (SignatureStart::Normal, None),
@@ -69,8 +86,8 @@ pub(super) fn latents_settings(
     // Without a preset that needs them they have no effect.
     r.without_effect(&["graph_generator_kwargs"]);
     let config = LatentsConfig {
-        learnable_codes: r.flag("learnable_codes", true)?,
-        learnable_signatures: r.flag("learnable_signatures", true)?,
+        learnable_codes: r.flag("learnable_codes", learnable.codes)?,
+        learnable_signatures: r.flag("learnable_signatures", learnable.signatures)?,
         identical_codes: r.flag("init_with_identical_codes", false)?,
         signatures,
     };
@@ -153,7 +170,7 @@ fn latents_table(mut r: Reader<'_>, name: &str) -> Result<ImportedLatents> {
         code_layers: r.optional_size("num_layers")?,
         state_dim: state_dim.filter(|_| learned),
     };
-    let (config, initial_graph) = latents_settings(&mut r, name)?;
+    let (config, initial_graph) = latents_settings(&mut r, name, Learnable::default())?;
     r.finish()?;
     Ok(ImportedLatents {
         sizes,

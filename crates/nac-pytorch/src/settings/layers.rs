@@ -182,11 +182,7 @@ pub(super) fn ffn_settings(r: &mut Reader<'_>, outer: &FfnOuter) -> Result<(ModF
     let capacity = r.optional_number("capacity_factor")?;
     let geglu = r.flag("use_geglu", outer.use_geglu)?;
     let config = ModFfnConfig {
-        capacity_factor: capacity.or(outer.capacity_factor).ok_or_else(|| {
-            ReferenceError::Missing {
-                path: r.path("capacity_factor"),
-            }
-        })?,
+        capacity_factor: capacity.or(outer.capacity_factor).unwrap_or(1.0),
         activation: if geglu {
             Activation::Geglu
         } else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::settings::{Imported, import};
+use nac_core::PriorConfig;
 use nac_modules::attention::SignatureKernel;
 use nac_modules::params::ParamStore;
 use serde_json::{Map, Value};
@@ -15,79 +16,114 @@ use super::settings::Settings;
 use super::stop::{Run, Stop};
 use nac_train::loss::{PriorDistance, PriorLoss};
 
-pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
-    let settings = Settings::new(case.recording().config());
-    let propagators = settings.count("num_propagators")?.unwrap_or(1);
-    let unique = settings.flag("kernel_is_unique")?.unwrap_or(true);
-    let (prior, modules) = prior(&settings)?;
-    let distance = PriorDistance {
-        loss_type: match settings.word("loss_type")?.unwrap_or("mse") {
+/// What a configuration says.
+struct Regularizer<'a> {
+    prior: PriorConfig,
+    modules: usize,
+    distance: PriorDistance,
+    /// Whether all propagators have one kernel.
+    unique: bool,
+    propagators: usize,
+    /// Scale of the noise on the costs of the matching.
+    matching_noise: f64,
+    kernel: Option<&'a Value>,
+    /// Sets of modules whose signatures count.
+    sets: Vec<&'static str>,
+}
+
+impl<'a> Regularizer<'a> {
+    fn read(settings: &Settings<'a>) -> Run<Self> {
+        let (prior, modules) = prior(settings)?;
+        let loss_type = match settings.word("loss_type")?.unwrap_or("mse") {
             "mse" => PriorLoss::Mse,
             "kl" => PriorLoss::Kl,
             other => return Err(Stop::unsupported("loss_type", format!("{other:?}"))),
-        },
-        clip: settings.number("clip")?,
-    };
-    let scale = settings
-        .number("multiplicative_matching_noise")?
-        .unwrap_or(0.0);
-    let kernel = settings.get("kernel");
-    let sets = ["input", "mediator", "output"];
-    let mut chosen = Vec::new();
-    for set in sets {
-        if settings
-            .flag(&format!("regularize_{set}_latents"))?
-            .unwrap_or(true)
-        {
-            chosen.push(set);
+        };
+        let mut sets = Vec::new();
+        for set in ["input", "mediator", "output"] {
+            let key = format!("regularize_{set}_latents");
+            if settings.flag(&key)?.unwrap_or(true) {
+                sets.push(set);
+            }
         }
+        let found = Self {
+            prior,
+            modules,
+            distance: PriorDistance {
+                loss_type,
+                clip: settings.number("clip")?,
+            },
+            unique: settings.flag("kernel_is_unique")?.unwrap_or(true),
+            propagators: settings.count("num_propagators")?.unwrap_or(1),
+            matching_noise: settings
+                .number("multiplicative_matching_noise")?
+                .unwrap_or(0.0),
+            kernel: settings.get("kernel"),
+            sets,
+        };
+        settings.finish()?;
+        Ok(found)
     }
-    settings.finish()?;
 
+    /// One kernel for all propagators, or one for each with its own bandwidth.
+    fn bandwidths(&self, case: &Case<'_>) -> Run<Vec<Option<f64>>> {
+        let Some(all) = case.recording().tensors.get("in.bandwidths") else {
+            let kernels = if self.unique { 1 } else { self.propagators };
+            return Ok(vec![None; kernels]);
+        };
+        let all = all.f_to_kind(Kind::Double)?.f_reshape([-1_i64])?;
+        Ok(Vec::<f64>::try_from(all)?.into_iter().map(Some).collect())
+    }
+
+    /// The distance of one kernel's links from the graphon, at the recorded matching; compares what is recorded on
+    /// the way.
+    fn term(&self, case: &mut Case<'_>, suffix: &str, links: &Tensor) -> Run<Tensor> {
+        case.check_if_recorded(&format!("out.link_probability{suffix}"), links)?;
+        let noise = match self.matching_noise {
+            0.0 => None,
+            scale => {
+                let (shape, kind) = (links.size(), links.kind());
+                let drawn = case
+                    .pass()
+                    .normal("matching", &shape, kind, links.device())?;
+                Some(drawn.f_mul_scalar(scale)?)
+            }
+        };
+        let assignment = check_assignment(case, suffix, &self.prior, links, noise.as_ref())?;
+        let index = assignment.f_to_device(case.device())?;
+        let permuted = links.f_index_select(0, &index)?.f_index_select(1, &index)?;
+        case.check_if_recorded(&format!("out.permuted_link_probability{suffix}"), &permuted)?;
+        let target = graphon(&self.prior, self.modules)?;
+        Ok(self.distance.value(links, &target, &assignment)?)
+    }
+}
+
+pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
+    let regularizer = Regularizer::read(&Settings::new(case.recording().config()))?;
+    let modules = regularizer.modules;
     let inputs = case.inputs()?;
-    let signatures = signatures(&inputs, &chosen)?;
+    let signatures = signatures(&inputs, &regularizer.sets)?;
     case.expect_square("out.sampled_graphon", modules)?;
     let found = signatures.size().first().copied();
     if found != i64::try_from(modules).ok() {
         let text = format!("there are {found:?} signatures for {modules} modules");
         return Err(Stop::Broken(text));
     }
-    let target = graphon(&prior, modules)?;
-    case.check_if_recorded("out.sampled_graphon", &target)?;
-    // One kernel for all propagators, or one for each with a bandwidth of its own.
-    let bandwidths: Vec<Option<f64>> = match case.recording().tensors.get("in.bandwidths") {
-        Some(all) => Vec::<f64>::try_from(all.f_to_kind(Kind::Double)?.f_reshape([-1_i64])?)?
-            .into_iter()
-            .map(Some)
-            .collect(),
-        None => vec![None; if unique { 1 } else { propagators }],
-    };
+    case.check_if_recorded(
+        "out.sampled_graphon",
+        &graphon(&regularizer.prior, modules)?,
+    )?;
     let mut sum: Option<Tensor> = None;
     let mut stores = Vec::new();
-    for (place, &bandwidth) in bandwidths.iter().enumerate() {
-        let suffix = if unique {
+    for (index, bandwidth) in regularizer.bandwidths(case)?.into_iter().enumerate() {
+        let suffix = if regularizer.unique {
             String::new()
         } else {
-            format!(".{place}")
+            format!(".{index}")
         };
-        let (store, links) = links(case, kernel, &signatures, bandwidth)?;
+        let (store, links) = links(case, regularizer.kernel, &signatures, bandwidth)?;
         stores.push(store);
-        case.check_if_recorded(&format!("out.link_probability{suffix}"), &links)?;
-        let noise = match scale {
-            0.0 => None,
-            scale => {
-                let shape = links.size();
-                let drawn = case
-                    .pass()
-                    .normal("matching", &shape, links.kind(), links.device())?;
-                Some(drawn.f_mul_scalar(scale)?)
-            }
-        };
-        let assignment = check_assignment(case, &suffix, &prior, &links, noise.as_ref())?;
-        let index = assignment.f_to_device(case.device())?;
-        let permuted = links.f_index_select(0, &index)?.f_index_select(1, &index)?;
-        case.check_if_recorded(&format!("out.permuted_link_probability{suffix}"), &permuted)?;
-        let value = distance.value(&links, &target, &assignment)?;
+        let value = regularizer.term(case, &suffix, &links)?;
         sum = Some(match sum {
             Some(sum) => sum.f_add(&value)?,
             None => value,
@@ -98,26 +134,28 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
     for name in ["out.loss_value", "out.loss"] {
         case.check_if_recorded(name, &loss)?;
     }
-    let Some(recorded) = inputs.get("bandwidths") else {
+    let Some(bandwidths) = inputs.get("bandwidths") else {
         return case.check_gradients("grad.", &loss, &inputs, None);
     };
-    // Bandwidths are parameters of ours and an input of the recording: hand their gradients on.
     loss.f_backward()?;
-    let handed_on = recorded.f_zeros_like()?.f_detach()?;
-    for (place, store) in stores.iter().enumerate() {
-        if let Some(gradient) = store
-            .get("bandwidth")
-            .map(Tensor::grad)
-            .filter(Tensor::defined)
-        {
-            handed_on
+    let surrogate = hand_on(bandwidths, &stores)?.f_sum(case.kind())?;
+    case.check_gradients("grad.", &surrogate, &inputs, None)
+}
+
+/// A product with `bandwidths` whose gradient is that of the kernels' bandwidths, which are parameters of ours and an
+/// input of the golden.
+fn hand_on(bandwidths: &Tensor, stores: &[ParamStore]) -> Run<Tensor> {
+    let gradients = bandwidths.f_zeros_like()?.f_detach()?;
+    for (index, store) in stores.iter().enumerate() {
+        let gradient = store.get("bandwidth").map(Tensor::grad);
+        if let Some(gradient) = gradient.filter(Tensor::defined) {
+            gradients
                 .f_view([-1_i64])?
-                .f_narrow(0, place as i64, 1)?
+                .f_narrow(0, index as i64, 1)?
                 .f_copy_(&gradient.f_reshape([1_i64])?)?;
         }
     }
-    let surrogate = recorded.f_mul(&handed_on)?.f_sum(case.kind())?;
-    case.check_gradients("grad.", &surrogate, &inputs, None)
+    Ok(bandwidths.f_mul(&gradients)?)
 }
 
 /// Signatures of the chosen sets one below the other, `[modules, dim]`.
