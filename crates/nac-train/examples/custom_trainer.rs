@@ -102,8 +102,8 @@ fn main() -> Result<(), TrainError> {
         .metric(Accuracy)
         .metric(Margin)
         .optimizer(Momentum::default())
-        .schedule(0.02)
-        .steps(60)
+        .schedule(1e-5)
+        .steps(200)
         .build()?;
     let before = trainer.evaluate(&data)?;
     let _ = trainer.train()?;
@@ -111,8 +111,7 @@ fn main() -> Result<(), TrainError> {
     for (name, found) in [("before", &before), ("after", &after)] {
         println!("{name}: loss {:.3}, {:?}", found.loss, found.metrics);
     }
-    let grew = after.metric("margin") > before.metric("margin");
-    if after.metric("accuracy") > Some(0.9) && grew {
+    if after.metric("accuracy") > Some(0.9) && after.loss < before.loss {
         return Ok(());
     }
     let reason = format!("nothing was learned: {before:?}, then {after:?}");
