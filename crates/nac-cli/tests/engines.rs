@@ -7,8 +7,8 @@ use std::process::Command;
 
 use nac_data::{DataConfig, DataDirs, Loader, LoaderOptions, open};
 use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights};
-use nac_modules::engine::TorchEngine;
 use nac_modules::params::TensorFile;
+use nac_train::TorchEngine;
 use nac_train::batch::arrays;
 use predicates::prelude::*;
 use tch::Device;

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nac_engine::InputView;
-use ndarray::ArrayViewD;
-use tch::kind::Element;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use crate::error::{ModuleError, Result};
 
@@ -56,23 +53,6 @@ impl Inputs {
         })
     }
 
-    /// Tensors of plain arrays, on a device, in the types that the arrays have.
-    ///
-    /// # Errors
-    /// libtorch has no memory for them.
-    pub fn from_arrays(arrays: &nac_engine::Inputs<'_>, device: Device) -> Result<Self> {
-        let mut inputs = Self::new();
-        for (name, view) in arrays.iter() {
-            let tensor = match view {
-                InputView::U8(view) => tensor(view)?,
-                InputView::F32(view) => tensor(view)?,
-                InputView::I64(view) => tensor(view)?,
-            };
-            inputs = inputs.with(name, tensor.f_to_device(device)?);
-        }
-        Ok(inputs)
-    }
-
     /// Names of the inputs, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -117,13 +97,4 @@ impl Inputs {
             .and_then(|t| t.size().first().copied())
             .unwrap_or(0)
     }
-}
-
-fn tensor<T: Element + Copy>(view: &ArrayViewD<'_, T>) -> Result<Tensor> {
-    let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
-    let flat = match view.as_slice() {
-        Some(values) => Tensor::f_from_slice(values)?,
-        None => Tensor::f_from_slice(&view.iter().copied().collect::<Vec<T>>())?,
-    };
-    Ok(flat.f_reshape(shape)?)
 }

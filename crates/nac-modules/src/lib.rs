@@ -40,7 +40,6 @@ pub mod baseline;
 pub mod circuit;
 pub mod context;
 pub mod device;
-pub mod engine;
 mod error;
 pub mod generator;
 pub mod head;

@@ -1,9 +1,11 @@
 //! From the plain buffers of a batch to arrays and tensors, in the types that they have.
 
 use nac_data::{Batch, Targets, Values};
+use nac_engine::InputView;
 use nac_modules::model::Inputs;
 use ndarray::{ArrayViewD, IxDyn};
-use tch::{Device, Tensor};
+use tch::kind::Element;
+use tch::{Device, TchError, Tensor};
 
 use crate::error::{Result, TrainError};
 
@@ -33,6 +35,35 @@ fn view<'a, T>(shape: &IxDyn, values: &'a [T]) -> Option<ArrayViewD<'a, T>> {
     ArrayViewD::from_shape(shape.clone(), values).ok()
 }
 
+/// Tensors of plain arrays, on a device, in the types that the arrays have.
+///
+/// # Errors
+/// libtorch has no memory for them.
+pub fn input_tensors(
+    arrays: &nac_engine::Inputs<'_>,
+    device: Device,
+) -> std::result::Result<Inputs, TchError> {
+    let mut inputs = Inputs::new();
+    for (name, view) in arrays.iter() {
+        let tensor = match view {
+            InputView::U8(view) => tensor(view)?,
+            InputView::F32(view) => tensor(view)?,
+            InputView::I64(view) => tensor(view)?,
+        };
+        inputs = inputs.with(name, tensor.f_to_device(device)?);
+    }
+    Ok(inputs)
+}
+
+fn tensor<T: Element + Copy>(view: &ArrayViewD<'_, T>) -> std::result::Result<Tensor, TchError> {
+    let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+    let flat = match view.as_slice() {
+        Some(values) => Tensor::f_from_slice(values)?,
+        None => Tensor::f_from_slice(&view.iter().copied().collect::<Vec<T>>())?,
+    };
+    flat.f_reshape(shape)
+}
+
 /// Inputs and targets of a batch as tensors on a device.
 ///
 /// # Shapes
@@ -42,7 +73,7 @@ fn view<'a, T>(shape: &IxDyn, values: &'a [T]) -> Option<ArrayViewD<'a, T>> {
 /// # Errors
 /// As [`arrays`], or libtorch has no memory.
 pub fn tensors(batch: &Batch, device: Device) -> Result<(Inputs, Tensor)> {
-    let inputs = Inputs::from_arrays(&arrays(batch)?, device)?;
+    let inputs = input_tensors(&arrays(batch)?, device)?;
     let targets = match &batch.targets {
         Targets::Classes(classes) => Tensor::f_from_slice(classes)?,
         Targets::Values { values, dim } => {

@@ -55,6 +55,8 @@ pub mod scheduled;
 pub mod storage;
 pub mod summary;
 pub mod testing;
+mod torch_engine;
 pub mod trainer;
 
 pub use error::{Result, TrainError};
+pub use torch_engine::TorchEngine;

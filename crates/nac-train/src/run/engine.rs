@@ -7,10 +7,10 @@ use nac_core::model::ModelFile;
 use nac_data::{DataDirs, Dataset};
 use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights};
 use nac_modules::device::open_device;
-use nac_modules::engine::TorchEngine;
 use nac_modules::params::TensorFile;
 
 use super::{Data, DataProgress, RunFolder, Split, evaluator, metrics, model_file, set_threads};
+use crate::TorchEngine;
 use crate::batch::arrays;
 use crate::error::{Result, TrainError};
 use crate::metrics::{Evaluation, Evaluator, Metric};

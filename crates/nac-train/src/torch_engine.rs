@@ -1,8 +1,8 @@
-//! Models on libtorch behind the interface of engines, so that they can be swapped with nac-core's in one line.
+//! Models on libtorch behind the interface of engines, so that they can be swapped with nac-engine's in one line.
 //!
 //! ```no_run
 //! use nac_engine::{CoreEngine, Engine};
-//! use nac_modules::engine::TorchEngine;
+//! use nac_train::TorchEngine;
 //!
 //! let engine: Box<dyn Engine> = Box::new(CoreEngine::load("model.toml", "model.safetensors", Default::default())?);
 //! let engine: Box<dyn Engine> = Box::new(TorchEngine::load("model.toml", "model.safetensors", tch::Device::Cpu)?);
@@ -17,14 +17,15 @@ use std::thread::JoinHandle;
 
 use nac_core::model::{InputSpec, ModelFile, OutputSpec};
 use nac_engine::{Engine, EngineError, ModelWeights};
+use nac_modules::context::ForwardContext;
+use nac_modules::model::{Inputs, Model};
+use nac_modules::params::ParamStore;
+use nac_modules::presets::BuildModel;
+use nac_modules::{ModuleError, Result as ModuleResult};
 use ndarray::ArrayViewMut2;
 use tch::{Device, Kind, Tensor};
 
-use crate::context::ForwardContext;
-use crate::error::{ModuleError, Result as ModuleResult};
-use crate::model::{Inputs, Model};
-use crate::params::ParamStore;
-use crate::presets::BuildModel;
+use crate::batch::input_tensors;
 
 const OP: &str = "TorchEngine";
 
@@ -134,7 +135,7 @@ impl Engine for TorchEngine {
         if inputs.batch() == 0 {
             return Ok(());
         }
-        let inputs = Inputs::from_arrays(inputs, self.device).map_err(failed)?;
+        let inputs = input_tensors(inputs, self.device).map_err(|error| failed(error.into()))?;
         let (reply, answer) = sync_channel(1);
         let orders = self.orders.as_ref().ok_or_else(stopped)?;
         let orders = orders.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,9 +3,9 @@
 use nac_core::model::ModelFile;
 use nac_core::rng::Streams;
 use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights, Precision, RandomInputs};
-use nac_modules::engine::TorchEngine;
 use nac_modules::params::ParamStore;
 use nac_modules::presets::BuildModel;
+use nac_train::TorchEngine;
 use ndarray::Array2;
 use tch::{Device, Kind};
 

@@ -2,7 +2,7 @@
 
 use nac_core::model::{InputKind, InputSpec, ModelFile, ModelKind, Normalization, TokenizerConfig};
 use nac_engine::{Engine, Inputs, Precision};
-use nac_modules::engine::TorchEngine;
+use nac_train::TorchEngine;
 use ndarray::{Array2, Array4};
 use tch::Device;
 

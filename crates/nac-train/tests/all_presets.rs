@@ -8,13 +8,14 @@ use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{InputSpec, Inputs, Model};
 use nac_modules::params::{ParamStore, TensorFile};
 use nac_modules::presets::{BuildModel, Preset, names};
+use nac_train::batch::input_tensors;
 use tch::{Device, Kind, Tensor};
 
 const SEED: u64 = 42;
 
 /// One example: normalized pixels, or symbols of which the second half is padding.
 fn example(spec: &InputSpec) -> Inputs {
-    Inputs::from_arrays(&RandomInputs::new(spec, 1, SEED).all(), Device::Cpu).unwrap()
+    input_tensors(&RandomInputs::new(spec, 1, SEED).all(), Device::Cpu).unwrap()
 }
 
 fn evaluate(model: &dyn Model, inputs: &Inputs) -> Tensor {
