@@ -1,4 +1,4 @@
-//! `nac parity` from the outside, on a few small recordings; on all of them where `NAC_GOLDENS_DIR` says where they are.
+//! `nac parity` from the outside, on a few small goldens; on all of them where `NAC_GOLDENS_DIR` says where they are.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -11,17 +11,17 @@ use serde_json::Value;
 
 const MOD_FC: &str = "a_modfc_ln_chonker";
 
-fn recordings() -> PathBuf {
+fn goldens() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../nac-pytorch/tests/goldens")
 }
 
-/// A folder with copies of these recordings, and an index that is not one.
+/// A folder with copies of these goldens, and an index that is not one.
 fn folder(names: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in names {
         for extension in ["json", "safetensors"] {
             let file = format!("{name}.{extension}");
-            fs::copy(recordings().join(&file), folder.path().join(&file)).unwrap();
+            fs::copy(goldens().join(&file), folder.path().join(&file)).unwrap();
         }
     }
     fs::write(folder.path().join("INDEX.json"), "{}").unwrap();
@@ -321,14 +321,14 @@ fn the_engine_of_nac_core_fails_on_a_changed_value_and_leaves_training_out() {
 #[test]
 fn a_folder_without_recordings_and_a_bad_choice_are_errors() {
     let empty = tempfile::tempdir().unwrap();
-    let none = predicate::str::contains("holds no recordings");
+    let none = predicate::str::contains("holds no goldens");
     parity(empty.path()).assert().failure().stderr(none);
     let absent = predicate::str::contains("cannot read").and(predicate::str::contains("absent"));
     parity(&empty.path().join("absent"))
         .assert()
         .failure()
         .stderr(absent);
-    let only = predicate::str::contains("only = xyz: no recording's name contains this");
+    let only = predicate::str::contains("only = xyz: no golden's name contains this");
     let folder = folder(&[MOD_FC]);
     parity(folder.path())
         .args(["--only", "xyz"])
@@ -341,7 +341,8 @@ fn a_folder_without_recordings_and_a_bad_choice_are_errors() {
 fn the_whole_set_passes_in_both_precisions() {
     let Some(goldens) = std::env::var_os("NAC_GOLDENS_DIR").filter(|value| !value.is_empty())
     else {
-        let line = "SKIPPED: comparison with all recordings (set NAC_GOLDENS_DIR to the full set of recordings)";
+        let line =
+            "SKIPPED: comparison with all goldens (set NAC_GOLDENS_DIR to the full set of goldens)";
         eprintln!("{line}");
         if let Some(log) = std::env::var_os("NAC_SKIP_LOG") {
             let file = fs::OpenOptions::new().create(true).append(true).open(log);

@@ -2,7 +2,7 @@
 //!
 //! - [`settings`]: the reference's options as ours; [`yaml`]: its settings files, in and out;
 //! - [`weights`]: files of weights in and out, `.pt` and safetensors;
-//! - [`parity`]: comparison with recordings of the reference implementation, as `nac parity` makes it.
+//! - [`parity`]: comparison with goldens of the reference implementation, as `nac parity` makes it.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod parity;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use nac_pytorch::weights::{
-    Contents, Format, TensorPart, Weights, check, inspect, read, write, write_text,
+    Contents, Format, StateDict, TensorPart, check, inspect, read, write, write_text,
 };
 use nac_pytorch::yaml::{export_config, import_config};
 use nac_train::config::{Override, RunConfig, load};
@@ -91,7 +91,7 @@ enum To {
 }
 
 impl Part {
-    fn read(&self, file: &Path) -> Result<Weights> {
+    fn read(&self, file: &Path) -> Result<StateDict> {
         let weights = read(file, self.key.as_deref())?;
         Ok(match &self.strip_prefix {
             Some(prefix) => weights.strip_prefix(file, prefix)?,

@@ -20,7 +20,7 @@ pub enum Direction {
 /// How far one tensor is from the recorded one.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Comparison {
-    /// Full name in the recording.
+    /// Full name in the golden.
     pub tensor: String,
     /// Value or gradient.
     pub direction: Direction,

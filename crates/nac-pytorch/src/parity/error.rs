@@ -16,9 +16,9 @@ pub enum ParityError {
         /// What the operating system says.
         cause: std::io::Error,
     },
-    /// A recording cannot be used.
+    /// A golden cannot be used.
     #[error("{}: {reason}", path.display())]
-    Recording {
+    Golden {
         /// The file or folder.
         path: PathBuf,
         /// What is wrong with it.
@@ -34,7 +34,7 @@ pub enum ParityError {
         /// Why it is refused.
         reason: &'static str,
     },
-    /// The tensors of a recording cannot be read, or the device cannot be used.
+    /// The tensors of a golden cannot be read, or the device cannot be used.
     #[error(transparent)]
     Modules(#[from] nac_modules::ModuleError),
     /// libtorch reported an error.

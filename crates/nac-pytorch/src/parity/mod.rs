@@ -1,23 +1,23 @@
-//! Comparison with recordings of the reference implementation, as `nac parity` makes it.
+//! Comparison with goldens of the reference implementation, as `nac parity` makes it.
 //!
 //! ```text
-//! folder ──► recording ──► case: build from the config, load, run with the recorded noise ──► report ──► table, JSON
+//! folder ──► golden ──► case: build from the config, load, run with the recorded noise ──► report ──► table, JSON
 //!                                         compare ◄── tolerance
 //! ```
 //!
-//! The layers run on libtorch or on nac-core's engine ([`Engine`]), held to the same recordings by the same rules.
+//! The layers run on libtorch or on nac-core's engine ([`Engine`]), held to the same goldens by the same rules.
 //!
-//! A recording is a pair of files: the tensors and the facts. The layer or model is built from the reference's own
-//! configuration in the facts, and from nothing else; a recording nobody has seen before runs like a known one.
+//! A golden is a pair of files: the tensors and the metadata. The layer or model is built from the reference's own
+//! configuration in the metadata, and from nothing else; a golden nobody has seen before runs like a known one.
 //! [`tolerance`] says which error passes, and why.
 
 mod case;
 mod compare;
 mod error;
+mod golden;
 mod json;
 mod magnitude;
 mod options;
-mod recording;
 mod report;
 mod table;
 pub mod tolerance;
@@ -29,17 +29,17 @@ use tch::{Device, Kind};
 
 pub use compare::{Comparison, Direction, compare};
 pub use error::{ParityError, Result};
+pub use golden::{Golden, Metadata, Mode, NoiseFloor, names};
 pub use json::to_json;
 pub use magnitude::largest_finite;
 pub use options::{Engine, Options};
-pub use recording::{Facts, Mode, NoiseFloor, Recording, names};
 pub use report::{CaseReport, Report, Status};
 pub use table::{plain_table, terminal_table};
 
-/// Runs every recording of `folder`; `seen` is told each case as it ends.
+/// Runs every golden of `folder`; `seen` is told each case as it ends.
 ///
 /// # Errors
-/// The folder cannot be read or holds no recordings, or `only` leaves none. What is wrong with one recording is the
+/// The folder cannot be read or holds no goldens, or `only` leaves none. What is wrong with one golden is the
 /// [`Status::Error`] of its case, and the others still run.
 pub fn run_folder(
     folder: &Path,
@@ -77,14 +77,14 @@ pub fn run_folder(
             return Err(ParityError::Setting {
                 name: "only",
                 value: part.clone(),
-                reason: "no recording's name contains this",
+                reason: "no golden's name contains this",
             });
         }
     }
     let mut cases = Vec::with_capacity(names.len());
     for name in names {
-        let report = match Recording::read(folder, &name) {
-            Ok(recording) => case::run(&recording, options),
+        let report = match Golden::read(folder, &name) {
+            Ok(golden) => case::run(&golden, options),
             Err(error) => CaseReport::broken(&name, error.to_string()),
         };
         seen(&report);

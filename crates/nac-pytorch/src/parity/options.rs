@@ -34,7 +34,7 @@ pub struct Options {
     pub kind: Kind,
     /// Run only goldens whose name contains this.
     pub only: Option<String>,
-    /// Stop after the first case that fails.
+    /// CaseError after the first case that fails.
     pub fail_fast: bool,
 }
 

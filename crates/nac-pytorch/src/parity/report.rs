@@ -1,4 +1,4 @@
-//! What came out: one report per recording, and all of them together.
+//! What came out: one report per golden, and all of them together.
 
 use serde::Serialize;
 
@@ -12,9 +12,9 @@ pub enum Status {
     Pass,
     /// Something differs by more than is allowed.
     Fail,
-    /// Our layers lack an option that the recording's configuration uses.
+    /// Our layers lack an option that the golden's configuration uses.
     Unsupported,
-    /// The recording is unusable, or running it failed.
+    /// The golden is unusable, or running it failed.
     Error,
 }
 
@@ -37,10 +37,10 @@ impl Status {
     }
 }
 
-/// Result of one recording.
+/// Result of one golden.
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseReport {
-    /// Name of the recording.
+    /// Name of the golden.
     pub case: String,
     /// How it ended.
     pub status: Status,
@@ -101,7 +101,7 @@ pub struct Report {
     pub kind: String,
     /// Seconds in all.
     pub seconds: f64,
-    /// One report per recording, in the order of names.
+    /// One report per golden, in the order of names.
     pub cases: Vec<CaseReport>,
 }
 

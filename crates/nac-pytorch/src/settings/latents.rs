@@ -40,7 +40,7 @@ pub struct ImportedSeededLatents {
     pub state_dim: usize,
     /// The seeder.
     pub seeder: SeederConfig,
-    /// `batch_size` of the recording.
+    /// `batch_size` of the golden.
     pub batch_size: usize,
 }
 

@@ -94,7 +94,7 @@ pub struct ImportedGrid {
     pub dim: usize,
     /// `grid_size`, height and width.
     pub size: [usize; 2],
-    /// `batch_size` of the recording.
+    /// `batch_size` of the golden.
     pub batch_size: usize,
 }
 

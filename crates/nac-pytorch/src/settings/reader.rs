@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
 
     /// A size that may be absent.
     pub(super) fn optional_size(&mut self, key: &'static str) -> Result<Option<usize>> {
-        self.typed(key, "a whole number", |v| {
+        self.typed(key, "an integer", |v| {
             v.as_u64().and_then(|n| n.try_into().ok())
         })
     }

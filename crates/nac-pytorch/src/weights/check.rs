@@ -6,7 +6,7 @@ use nac_modules::model::Model;
 use tch::Device;
 
 use super::error::Result;
-use super::read::Weights;
+use super::read::StateDict;
 use nac_train::TrainError;
 use nac_train::config::ValidConfig;
 use nac_train::run::build_model;
@@ -16,7 +16,7 @@ use nac_train::run::build_model;
 /// # Errors
 /// [`ModuleError::Weights`](nac_modules::ModuleError::Weights) with all missing, unexpected and mis-shaped names
 /// together; or the model cannot be built.
-pub fn check(config: &ValidConfig, source: &Path, weights: &Weights) -> Result<Box<dyn Model>> {
+pub fn check(config: &ValidConfig, source: &Path, weights: &StateDict) -> Result<Box<dyn Model>> {
     let info = nac_data::describe(&config.data).map_err(TrainError::from)?;
     let mut model = build_model(config, &info, Device::Cpu)?;
     let source = source.display().to_string();

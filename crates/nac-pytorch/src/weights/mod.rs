@@ -36,7 +36,7 @@ pub use error::{Result, WeightsError};
 pub use format::Format;
 pub use inspect::{Contents, TensorFacts, TensorPart, inspect};
 pub use pickle::PickleError;
-pub use read::{Weights, read};
+pub use read::{StateDict, read};
 pub use write::{write, write_text};
 
 use tch::{Device, Kind, TchError, Tensor};

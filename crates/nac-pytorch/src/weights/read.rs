@@ -17,14 +17,14 @@ pub(super) const CHECKPOINT_PARTS: [&str; 3] = ["model", "optim", "loss"];
 
 /// Named tensors of a file.
 #[derive(Debug)]
-pub struct Weights {
+pub struct StateDict {
     /// Which part of the file it is; empty for all of it.
     pub key: String,
     /// Tensors by name, on the CPU.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-impl Weights {
+impl StateDict {
     /// Takes `prefix` from the start of all names, as `module.` that PyTorch's data parallel adds.
     ///
     /// # Errors
@@ -50,14 +50,14 @@ impl Weights {
 /// # Errors
 /// The file is damaged or of another format; a PyTorch file holds more than tensors and plain containers; or
 /// [`WeightsError::Key`] with all keys there are.
-pub fn read(path: &Path, key: Option<&str>) -> Result<Weights> {
+pub fn read(path: &Path, key: Option<&str>) -> Result<StateDict> {
     match Format::detect(path)? {
         Format::Safetensors => read_safetensors(path, key),
         Format::Torch => read_torch(path, key),
     }
 }
 
-fn read_safetensors(path: &Path, key: Option<&str>) -> Result<Weights> {
+fn read_safetensors(path: &Path, key: Option<&str>) -> Result<StateDict> {
     let file = TensorFile::read(path)?;
     let is_checkpoint = file.metadata.contains_key(CHECKPOINT_MARK);
     let available: Vec<String> = CHECKPOINT_PARTS
@@ -68,7 +68,7 @@ fn read_safetensors(path: &Path, key: Option<&str>) -> Result<Weights> {
     let key = match key {
         None if is_checkpoint => CHECKPOINT_PARTS[0],
         None => {
-            return Ok(Weights {
+            return Ok(StateDict {
                 key: String::new(),
                 tensors: file.tensors,
             });
@@ -93,7 +93,7 @@ fn read_safetensors(path: &Path, key: Option<&str>) -> Result<Weights> {
             tensor,
         ))
     };
-    Ok(Weights {
+    Ok(StateDict {
         key: key.to_owned(),
         tensors: file.tensors.into_iter().filter_map(strip).collect(),
     })
@@ -104,7 +104,7 @@ pub(super) fn in_part(name: &str, part: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('.'))
 }
 
-fn read_torch(path: &Path, key: Option<&str>) -> Result<Weights> {
+fn read_torch(path: &Path, key: Option<&str>) -> Result<StateDict> {
     let mut file = TorchFile::open(path)?;
     let parts = file.parts()?;
     let part = match (key, parts.as_slice()) {
@@ -117,7 +117,7 @@ fn read_torch(path: &Path, key: Option<&str>) -> Result<Weights> {
         key: key.map(str::to_owned),
         available: parts.iter().map(|part| shown_key(&part.key)).collect(),
     })?;
-    Ok(Weights {
+    Ok(StateDict {
         key: part.key.clone(),
         tensors: file.read(part)?,
     })

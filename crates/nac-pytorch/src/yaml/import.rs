@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tch::{Device, Kind};
 
-use crate::weights::{Result, Weights, WeightsError};
+use crate::weights::{Result, StateDict, WeightsError};
 use nac_train::TrainError;
 use nac_train::config::SignatureFits;
 
@@ -100,7 +100,7 @@ impl ReferenceConfig {
     /// # Errors
     /// The model cannot be built, or
     /// [`ModuleError::Weights`](nac_modules::ModuleError::Weights) with all names that do not fit.
-    pub fn check(&self, source: &Path, weights: &Weights) -> Result<()> {
+    pub fn check(&self, source: &Path, weights: &StateDict) -> Result<()> {
         let store = nac_modules::params::ParamStore::sizes_only(Device::Cpu, Kind::Float);
         let [height, width] = self.image_size;
         let mut model = self.model.build(store, height, width)?;

@@ -9,7 +9,7 @@ use nac_modules::generator::{CircuitGenerator, FreeGenerator};
 use tch::Tensor;
 
 use super::context::{Case, model_inputs};
-use super::stop::{Run, Stop};
+use super::error::{CaseError, CaseResult};
 
 /// The reference's name of each state, and ours.
 pub(super) const STATES: [(&str, &str); 4] = [
@@ -19,7 +19,7 @@ pub(super) const STATES: [(&str, &str); 4] = [
     ("output_states", "read_out.states"),
 ];
 
-pub(super) fn run(case: &mut Case<'_>, imported: &ImportedCircuit) -> Run<()> {
+pub(super) fn run(case: &mut Case<'_>, imported: &ImportedCircuit) -> CaseResult<()> {
     let mut store = case.store();
     let config = &imported.config;
     let generator = FreeGenerator::new(store.root(), &config.generator())?;
@@ -41,18 +41,18 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedCircuit) -> Run<()> {
     case.check_squares(&outputs, &inputs, Some(&store))
 }
 
-/// Of the states found, those that the recording holds, under its names.
+/// Of the states found, those that the golden holds, under its names.
 pub(super) fn recorded_states<'f>(
     case: &Case<'_>,
     found: &'f BTreeMap<String, Tensor>,
-) -> Run<Vec<(&'static str, &'f Tensor)>> {
+) -> CaseResult<Vec<(&'static str, &'f Tensor)>> {
     let recorded = STATES
         .iter()
         .filter(|(theirs, _)| case.has(&format!("out.{theirs}")));
     recorded
         .map(|&(theirs, ours)| match found.get(ours) {
             Some(tensor) => Ok((theirs, tensor)),
-            None => Err(Stop::Different(format!("`{ours}` was not recorded"))),
+            None => Err(CaseError::Different(format!("`{ours}` was not recorded"))),
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! What every runner needs: the recording's tensors in the wanted numbers, its noise, and a place for comparisons.
+//! What every runner needs: the golden's tensors in the wanted numbers, its noise, and a place for comparisons.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,15 +9,15 @@ use nac_modules::params::ParamStore;
 use tch::{Device, Kind, Tensor};
 
 use super::super::compare::{Comparison, compare};
+use super::super::golden::{Golden, Mode};
 use super::super::magnitude::largest_finite;
 use super::super::options::{Engine, Options};
-use super::super::recording::{Mode, Recording};
 use super::super::tolerance::allowed;
-use super::stop::{Run, Stop};
+use super::error::{CaseError, CaseResult};
 
 /// One case while it runs.
 pub(super) struct Case<'r> {
-    recording: &'r Recording,
+    golden: &'r Golden,
     device: Device,
     kind: Kind,
     largest_gradient: f64,
@@ -29,17 +29,17 @@ pub(super) struct Case<'r> {
 
 impl<'r> Case<'r> {
     /// What has no class is a graph or a term of the loss; these are in `float32` at least, as in mixed precision.
-    pub(super) fn new(recording: &'r Recording, options: &Options) -> Run<Self> {
+    pub(super) fn new(golden: &'r Golden, options: &Options) -> CaseResult<Self> {
         let kind = match options.kind {
-            Kind::BFloat16 if !recording.config().contains_key("cls") => Kind::Float,
+            Kind::BFloat16 if !golden.config().contains_key("cls") => Kind::Float,
             kind => kind,
         };
         let mut largest_gradient = 0.0_f64;
-        for (_, tensor) in recording.below("grad.") {
+        for (_, tensor) in golden.below("grad.") {
             largest_gradient = largest_gradient.max(largest_finite(tensor)?);
         }
         let mut case = Self {
-            recording,
+            golden,
             device: options.device,
             kind,
             largest_gradient,
@@ -52,8 +52,8 @@ impl<'r> Case<'r> {
         Ok(case)
     }
 
-    pub(super) fn recording(&self) -> &'r Recording {
-        self.recording
+    pub(super) fn golden(&self) -> &'r Golden {
+        self.golden
     }
 
     /// What runs the layer.
@@ -75,14 +75,14 @@ impl<'r> Case<'r> {
     }
 
     /// A recorded tensor by its full name, in the wanted numbers if it is of floating point.
-    pub(super) fn tensor(&self, name: &str) -> Run<Tensor> {
-        match self.recording.tensors.get(name) {
+    pub(super) fn tensor(&self, name: &str) -> CaseResult<Tensor> {
+        match self.golden.tensors.get(name) {
             Some(tensor) => self.convert(tensor),
-            None => Err(Stop::Broken(format!("the recording has no `{name}`"))),
+            None => Err(CaseError::Broken(format!("the golden has no `{name}`"))),
         }
     }
 
-    fn convert(&self, tensor: &Tensor) -> Run<Tensor> {
+    fn convert(&self, tensor: &Tensor) -> CaseResult<Tensor> {
         let copy = if matches!(tensor.kind(), Kind::Float | Kind::Double) {
             tensor.f_to_kind(self.kind)?
         } else {
@@ -92,11 +92,11 @@ impl<'r> Case<'r> {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.recording.tensors.contains_key(name)
+        self.golden.tensors.contains_key(name)
     }
 
     /// The input `in.<name>`; one of floating point takes a gradient.
-    pub(super) fn input(&self, name: &str) -> Run<Tensor> {
+    pub(super) fn input(&self, name: &str) -> CaseResult<Tensor> {
         let tensor = self.tensor(&format!("in.{name}"))?;
         Ok(if tensor.is_floating_point() {
             tensor.set_requires_grad(true)
@@ -106,8 +106,8 @@ impl<'r> Case<'r> {
     }
 
     /// All inputs by name.
-    pub(super) fn inputs(&self) -> Run<BTreeMap<String, Tensor>> {
-        let names = self.recording.below("in.");
+    pub(super) fn inputs(&self) -> CaseResult<BTreeMap<String, Tensor>> {
+        let names = self.golden.below("in.");
         names
             .map(|(name, _)| Ok((name.to_owned(), self.input(name)?)))
             .collect()
@@ -118,88 +118,87 @@ impl<'r> Case<'r> {
         &self,
         inputs: &'t BTreeMap<String, Tensor>,
         name: &str,
-    ) -> Run<&'t Tensor> {
+    ) -> CaseResult<&'t Tensor> {
         inputs
             .get(name)
-            .ok_or_else(|| Stop::Broken(format!("the recording has no `in.{name}`")))
+            .ok_or_else(|| CaseError::Broken(format!("the golden has no `in.{name}`")))
     }
 
     /// The size of dimension `dim` of the input `name`.
-    pub(super) fn input_size(&self, name: &str, dim: usize) -> Run<usize> {
-        let tensor = self.recording.tensors.get(&format!("in.{name}"));
+    pub(super) fn input_size(&self, name: &str, dim: usize) -> CaseResult<usize> {
+        let tensor = self.golden.tensors.get(&format!("in.{name}"));
         let size = tensor.and_then(|t| t.size().get(dim).copied());
         size.and_then(|size| usize::try_from(size).ok())
-            .ok_or_else(|| Stop::Broken(format!("`in.{name}` has no dimension {dim}")))
+            .ok_or_else(|| CaseError::Broken(format!("`in.{name}` has no dimension {dim}")))
     }
 
     /// An error unless the recorded tensor `name`, if there is one, is `[modules, modules]`.
-    pub(super) fn expect_square(&self, name: &str, modules: usize) -> Run<()> {
-        let size = self.recording.tensors.get(name).map(Tensor::size);
+    pub(super) fn expect_square(&self, name: &str, modules: usize) -> CaseResult<()> {
+        let size = self.golden.tensors.get(name).map(Tensor::size);
         match size {
             Some(size) if size != [modules as i64; 2] => {
                 let text = format!("`{name}` has shape {size:?}, for {modules} modules");
-                Err(Stop::Broken(text))
+                Err(CaseError::Broken(text))
             }
             _ => Ok(()),
         }
     }
 
     /// Overwrites all parameters; every recorded one must exist and the other way round.
-    pub(super) fn load(&self, store: &mut ParamStore) -> Run<()> {
+    pub(super) fn load(&self, store: &mut ParamStore) -> CaseResult<()> {
         let mut tensors = BTreeMap::new();
-        for (name, tensor) in self.recording.below("param.") {
+        for (name, tensor) in self.golden.below("param.") {
             tensors.insert(name.to_owned(), self.convert(tensor)?);
         }
-        Ok(store.import(&self.recording.name, &tensors)?)
+        Ok(store.import(&self.golden.name, &tensors)?)
     }
 
     /// Makes the draws ready that `wanted` picks by name, in call order.
-    pub(super) fn replay(&mut self, wanted: impl Fn(&str) -> bool) -> Run<()> {
-        let names = self.recording.facts.noise_in_call_order.iter();
+    pub(super) fn replay(&mut self, wanted: impl Fn(&str) -> bool) -> CaseResult<()> {
+        let names = self.golden.metadata.noise_in_call_order.iter();
         let draws = names
             .filter(|name| wanted(name))
             .map(|name| self.tensor(name))
-            .collect::<Run<Vec<_>>>()?;
+            .collect::<CaseResult<Vec<_>>>()?;
         self.noise = RecordedNoise::new(draws);
         Ok(())
     }
 
     /// A forward pass in the recorded mode with the noise that is ready.
     pub(super) fn pass(&mut self) -> ForwardContext<'_> {
-        match self.recording.facts.mode {
+        match self.golden.metadata.mode {
             Mode::Train => ForwardContext::training(&mut self.noise),
             Mode::Eval => ForwardContext::evaluation().with_noise(&mut self.noise),
         }
     }
 
     /// An error unless every recorded draw was used.
-    pub(super) fn noise_is_used(&self) -> Run<()> {
+    pub(super) fn noise_is_used(&self) -> CaseResult<()> {
         match self.noise.remaining() {
             0 => Ok(()),
-            left => Err(Stop::Different(format!(
+            left => Err(CaseError::Different(format!(
                 "{left} recorded draws were not asked for"
             ))),
         }
     }
 
     /// Compares one tensor by its full name.
-    pub(super) fn check(&mut self, name: &str, ours: &Tensor) -> Run<()> {
+    pub(super) fn check(&mut self, name: &str, ours: &Tensor) -> CaseResult<()> {
         self.check_with_room(name, ours, 0.0)
     }
 
     /// Compares one tensor with more room, for a reason said where it is called.
-    pub(super) fn check_with_room(&mut self, name: &str, ours: &Tensor, room: f64) -> Run<()> {
-        let Some(recorded) = self.recording.tensors.get(name) else {
-            return Err(Stop::Broken(format!("the recording has no `{name}`")));
+    pub(super) fn check_with_room(
+        &mut self,
+        name: &str,
+        ours: &Tensor,
+        room: f64,
+    ) -> CaseResult<()> {
+        let Some(recorded) = self.golden.tensors.get(name) else {
+            return Err(CaseError::Broken(format!("the golden has no `{name}`")));
         };
         let largest = largest_finite(recorded)?;
-        let mut allowed = allowed(
-            self.recording,
-            name,
-            self.kind,
-            largest,
-            self.largest_gradient,
-        )?;
+        let mut allowed = allowed(self.golden, name, self.kind, largest, self.largest_gradient)?;
         allowed.error += room;
         self.comparisons
             .push(compare(name, ours, recorded, allowed)?);
@@ -209,7 +208,7 @@ impl<'r> Case<'r> {
 
     /// The recorded noise floor of a tensor.
     pub(super) fn floor(&self, name: &str) -> f64 {
-        let floor = self.recording.facts.f32_vs_f64.get(name);
+        let floor = self.golden.metadata.f32_vs_f64.get(name);
         floor.map_or(0.0, |floor| floor.max_abs_err)
     }
 
@@ -220,7 +219,7 @@ impl<'r> Case<'r> {
     }
 
     /// Compares one tensor if it is recorded.
-    pub(super) fn check_if_recorded(&mut self, name: &str, ours: &Tensor) -> Run<()> {
+    pub(super) fn check_if_recorded(&mut self, name: &str, ours: &Tensor) -> CaseResult<()> {
         if self.has(name) {
             self.check(name, ours)
         } else {
@@ -236,26 +235,31 @@ impl<'r> Case<'r> {
         loss: &Tensor,
         inputs: &BTreeMap<String, Tensor>,
         store: Option<&ParamStore>,
-    ) -> Run<()> {
+    ) -> CaseResult<()> {
         if self.engine == Engine::Core {
             return Ok(());
         }
         if loss.requires_grad() {
             loss.f_backward()?;
         }
-        let recording = self.recording;
-        let facts = &recording.facts;
-        for (rest, recorded) in recording.below(prefix) {
+        let golden = self.golden;
+        let metadata = &golden.metadata;
+        for (rest, recorded) in golden.below(prefix) {
             let tensor = if let Some(name) = rest.strip_prefix("in.") {
                 inputs.get(name)
             } else if let Some(name) = rest.strip_prefix("param.") {
-                let name = facts.param_aliases.get(name).map_or(name, String::as_str);
+                let name = metadata
+                    .param_aliases
+                    .get(name)
+                    .map_or(name, String::as_str);
                 store.and_then(|store| store.get(name))
             } else {
                 continue;
             };
             let Some(tensor) = tensor else {
-                return Err(Stop::Different(format!("there is nothing called `{rest}`")));
+                return Err(CaseError::Different(format!(
+                    "there is nothing called `{rest}`"
+                )));
             };
             // Without a path to the loss the gradient is zero.
             let gradient = match tensor.grad() {
@@ -264,12 +268,12 @@ impl<'r> Case<'r> {
             };
             self.check(&format!("{prefix}{rest}"), &gradient)?;
         }
-        for name in &facts.params_without_grad {
+        for name in &metadata.params_without_grad {
             let gradient = store.and_then(|s| s.get(name)).map(Tensor::grad);
             if let Some(gradient) = gradient.filter(Tensor::defined)
                 && largest_finite(&gradient)? > 0.0
             {
-                return Err(Stop::Different(format!(
+                return Err(CaseError::Different(format!(
                     "`{name}` has a gradient, recorded without"
                 )));
             }
@@ -283,7 +287,7 @@ impl<'r> Case<'r> {
         outputs: &[(&str, &Tensor)],
         inputs: &BTreeMap<String, Tensor>,
         store: Option<&ParamStore>,
-    ) -> Run<()> {
+    ) -> CaseResult<()> {
         let mut loss = Tensor::f_zeros([0_i64; 0].as_slice(), (self.kind, self.device))?;
         for (name, output) in outputs {
             self.check(&format!("out.{name}"), output)?;
@@ -298,7 +302,7 @@ impl<'r> Case<'r> {
     pub(super) fn finish(self) -> (Vec<Comparison>, usize) {
         let mut comparisons = self.comparisons;
         let mut left_out = 0;
-        for name in self.recording.tensors.keys() {
+        for name in self.golden.tensors.keys() {
             let is_gradient = name.starts_with("grad.");
             if !(name.starts_with("out.") || is_gradient) || self.seen.contains(name) {
                 continue;
@@ -317,7 +321,7 @@ impl<'r> Case<'r> {
 }
 
 /// Sum of the squares of all finite entries.
-pub(super) fn squares(output: &Tensor) -> Run<Tensor> {
+pub(super) fn squares(output: &Tensor) -> CaseResult<Tensor> {
     let finite = output.f_isfinite()?;
     Ok(output
         .f_masked_select(&finite)?
@@ -334,7 +338,7 @@ pub(super) fn model_inputs(tensors: &BTreeMap<String, Tensor>) -> Inputs {
         })
 }
 
-/// Streams for what a recording does not pin.
+/// Streams for what a golden does not pin.
 pub(super) fn streams() -> Streams {
     Streams::new(0)
 }

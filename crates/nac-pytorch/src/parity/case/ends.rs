@@ -6,9 +6,9 @@ use nac_modules::layer::PositionalGrid;
 use nac_modules::tokenizer::{ConvNextTokenizer, Tokenizer};
 
 use super::context::{Case, model_inputs};
-use super::stop::Run;
+use super::error::CaseResult;
 
-pub(super) fn tokenizer(case: &mut Case<'_>, imported: &ImportedTokenizer) -> Run<()> {
+pub(super) fn tokenizer(case: &mut Case<'_>, imported: &ImportedTokenizer) -> CaseResult<()> {
     let mut store = case.store();
     let (height, width) = (case.input_size("image", 2)?, case.input_size("image", 3)?);
     let tokenizer = ConvNextTokenizer::new(
@@ -25,7 +25,7 @@ pub(super) fn tokenizer(case: &mut Case<'_>, imported: &ImportedTokenizer) -> Ru
     case.check_squares(&[("tokens", tokens.values())], &inputs, Some(&store))
 }
 
-pub(super) fn grid(case: &mut Case<'_>, imported: &ImportedGrid) -> Run<()> {
+pub(super) fn grid(case: &mut Case<'_>, imported: &ImportedGrid) -> CaseResult<()> {
     let mut store = case.store();
     let [height, width] = imported.size;
     let grid = PositionalGrid::new(store.root(), imported.dim, height, width)?;
@@ -35,7 +35,7 @@ pub(super) fn grid(case: &mut Case<'_>, imported: &ImportedGrid) -> Run<()> {
     case.check_squares(&[("grid", &y)], &case.inputs()?, Some(&store))
 }
 
-pub(super) fn head(case: &mut Case<'_>, imported: &ImportedHead) -> Run<()> {
+pub(super) fn head(case: &mut Case<'_>, imported: &ImportedHead) -> CaseResult<()> {
     let mut store = case.store();
     let inputs = case.inputs()?;
     let states = case.of(&inputs, "states")?;

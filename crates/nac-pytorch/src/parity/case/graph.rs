@@ -11,8 +11,8 @@ use tch::{Kind, Tensor};
 
 use super::super::compare::{Comparison, Direction};
 use super::context::{Case, streams};
+use super::error::{CaseError, CaseResult};
 use super::settings::Settings;
-use super::stop::{Run, Stop};
 
 const OUTPUT: &str = "out.adjacency";
 /// Module pairs to draw in all, so that large graphs take no longer than small ones.
@@ -26,7 +26,7 @@ const NAMES: [&str; 6] = [
     "connected",
 ];
 
-/// Facts about the recorded graph, and what only networkx needs.
+/// Metadata about the recorded graph, and what only networkx needs.
 const WITHOUT_EFFECT: [&str; 8] = [
     "num_edges",
     "degree_max",
@@ -38,8 +38,8 @@ const WITHOUT_EFFECT: [&str; 8] = [
     "n",
 ];
 
-pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
-    let settings = Settings::new(case.recording().config());
+pub(super) fn run(case: &mut Case<'_>) -> CaseResult<()> {
+    let settings = Settings::new(case.golden().config());
     settings.ignore(&WITHOUT_EFFECT);
     let modules = settings
         .count("num_latents")?
@@ -79,14 +79,14 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
 }
 
 /// The generator that a configuration of the reference asks for.
-pub(super) fn generator(settings: &Settings<'_>, modules: usize) -> Run<GraphGenerator> {
+pub(super) fn generator(settings: &Settings<'_>, modules: usize) -> CaseResult<GraphGenerator> {
     let kind = settings
         .word("graph_type")?
         .ok_or_else(|| settings.missing("graph_type"))?;
     let of = |key| settings.number(key);
     let mut generator = match GraphGenerator::from_name(kind) {
         Ok(generator) => generator,
-        Err(_) => return Err(Stop::unsupported("graph_type", format!("{kind:?}"))),
+        Err(_) => return Err(CaseError::unsupported("graph_type", format!("{kind:?}"))),
     };
     match &mut generator {
         GraphGenerator::ErdosRenyi { p } => *p = of("p")?.unwrap_or(*p),
@@ -122,7 +122,7 @@ pub(super) fn generator(settings: &Settings<'_>, modules: usize) -> Run<GraphGen
 }
 
 /// The first of a grid's two sides, along which the index grows by one.
-fn sides(settings: &Settings<'_>, modules: usize) -> Run<Option<usize>> {
+fn sides(settings: &Settings<'_>, modules: usize) -> CaseResult<Option<usize>> {
     let Some(value) = settings.get("dim") else {
         return Ok(None);
     };
@@ -138,9 +138,9 @@ fn sides(settings: &Settings<'_>, modules: usize) -> Run<Option<usize>> {
 }
 
 /// Groups must fill the modules: we set their number only.
-fn same_size(settings: &Settings<'_>, key: &str, groups: usize, modules: usize) -> Run<()> {
+fn same_size(settings: &Settings<'_>, key: &str, groups: usize, modules: usize) -> CaseResult<()> {
     match settings.count(key)? {
-        Some(size) if size.checked_mul(groups) != Some(modules) => Err(Stop::unsupported(
+        Some(size) if size.checked_mul(groups) != Some(modules) => Err(CaseError::unsupported(
             key,
             format!("{size} ({groups} groups of {modules} modules)"),
         )),
@@ -149,14 +149,14 @@ fn same_size(settings: &Settings<'_>, key: &str, groups: usize, modules: usize) 
 }
 
 /// A recorded adjacency as a graph without values.
-pub(super) fn adjacency(recorded: &Tensor) -> Run<Csr> {
+pub(super) fn adjacency(recorded: &Tensor) -> CaseResult<Csr> {
     Ok(Csr::from_dense(matrix(recorded)?.view())?.without_values())
 }
 
 /// A tensor `[rows, columns]` as an array.
-pub(super) fn matrix(tensor: &Tensor) -> Run<Array2<f64>> {
+pub(super) fn matrix(tensor: &Tensor) -> CaseResult<Array2<f64>> {
     let [rows, columns] = tensor.size()[..] else {
-        return Err(Stop::Broken(format!(
+        return Err(CaseError::Broken(format!(
             "a matrix has shape {:?}",
             tensor.size()
         )));
@@ -167,10 +167,10 @@ pub(super) fn matrix(tensor: &Tensor) -> Run<Array2<f64>> {
         .f_to_device(tch::Device::Cpu)?;
     let values = Vec::<f64>::try_from(values.f_contiguous()?.f_view([-1_i64])?)?;
     let shape = (rows as usize, columns as usize);
-    Array2::from_shape_vec(shape, values).map_err(|error| Stop::Broken(error.to_string()))
+    Array2::from_shape_vec(shape, values).map_err(|error| CaseError::Broken(error.to_string()))
 }
 
-fn statistics(graph: &Csr) -> Run<[f64; 6]> {
+fn statistics(graph: &Csr) -> CaseResult<[f64; 6]> {
     let degrees = graph.receiver_degrees();
     let of = |degree: Option<&usize>| degree.map_or(0.0, |&degree| degree as f64);
     let edges = graph.edges() as f64;
@@ -189,7 +189,7 @@ fn other_statistics(
     generator: &GraphGenerator,
     recorded: &Csr,
     modules: usize,
-) -> Run<Option<String>> {
+) -> CaseResult<Option<String>> {
     let theirs = statistics(recorded)?;
     let (mut low, mut high) = ([f64::INFINITY; 6], [f64::NEG_INFINITY; 6]);
     let draws = (PAIRS / modules.max(1).pow(2)).clamp(50, 400);

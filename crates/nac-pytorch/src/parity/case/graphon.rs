@@ -5,11 +5,11 @@ use nac_core::prior::{ErdosRenyi, PlantedPartition, RingOfCliques, ScaleFree, Wa
 use tch::{Kind, Tensor};
 
 use super::context::Case;
+use super::error::{CaseError, CaseResult};
 use super::settings::Settings;
-use super::stop::{Run, Stop};
 
-pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
-    let settings = Settings::new(case.recording().config());
+pub(super) fn run(case: &mut Case<'_>) -> CaseResult<()> {
+    let settings = Settings::new(case.golden().config());
     let (prior, modules) = prior(&settings)?;
     settings.finish()?;
     case.expect_square("out.sampled_graphon", modules)?;
@@ -18,7 +18,7 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
 
 /// The prior's link probabilities, `[modules, modules]`, rounded to `float32` as the reference keeps them whatever
 /// the numbers it computes with.
-pub(super) fn graphon(prior: &PriorConfig, modules: usize) -> Run<Tensor> {
+pub(super) fn graphon(prior: &PriorConfig, modules: usize) -> CaseResult<Tensor> {
     let values = prior.link_probabilities(modules)?;
     let shape = [values.nrows() as i64, values.ncols() as i64];
     let values: Vec<f64> = values.iter().copied().collect();
@@ -28,7 +28,7 @@ pub(super) fn graphon(prior: &PriorConfig, modules: usize) -> Run<Tensor> {
 }
 
 /// The prior that a configuration of the reference asks for, and its number of modules.
-pub(super) fn prior(settings: &Settings<'_>) -> Run<(PriorConfig, usize)> {
+pub(super) fn prior(settings: &Settings<'_>) -> CaseResult<(PriorConfig, usize)> {
     let modules = settings.count("N")?.ok_or_else(|| settings.missing("N"))?;
     let kind = settings
         .word("kind")?
@@ -67,10 +67,10 @@ pub(super) fn prior(settings: &Settings<'_>) -> Run<(PriorConfig, usize)> {
         "er" => PriorConfig::ErdosRenyi(ErdosRenyi {
             p: number("p")?.unwrap_or(ErdosRenyi::default().p),
         }),
-        other => return Err(Stop::unsupported("kind", format!("{other:?}"))),
+        other => return Err(CaseError::unsupported("kind", format!("{other:?}"))),
     };
     match (&prior, symmetric) {
         (PriorConfig::WattsStrogatz(_), _) | (_, None | Some(true)) => Ok((prior, modules)),
-        (_, Some(false)) => Err(Stop::unsupported("symmetric", false)),
+        (_, Some(false)) => Err(CaseError::unsupported("symmetric", false)),
     }
 }

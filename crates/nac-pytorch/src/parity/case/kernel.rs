@@ -6,9 +6,9 @@ use nac_modules::attention::{KernelConfig, SignatureKernel, normalize_links, nor
 use tch::Tensor;
 
 use super::context::{Case, squares};
-use super::stop::{Run, Stop};
+use super::error::{CaseError, CaseResult};
 
-pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> Run<()> {
+pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> CaseResult<()> {
     for output in outputs(case) {
         one(case, config, &output)?;
     }
@@ -17,19 +17,19 @@ pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> Run<()> {
 
 /// Names of the recorded outputs.
 pub(super) fn outputs(case: &Case<'_>) -> Vec<String> {
-    let recorded = case.recording().below("out.");
+    let recorded = case.golden().below("out.");
     recorded
         .filter(|(name, _)| !name.starts_with("loss"))
         .map(|(name, _)| name.to_owned())
         .collect()
 }
 
-fn one(case: &mut Case<'_>, config: &KernelConfig, output: &str) -> Run<()> {
+fn one(case: &mut Case<'_>, config: &KernelConfig, output: &str) -> CaseResult<()> {
     let mut store = case.store();
     let kernel = SignatureKernel::new(store.root(), config)?;
     case.load(&mut store)?;
     case.replay(|name| drawn_for(name) == Some(output))?;
-    let draw = draw_of(case, output).and_then(|name| case.recording().tensors.get(name));
+    let draw = draw_of(case, output).and_then(|name| case.golden().tensors.get(name));
     let batch = draw
         .map(Tensor::size)
         .filter(|size| size.len() == 3)
@@ -37,7 +37,7 @@ fn one(case: &mut Case<'_>, config: &KernelConfig, output: &str) -> Run<()> {
 
     let inputs = case.inputs()?;
     let receivers = case.of(&inputs, "receiver_signatures")?;
-    // A square recording has one set of signatures.
+    // A square golden has one set of signatures.
     let senders = inputs.get("sender_signatures").unwrap_or(receivers);
     let mut ctx = case.pass();
     let ours = match output {
@@ -50,7 +50,7 @@ fn one(case: &mut Case<'_>, config: &KernelConfig, output: &str) -> Run<()> {
         "kernel_normalized_keys" => {
             normalize_links(&kernel.links(receivers, senders, batch, &mut ctx)?)
         }
-        other => return Err(Stop::Unsupported(format!("output = {other}"))),
+        other => return Err(CaseError::Unsupported(format!("output = {other}"))),
     };
     case.noise_is_used()?;
     case.check(&format!("out.{output}"), &ours)?;
@@ -61,7 +61,7 @@ fn one(case: &mut Case<'_>, config: &KernelConfig, output: &str) -> Run<()> {
 
 /// The draw that was made for an output.
 pub(super) fn draw_of<'r>(case: &Case<'r>, output: &str) -> Option<&'r str> {
-    let names = case.recording().facts.noise_in_call_order.iter();
+    let names = case.golden().metadata.noise_in_call_order.iter();
     names
         .map(String::as_str)
         .find(|name| drawn_for(name) == Some(output))

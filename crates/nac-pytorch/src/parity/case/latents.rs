@@ -5,9 +5,9 @@ use nac_modules::generator::{ModuleLatents, Seeder};
 use tch::Tensor;
 
 use super::context::Case;
-use super::stop::{Run, Stop};
+use super::error::{CaseError, CaseResult};
 
-pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()> {
+pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> CaseResult<()> {
     let mut store = case.store();
     let latents = ModuleLatents::new(store.root(), imported.sizes, &imported.config)?;
     case.load(&mut store)?;
@@ -16,7 +16,7 @@ pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()
         ("codes", latents.codes().shallow_clone()),
     ];
     if let Some(states) = latents.initial_states() {
-        let recorded = case.recording().tensors.get("out.states");
+        let recorded = case.golden().tensors.get("out.states");
         let batch = recorded
             .and_then(|t| t.size().first().copied())
             .unwrap_or(1);
@@ -30,7 +30,7 @@ pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()
     case.check_squares(&outputs, &case.inputs()?, Some(&store))
 }
 
-pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> Run<()> {
+pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> CaseResult<()> {
     let mut store = case.store();
     let sizes = imported.latents.sizes;
     let mut root = store.root();
@@ -54,7 +54,7 @@ pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> R
         let codes = latents.layer_codes();
         let last = codes
             .last()
-            .ok_or_else(|| Stop::Broken("there is one code only".into()))?;
+            .ok_or_else(|| CaseError::Broken("there is one code only".into()))?;
         let states = seeder.forward(last, batch, &mut case.pass())?;
         outputs.push(("states_last", batched(states)?));
     }

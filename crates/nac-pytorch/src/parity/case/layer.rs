@@ -4,9 +4,9 @@ use crate::settings::{ImportedFfn, ImportedProjection};
 use nac_modules::layer::{DropPath, ModFcConfig, ModFfn, Projection};
 
 use super::context::Case;
-use super::stop::Run;
+use super::error::CaseResult;
 
-pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> Run<()> {
+pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> CaseResult<()> {
     let mut store = case.store();
     let layer = Projection::new(
         store.root(),
@@ -27,7 +27,7 @@ pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> 
     case.check_squares(&[("y", &y)], &inputs, Some(&store))
 }
 
-pub(super) fn ffn(case: &mut Case<'_>, imported: &ImportedFfn) -> Run<()> {
+pub(super) fn ffn(case: &mut Case<'_>, imported: &ImportedFfn) -> CaseResult<()> {
     let mut store = case.store();
     let layer = ModFfn::new(
         store.root(),

@@ -9,8 +9,8 @@ use tch::{Kind, Tensor};
 
 use super::super::compare::{Comparison, Direction};
 use super::context::Case;
+use super::error::{CaseError, CaseResult};
 use super::graphon::graphon;
-use super::stop::{Run, Stop};
 use nac_train::loss::match_modules;
 
 /// Two sums of costs may differ by this share: costs of a `float32` run are rounded in the seventh digit …
@@ -25,7 +25,7 @@ pub(super) fn check_assignment(
     prior: &PriorConfig,
     links: &Tensor,
     noise: Option<&Tensor>,
-) -> Run<Tensor> {
+) -> CaseResult<Tensor> {
     let modules = links
         .size()
         .first()
@@ -46,7 +46,7 @@ pub(super) fn check_assignment(
     let mut seen = Vec::<i64>::try_from(&recorded)?;
     seen.sort_unstable();
     if seen.len() != modules || seen.iter().enumerate().any(|(i, &v)| v != i as i64) {
-        return Err(Stop::Broken(format!(
+        return Err(CaseError::Broken(format!(
             "`{name}` is not a permutation of {modules} modules"
         )));
     }

@@ -1,9 +1,10 @@
-//! Running one recording: the family decides the runner, the configuration decides the rest.
+//! Running one golden: the family decides the runner, the configuration decides the rest.
 
 mod circuit;
 mod context;
 mod core;
 mod ends;
+mod error;
 mod graph;
 mod graphon;
 mod kernel;
@@ -19,7 +20,6 @@ mod preset;
 mod regularizer;
 mod settings;
 mod signatures;
-mod stop;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -28,22 +28,22 @@ use crate::settings::{Imported, import};
 use serde_json::Value;
 
 use super::compare::Comparison;
+use super::golden::Golden;
 use super::options::{Engine, Options};
-use super::recording::Recording;
 use super::report::{CaseReport, Status};
 use context::Case;
-use stop::{Run, Stop};
+use error::{CaseError, CaseResult};
 
-/// Runs one recording. Nothing that is wrong with it gets out of its report.
-pub(super) fn run(recording: &Recording, options: &Options) -> CaseReport {
+/// Runs one golden. Nothing that is wrong with it gets out of its report.
+pub(super) fn run(golden: &Golden, options: &Options) -> CaseReport {
     let start = Instant::now();
-    // Operators of libtorch that we do not call through their fallible form panic; for a comparison of recordings
+    // Operators of libtorch that we do not call through their fallible form panic; for a comparison of goldens
     // that nobody has seen this must be the end of one case only.
-    let result = catch_unwind(AssertUnwindSafe(|| compared(recording, options)));
+    let result = catch_unwind(AssertUnwindSafe(|| compared(golden, options)));
     let result = result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(Stop::Broken(format!(
+        Err(CaseError::Broken(format!(
             "panicked: {}",
             text.unwrap_or("without a message")
         )))
@@ -54,12 +54,12 @@ pub(super) fn run(recording: &Recording, options: &Options) -> CaseReport {
             None => (Status::Pass, None, found),
             Some(text) => (Status::Fail, Some(text), found),
         },
-        Err(Stop::Unsupported(what)) => (Status::Unsupported, Some(what), nothing),
-        Err(Stop::Different(what)) => (Status::Fail, Some(what), nothing),
-        Err(Stop::Broken(what)) => (Status::Error, Some(what), nothing),
+        Err(CaseError::Unsupported(what)) => (Status::Unsupported, Some(what), nothing),
+        Err(CaseError::Different(what)) => (Status::Fail, Some(what), nothing),
+        Err(CaseError::Broken(what)) => (Status::Error, Some(what), nothing),
     };
     CaseReport {
-        case: recording.name.clone(),
+        case: golden.name.clone(),
         status,
         reason,
         seconds: start.elapsed().as_secs_f64(),
@@ -69,13 +69,13 @@ pub(super) fn run(recording: &Recording, options: &Options) -> CaseReport {
 }
 
 /// Comparisons, and the number of recorded gradients that were left out.
-fn compared(recording: &Recording, options: &Options) -> Run<(Vec<Comparison>, usize)> {
-    let mut case = Case::new(recording, options)?;
+fn compared(golden: &Golden, options: &Options) -> CaseResult<(Vec<Comparison>, usize)> {
+    let mut case = Case::new(golden, options)?;
     dispatch(&mut case)?;
     let found = case.finish();
     if found.0.is_empty() {
-        return Err(Stop::Broken(
-            "the recording holds nothing to compare".into(),
+        return Err(CaseError::Broken(
+            "the golden holds nothing to compare".into(),
         ));
     }
     Ok(found)
@@ -100,15 +100,15 @@ fn first_failure(tensors: &[Comparison]) -> Option<String> {
     })
 }
 
-/// Keys that belong to the recording, not to the class.
-const OF_THE_RECORDING: [&str; 2] = ["square", "optimizer"];
+/// Keys that belong to the golden, not to the class.
+const OF_THE_GOLDEN: [&str; 2] = ["square", "optimizer"];
 
-/// The largest whole number that a recording's configuration may hold: a size beyond it is an accident, and would
+/// The largest integer that a golden's configuration may hold: a size beyond it is an accident, and would
 /// exhaust the memory before anything could be compared.
 const LARGEST_SIZE: u64 = 65_536;
 
 /// An error if a number below `path` is beyond all sizes.
-fn check_sizes(path: &str, value: &Value) -> Run<()> {
+fn check_sizes(path: &str, value: &Value) -> CaseResult<()> {
     match value {
         Value::Object(table) => table
             .iter()
@@ -117,7 +117,7 @@ fn check_sizes(path: &str, value: &Value) -> Run<()> {
         Value::Array(all) => all.iter().try_for_each(|value| check_sizes(path, value)),
         Value::Number(number) if number.as_u64().is_some_and(|n| n > LARGEST_SIZE) => {
             let text = format!("{path} = {number} is more than {LARGEST_SIZE}");
-            Err(Stop::Broken(text))
+            Err(CaseError::Broken(text))
         }
         _ => Ok(()),
     }
@@ -129,14 +129,14 @@ fn has_queries(case: &Case<'_>) -> bool {
 }
 
 /// Chooses the runner by class, or by the keys of a configuration without one.
-fn dispatch(case: &mut Case<'_>) -> Run<()> {
-    let config = case.recording().config();
+fn dispatch(case: &mut Case<'_>) -> CaseResult<()> {
+    let config = case.golden().config();
     check_sizes("config", &Value::Object(config.clone()))?;
     let has = |key: &str| config.contains_key(key);
     let on_core = case.engine() == Engine::Core;
     let class = match config.get("cls") {
         Some(Value::String(class)) => class.as_str(),
-        Some(other) => return Err(Stop::Broken(format!("`cls` = {other} is not a class"))),
+        Some(other) => return Err(CaseError::Broken(format!("`cls` = {other} is not a class"))),
         None if has("graph_type") && case.has("in.initial_signatures") => return preset::run(case),
         None if has("graph_type") => return graph::run(case),
         None if on_core && has("kind") && has("loss_type") => {
@@ -154,11 +154,11 @@ fn dispatch(case: &mut Case<'_>) -> Run<()> {
         None if has("hinge") => return signatures::hinge(case),
         None if has("num_components") => return signatures::distribution(case),
         None if has("progress") => return signatures::schedules(case),
-        None => return Err(Stop::Broken("the configuration has no `cls`".into())),
+        None => return Err(CaseError::Broken("the configuration has no `cls`".into())),
     };
     let (class, terms) = objective::split(class);
     let mut table = config.clone();
-    table.retain(|key, _| !OF_THE_RECORDING.contains(&key.as_str()));
+    table.retain(|key, _| !OF_THE_GOLDEN.contains(&key.as_str()));
     table.insert("cls".to_owned(), Value::from(class));
     let imported = import(&Value::Object(table))?;
     if on_core {
@@ -172,7 +172,7 @@ fn dispatch(case: &mut Case<'_>) -> Run<()> {
         let prior = objective::prior(terms)?;
         return match imported {
             Imported::Model(imported) => model::objective(case, &imported, &prior),
-            _ => Err(Stop::unsupported(
+            _ => Err(CaseError::unsupported(
                 "cls",
                 format!("{class} with an objective"),
             )),
@@ -196,7 +196,7 @@ fn dispatch(case: &mut Case<'_>) -> Run<()> {
         Imported::PerceiverIo(imported) => perceiver::run(case, &imported),
         Imported::Model(imported) if has_queries(case) => match imported.perceiver_io() {
             Some(imported) => perceiver::run(case, &imported),
-            None => Err(Stop::Broken("queries or a mask for a circuit".into())),
+            None => Err(CaseError::Broken("queries or a mask for a circuit".into())),
         },
         Imported::Model(imported) if has("optimizer") => optimizer::run(case, &imported),
         Imported::Model(imported) => model::classifier(case, &imported),

@@ -10,8 +10,8 @@ use tch::Tensor;
 
 use super::circuit::STATES;
 use super::context::{Case, model_inputs};
+use super::error::{CaseError, CaseResult};
 use super::matching::check_assignment;
-use super::stop::{Run, Stop};
 use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossContext, LossTerm, PriorDistance};
 
 pub(super) const IMAGE: &str = "image";
@@ -24,16 +24,12 @@ pub(super) struct Prior {
     pub(super) weight: f64,
 }
 
-pub(super) fn build(case: &Case<'_>, imported: &ImportedModel) -> Run<Box<dyn Model>> {
+pub(super) fn build(case: &Case<'_>, imported: &ImportedModel) -> CaseResult<Box<dyn Model>> {
     // The last three dimensions: training steps may come before the batch.
-    let dims = case
-        .recording()
-        .tensors
-        .get("in.image")
-        .map_or(0, |t| t.dim());
+    let dims = case.golden().tensors.get("in.image").map_or(0, |t| t.dim());
     let at = |from_the_end: usize| {
         dims.checked_sub(from_the_end)
-            .ok_or_else(|| Stop::Broken("`in.image` is no image".into()))
+            .ok_or_else(|| CaseError::Broken("`in.image` is no image".into()))
     };
     let (height, width) = (
         case.input_size(IMAGE, at(2)?)?,
@@ -44,7 +40,7 @@ pub(super) fn build(case: &Case<'_>, imported: &ImportedModel) -> Run<Box<dyn Mo
     Ok(model)
 }
 
-pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
+pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<()> {
     let model = build(case, imported)?;
     let inputs = case.inputs()?;
     let output = forward(case, model.as_ref(), &inputs)?;
@@ -57,7 +53,7 @@ pub(super) fn check_cross_entropy(
     logits: &Tensor,
     inputs: &BTreeMap<String, Tensor>,
     store: Option<&ParamStore>,
-) -> Run<()> {
+) -> CaseResult<()> {
     let loss = logits.f_cross_entropy_loss::<Tensor>(
         case.of(inputs, TARGETS)?,
         None,
@@ -69,7 +65,11 @@ pub(super) fn check_cross_entropy(
     case.check_gradients("grad.", &loss, inputs, store)
 }
 
-pub(super) fn objective(case: &mut Case<'_>, imported: &ImportedModel, prior: &Prior) -> Run<()> {
+pub(super) fn objective(
+    case: &mut Case<'_>,
+    imported: &ImportedModel,
+    prior: &Prior,
+) -> CaseResult<()> {
     let model = build(case, imported)?;
     let inputs = case.inputs()?;
     let output = forward(case, model.as_ref(), &inputs)?;
@@ -77,7 +77,7 @@ pub(super) fn objective(case: &mut Case<'_>, imported: &ImportedModel, prior: &P
         GraphPriorLoss::new(prior.config.build(), prior.weight, 1).with_distance(prior.distance);
     if case.has("out.assignment_input_idx") {
         let graph = output.graphs().next();
-        let graph = graph.ok_or_else(|| Stop::Different("no graph of signatures".into()))?;
+        let graph = graph.ok_or_else(|| CaseError::Different("no graph of signatures".into()))?;
         let links = graph.link_probabilities()?;
         let assignment = check_assignment(case, "", &prior.config, &links, None)?;
         regularizer = regularizer.with_assignment(assignment);
@@ -107,7 +107,7 @@ fn forward(
     case: &mut Case<'_>,
     model: &dyn Model,
     inputs: &BTreeMap<String, Tensor>,
-) -> Run<ModelOutput> {
+) -> CaseResult<ModelOutput> {
     let image = case.of(inputs, IMAGE)?.shallow_clone();
     let image = model_inputs(&[(IMAGE.to_owned(), image)].into());
     let output = model.forward(&image, &mut case.pass().with_intermediates())?;

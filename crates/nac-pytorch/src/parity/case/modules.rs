@@ -14,12 +14,12 @@ use nac_modules::{Result, Tokens};
 use tch::Tensor;
 
 use super::context::Case;
-use super::stop::{Run, Stop};
+use super::error::{CaseError, CaseResult};
 
 /// Drop-path of a layer on its own: blocks say theirs in their settings.
 const NO_DROP: f64 = 0.0;
 
-pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> Run<()> {
+pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> CaseResult<()> {
     let mut store = case.store();
     let layer = Skmdpa::new(
         store.root(),
@@ -37,7 +37,7 @@ pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> Ru
 pub(super) fn propagator(
     case: &mut Case<'_>,
     imported: &ImportedBlock<PropagatorConfig>,
-) -> Run<()> {
+) -> CaseResult<()> {
     let mut store = case.store();
     let (dim, codes) = (imported.state_dim, imported.code_dim);
     let mod_fc = ModFcConfig::default();
@@ -47,7 +47,10 @@ pub(super) fn propagator(
     })
 }
 
-pub(super) fn read_out(case: &mut Case<'_>, imported: &ImportedBlock<ReadOutConfig>) -> Run<()> {
+pub(super) fn read_out(
+    case: &mut Case<'_>,
+    imported: &ImportedBlock<ReadOutConfig>,
+) -> CaseResult<()> {
     let mut store = case.store();
     let layer = ReadOut::new(
         store.root(),
@@ -66,7 +69,7 @@ pub(super) fn read_out(case: &mut Case<'_>, imported: &ImportedBlock<ReadOutConf
 pub(super) fn read_in_attention(
     case: &mut Case<'_>,
     imported: &ImportedReadInAttention,
-) -> Run<()> {
+) -> CaseResult<()> {
     let mut store = case.store();
     let layer = ReadInAttention::new(
         store.root(),
@@ -82,7 +85,10 @@ pub(super) fn read_in_attention(
     })
 }
 
-pub(super) fn read_in(case: &mut Case<'_>, imported: &ImportedBlock<ReadInConfig>) -> Run<()> {
+pub(super) fn read_in(
+    case: &mut Case<'_>,
+    imported: &ImportedBlock<ReadInConfig>,
+) -> CaseResult<()> {
     let mut store = case.store();
     let layer = ReadIn::new(
         store.root(),
@@ -107,7 +113,7 @@ fn between_modules(
         &ModuleStates<'_>,
         &mut ForwardContext<'_>,
     ) -> Result<Tensor>,
-) -> Run<()> {
+) -> CaseResult<()> {
     case.load(&mut store)?;
     let inputs = case.inputs()?;
     let (receivers, senders) = (modules(&inputs, "receiver")?, modules(&inputs, "sender")?);
@@ -121,7 +127,7 @@ fn from_tokens(
     case: &mut Case<'_>,
     mut store: ParamStore,
     forward: impl FnOnce(&ModuleStates<'_>, &Tokens, &mut ForwardContext<'_>) -> Result<Tensor>,
-) -> Run<()> {
+) -> CaseResult<()> {
     case.load(&mut store)?;
     let inputs = case.inputs()?;
     let tokens = Tokens::new(case.of(&inputs, "sender_states")?.shallow_clone())?;
@@ -131,10 +137,10 @@ fn from_tokens(
 }
 
 /// The inputs `<who>_states`, `<who>_signatures` and `<who>_codes`.
-fn modules<'t>(inputs: &'t BTreeMap<String, Tensor>, who: &str) -> Run<ModuleStates<'t>> {
+fn modules<'t>(inputs: &'t BTreeMap<String, Tensor>, who: &str) -> CaseResult<ModuleStates<'t>> {
     let input = |what: &str| {
         let name = format!("{who}_{what}");
-        let missing = || Stop::Broken(format!("the recording has no `in.{name}`"));
+        let missing = || CaseError::Broken(format!("the golden has no `in.{name}`"));
         inputs.get(&name).ok_or_else(missing)
     };
     Ok(ModuleStates {

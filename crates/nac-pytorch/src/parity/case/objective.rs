@@ -2,8 +2,8 @@
 
 use nac_core::PriorConfig;
 
+use super::error::{CaseError, CaseResult};
 use super::model::Prior;
-use super::stop::{Run, Stop};
 use nac_train::loss::{PriorDistance, PriorLoss};
 
 /// The reference's regularizers, and the priors they are.
@@ -26,7 +26,7 @@ pub(super) fn split(class: &str) -> (&str, Option<&str>) {
 }
 
 /// The graph prior among the terms; the other must be cross-entropy of weight 1.
-pub(super) fn prior(terms: &str) -> Run<Prior> {
+pub(super) fn prior(terms: &str) -> CaseResult<Prior> {
     let mut found = None;
     for term in terms.split(',').map(str::trim) {
         let words: Vec<&str> = term.split_whitespace().collect();
@@ -40,13 +40,13 @@ pub(super) fn prior(terms: &str) -> Run<Prior> {
             _ => false,
         };
         if !known {
-            return Err(Stop::unsupported("WeightedSumLoss", term));
+            return Err(CaseError::unsupported("WeightedSumLoss", term));
         }
     }
-    found.ok_or_else(|| Stop::unsupported("WeightedSumLoss", terms))
+    found.ok_or_else(|| CaseError::unsupported("WeightedSumLoss", terms))
 }
 
-fn one(class: &str, distance: &str, weight: Option<f64>) -> Run<Option<Prior>> {
+fn one(class: &str, distance: &str, weight: Option<f64>) -> CaseResult<Option<Prior>> {
     let name = PRIORS
         .iter()
         .find(|(theirs, _)| *theirs == class)
@@ -91,7 +91,10 @@ mod tests {
             "CE 1.0, X mse 1",
             "",
         ] {
-            assert!(matches!(prior(wrong), Err(Stop::Unsupported(_))), "{wrong}");
+            assert!(
+                matches!(prior(wrong), Err(CaseError::Unsupported(_))),
+                "{wrong}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Steps of the optimizer: losses of each step, and the weights after the last.
 //!
-//! The configuration of such a recording says model and optimizer. The objective is the one of the final
+//! The configuration of such a golden says model and optimizer. The objective is the one of the final
 //! configuration: cross-entropy and the scale-free prior; the prior's weight is that of the recorded losses.
 
 use crate::settings::ImportedModel;
@@ -13,9 +13,9 @@ use tch::{Kind, Tensor};
 use super::super::compare::{Comparison, Direction};
 use super::super::magnitude::largest_finite;
 use super::context::Case;
+use super::error::{CaseError, CaseResult};
 use super::model::build;
 use super::settings::Settings;
-use super::stop::{Run, Stop};
 use nac_train::config::OptimizerConfig;
 use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossContext, LossTerm};
 use nac_train::optim::{AdamW, Optimizer as _};
@@ -28,7 +28,7 @@ const OPTIMIZER: &str = "torch.optim.AdamW";
 /// The rule of [`nac_train::optim::decays`] in the reference's words.
 const DECAY_RULE: &str = "dim<=1 or endswith bias/signatures_/grid";
 
-pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
+pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<()> {
     let (config, rate) = optimizer(case)?;
     let mut model = build(case, imported)?;
     let weight = prior_weight(case)?;
@@ -52,7 +52,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
         let classes = targets.f_get(step)?;
         let output = model.forward(&inputs, &mut ForwardContext::training(&mut noise))?;
         if noise.remaining() > 0 {
-            return Err(Stop::Different(format!(
+            return Err(CaseError::Different(format!(
                 "step {step}: draws were not asked for"
             )));
         }
@@ -88,7 +88,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
     let noise = NOISE * largest.iter().copied().fold(0.0, f64::max);
     let untrained = |name: &str| names.iter().position(|n| n == name).map(|i| largest[i]);
     let finals: Vec<String> = case
-        .recording()
+        .golden()
         .below("out.final.")
         .map(|(n, _)| n.to_owned())
         .collect();
@@ -96,7 +96,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
         let full = format!("out.final.{name}");
         let ours = model.params_mut().get(&name).map(Tensor::detach);
         let ours =
-            ours.ok_or_else(|| Stop::Different(format!("there is nothing called `{name}`")))?;
+            ours.ok_or_else(|| CaseError::Different(format!("there is nothing called `{name}`")))?;
         match untrained(&name) {
             Some(gradient) if gradient > 0.0 && gradient < noise => {
                 case.add(drift(case, &full, &ours, 2.0 * rate * steps as f64)?);
@@ -115,7 +115,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
 }
 
 /// A parameter whose gradient is rounding noise: each side may have drifted by a full step each time.
-fn drift(case: &Case<'_>, name: &str, ours: &Tensor, allowed: f64) -> Run<Comparison> {
+fn drift(case: &Case<'_>, name: &str, ours: &Tensor, allowed: f64) -> CaseResult<Comparison> {
     let recorded = case.tensor(name)?;
     Ok(Comparison {
         tensor: name.to_owned(),
@@ -127,15 +127,15 @@ fn drift(case: &Case<'_>, name: &str, ours: &Tensor, allowed: f64) -> Run<Compar
     })
 }
 
-fn optimizer(case: &Case<'_>) -> Run<(OptimizerConfig, f64)> {
-    let all = Settings::new(case.recording().config());
+fn optimizer(case: &Case<'_>) -> CaseResult<(OptimizerConfig, f64)> {
+    let all = Settings::new(case.golden().config());
     let settings = all
         .object("optimizer")?
         .ok_or_else(|| all.missing("optimizer"))?;
     for (key, known) in [("name", OPTIMIZER), ("no_decay_filter", DECAY_RULE)] {
         match settings.word(key)? {
             Some(value) if value != known => {
-                return Err(Stop::unsupported(
+                return Err(CaseError::unsupported(
                     &format!("optimizer.{key}"),
                     format!("{value:?}"),
                 ));
@@ -144,8 +144,9 @@ fn optimizer(case: &Case<'_>) -> Run<(OptimizerConfig, f64)> {
         }
     }
     let mut config = OptimizerConfig::default();
-    let number =
-        |key: &str, default: f64| -> Run<f64> { Ok(settings.number(key)?.unwrap_or(default)) };
+    let number = |key: &str, default: f64| -> CaseResult<f64> {
+        Ok(settings.number(key)?.unwrap_or(default))
+    };
     let defaults = (1e-3, 1e-8, 0.01); // those of PyTorch
     let rate = number("lr", defaults.0)?;
     (config.eps, config.weight_decay) = (
@@ -167,8 +168,8 @@ fn optimizer(case: &Case<'_>) -> Run<(OptimizerConfig, f64)> {
 }
 
 /// `(loss − ce) / reg` of the first step, to three digits.
-fn prior_weight(case: &Case<'_>) -> Run<f64> {
-    let first = |name: &str| -> Run<f64> {
+fn prior_weight(case: &Case<'_>) -> CaseResult<f64> {
+    let first = |name: &str| -> CaseResult<f64> {
         let values = case
             .tensor(&format!("out.{name}_per_step"))?
             .f_to_kind(Kind::Double)?;
@@ -178,11 +179,11 @@ fn prior_weight(case: &Case<'_>) -> Run<f64> {
     Ok((weight * 1e3).round() / 1e3)
 }
 
-fn noise(case: &Case<'_>, step: i64) -> Run<RecordedNoise> {
+fn noise(case: &Case<'_>, step: i64) -> CaseResult<RecordedNoise> {
     let prefix = format!("noise.step{step}.");
-    let names = case.recording().facts.noise_in_call_order.iter();
+    let names = case.golden().metadata.noise_in_call_order.iter();
     let draws = names
         .filter(|name| name.starts_with(&prefix))
         .map(|name| case.tensor(name));
-    Ok(RecordedNoise::new(draws.collect::<Run<Vec<_>>>()?))
+    Ok(RecordedNoise::new(draws.collect::<CaseResult<Vec<_>>>()?))
 }

@@ -9,18 +9,18 @@ use nac_modules::tokenizer::{ConvNextTokenizer, Tokenizer};
 use tch::{Kind, Tensor};
 
 use super::context::{Case, model_inputs};
+use super::error::{CaseError, CaseResult};
 use super::model::check_cross_entropy;
-use super::stop::{Run, Stop};
 
 /// Names that the data may have.
 const DATA: [&str; 5] = ["image", "data", "inputs", "tokens", "x"];
 
-pub(super) fn run(case: &mut Case<'_>, imported: &ImportedPerceiverIo) -> Run<()> {
+pub(super) fn run(case: &mut Case<'_>, imported: &ImportedPerceiverIo) -> CaseResult<()> {
     let inputs = case.inputs()?;
     let (name, data) = DATA
         .iter()
         .find_map(|name| Some((*name, inputs.get(*name)?)))
-        .ok_or_else(|| Stop::Broken(format!("the golden has none of the inputs {DATA:?}")))?;
+        .ok_or_else(|| CaseError::Broken(format!("the golden has none of the inputs {DATA:?}")))?;
     let mut store = case.store();
     let tokenizer = match &imported.source {
         PerceiverTokens::ConvNext(config) => {
@@ -79,12 +79,12 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedPerceiverIo) -> Run<()
 }
 
 /// The name of the one output besides losses.
-fn output_name(case: &Case<'_>) -> Run<String> {
-    let recorded: BTreeMap<&str, &Tensor> = case.recording().below("out.").collect();
+fn output_name(case: &Case<'_>) -> CaseResult<String> {
+    let recorded: BTreeMap<&str, &Tensor> = case.golden().below("out.").collect();
     let mut names = recorded.keys().filter(|name| !name.starts_with("loss"));
     match (names.next(), names.next()) {
         (Some(name), None) => Ok((*name).to_owned()),
-        _ => Err(Stop::Broken(format!(
+        _ => Err(CaseError::Broken(format!(
             "expected one output, found {recorded:?}"
         ))),
     }

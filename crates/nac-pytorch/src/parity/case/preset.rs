@@ -4,14 +4,14 @@ use nac_core::graph::signature_fit::{FitObjective, FitTarget, fit_signatures};
 use tch::Tensor;
 
 use super::context::Case;
+use super::error::CaseResult;
 use super::graph::{adjacency, generator, matrix};
 use super::settings::Settings;
-use super::stop::Run;
 
 /// Multiples of the floors that stand in the configuration, as of those that stand beside their tensors.
 const NOISE: f64 = 4.0;
 
-/// Facts about the recorded run, and what only networkx needs.
+/// Metadata about the recorded run, and what only networkx needs.
 const WITHOUT_EFFECT: [&str; 7] = [
     "signature_dim",
     "optimizer",
@@ -22,8 +22,8 @@ const WITHOUT_EFFECT: [&str; 7] = [
     "seed",
 ];
 
-pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
-    let settings = Settings::new(case.recording().config());
+pub(super) fn run(case: &mut Case<'_>) -> CaseResult<()> {
+    let settings = Settings::new(case.golden().config());
     settings.ignore(&WITHOUT_EFFECT);
     let modules = settings
         .count("num_latents")?
@@ -49,7 +49,7 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
     let start = matrix(&case.tensor("in.initial_signatures")?)?;
     let (loss, gradient) = target.loss_and_gradient(start.view())?;
     let scalar = |value: f64| Tensor::from(value);
-    let rows = |array: &ndarray::Array2<f64>| -> Run<Tensor> {
+    let rows = |array: &ndarray::Array2<f64>| -> CaseResult<Tensor> {
         let values: Vec<f64> = array.iter().copied().collect();
         let shape = [array.nrows() as i64, array.ncols() as i64];
         Ok(Tensor::f_from_slice(&values)?.f_view(shape)?)

@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 use tch::{Kind, Tensor};
 
 use super::context::Case;
+use super::error::{CaseError, CaseResult};
 use super::graphon::{graphon, prior};
 use super::matching::check_assignment;
 use super::settings::Settings;
-use super::stop::{Run, Stop};
 use nac_train::loss::{PriorDistance, PriorLoss};
 
 /// What a configuration says.
@@ -32,12 +32,12 @@ struct Regularizer<'a> {
 }
 
 impl<'a> Regularizer<'a> {
-    fn read(settings: &Settings<'a>) -> Run<Self> {
+    fn read(settings: &Settings<'a>) -> CaseResult<Self> {
         let (prior, modules) = prior(settings)?;
         let loss_type = match settings.word("loss_type")?.unwrap_or("mse") {
             "mse" => PriorLoss::Mse,
             "kl" => PriorLoss::Kl,
-            other => return Err(Stop::unsupported("loss_type", format!("{other:?}"))),
+            other => return Err(CaseError::unsupported("loss_type", format!("{other:?}"))),
         };
         let mut sets = Vec::new();
         for set in ["input", "mediator", "output"] {
@@ -66,8 +66,8 @@ impl<'a> Regularizer<'a> {
     }
 
     /// One kernel for all propagators, or one for each with its own bandwidth.
-    fn bandwidths(&self, case: &Case<'_>) -> Run<Vec<Option<f64>>> {
-        let Some(all) = case.recording().tensors.get("in.bandwidths") else {
+    fn bandwidths(&self, case: &Case<'_>) -> CaseResult<Vec<Option<f64>>> {
+        let Some(all) = case.golden().tensors.get("in.bandwidths") else {
             let kernels = if self.unique { 1 } else { self.propagators };
             return Ok(vec![None; kernels]);
         };
@@ -77,7 +77,7 @@ impl<'a> Regularizer<'a> {
 
     /// The distance of one kernel's links from the graphon, at the recorded matching; compares what is recorded on
     /// the way.
-    fn term(&self, case: &mut Case<'_>, suffix: &str, links: &Tensor) -> Run<Tensor> {
+    fn term(&self, case: &mut Case<'_>, suffix: &str, links: &Tensor) -> CaseResult<Tensor> {
         case.check_if_recorded(&format!("out.link_probability{suffix}"), links)?;
         let noise = match self.matching_noise {
             0.0 => None,
@@ -98,8 +98,8 @@ impl<'a> Regularizer<'a> {
     }
 }
 
-pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
-    let regularizer = Regularizer::read(&Settings::new(case.recording().config()))?;
+pub(super) fn run(case: &mut Case<'_>) -> CaseResult<()> {
+    let regularizer = Regularizer::read(&Settings::new(case.golden().config()))?;
     let modules = regularizer.modules;
     let inputs = case.inputs()?;
     let signatures = signatures(&inputs, &regularizer.sets)?;
@@ -107,7 +107,7 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
     let found = signatures.size().first().copied();
     if found != i64::try_from(modules).ok() {
         let text = format!("there are {found:?} signatures for {modules} modules");
-        return Err(Stop::Broken(text));
+        return Err(CaseError::Broken(text));
     }
     case.check_if_recorded(
         "out.sampled_graphon",
@@ -130,7 +130,7 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
         });
     }
     case.noise_is_used()?;
-    let loss = sum.ok_or_else(|| Stop::Broken("there is no kernel".into()))?;
+    let loss = sum.ok_or_else(|| CaseError::Broken("there is no kernel".into()))?;
     for name in ["out.loss_value", "out.loss"] {
         case.check_if_recorded(name, &loss)?;
     }
@@ -144,7 +144,7 @@ pub(super) fn run(case: &mut Case<'_>) -> Run<()> {
 
 /// A product with `bandwidths` whose gradient is that of the kernels' bandwidths, which are parameters of ours and an
 /// input of the golden.
-fn hand_on(bandwidths: &Tensor, stores: &[ParamStore]) -> Run<Tensor> {
+fn hand_on(bandwidths: &Tensor, stores: &[ParamStore]) -> CaseResult<Tensor> {
     let gradients = bandwidths.f_zeros_like()?.f_detach()?;
     for (index, store) in stores.iter().enumerate() {
         let gradient = store.get("bandwidth").map(Tensor::grad);
@@ -159,15 +159,15 @@ fn hand_on(bandwidths: &Tensor, stores: &[ParamStore]) -> Run<Tensor> {
 }
 
 /// Signatures of the chosen sets one below the other, `[modules, dim]`.
-pub(super) fn signatures(inputs: &BTreeMap<String, Tensor>, sets: &[&str]) -> Run<Tensor> {
+pub(super) fn signatures(inputs: &BTreeMap<String, Tensor>, sets: &[&str]) -> CaseResult<Tensor> {
     let parts = sets
         .iter()
         .map(|set| {
             let name = format!("{set}_signatures");
-            let missing = || Stop::Broken(format!("the recording has no `in.{name}`"));
+            let missing = || CaseError::Broken(format!("the golden has no `in.{name}`"));
             inputs.get(&name).ok_or_else(missing)
         })
-        .collect::<Run<Vec<_>>>()?;
+        .collect::<CaseResult<Vec<_>>>()?;
     Ok(Tensor::f_cat(&parts, 0)?)
 }
 
@@ -177,15 +177,15 @@ fn links(
     kernel: Option<&Value>,
     signatures: &Tensor,
     bandwidth: Option<f64>,
-) -> Run<(ParamStore, Tensor)> {
+) -> CaseResult<(ParamStore, Tensor)> {
     let mut table = match kernel {
         None => Map::new(),
         Some(Value::Object(table)) => table.clone(),
-        Some(other) => return Err(Stop::unsupported("kernel", other)),
+        Some(other) => return Err(CaseError::unsupported("kernel", other)),
     };
     table.insert("cls".to_owned(), Value::from("DotProductKernel"));
     let Imported::Kernel(mut config) = import(&Value::Object(table))? else {
-        return Err(Stop::Broken(
+        return Err(CaseError::Broken(
             "the kernel's configuration is not one of a kernel".into(),
         ));
     };

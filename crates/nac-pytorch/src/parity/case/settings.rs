@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::stop::{Run, Stop};
+use super::error::{CaseError, CaseResult};
 
 /// A JSON object of which each key is asked for at most once, and none may be left over.
 pub(super) struct Settings<'a> {
@@ -30,7 +30,7 @@ impl<'a> Settings<'a> {
     }
 
     /// The object under a key, with paths below this one's.
-    pub(super) fn object(&self, key: &str) -> Run<Option<Settings<'a>>> {
+    pub(super) fn object(&self, key: &str) -> CaseResult<Option<Settings<'a>>> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::Object(values)) => Ok(Some(Settings {
@@ -43,28 +43,28 @@ impl<'a> Settings<'a> {
     }
 
     /// A number.
-    pub(super) fn number(&self, key: &str) -> Run<Option<f64>> {
+    pub(super) fn number(&self, key: &str) -> CaseResult<Option<f64>> {
         self.typed(key, Value::as_f64)
     }
 
     /// A count.
-    pub(super) fn count(&self, key: &str) -> Run<Option<usize>> {
+    pub(super) fn count(&self, key: &str) -> CaseResult<Option<usize>> {
         self.typed(key, |value| {
             value.as_u64().and_then(|n| usize::try_from(n).ok())
         })
     }
 
     /// A switch.
-    pub(super) fn flag(&self, key: &str) -> Run<Option<bool>> {
+    pub(super) fn flag(&self, key: &str) -> CaseResult<Option<bool>> {
         self.typed(key, Value::as_bool)
     }
 
     /// A word.
-    pub(super) fn word(&self, key: &str) -> Run<Option<&'a str>> {
+    pub(super) fn word(&self, key: &str) -> CaseResult<Option<&'a str>> {
         self.typed(key, Value::as_str)
     }
 
-    fn typed<T>(&self, key: &str, read: impl Fn(&'a Value) -> Option<T>) -> Run<Option<T>> {
+    fn typed<T>(&self, key: &str, read: impl Fn(&'a Value) -> Option<T>) -> CaseResult<Option<T>> {
         match self.get(key) {
             None => Ok(None),
             Some(value) => read(value).map(Some).ok_or_else(|| self.refuse(key, value)),
@@ -72,23 +72,23 @@ impl<'a> Settings<'a> {
     }
 
     /// The error for a value that our layers do not know.
-    pub(super) fn refuse(&self, key: &str, value: &Value) -> Stop {
-        Stop::unsupported(&format!("{}{key}", self.path), value)
+    pub(super) fn refuse(&self, key: &str, value: &Value) -> CaseError {
+        CaseError::unsupported(&format!("{}{key}", self.path), value)
     }
 
     /// The error for a key that must be there.
-    pub(super) fn missing(&self, key: &str) -> Stop {
-        Stop::Broken(format!("the configuration lacks `{}{key}`", self.path))
+    pub(super) fn missing(&self, key: &str) -> CaseError {
+        CaseError::Broken(format!("the configuration lacks `{}{key}`", self.path))
     }
 
-    /// Marks facts that change nothing, such as a description.
+    /// Marks metadata that change nothing, such as a description.
     pub(super) fn ignore(&self, keys: &[&str]) {
         let mut asked = self.asked.borrow_mut();
         asked.extend(keys.iter().map(|&key| key.to_owned()));
     }
 
     /// An error if a key was never asked for.
-    pub(super) fn finish(&self) -> Run<()> {
+    pub(super) fn finish(&self) -> CaseResult<()> {
         let asked = self.asked.borrow();
         match self.values.iter().find(|(key, _)| !asked.contains(*key)) {
             None => Ok(()),
@@ -109,12 +109,12 @@ mod tests {
         let settings = Settings::new(value.as_object().unwrap());
         assert_eq!(settings.number("hinge").unwrap(), Some(0.5));
         assert_eq!(settings.number("clip").unwrap(), None);
-        let Stop::Unsupported(text) = settings.finish().unwrap_err() else {
+        let CaseError::Unsupported(text) = settings.finish().unwrap_err() else {
             panic!("not unsupported");
         };
         assert_eq!(text, r#"kernel = {"truncation":"x"}"#);
         let kernel = settings.object("kernel").unwrap().unwrap();
-        let Stop::Unsupported(text) = kernel.number("truncation").unwrap_err() else {
+        let CaseError::Unsupported(text) = kernel.number("truncation").unwrap_err() else {
             panic!("not unsupported");
         };
         assert_eq!(text, r#"kernel.truncation = "x""#);

@@ -4,20 +4,20 @@ use serde_json::Value;
 use tch::Tensor;
 
 use super::context::Case;
+use super::error::{CaseError, CaseResult};
 use super::regularizer::signatures;
 use super::settings::Settings;
-use super::stop::{Run, Stop};
 use nac_train::loss::{Mixture, Reduction, mixture_nll, repulsion};
 use nac_train::scheduled::{ScheduledValue, ValueSchedule};
 
-/// The mixture is an outcome of a fit in `float64`, of which the recording holds `float32`: this share of the value is
+/// The mixture is an outcome of a fit in `float64`, of which the golden holds `float32`: this share of the value is
 /// open, four units in the last place.
 const MIXTURE_ROUNDING: f64 = 2.4e-7;
 
 const SETS: [&str; 3] = ["input", "mediator", "output"];
 
-pub(super) fn hinge(case: &mut Case<'_>) -> Run<()> {
-    let settings = Settings::new(case.recording().config());
+pub(super) fn hinge(case: &mut Case<'_>) -> CaseResult<()> {
+    let settings = Settings::new(case.golden().config());
     let hinge = settings
         .number("hinge")?
         .ok_or_else(|| settings.missing("hinge"))?;
@@ -35,22 +35,23 @@ pub(super) fn hinge(case: &mut Case<'_>) -> Run<()> {
     case.check_gradients("grad.", &value, &inputs, None)
 }
 
-pub(super) fn distribution(case: &mut Case<'_>) -> Run<()> {
-    let settings = Settings::new(case.recording().config());
+pub(super) fn distribution(case: &mut Case<'_>) -> CaseResult<()> {
+    let settings = Settings::new(case.golden().config());
     settings.ignore(&["num_components"]);
     let reduction = reduction(&settings)?;
     settings.finish()?;
-    let part = |name: &str| -> Run<Vec<f64>> {
+    let part = |name: &str| -> CaseResult<Vec<f64>> {
         let tensor = case
-            .recording()
+            .golden()
             .tensors
             .get(&format!("param.component_{name}"));
-        let tensor = tensor.ok_or_else(|| Stop::Broken(format!("no `param.component_{name}`")))?;
+        let tensor =
+            tensor.ok_or_else(|| CaseError::Broken(format!("no `param.component_{name}`")))?;
         let flat = tensor.f_to_kind(tch::Kind::Double)?.f_reshape([-1_i64])?;
         Ok(Vec::try_from(flat)?)
     };
     let mixture = Mixture::new(part("weights")?, part("means")?, part("sigmas")?)
-        .map_err(|error| Stop::Broken(error.to_string()))?;
+        .map_err(|error| CaseError::Broken(error.to_string()))?;
     let inputs = case.inputs()?;
     let value = mixture_nll(&signatures(&inputs, &SETS)?, &mixture, reduction)?;
     let room = MIXTURE_ROUNDING * value.f_double_value(&[])?.abs();
@@ -62,24 +63,24 @@ pub(super) fn distribution(case: &mut Case<'_>) -> Run<()> {
     case.check_gradients("grad.", &value, &inputs, None)
 }
 
-fn reduction(settings: &Settings<'_>) -> Run<Reduction> {
+fn reduction(settings: &Settings<'_>) -> CaseResult<Reduction> {
     Ok(match settings.word("reduction")? {
         None | Some("mean") => Reduction::Mean,
         Some("sum") => Reduction::Sum,
         Some("max") => Reduction::Max,
-        Some(other) => return Err(Stop::unsupported("reduction", format!("{other:?}"))),
+        Some(other) => return Err(CaseError::unsupported("reduction", format!("{other:?}"))),
     })
 }
 
 /// Schedules by name, written as `start=1,stop=0.1`, at the progress written as `0,0.1,...,1.0`.
-pub(super) fn schedules(case: &mut Case<'_>) -> Run<()> {
-    let config = case.recording().config();
+pub(super) fn schedules(case: &mut Case<'_>) -> CaseResult<()> {
+    let config = case.golden().config();
     let text = config.get("progress").and_then(Value::as_str);
     let progress = text
         .and_then(range)
-        .ok_or_else(|| Stop::Broken("`progress` is not like 0,0.1,...,1.0".into()))?;
+        .ok_or_else(|| CaseError::Broken("`progress` is not like 0,0.1,...,1.0".into()))?;
     for (name, value) in config.iter().filter(|(name, _)| *name != "progress") {
-        let number = |key: &str| -> Run<Option<f64>> {
+        let number = |key: &str| -> CaseResult<Option<f64>> {
             let pairs = value.as_str().unwrap_or_default().split(',');
             let found = pairs
                 .filter_map(|pair| pair.split_once('='))
@@ -87,9 +88,9 @@ pub(super) fn schedules(case: &mut Case<'_>) -> Run<()> {
             found
                 .map(|(_, number)| number.trim().parse())
                 .transpose()
-                .map_err(|_| Stop::unsupported(name, value))
+                .map_err(|_| CaseError::unsupported(name, value))
         };
-        let needed = |key: &str| number(key)?.ok_or_else(|| Stop::unsupported(name, value));
+        let needed = |key: &str| number(key)?.ok_or_else(|| CaseError::unsupported(name, value));
         let (start, stop) = (needed("start")?, needed("stop")?);
         let schedule = match name.as_str() {
             "linear" => ValueSchedule::Linear { start, stop },
@@ -98,7 +99,7 @@ pub(super) fn schedules(case: &mut Case<'_>) -> Run<()> {
                 stop,
                 beta: number("beta")?.unwrap_or(5.0),
             },
-            other => return Err(Stop::unsupported("schedule", other)),
+            other => return Err(CaseError::unsupported("schedule", other)),
         };
         let schedule = ScheduledValue::Changing(schedule);
         let values: Vec<f64> = progress.iter().map(|&at| schedule.at(at)).collect();

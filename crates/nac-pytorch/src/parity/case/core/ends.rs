@@ -7,10 +7,10 @@ use nac_engine::single::SingleLayer;
 use ndarray::{Array4, Axis};
 
 use super::super::context::Case;
-use super::super::stop::Run;
+use super::super::error::CaseResult;
 use super::arrays::{check, image, input, weights};
 
-pub(super) fn tokenizer(case: &mut Case<'_>, imported: &ImportedTokenizer) -> Run<()> {
+pub(super) fn tokenizer(case: &mut Case<'_>, imported: &ImportedTokenizer) -> CaseResult<()> {
     let weights = weights(case)?;
     let image = image(case, "image")?;
     let (_, _, height, width) = image.dim();
@@ -24,7 +24,7 @@ pub(super) fn tokenizer(case: &mut Case<'_>, imported: &ImportedTokenizer) -> Ru
     check(case, "tokens", &tokens)
 }
 
-pub(super) fn grid(case: &mut Case<'_>, imported: &ImportedGrid) -> Run<()> {
+pub(super) fn grid(case: &mut Case<'_>, imported: &ImportedGrid) -> CaseResult<()> {
     let weights = weights(case)?;
     let [height, width] = imported.size;
     let layer = SingleLayer::new(&weights);
@@ -34,7 +34,7 @@ pub(super) fn grid(case: &mut Case<'_>, imported: &ImportedGrid) -> Run<()> {
     check(case, "grid", &batched)
 }
 
-pub(super) fn head(case: &mut Case<'_>, imported: &ImportedHead) -> Run<()> {
+pub(super) fn head(case: &mut Case<'_>, imported: &ImportedHead) -> CaseResult<()> {
     let weights = weights(case)?;
     let mut states = input(case, "states")?;
     if case.tensor("in.states")?.dim() == 2 {

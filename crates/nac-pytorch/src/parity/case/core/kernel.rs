@@ -11,14 +11,14 @@ use ndarray::{Array2, Array3, ArrayView2};
 use tch::Tensor;
 
 use super::super::context::{Case, squares};
+use super::super::error::{CaseError, CaseResult};
 use super::super::kernel::{draw_of, outputs};
-use super::super::stop::{Run, Stop};
 use super::arrays::{array_of, input, tensor, weights};
 
-pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> Run<()> {
+pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> CaseResult<()> {
     let weights = weights(case)?;
     let receivers = input(case, "receiver_signatures")?;
-    // A square recording has one set of signatures.
+    // A square golden has one set of signatures.
     let senders = match case.has("in.sender_signatures") {
         true => input(case, "sender_signatures")?,
         false => receivers.clone(),
@@ -44,7 +44,7 @@ pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> Run<()> {
             "log_kernel_normalized_keys" => each(&log, |log| normalize_along_keys(log)),
             "kernel" => SingleLayer::links(log.view(), false),
             "kernel_normalized_keys" => SingleLayer::links(log.view(), true),
-            other => return Err(Stop::Unsupported(format!("output = {other}"))),
+            other => return Err(CaseError::Unsupported(format!("output = {other}"))),
         };
         let ours = as_recorded(case, &output, tensor(&found)?)?;
         case.check(&format!("out.{output}"), &ours)?;
@@ -55,7 +55,11 @@ pub(super) fn run(case: &mut Case<'_>, config: &KernelConfig) -> Run<()> {
 }
 
 /// One relaxed Bernoulli sample of every link for each example.
-fn sampled(config: &KernelConfig, log: &Array3<f32>, uniforms: &Array3<f32>) -> Run<Array3<f32>> {
+fn sampled(
+    config: &KernelConfig,
+    log: &Array3<f32>,
+    uniforms: &Array3<f32>,
+) -> CaseResult<Array3<f32>> {
     let distribution = RelaxedBernoulli::new(config.temperature)?;
     let mut all = Array3::zeros(uniforms.raw_dim());
     for (example, mut sample) in all.outer_iter_mut().enumerate() {
@@ -66,9 +70,9 @@ fn sampled(config: &KernelConfig, log: &Array3<f32>, uniforms: &Array3<f32>) -> 
     Ok(all)
 }
 
-/// Without signatures of their own, examples are not told apart in the recording.
-fn as_recorded(case: &Case<'_>, output: &str, ours: Tensor) -> Run<Tensor> {
-    let recorded = case.recording().tensors.get(&format!("out.{output}"));
+/// Without signatures of their own, examples are not told apart in the golden.
+fn as_recorded(case: &Case<'_>, output: &str, ours: Tensor) -> CaseResult<Tensor> {
+    let recorded = case.golden().tensors.get(&format!("out.{output}"));
     Ok(match recorded.map(Tensor::dim) {
         Some(2) if ours.size()[0] == 1 => ours.f_squeeze_dim(0)?,
         _ => ours,
@@ -89,7 +93,7 @@ fn distance(
     receivers: &Array3<f32>,
     senders: &Array3<f32>,
     shape: ndarray::Ix3,
-) -> Run<Array3<f32>> {
+) -> CaseResult<Array3<f32>> {
     let mut all = Array3::zeros(shape);
     for (example, mut rows) in all.outer_iter_mut().enumerate() {
         let of = |array: &Array3<f32>| {

@@ -7,10 +7,10 @@ use ndarray::{Array2, Array3, Axis};
 use tch::Tensor;
 
 use super::super::context::Case;
-use super::super::stop::{Run, Stop};
+use super::super::error::{CaseError, CaseResult};
 use super::arrays::{check_all, tensor, weights};
 
-pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()> {
+pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> CaseResult<()> {
     // Without states of their own nothing is made of the codes.
     let mean = match imported.sizes.state_dim {
         Some(_) => StateMean::Learned,
@@ -29,10 +29,10 @@ pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()
         Some(_) => {
             let layers: Vec<_> = set.codes.iter().map(|codes| codes.view()).collect();
             let codes = ndarray::stack(Axis(0), &layers);
-            tensor(&codes.map_err(|error| Stop::Broken(error.to_string()))?)?
+            tensor(&codes.map_err(|error| CaseError::Broken(error.to_string()))?)?
         }
     };
-    let recorded = case.recording().tensors.get("out.states");
+    let recorded = case.golden().tensors.get("out.states");
     let batch = recorded.and_then(|t| usize::try_from(*t.size().first()?).ok());
     let states = batched(first(&set.states)?, batch.unwrap_or(1))?;
     let outputs = [
@@ -47,7 +47,7 @@ pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> Run<()
     check_all(case, &outputs)
 }
 
-pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> Run<()> {
+pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> CaseResult<()> {
     let config = generator(
         &imported.latents,
         imported.state_dim,
@@ -79,13 +79,13 @@ fn generator(
     }
 }
 
-fn first(all: &[Array2<f32>]) -> Run<&Array2<f32>> {
+fn first(all: &[Array2<f32>]) -> CaseResult<&Array2<f32>> {
     all.first()
-        .ok_or_else(|| Stop::Broken("a set without codes".into()))
+        .ok_or_else(|| CaseError::Broken("a set without codes".into()))
 }
 
 /// The same for every example.
-fn batched(states: &Array2<f32>, batch: usize) -> Run<Tensor> {
+fn batched(states: &Array2<f32>, batch: usize) -> CaseResult<Tensor> {
     let (modules, dim) = states.dim();
     tensor(&Array3::from_shape_fn(
         (batch, modules, dim),

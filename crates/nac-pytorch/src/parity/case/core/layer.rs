@@ -6,10 +6,10 @@ use ndarray::Array3;
 use tch::Tensor;
 
 use super::super::context::Case;
-use super::super::stop::{Run, Stop};
+use super::super::error::{CaseError, CaseResult};
 use super::arrays::{array_of, check_all, tensor, weights};
 
-pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> Run<()> {
+pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> CaseResult<()> {
     let weights = weights(case)?;
     let operands = Operands::new(&case.tensor("in.x")?, &case.tensor("in.context")?)?;
     let outputs = (imported.out_dim, imported.bias);
@@ -19,7 +19,7 @@ pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> 
     check_all(case, &[("y", &y)])
 }
 
-pub(super) fn feed_forward(case: &mut Case<'_>, imported: &ImportedFfn) -> Run<()> {
+pub(super) fn feed_forward(case: &mut Case<'_>, imported: &ImportedFfn) -> CaseResult<()> {
     let weights = weights(case)?;
     let operands = Operands::new(&case.tensor("in.states")?, &case.tensor("in.codes")?)?;
     let layer = SingleLayer::new(&weights);
@@ -39,10 +39,10 @@ struct Operands {
 }
 
 impl Operands {
-    fn new(x: &Tensor, codes: &Tensor) -> Run<Self> {
+    fn new(x: &Tensor, codes: &Tensor) -> CaseResult<Self> {
         let leading = broadcast(&x.size(), &codes.size())?;
         let modules = leading.last().copied().unwrap_or(1);
-        let full = |tensor: &Tensor, leading: &[i64]| -> Run<Array3<f32>> {
+        let full = |tensor: &Tensor, leading: &[i64]| -> CaseResult<Array3<f32>> {
             let width = tensor.size().last().copied().unwrap_or(1);
             let mut size = leading.to_vec();
             size.push(width);
@@ -67,7 +67,7 @@ impl Operands {
     }
 
     /// A result in the shape of the operands.
-    fn restore(&self, y: &Array3<f32>) -> Run<Tensor> {
+    fn restore(&self, y: &Array3<f32>) -> CaseResult<Tensor> {
         let y = tensor(y)?;
         let mut size = self.leading.clone();
         size.extend(y.size().last());
@@ -76,7 +76,7 @@ impl Operands {
 }
 
 /// The leading dimensions to which those of both shapes broadcast.
-fn broadcast(x: &[i64], codes: &[i64]) -> Run<Vec<i64>> {
+fn broadcast(x: &[i64], codes: &[i64]) -> CaseResult<Vec<i64>> {
     let count = x.len().max(codes.len()).saturating_sub(1);
     let at = |shape: &[i64], dim: usize| {
         let from_end = count - dim + 1;
@@ -85,7 +85,7 @@ fn broadcast(x: &[i64], codes: &[i64]) -> Run<Vec<i64>> {
     let sizes = (0..count).map(|dim| match (at(x, dim), at(codes, dim)) {
         (a, b) if a == b || b == 1 => Ok(a),
         (1, b) => Ok(b),
-        _ => Err(Stop::Broken(format!(
+        _ => Err(CaseError::Broken(format!(
             "{x:?} and {codes:?} do not broadcast"
         ))),
     });

@@ -1,4 +1,4 @@
-//! Recordings on nac-core's engine, which computes values in evaluation and no gradients.
+//! Goldens on nac-core's engine, which computes values in evaluation and no gradients.
 //!
 //! Layers and models are built from the same configurations as on libtorch and held to the same tolerances. What
 //! nac-core computes anyway (graphs, graphons, presets) has one runner for both engines.
@@ -13,35 +13,35 @@ mod modules;
 
 use crate::settings::Imported;
 
-use super::super::recording::Mode;
+use super::super::golden::Mode;
 use super::context::Case;
-use super::stop::{Run, Stop};
+use super::error::{CaseError, CaseResult};
 
 /// Why something is not run: training, or a term of the loss.
 const EVALUATION_ONLY: &str = "engine core runs evaluation only";
 
-/// An error if the recording was made in training.
-pub(super) fn expect_evaluation(case: &Case<'_>) -> Run<()> {
-    match case.recording().facts.mode {
+/// An error if the golden was made in training.
+pub(super) fn expect_evaluation(case: &Case<'_>) -> CaseResult<()> {
+    match case.golden().metadata.mode {
         Mode::Eval => Ok(()),
-        Mode::Train => Err(Stop::Unsupported(format!(
+        Mode::Train => Err(CaseError::Unsupported(format!(
             "mode = train: {EVALUATION_ONLY}"
         ))),
     }
 }
 
-/// The end of a recording of something that belongs to training.
-pub(super) fn only_in_training(what: &str) -> Run<()> {
-    Err(Stop::Unsupported(format!("{what}: {EVALUATION_ONLY}")))
+/// The end of a golden of something that belongs to training.
+pub(super) fn only_in_training(what: &str) -> CaseResult<()> {
+    Err(CaseError::Unsupported(format!("{what}: {EVALUATION_ONLY}")))
 }
 
-fn only_classifiers(what: &str) -> Run<()> {
+fn only_classifiers(what: &str) -> CaseResult<()> {
     let text = "engine core runs a Perceiver IO with its own query and without a mask";
-    Err(Stop::Unsupported(format!("{what}: {text}")))
+    Err(CaseError::Unsupported(format!("{what}: {text}")))
 }
 
 /// Chooses the runner.
-pub(super) fn run(case: &mut Case<'_>, imported: &Imported) -> Run<()> {
+pub(super) fn run(case: &mut Case<'_>, imported: &Imported) -> CaseResult<()> {
     // The kernel's samples are nac-core's own.
     if !matches!(imported, Imported::Kernel(_)) {
         expect_evaluation(case)?;

@@ -11,11 +11,11 @@ use tch::Tensor;
 
 use super::super::circuit::recorded_states;
 use super::super::context::Case;
+use super::super::error::CaseResult;
 use super::super::model::{IMAGE, check_cross_entropy};
-use super::super::stop::Run;
 use super::arrays::{check_all, image, input, tensor, weights};
 
-pub(super) fn circuit(case: &mut Case<'_>, imported: &ImportedCircuit) -> Run<()> {
+pub(super) fn circuit(case: &mut Case<'_>, imported: &ImportedCircuit) -> CaseResult<()> {
     let weights = weights(case)?;
     let tokens = input(case, "inputs")?;
     let layer = SingleLayer::new(&weights);
@@ -25,7 +25,7 @@ pub(super) fn circuit(case: &mut Case<'_>, imported: &ImportedCircuit) -> Run<()
     check_all(case, &outputs)
 }
 
-pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<()> {
+pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<()> {
     let weights = weights(case)?;
     let image = image(case, IMAGE)?;
     let (_, _, height, width) = image.dim();
@@ -52,7 +52,7 @@ pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> Run<(
     check_cross_entropy(case, &logits, &case.inputs()?, None)
 }
 
-fn tensors(states: &BTreeMap<String, Array3<f32>>) -> Run<BTreeMap<String, Tensor>> {
+fn tensors(states: &BTreeMap<String, Array3<f32>>) -> CaseResult<BTreeMap<String, Tensor>> {
     let each = states.iter();
     each.map(|(name, states)| Ok((name.clone(), tensor(states)?)))
         .collect()

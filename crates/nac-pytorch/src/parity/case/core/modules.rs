@@ -6,7 +6,7 @@ use nac_engine::single::{ModuleArrays, SingleLayer};
 use ndarray::Array3;
 
 use super::super::context::Case;
-use super::super::stop::Run;
+use super::super::error::CaseResult;
 use super::arrays::{check, input, weights};
 
 /// Inputs `<who>_states`, `<who>_signatures` and `<who>_codes`.
@@ -17,7 +17,7 @@ struct Modules {
 }
 
 impl Modules {
-    fn read(case: &Case<'_>, who: &str) -> Run<Self> {
+    fn read(case: &Case<'_>, who: &str) -> CaseResult<Self> {
         let part = |what: &str| input(case, &format!("{who}_{what}"));
         Ok(Self {
             states: part("states")?,
@@ -37,7 +37,7 @@ impl Modules {
 
 type Found = nac_engine::Result<Array3<f32>>;
 
-pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> Run<()> {
+pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> CaseResult<()> {
     between(case, |layer, receivers, senders| {
         layer.attention(&imported.config, receivers, senders)
     })
@@ -46,13 +46,16 @@ pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> Ru
 pub(super) fn propagator(
     case: &mut Case<'_>,
     imported: &ImportedBlock<PropagatorConfig>,
-) -> Run<()> {
+) -> CaseResult<()> {
     between(case, |layer, receivers, senders| {
         layer.propagator(&imported.config, receivers, senders)
     })
 }
 
-pub(super) fn read_out(case: &mut Case<'_>, imported: &ImportedBlock<ReadOutConfig>) -> Run<()> {
+pub(super) fn read_out(
+    case: &mut Case<'_>,
+    imported: &ImportedBlock<ReadOutConfig>,
+) -> CaseResult<()> {
     between(case, |layer, receivers, senders| {
         layer.read_out(&imported.config, imported.output_dim, receivers, senders)
     })
@@ -61,7 +64,7 @@ pub(super) fn read_out(case: &mut Case<'_>, imported: &ImportedBlock<ReadOutConf
 fn between(
     case: &mut Case<'_>,
     forward: impl FnOnce(&SingleLayer<'_>, ModuleArrays<'_>, ModuleArrays<'_>) -> Found,
-) -> Run<()> {
+) -> CaseResult<()> {
     let weights = weights(case)?;
     let (receivers, senders) = (
         Modules::read(case, "receiver")?,
@@ -75,7 +78,7 @@ fn between(
 pub(super) fn read_in_attention(
     case: &mut Case<'_>,
     imported: &ImportedReadInAttention,
-) -> Run<()> {
+) -> CaseResult<()> {
     let weights = weights(case)?;
     let (readers, tokens) = (
         Modules::read(case, "receiver")?,
@@ -86,7 +89,10 @@ pub(super) fn read_in_attention(
     check(case, "y", &y)
 }
 
-pub(super) fn read_in(case: &mut Case<'_>, imported: &ImportedBlock<ReadInConfig>) -> Run<()> {
+pub(super) fn read_in(
+    case: &mut Case<'_>,
+    imported: &ImportedBlock<ReadInConfig>,
+) -> CaseResult<()> {
     let weights = weights(case)?;
     let (readers, tokens) = (
         Modules::read(case, "receiver")?,

@@ -6,45 +6,45 @@ use nac_modules::ModuleError;
 use tch::TchError;
 
 /// Result of a step of a case.
-pub(super) type Run<T> = Result<T, Stop>;
+pub(super) type CaseResult<T> = Result<T, CaseError>;
 
 /// Why a case ends early.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum CaseError {
     /// Our layers lack an option: `<path> = <value>`.
     Unsupported(String),
     /// Ours does something else than the reference.
     Different(String),
-    /// The recording is unusable, or running it failed.
+    /// The golden is unusable, or running it failed.
     Broken(String),
 }
 
-impl Stop {
+impl CaseError {
     /// A configuration that our layers do not know.
     pub(super) fn unsupported(path: &str, value: impl std::fmt::Display) -> Self {
         Self::Unsupported(format!("{path} = {value}"))
     }
 }
 
-impl From<ModuleError> for Stop {
+impl From<ModuleError> for CaseError {
     fn from(error: ModuleError) -> Self {
         Self::Broken(error.to_string())
     }
 }
 
-impl From<TchError> for Stop {
+impl From<TchError> for CaseError {
     fn from(error: TchError) -> Self {
         Self::Broken(format!("libtorch: {error}"))
     }
 }
 
-impl From<nac_core::CoreError> for Stop {
+impl From<nac_core::CoreError> for CaseError {
     fn from(error: nac_core::CoreError) -> Self {
         Self::Broken(error.to_string())
     }
 }
 
-impl From<EngineError> for Stop {
+impl From<EngineError> for CaseError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Unsupported { .. } => Self::Unsupported(error.to_string()),
@@ -53,13 +53,13 @@ impl From<EngineError> for Stop {
     }
 }
 
-impl From<nac_train::TrainError> for Stop {
+impl From<nac_train::TrainError> for CaseError {
     fn from(error: nac_train::TrainError) -> Self {
         Self::Broken(error.to_string())
     }
 }
 
-impl From<ReferenceError> for Stop {
+impl From<ReferenceError> for CaseError {
     fn from(error: ReferenceError) -> Self {
         match error {
             ReferenceError::Unsupported {

@@ -1,4 +1,4 @@
-//! One recording of the reference implementation: `NAME.safetensors` with the tensors, `NAME.json` with the facts.
+//! One golden of the reference implementation: `NAME.safetensors` with the tensors, `NAME.json` with the metadata.
 //!
 //! Tensors are named by role: `in.*` inputs, `param.*` parameters and buffers, `noise.*` random draws,
 //! `out.*` outputs, `grad.*` gradients.
@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 
 use super::error::{ParityError, Result};
 
-/// The file that lists all recordings of a folder; not a recording itself.
+/// The file that lists all goldens of a folder; not a golden itself.
 const INDEX: &str = "INDEX";
 
 /// How far the reference's own `float32` run is from its `float64` run, for one tensor.
@@ -24,9 +24,9 @@ pub struct NoiseFloor {
     pub max_abs_err: f64,
 }
 
-/// What the JSON file says about a recording.
+/// What the JSON file says about a golden.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Facts {
+pub struct Metadata {
     /// The reference's configuration: the class in `cls` and its keyword arguments.
     pub config: Map<String, Value>,
     /// `train` or `eval`.
@@ -62,7 +62,7 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// The mode in which a recording was made.
+/// The mode in which a golden was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -73,27 +73,27 @@ pub enum Mode {
     Eval,
 }
 
-/// Tensors and facts of one recording.
+/// Tensors and metadata of one golden.
 #[derive(Debug)]
-pub struct Recording {
+pub struct Golden {
     /// Name of the files, without extension. It decides nothing.
     pub name: String,
     /// Tensors by full name, as recorded, on the CPU.
     pub tensors: BTreeMap<String, Tensor>,
     /// What the JSON file says.
-    pub facts: Facts,
+    pub metadata: Metadata,
 }
 
-impl Recording {
-    /// Reads the recording `name` in `folder`.
+impl Golden {
+    /// Reads the golden `name` in `folder`.
     ///
     /// # Errors
     /// A file is missing, truncated or malformed, or a tensor holds NaN; the message names the file.
     pub fn read(folder: &Path, name: &str) -> Result<Self> {
         let path = folder.join(format!("{name}.json"));
         let bytes = std::fs::read(&path).map_err(ParityError::io("read", &path))?;
-        let facts: Facts = serde_json::from_slice(&bytes)
-            .map_err(|error| broken(&path, format!("not a recording's facts: {error}")))?;
+        let metadata: Metadata = serde_json::from_slice(&bytes)
+            .map_err(|error| broken(&path, format!("not a golden's metadata: {error}")))?;
         let path = folder.join(format!("{name}.safetensors"));
         let tensors = TensorFile::read(&path)?.tensors;
         for (name, tensor) in &tensors {
@@ -105,14 +105,14 @@ impl Recording {
         Ok(Self {
             name: name.to_owned(),
             tensors,
-            facts,
+            metadata,
         })
     }
 
     /// The reference's configuration.
     #[must_use]
     pub fn config(&self) -> &Map<String, Value> {
-        &self.facts.config
+        &self.metadata.config
     }
 
     /// Tensors below a prefix such as `param.`, by the rest of the name.
@@ -123,16 +123,16 @@ impl Recording {
 }
 
 fn broken(path: &Path, reason: String) -> ParityError {
-    ParityError::Recording {
+    ParityError::Golden {
         path: PathBuf::from(path),
         reason,
     }
 }
 
-/// Names of all recordings of a folder, sorted: whatever has one file of the pair, or both.
+/// Names of all goldens of a folder, sorted: whatever has one file of the pair, or both.
 ///
 /// # Errors
-/// The folder cannot be read, or holds no recording.
+/// The folder cannot be read, or holds no golden.
 pub fn names(folder: &Path) -> Result<Vec<String>> {
     let mut names = BTreeSet::new();
     for entry in std::fs::read_dir(folder).map_err(ParityError::io("read", folder))? {
@@ -146,7 +146,7 @@ pub fn names(folder: &Path) -> Result<Vec<String>> {
         }
     }
     if names.is_empty() {
-        return Err(broken(folder, "holds no recordings".into()));
+        return Err(broken(folder, "holds no goldens".into()));
     }
     Ok(names.into_iter().collect())
 }
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(names(folder.path()).unwrap(), ["a", "b"]);
         let empty = tempfile::tempdir().unwrap();
         let error = names(empty.path()).unwrap_err().to_string();
-        assert!(error.contains("holds no recordings"), "{error}");
+        assert!(error.contains("holds no goldens"), "{error}");
         assert!(names(&empty.path().join("absent")).is_err());
     }
 
@@ -188,10 +188,10 @@ mod tests {
         )
         .unwrap();
         std::fs::write(folder.path().join("a.json"), r#"{"config": {"cls": "FC"}}"#).unwrap();
-        let error = Recording::read(folder.path(), "a").unwrap_err().to_string();
+        let error = Golden::read(folder.path(), "a").unwrap_err().to_string();
         assert!(error.contains("a.safetensors: `in.x` holds NaN"), "{error}");
         std::fs::write(folder.path().join("a.json"), r#"{"cls": "FC"}"#).unwrap();
-        let error = Recording::read(folder.path(), "a").unwrap_err().to_string();
+        let error = Golden::read(folder.path(), "a").unwrap_err().to_string();
         assert!(error.contains("missing field `config`"), "{error}");
     }
 }
