@@ -31,8 +31,8 @@
 //! let mut trainer = Trainer::builder(Box::new(model), data.clone())
 //!     .loss(CrossEntropy::new(0.0))
 //!     .metric(Accuracy)
-//!     .schedule(0.05)
-//!     .steps(60)
+//!     .schedule(0.01)
+//!     .steps(300)
 //!     .build()?;
 //! assert_eq!(trainer.train()?, Outcome::Finished);
 //! let data: Arc<dyn Dataset> = data;
