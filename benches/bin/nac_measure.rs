@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use nac_benches::count::{Algorithm, table};
 use nac_benches::measure::{
     Named, Options, PropagatorOptions, SampleOptions, propagate, run, sample, write_weights,
 };
+use nac_core::model::spec::{Algorithm, table};
 use serde::Serialize;
 
 /// Measure a pass of a model: time, images per second, operations, peak memory, logits.

@@ -3,11 +3,12 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion};
+use nac_core::model::spec::Surroundings;
 use nac_modules::Tokens;
 use nac_modules::attention::{ReadInAttention, ReadInAttentionConfig};
 use nac_modules::circuit::ModuleStates;
 use nac_modules::context::ForwardContext;
-use nac_modules::layer::{DropPath, ModFcConfig};
+use nac_modules::layer::ModFcConfig;
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind, Tensor};
 
@@ -61,18 +62,10 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             head_dim: HEAD_DIM,
             ..Default::default()
         };
-        let built = DropPath::new("none", 0.0).and_then(|drop_path| {
-            let mod_fc = ModFcConfig::default();
-            ReadInAttention::new(
-                store.root(),
-                TOKEN_DIM,
-                STATE_DIM,
-                STATE_DIM,
-                &config,
-                &mod_fc,
-                drop_path,
-            )
-        });
+        let mod_fc = ModFcConfig::default();
+        let around = Surroundings::new(STATE_DIM, STATE_DIM, &mod_fc);
+        let spec = config.resolve(&around, TOKEN_DIM).expect("in range");
+        let built = ReadInAttention::new(&mut store.root(), &spec);
         let layer = built.expect("sizes are positive");
         let codes = Tensor::randn([modules, STATE_DIM as i64], options);
         let states = codes.unsqueeze(0).repeat([16, 1, 1]);

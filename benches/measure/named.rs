@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nac_core::model::{ModelFile, Preset};
 
-use crate::count::{Algorithm, Count};
+use nac_core::model::spec::{Algorithm, Operations};
 
 /// A model that reads images.
 #[derive(Debug, Clone)]
@@ -55,15 +55,9 @@ impl Named {
     /// Its operations and bytes.
     ///
     /// # Errors
-    /// Operations of such a model are not counted.
-    pub fn count(&self, algorithm: Algorithm) -> Result<Count> {
-        let ModelFile {
-            inputs,
-            output,
-            model,
-        } = &self.file;
-        Count::new(model, inputs, output.width(), algorithm)
-            .with_context(|| format!("counting the operations of `{}`", self.name))
+    /// A setting makes no sense.
+    pub fn count(&self, algorithm: Algorithm) -> Result<Operations> {
+        Ok(self.file.resolve()?.operations(algorithm))
     }
 }
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::engine::{self, EngineKind, ModelSource, Pass};
 use super::record::{Measurement, Operations, Seconds};
 use super::{Batch, Named, logits, memory};
-use crate::count::Algorithm;
+use nac_core::model::spec::Algorithm;
 
 /// What to measure.
 #[derive(Debug, Clone, Args)]
@@ -158,7 +158,7 @@ fn timed(pass: &mut impl FnMut() -> Result<Tensor>, device: Device) -> Result<(f
     Ok((begun.elapsed().as_secs_f64(), logits))
 }
 
-/// Operations of a pass; none for a model whose operations are not counted.
+/// Operations of a pass; none for a model whose settings make no sense.
 fn operations(model: &Named, options: &Options, seconds: f64) -> Option<Operations> {
     let flops = |algorithm| {
         let count = model.count(algorithm).ok()?;

@@ -41,7 +41,7 @@ pub(super) fn forward(
             signatures,
             codes,
         };
-        let heads = config.propagator.attention.heads as i64;
+        let heads = config.propagator.attention.heads.unwrap_or(8) as i64;
         let message = skmdpa(
             &block.sub("latent_attention"),
             (side, side),
@@ -64,7 +64,7 @@ pub(super) fn forward(
         codes,
     };
     let block = graph.sub("read_out");
-    let heads = config.read_out.heads as i64;
+    let heads = config.read_out.attention.heads.unwrap_or(1) as i64;
     let message = skmdpa(
         &block.sub("latent_attention"),
         (receivers, senders),

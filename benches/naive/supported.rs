@@ -32,7 +32,8 @@ fn check_circuit(config: &CircuitConfig) -> Result<()> {
     ours.attention.head_dim = theirs.attention.head_dim;
     ours.ffn.capacity_factor = theirs.ffn.capacity_factor;
     let (ours, theirs) = (&mut config.read_out, &plain.read_out);
-    (ours.heads, ours.head_dim) = (theirs.heads, theirs.head_dim);
+    ours.attention.heads = theirs.attention.heads;
+    ours.attention.head_dim = theirs.attention.head_dim;
     ours.ffn.capacity_factor = theirs.ffn.capacity_factor;
     if config == plain {
         Ok(())

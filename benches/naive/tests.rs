@@ -26,12 +26,15 @@ fn model(kind: ModelKind) -> (Box<dyn Model>, ModelConfig) {
     (
         circuit.propagator.attention.heads,
         circuit.propagator.attention.head_dim,
-    ) = (3, 4);
+    ) = (Some(3), 4);
     (
         circuit.read_in.attention.heads,
         circuit.read_in.attention.head_dim,
     ) = (2, 5);
-    (circuit.read_out.heads, circuit.read_out.head_dim) = (2, 7);
+    (
+        circuit.read_out.attention.heads,
+        circuit.read_out.attention.head_dim,
+    ) = (Some(2), 7);
     circuit.propagator.ffn.capacity_factor = 1.5;
     let baseline = &mut config.perceiver_io;
     (baseline.latents, baseline.latent_dim, baseline.depth) = (9, 24, 2);
@@ -130,7 +133,7 @@ fn samples_differ_between_passes_with_other_noise() {
 #[test]
 fn other_configurations_are_refused() {
     let (model, mut config) = model(ModelKind::Nac);
-    config.circuit.propagator.attention.share_layernorm = false;
+    config.circuit.propagator.attention.share_layernorm = Some(false);
     let error = Naive::new(model.params(), &config).unwrap_err();
     assert!(error.to_string().contains("circuit"), "{error}");
 }

@@ -4,7 +4,9 @@ mod commands;
 
 use std::process::ExitCode;
 
-use crate::commands::{config, data, eval, export, parity, presets, reproduce, train, weights};
+use crate::commands::{
+    config, data, eval, export, inspect, parity, presets, reproduce, train, weights,
+};
 use clap::{Parser, Subcommand};
 use nac_train::TrainError;
 use nac_train::trainer::Interrupt;
@@ -35,6 +37,8 @@ enum Command {
     Weights(weights::Args),
     /// List models that have a name, or print the settings of one
     Presets(presets::Args),
+    /// Print the boxes of a model with their sizes, parameters and operations
+    Inspect(inspect::Args),
     /// Print all settings with their defaults, or check those of a file
     Config(config::Args),
 }
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Command::Data(args) => data::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Weights(args) => weights::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Presets(args) => presets::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Inspect(args) => inspect::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Config(args) => config::command(&args).map(|()| ExitCode::SUCCESS),
     };
     match result {

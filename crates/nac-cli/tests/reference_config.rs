@@ -48,7 +48,9 @@ fn a_settings_file_becomes_toml_with_what_it_says() {
     // What the file leaves out has the reference's defaults, not ours.
     let read_out = &circuit.read_out;
     assert!(
-        read_out.kernel.learnable_bandwidth && !read_out.kernel.stochastic && read_out.qkv_bias
+        read_out.attention.kernel.learnable_bandwidth
+            && !read_out.attention.kernel.stochastic
+            && read_out.attention.qkv_bias
     );
     assert_eq!(config.model.convnext.dims, [8, 16]);
     for part in [
@@ -85,7 +87,9 @@ model:
     assert_eq!(reference.model.config.convnext.depths, [3, 3, 9]);
     assert_eq!(reference.model.config.convnext.dims, [4, 8, 16]);
     assert_eq!(reference.image_size, [32, 32]);
-    assert!(reference.model.parameter_count(32, 32).unwrap() > 1000);
+    let store = nac_modules::params::ParamStore::cpu(0);
+    let model = reference.model.build(store, 32, 32).unwrap();
+    assert!(model.params().parameter_count() > 1000);
     let config = run_config(&reference.to_toml().unwrap());
     let fit = config.signature_fit.processors.unwrap();
     assert_eq!((fit.graph.name(), fit.truncation), ("watts-strogatz", 0.9));
@@ -131,10 +135,7 @@ fn toml_becomes_yaml_that_means_the_same() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("cannot express"), "{error}");
-    assert!(
-        error.contains("model.convnext.stem_patch (2 → 4)"),
-        "{error}"
-    );
+    assert!(error.contains(".patch.side (2 → 4)"), "{error}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayViewMut2};
 
 use super::backend::{Backend, Precision};
 use super::blocks::resize;
-use super::circuit::{Buffers, Head, Observer, Plan, TokenCount, circuit, collect_states};
+use super::circuit::{Buffers, Observer, Plan, TokenCount, circuit, collect_states};
 use super::connectivity::{Connectivity, Wiring};
 use super::error::{EngineError, Result};
 use super::input::Inputs;
@@ -164,14 +164,8 @@ impl CoreEngine {
             ModelKind::Nac => {
                 let scope = root.sub("input_tokenizer");
                 let tokenizer = Tokenizer::load(&scope, &file.inputs, model, &backend)?;
-                let config = &model.circuit;
-                let scope = root.sub("latent_graphs.0");
-                let widths = (tokenizer.token_dim(), classes);
-                let head = |width: usize| {
-                    let scope = root.sub("output_tokenizer");
-                    Head::load(&scope, width, classes, &config.head, &backend)
-                };
-                let plan = circuit(&scope, head, widths, config, (&backend, &wiring))?;
+                let spec = model.circuit.resolve(tokenizer.token_dim(), classes)?;
+                let plan = circuit(&root, &spec, (&backend, &wiring))?;
                 (tokenizer, plan)
             }
             ModelKind::PerceiverIo => {
@@ -181,8 +175,8 @@ impl CoreEngine {
                 }
                 let scope = root.sub("tokenizer");
                 let tokenizer = Tokenizer::load(&scope, &file.inputs, model, &backend)?;
-                let widths = (tokenizer.token_dim(), classes);
-                let plan = perceiver_io(&root, widths, &model.perceiver_io, &backend)?;
+                let spec = model.perceiver_io.resolve(tokenizer.token_dim(), classes)?;
+                let plan = perceiver_io(&root, &spec, &backend)?;
                 (tokenizer, plan)
             }
         };

@@ -25,6 +25,7 @@ use super::simd::{Row, WIDTH};
 use super::thread_pool::{ThreadPool, Workers};
 use super::weights::{WeightScope, WeightSource};
 use nac_core::Streams;
+use nac_core::model::spec::{ProjectionSpec, Surroundings};
 use nac_core::model::{KernelConfig, ModFcConfig, ModFfnConfig};
 
 /// What a [`Probe`] runs. An item is a module or a token.
@@ -104,7 +105,9 @@ impl Probe {
             } => {
                 let layouts = (Layout::plain(inputs), Layout::plain(outputs));
                 let precision = options.precision;
-                let layer = Projection::load(&scope, layouts, inputs, true, &mod_fc, precision)?;
+                let around = Surroundings::new(inputs, inputs, &mod_fc);
+                let spec = ProjectionSpec::new(&around, "", (inputs, outputs), true)?;
+                let layer = Projection::load(&scope, &spec, layouts, precision)?;
                 let modulation = layer.modulation(draw("codes", items, inputs).view());
                 let layer = Layer::Projection(Box::new((layer, modulation)));
                 (layer, items, inputs, layouts.1.rows())
@@ -119,10 +122,8 @@ impl Probe {
                     ..ModFfnConfig::default()
                 };
                 let codes = draw("codes", items, state);
-                let (dims, precision) = ((state, state), options.precision);
-                let codes = codes.view();
-                let layer =
-                    FeedForward::modulated(&scope, dims, &config, &mod_fc, codes, precision)?;
+                let spec = config.resolve(&Surroundings::new(state, state, &mod_fc))?;
+                let layer = FeedForward::modulated(&scope, &spec, codes.view(), options.precision)?;
                 let rows = Layout::plain(state).rows();
                 (Layer::FeedForward(Box::new(layer)), items, state, rows)
             }

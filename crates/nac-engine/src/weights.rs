@@ -317,12 +317,14 @@ impl<'s, 'w> WeightScope<'s, 'w> {
     fn name(&self, name: &str) -> String {
         if self.path.is_empty() {
             name.to_owned()
+        } else if name.is_empty() {
+            self.path.clone()
         } else {
             format!("{}.{name}", self.path)
         }
     }
 
-    /// The path `name` below this one; it may contain dots.
+    /// The path `name` below this one, this one if `name` is empty; it may contain dots.
     pub(crate) fn sub(&self, name: impl std::fmt::Display) -> Self {
         Self {
             path: self.name(&name.to_string()),

@@ -3,7 +3,7 @@
 
 use nac_core::model::{
     Activation, HeadKind, ImageTokenizer, InputSpec, ModelConfig, ModelFile, ModelKind, OutputSpec,
-    PoolingSoftmax, ProjectionKind, ScaleNormalization, SeederConfig, StateMean,
+    PoolingSoftmax, ProjectionKind, ReadInSends, ScaleNormalization, SeederConfig, StateMean,
 };
 use nac_engine::{CoreEngine, Engine, EngineOptions, Precision, RandomInputs};
 use ndarray::Axis;
@@ -68,7 +68,7 @@ fn model(sizes: &[usize], flags: u32) -> ModelFile {
     if flag(4) {
         circuit.read_in_modules = Some(readers);
         circuit.wiring.read_in_states_become_processors = false;
-        circuit.wiring.read_in_sends_to_processors = true;
+        circuit.wiring.read_in_sends_to_processors = ReadInSends::Every;
         circuit.wiring.read_in_sends_to_read_out = flag(5);
     }
     circuit.wiring.share_propagators = flag(6);
@@ -94,11 +94,14 @@ fn model(sizes: &[usize], flags: u32) -> ModelFile {
     ) = (sizes[12], head);
     circuit.read_in.attention.share_key_value_projectors = flag(12);
     let attention = &mut circuit.propagator.attention;
-    (attention.heads, attention.head_dim) = (sizes[13], head);
+    (attention.heads, attention.head_dim) = (Some(sizes[13]), head);
     attention.scale_attention_by_affinities_after_softmax = flag(13);
     attention.mask_attn_scores_with_affinities = flag(14);
     attention.kernel.truncation = flag(15).then_some(0.8);
-    (circuit.read_out.heads, circuit.read_out.head_dim) = (sizes[12], cross);
+    (
+        circuit.read_out.attention.heads,
+        circuit.read_out.attention.head_dim,
+    ) = (Some(sizes[12]), cross);
     circuit.read_out.use_head = flag(16);
     if flag(17) {
         circuit.propagator.ffn.activation = Activation::Gelu;

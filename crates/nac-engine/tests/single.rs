@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use nac_core::Streams;
+use nac_core::model::spec::{AttentionRole, ProjectionSpec, SkmdpaSpec, Surroundings};
 use nac_core::model::{
     CircuitConfig, HeadConfig, KernelConfig, ModFcConfig, ModFfnConfig, ReadInConfig, ReadInKind,
     SkmdpaConfig,
@@ -30,7 +31,7 @@ fn weights(tensors: &[(&str, &[usize])]) -> ModelWeights {
 }
 
 /// Attention of states of 6 features and codes of 4, one head of 3.
-fn attention() -> (ModelWeights, SkmdpaConfig) {
+fn attention() -> (ModelWeights, SkmdpaSpec) {
     let mut tensors: Vec<(String, Vec<usize>)> = vec![
         ("kernel.bandwidth".into(), vec![]),
         ("receiver_layernorm.weight".into(), vec![6]),
@@ -52,11 +53,13 @@ fn attention() -> (ModelWeights, SkmdpaConfig) {
         .map(|(name, shape)| (name.as_str(), &shape[..]))
         .collect();
     let config = SkmdpaConfig {
-        heads: 1,
+        heads: Some(1),
         head_dim: 3,
         ..SkmdpaConfig::default()
     };
-    (weights(&tensors), config)
+    let mod_fc = ModFcConfig::default();
+    let spec = config.resolve(&Surroundings::new(6, 4, &mod_fc), AttentionRole::Propagator);
+    (weights(&tensors), spec.unwrap())
 }
 
 fn example(array: &Array3<f32>, index: usize) -> ArrayView3<'_, f32> {
@@ -65,7 +68,7 @@ fn example(array: &Array3<f32>, index: usize) -> ArrayView3<'_, f32> {
 
 #[test]
 fn examples_with_codes_and_signatures_of_their_own() {
-    let (weights, config) = attention();
+    let (weights, spec) = attention();
     let layer = SingleLayer::new(&weights);
     let arrays = |who: &str, modules| {
         ["states", "signatures", "codes"].map(|part| {
@@ -85,7 +88,7 @@ fn examples_with_codes_and_signatures_of_their_own() {
             signatures: arrays[1].view(),
             codes: arrays[2].view(),
         });
-        layer.attention(&config, a, b).unwrap()
+        layer.attention(&spec, a, b).unwrap()
     };
     let together = run(0..3);
     assert_eq!(together.dim(), (3, 33, 6));
@@ -100,7 +103,7 @@ fn examples_with_codes_and_signatures_of_their_own() {
 
 #[test]
 fn arrays_that_do_not_fit() {
-    let (weights, config) = attention();
+    let (weights, spec) = attention();
     let layer = SingleLayer::new(&weights);
     let good = [
         normal("x", (2, 5, 6)),
@@ -114,7 +117,7 @@ fn arrays_that_do_not_fit() {
     };
     let [states, signatures, codes] = good.each_ref().map(|array| array.view());
     let fit = modules(states, signatures, codes);
-    assert!(layer.attention(&config, fit, fit).is_ok());
+    assert!(layer.attention(&spec, fit, fit).is_ok());
     let (wide, few, many) = (
         normal("x", (2, 5, 7)),
         normal("c", (1, 4, 4)),
@@ -126,19 +129,27 @@ fn arrays_that_do_not_fit() {
         modules(states, signatures, many.view()),
         modules(states, codes, codes),
     ] {
-        let error = layer.attention(&config, fit, wrong).unwrap_err();
+        let error = layer.attention(&spec, fit, wrong).unwrap_err();
         assert!(matches!(error, EngineError::Input { .. }), "{error}");
     }
     let none = Array3::zeros((2, 0, 6));
+    let mod_fc = ModFcConfig::default();
+    let at = Surroundings::new(6, 4, &mod_fc);
+    let projection = ProjectionSpec::new(&at, "", (6, 3), true).unwrap();
+    let read_in = ReadInConfig {
+        kind: ReadInKind::Projection,
+        ..ReadInConfig::default()
+    };
     let refused = [
-        layer.projection(&ModFcConfig::default(), (3, true), none.view(), codes),
-        layer.feed_forward(&ModFfnConfig::default(), states, many.view()),
+        layer.projection(&projection, none.view(), codes),
+        layer.feed_forward(
+            &ModFfnConfig::default().resolve(&at).unwrap(),
+            states,
+            many.view(),
+        ),
         layer.log_links(&KernelConfig::default(), many.view(), states),
         layer.read_in(
-            &ReadInConfig {
-                kind: ReadInKind::Projection,
-                ..ReadInConfig::default()
-            },
+            &read_in.resolve(&at, 3).unwrap(),
             fit,
             normal("t", (2, 4, 3)).view(),
         ),
@@ -146,9 +157,15 @@ fn arrays_that_do_not_fit() {
     for error in refused.map(Result::unwrap_err) {
         assert!(matches!(error, EngineError::Input { .. }), "{error}");
     }
-    let head = layer.head(&HeadConfig::default(), 3, none.view());
+    let head = layer.head(
+        &HeadConfig::default().resolve("", 6, 3).unwrap(),
+        none.view(),
+    );
     assert!(matches!(head.unwrap_err(), EngineError::Input { .. }));
-    let circuit = layer.circuit(&CircuitConfig::default(), 3, none.view());
+    let circuit = layer.circuit(
+        &CircuitConfig::default().resolve(6, 3).unwrap(),
+        none.view(),
+    );
     assert!(matches!(circuit.unwrap_err(), EngineError::Input { .. }));
 }
 
@@ -159,7 +176,9 @@ fn tensors_must_be_those_of_the_layer() {
     let run = |tensors: &[(&str, &[usize])], outputs: usize| {
         let weights = weights(tensors);
         let layer = SingleLayer::new(&weights);
-        layer.projection(&config, (outputs, false), x.view(), x.view())
+        let at = Surroundings::new(3, 3, &config);
+        let spec = ProjectionSpec::new(&at, "", (3, outputs), false).unwrap();
+        layer.projection(&spec, x.view(), x.view())
     };
     let all: [(&str, &[usize]); 3] = [
         ("native_weight", &[4, 3]),

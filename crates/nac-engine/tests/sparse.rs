@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nac_core::model::{EvaluationLinks, KernelConfig, ModelFile, Preset};
+use nac_core::model::{EvaluationLinks, KernelConfig, ModelFile, Preset, ReadInSends};
 use nac_core::{Csr, LinkKernel, SelfEdges, Streams, cosine_distance, hard_sample};
 use nac_engine::{Connectivity, CoreEngine, EngineOptions, Inputs, ModelWeights, Precision};
 use ndarray::{Array2, Array3, ArrayView2};
@@ -23,7 +23,7 @@ fn circuit(change: impl FnOnce(&mut ModelFile)) -> ModelFile {
     circuit.state_dim = 24;
     circuit.signature_dim = 6;
     circuit.propagators = 2;
-    circuit.propagator.attention.heads = 3;
+    circuit.propagator.attention.heads = Some(3);
     circuit.propagator.attention.head_dim = 12;
     change(&mut file);
     file
@@ -34,7 +34,7 @@ fn kernel(change: impl Fn(&mut KernelConfig)) -> ModelFile {
     circuit(|file| {
         let circuit = &mut file.model.circuit;
         change(&mut circuit.propagator.attention.kernel);
-        change(&mut circuit.read_out.kernel);
+        change(&mut circuit.read_out.attention.kernel);
     })
 }
 
@@ -149,7 +149,7 @@ fn read_in_modules_as_senders() {
     let circuit = &mut file.model.circuit;
     circuit.read_in_modules = Some(45);
     circuit.wiring.read_in_states_become_processors = false;
-    circuit.wiring.read_in_sends_to_processors = true;
+    circuit.wiring.read_in_sends_to_processors = ReadInSends::Every;
     circuit.wiring.read_in_sends_to_read_out = true;
     circuit
         .propagator
@@ -162,7 +162,7 @@ fn read_in_modules_as_senders() {
 fn receivers_without_any_edge_hear_nothing() {
     // Read-out modules are no kind of the processors, so they have no self links.
     let mut file = circuit(|_| {});
-    file.model.circuit.read_out.kernel.truncation = Some(0.05);
+    file.model.circuit.read_out.attention.kernel.truncation = Some(0.05);
     file.model.circuit.propagator.attention.kernel.truncation = Some(0.3);
     let sparse = compare(&file, &options(Connectivity::Sparse));
     assert_eq!(sparse.read_out_edges(), Some(0));
@@ -330,7 +330,7 @@ fn what_has_no_edges_is_refused() {
         "{error}"
     );
     let mut file = circuit(|_| {});
-    file.model.circuit.wiring.read_in_sends_to_processors = true;
+    file.model.circuit.wiring.read_in_sends_to_processors = ReadInSends::Every;
     let error = refused(&file, graph(sampled(0)));
     assert!(error.contains("read_in_sends_to_processors"), "{error}");
     let perceiver = Preset::get("imagenet-perceiver-io").unwrap().file;

@@ -2,7 +2,7 @@
 
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
-use crate::generator::{Circuit, CircuitGenerator, FreeGenerator, FreeGeneratorConfig};
+use crate::generator::{Circuit, CircuitGenerator, FreeGenerator};
 use crate::inputs::Inputs;
 use crate::layer::Linear;
 use crate::model::{Model, ModelOutput};
@@ -10,6 +10,7 @@ use crate::params::{ParamStore, Scope};
 use crate::shape;
 use crate::tokenizer::Tokenizer;
 use crate::tokens::Tokens;
+use nac_core::model::spec::GeneratorSpec;
 
 /// A tokenizer that hands one input through as it is.
 #[derive(Debug)]
@@ -108,27 +109,29 @@ impl LinearGenerator {
     /// # Errors
     /// A setting is out of range, each propagator has codes of its own, or a name is taken.
     pub fn new(
-        mut scope: Scope<'_>,
-        config: &FreeGeneratorConfig,
+        scope: &mut Scope<'_>,
+        spec: &GeneratorSpec,
         input: impl Into<String>,
         features: usize,
     ) -> Result<Self> {
-        if let Some(layers) = config.code_layers {
+        let modules = &spec.processors;
+        if let Some(layers) = modules.code_layers {
             return Err(ModuleError::Setting {
                 name: "code_layers".into(),
                 value: layers.to_string(),
                 reason: "this generator gives one code for all propagators".into(),
             });
         }
-        let code_dim = config.code_dim.unwrap_or(config.state_dim);
         let (signatures, codes) = (
-            config.modules * config.signature_dim,
-            config.modules * code_dim,
+            modules.modules * modules.signature_dim,
+            modules.modules * modules.code_dim,
         );
+        let free = FreeGenerator::new(scope, spec)?;
+        let mut own = scope.sub(&spec.path);
         Ok(Self {
-            to_signatures: Linear::new(scope.sub("to_signatures"), features, signatures, true)?,
-            to_codes: Linear::new(scope.sub("to_codes"), features, codes, true)?,
-            free: FreeGenerator::new(scope, config)?,
+            to_signatures: Linear::new(own.sub("to_signatures"), features, signatures, true)?,
+            to_codes: Linear::new(own.sub("to_codes"), features, codes, true)?,
+            free,
             input: input.into(),
             conditions: Vec::new(),
         })

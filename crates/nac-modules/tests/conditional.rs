@@ -17,15 +17,15 @@ fn model() -> NeuralCircuit {
         propagators: 2,
         ..Default::default()
     };
-    config.propagator.attention.heads = 2;
+    config.propagator.attention.heads = Some(2);
     let store = ParamStore::new(Device::Cpu, Kind::Double, 1);
     NeuralCircuit::with_generator(
         store,
         &config,
         3,
         |_| Ok(Box::new(Passthrough::new("tokens", 5))),
-        |scope| {
-            let generator = LinearGenerator::new(scope, &config.generator(), "condition", 4)?;
+        |mut scope, spec| {
+            let generator = LinearGenerator::new(&mut scope, spec, "condition", 4)?;
             Ok(Box::new(generator.with_separate_input()))
         },
     )
@@ -61,8 +61,8 @@ fn a_condition_is_kept_from_a_tokenizer_that_checks_its_inputs() {
             let tokenizer = ModelTokenizer::new(scope, &ModelConfig::default(), &spec)?;
             Ok(Box::new(tokenizer))
         },
-        |scope| {
-            let generator = LinearGenerator::new(scope, &config.generator(), "condition", 4)?;
+        |mut scope, spec| {
+            let generator = LinearGenerator::new(&mut scope, spec, "condition", 4)?;
             Ok(Box::new(generator.with_separate_input()))
         },
     )

@@ -2,6 +2,7 @@
 //! that lower precision stays near.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use nac_core::model::spec::Surroundings;
 use nac_core::rng::Streams;
 use nac_modules::attention::{KernelConfig, SkmdpaConfig};
 use nac_modules::circuit::{
@@ -63,8 +64,12 @@ impl Blocks {
     fn new(kind: Kind, kernel: &KernelConfig, mod_fc: &ModFcConfig) -> Self {
         let mut store = ParamStore::new(Device::Cpu, kind, 11);
         let mut root = store.root();
+        let at = |path| Surroundings {
+            path,
+            ..Surroundings::new(8, 6, mod_fc)
+        };
         let attention = SkmdpaConfig {
-            heads: 2,
+            heads: Some(2),
             head_dim: 4,
             layer_scale: Some(0.5),
             scale_attention_by_affinities_after_softmax: true,
@@ -76,8 +81,11 @@ impl Blocks {
             ..Default::default()
         };
         let read_out = ReadOutConfig {
-            head_dim: 4,
-            kernel: kernel.clone(),
+            attention: SkmdpaConfig {
+                head_dim: 4,
+                kernel: kernel.clone(),
+                ..Default::default()
+            },
             use_head: true,
             pre_output_layernorm: true,
             ..Default::default()
@@ -85,10 +93,11 @@ impl Blocks {
         let mut read_in = ReadInConfig::default();
         (read_in.attention.heads, read_in.attention.head_dim) = (2, 4);
         Self {
-            read_in: ReadIn::new(root.sub("read_in"), 7, 8, 6, &read_in, mod_fc, 0.0).unwrap(),
-            propagator: Propagator::new(root.sub("propagator"), 8, 6, &propagator, mod_fc, 0.0)
+            read_in: ReadIn::new(&mut root, &read_in.resolve(&at("read_in"), 7).unwrap()).unwrap(),
+            propagator: Propagator::new(&mut root, &propagator.resolve(&at("propagator")).unwrap())
                 .unwrap(),
-            read_out: ReadOut::new(root.sub("read_out"), 8, 6, 3, &read_out, mod_fc, 0.0).unwrap(),
+            read_out: ReadOut::new(&mut root, &read_out.resolve(&at("read_out"), 3).unwrap())
+                .unwrap(),
             store,
         }
     }
@@ -241,8 +250,9 @@ fn code_noise_draws_for_read_in_receivers_and_senders_apart() {
         ..Default::default()
     };
     config.attention.kernel.stochastic = false;
-    let propagator =
-        Propagator::new(store.root(), 8, 6, &config, &ModFcConfig::default(), 0.0).unwrap();
+    let mod_fc = ModFcConfig::default();
+    let spec = config.resolve(&Surroundings::new(8, 6, &mod_fc)).unwrap();
+    let propagator = Propagator::new(&mut store.root(), &spec).unwrap();
     let modules = set(1, MODULES, Kind::Double);
     let _ = modules[2].narrow(0, 0, 1).fill_(0.0); // a code of zero is no error
     let half = || Tensor::full([MODULES, 6], 0.5, OPTIONS);

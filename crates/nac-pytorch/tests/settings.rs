@@ -1,6 +1,8 @@
 //! Import of the reference's settings: refusals and a whole model.
 #![allow(clippy::unwrap_used)]
 
+use nac_core::model::spec::Node as _;
+use nac_core::model::{InputSpec, ReadInSends};
 use nac_pytorch::settings::{Imported, import};
 use serde_json::{Value, json};
 
@@ -54,12 +56,6 @@ fn refusals_name_the_option() {
         json!({"layer_scale_initial_value": [0.1, 0.2]}),
         "propagator_layerwise_kwargs.layer_scale_initial_value",
     );
-    refused(
-        graph,
-        "enable_persistent_input_mediator_communication",
-        json!(false),
-        "latent_graph_kwargs.enable_persistent_input_mediator_communication",
-    );
     refused("", "speed", json!(1), "`speed` = 1");
     refused("", "state_dim", json!(-3), "`state_dim` = -3");
     let mut table = small();
@@ -75,5 +71,27 @@ fn a_small_circuit_is_built_and_survives_serialisation() {
     };
     let text = serde_json::to_string(&model.config).unwrap();
     assert_eq!(model.config, serde_json::from_str(&text).unwrap());
-    assert!(model.parameter_count(32, 32).unwrap() > 1000);
+    let input = InputSpec::image(3, 32, 32);
+    let spec = model.config.resolve(&input, model.classes).unwrap();
+    assert!(spec.parameter_count() > 1000);
+}
+
+#[test]
+fn processors_may_attend_to_the_read_in_once() {
+    for (disabled, persistent, expected) in [
+        (true, true, ReadInSends::Never),
+        (true, false, ReadInSends::Never),
+        (false, false, ReadInSends::First),
+        (false, true, ReadInSends::Every),
+    ] {
+        let mut table = small();
+        let graph = table.pointer_mut("/latent_graph_kwargs").unwrap();
+        graph["disable_input_mediator_communication"] = json!(disabled);
+        graph["enable_persistent_input_mediator_communication"] = json!(persistent);
+        let Imported::Model(model) = import(&table).unwrap() else {
+            panic!("not a model")
+        };
+        let found = model.config.circuit.wiring.read_in_sends_to_processors;
+        assert_eq!(found, expected);
+    }
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use nac_core::model::spec::GeneratorSpec;
 use nac_core::prior::PlantedPartition;
 use nac_data::Dataset;
 use nac_data::testing::InMemory;
@@ -26,11 +27,13 @@ struct BagOfSymbols {
 }
 
 impl BagOfSymbols {
-    fn new(mut scope: Scope<'_>, config: &CircuitConfig) -> nac_modules::Result<Self> {
-        let numbers = config.modules * config.signature_dim;
+    fn new(scope: &mut Scope<'_>, spec: &GeneratorSpec) -> nac_modules::Result<Self> {
+        let numbers = spec.processors.modules * spec.processors.signature_dim;
+        let free = FreeGenerator::new(scope, spec)?;
+        let mut scope = scope.sub(&spec.path);
         Ok(Self {
             shift: Linear::new(scope.sub("shift"), VOCABULARY as usize, numbers, false)?,
-            free: FreeGenerator::new(scope, &config.generator())?,
+            free,
         })
     }
 }
@@ -61,7 +64,7 @@ fn model(inputs: &InputSpec) -> nac_modules::Result<NeuralCircuit> {
         propagators: 1,
         ..Default::default()
     };
-    config.propagator.attention.heads = 2;
+    config.propagator.attention.heads = Some(2);
     config.propagator.attention.kernel.bandwidth = 0.5;
     NeuralCircuit::with_generator(
         ParamStore::cpu(1),
@@ -71,7 +74,7 @@ fn model(inputs: &InputSpec) -> nac_modules::Result<NeuralCircuit> {
             let config = ModelConfig::default();
             Ok(Box::new(ModelTokenizer::new(scope, &config, inputs)?))
         },
-        |scope| Ok(Box::new(BagOfSymbols::new(scope, &config)?)),
+        |mut scope, spec| Ok(Box::new(BagOfSymbols::new(&mut scope, spec)?)),
     )
 }
 

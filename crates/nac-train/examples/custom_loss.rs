@@ -52,7 +52,7 @@ fn circuit(data: &dyn Dataset) -> Result<Box<dyn Model>> {
         config.circuit.signature_dim,
         config.circuit.propagators,
     ) = (16, 8, 1);
-    config.circuit.propagator.attention.heads = 2;
+    config.circuit.propagator.attention.heads = Some(2);
     config.circuit.propagator.attention.kernel.bandwidth = 0.5;
     let store = ParamStore::new(Device::Cpu, Kind::Float, 1);
     Ok(build_model(

@@ -32,7 +32,7 @@ fn model() -> Box<dyn Model> {
         propagators: 2,
         ..Default::default()
     };
-    config.propagator.attention.heads = 2;
+    config.propagator.attention.heads = Some(2);
     tch::set_num_threads(1); // tests already use all cores
     let model = NeuralCircuit::with_generator(
         ParamStore::cpu(1),
@@ -49,8 +49,8 @@ fn model() -> Box<dyn Model> {
                 &data().info().inputs,
             )?))
         },
-        |scope| {
-            let generator = LinearGenerator::new(scope, &config.generator(), "image", 16)?;
+        |mut scope, spec| {
+            let generator = LinearGenerator::new(&mut scope, spec, "image", 16)?;
             Ok(Box::new(generator))
         },
     );

@@ -37,7 +37,7 @@ fn circuit(seed: u64) -> Box<dyn Model> {
     (
         circuit.propagator.attention.heads,
         circuit.propagator.attention.head_dim,
-    ) = (2, 8);
+    ) = (Some(2), 8);
     (config.convnext.dims, config.convnext.depths) = (vec![16], vec![1]);
     config.convnext.layer_scale = 0.1;
     tch::set_num_threads(1); // tests already use all cores

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ConfigError, FreeGeneratorConfig, HeadConfig, HeadKind, LatentsConfig, ModFcConfig,
-    PropagatorConfig, ReadInConfig, ReadOutConfig, SeederConfig, WiringConfig,
+    ConfigError, HeadConfig, HeadKind, LatentsConfig, ModFcConfig, PropagatorConfig, ReadInConfig,
+    ReadInSends, ReadOutConfig, SeederConfig, WiringConfig,
 };
 
 /// Sizes and settings of a circuit.
@@ -84,25 +84,10 @@ impl Default for CircuitConfig {
 }
 
 impl CircuitConfig {
-    /// Settings of the free generator that goes with the circuit.
-    pub fn generator(&self) -> FreeGeneratorConfig {
-        let wiring = &self.wiring;
-        FreeGeneratorConfig {
-            modules: self.modules,
-            read_in_modules: wiring
-                .separate_read_in_modules
-                .then(|| self.read_in_modules.unwrap_or(self.modules)),
-            read_out_modules: self.read_out_modules,
-            state_dim: self.state_dim,
-            code_dim: self.code_dim,
-            signature_dim: self.signature_dim,
-            code_layers: wiring.codes_per_propagator.then_some(self.propagators),
-            read_in_states_become_processors: wiring.read_in_states_become_processors,
-            seeder: self.seeder.clone(),
-            read_in: self.read_in_latents.clone(),
-            processors: self.processor_latents.clone(),
-            read_out: self.read_out_latents.clone(),
-        }
+    /// Number of read-in modules, if they are not the processors.
+    pub fn separate_readers(&self) -> Option<usize> {
+        let count = self.read_in_modules.unwrap_or(self.modules);
+        self.wiring.separate_read_in_modules.then_some(count)
     }
 
     /// Dimension of codes.
@@ -143,10 +128,11 @@ impl CircuitConfig {
             let reason = "must equal `modules`, since their states become the processors'";
             return refuse("read_in_modules", read_in.to_string(), reason);
         }
-        let sends = wiring.read_in_sends_to_processors || wiring.read_in_sends_to_read_out;
+        let sends = wiring.read_in_sends_to_processors != ReadInSends::Never
+            || wiring.read_in_sends_to_read_out;
         if !wiring.separate_read_in_modules && (sends || !wiring.read_in_states_become_processors) {
-            let reason = "without read-in modules of their own, processors must take over the states \
-                that were read, and there is nobody else to send";
+            let reason = "without separate read-in modules, processors must take over the states that \
+                were read, and there is nobody else to attend to";
             return refuse("wiring.separate_read_in_modules", "false".into(), reason);
         }
         if !wiring.read_in_states_become_processors && !sends && !wiring.allow_disconnected {

@@ -31,7 +31,6 @@
 
 mod circuit;
 mod error;
-mod generator;
 mod head;
 mod input;
 mod kernel;
@@ -54,7 +53,6 @@ mod wiring;
 
 pub use circuit::CircuitConfig;
 pub use error::ConfigError;
-pub use generator::FreeGeneratorConfig;
 pub use head::{HeadConfig, HeadKind, PoolingSoftmax};
 pub use input::{InputKind, InputSpec, Normalization};
 pub use kernel::{EvaluationLinks, KernelConfig, Truncation};
@@ -74,4 +72,4 @@ pub use seeder::{SeederConfig, StateMean};
 pub use tokenizer::{
     ConvNextConfig, EmbeddingConfig, FeaturesConfig, PointsConfig, TokenizerConfig,
 };
-pub use wiring::WiringConfig;
+pub use wiring::{ReadInSends, WiringConfig};

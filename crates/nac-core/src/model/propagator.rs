@@ -18,18 +18,18 @@ pub struct PropagatorConfig {
     pub code_noise: f64,
 }
 
-/// Settings of SKMDPA.
+/// Settings of SKMDPA, in a propagator or in the read-out. What is not set has a default that depends on which.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SkmdpaConfig {
-    /// Number of heads. Default 8.
-    pub heads: usize,
+    /// Number of heads. Default 8 in a propagator, 1 in the read-out.
+    pub heads: Option<usize>,
     /// Features per head. Default 64.
     pub head_dim: usize,
-    /// Whether senders use the receivers' layer norm (true for propagators). Default true.
-    pub share_layernorm: bool,
-    /// Whether the receiver's state is added to the result (false for read-out). Default true.
-    pub residual: bool,
+    /// Whether senders use the receivers' layer norm. Default true in a propagator, false in the read-out.
+    pub share_layernorm: Option<bool>,
+    /// Whether the receiver's state is added to the result. Default true in a propagator, false in the read-out.
+    pub residual: Option<bool>,
     /// Whether query, key and value projections have a bias. Default false.
     pub qkv_bias: bool,
     /// Initial value of the learned scale of the branch; without it there is no such scale. Default none.
@@ -49,10 +49,10 @@ pub struct SkmdpaConfig {
 impl Default for SkmdpaConfig {
     fn default() -> Self {
         Self {
-            heads: 8,
+            heads: None,
             head_dim: 64,
-            share_layernorm: true,
-            residual: true,
+            share_layernorm: None,
+            residual: None,
             qkv_bias: false,
             layer_scale: None,
             mask_attn_scores_with_affinities: true,

@@ -82,7 +82,7 @@ fn file(widths: Widths, modules: usize, propagators: usize) -> ModelFile {
     circuit.wiring.read_in_states_become_processors = false;
     circuit.wiring.allow_disconnected = true;
     let attention = &mut circuit.propagator.attention;
-    (attention.heads, attention.head_dim) = (widths.heads, widths.head);
+    (attention.heads, attention.head_dim) = (Some(widths.heads), widths.head);
     circuit.propagator.ffn.capacity_factor = widths.capacity;
     file.model.circuit = circuit;
     file

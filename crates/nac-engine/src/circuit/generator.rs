@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView2};
 use crate::error::{EngineError, Result};
 use crate::layer::Norm;
 use crate::weights::WeightScope;
-use nac_core::model::{FreeGeneratorConfig, StateMean};
+use nac_core::model::spec::{GeneratorSpec, LinearSpec, ModuleSetSpec, SeederSpec};
 
 /// A set of modules.
 #[derive(Debug, Clone)]
@@ -44,14 +44,9 @@ impl Modules {
         self.codes_at(0)
     }
 
-    /// Codes in the propagator at `layer`.
+    /// Codes number `layer`.
     pub(crate) fn codes_at(&self, layer: usize) -> ArrayView2<'_, f32> {
-        self.codes[layer.min(self.codes.len() - 1)].view()
-    }
-
-    /// Codes in the last propagator.
-    pub(crate) fn last_codes(&self) -> ArrayView2<'_, f32> {
-        self.codes_at(usize::MAX)
+        self.codes[layer].view()
     }
 }
 
@@ -65,20 +60,13 @@ pub(crate) struct Generated {
 }
 
 impl Generated {
-    /// Tensors `input_latents`, `mediator_latents`, `output_latents` and `latent_seeder`.
-    pub(crate) fn load(scope: &WeightScope<'_, '_>, config: &FreeGeneratorConfig) -> Result<Self> {
-        check(config)?;
-        let seeder = scope.sub("latent_seeder");
-        let set = |name: &str, count: usize, layers: Option<usize>| {
-            modules(&scope.sub(name), &seeder, (count, layers), config)
-        };
+    /// The sets of `spec`.
+    pub(crate) fn load(scope: &WeightScope<'_, '_>, spec: &GeneratorSpec) -> Result<Self> {
+        let set = |set: &ModuleSetSpec| modules(scope, set, &spec.seeder);
         Ok(Self {
-            read_in: config
-                .read_in_modules
-                .map(|count| set("input_latents", count, None))
-                .transpose()?,
-            processors: set("mediator_latents", config.modules, config.code_layers)?,
-            read_out: set("output_latents", config.read_out_modules, None)?,
+            read_in: spec.read_in.as_ref().map(set).transpose()?,
+            processors: set(&spec.processors)?,
+            read_out: set(&spec.read_out)?,
         })
     }
 
@@ -88,34 +76,19 @@ impl Generated {
     }
 }
 
-/// An error if the settings make no sense or need noise in evaluation.
-pub(crate) fn check(config: &FreeGeneratorConfig) -> Result<()> {
-    config.seeder.check(config.state_dim, code_dim(config))?;
-    if config.seeder.state_noise && config.seeder.noise_in_evaluation {
-        let reason = "noise for each input needs a source of noise";
-        let setting = "seeder.noise_in_evaluation";
-        return Err(EngineError::unsupported(setting, true, reason));
-    }
-    Ok(())
-}
-
-fn code_dim(config: &FreeGeneratorConfig) -> usize {
-    config.code_dim.unwrap_or(config.state_dim)
-}
-
-/// A set of `count` modules, with a code for each of `layers`.
+/// The set of `spec`, with initial states from `seeder`.
 pub(crate) fn modules(
-    latents: &WeightScope<'_, '_>,
-    seeder: &WeightScope<'_, '_>,
-    (count, layers): (usize, Option<usize>),
-    config: &FreeGeneratorConfig,
+    scope: &WeightScope<'_, '_>,
+    spec: &ModuleSetSpec,
+    seeder: &SeederSpec,
 ) -> Result<Modules> {
-    let code_dim = code_dim(config);
-    let signatures = latents.matrix("signatures_", &[count, config.signature_dim])?;
-    let codes = match layers {
-        None => vec![latents.matrix("codes_", &[count, code_dim])?.into_owned()],
+    let own = scope.sub(&spec.path);
+    let (count, code_dim) = (spec.modules, spec.code_dim);
+    let signatures = own.matrix("signatures_", &[count, spec.signature_dim])?;
+    let codes = match spec.code_layers {
+        None => vec![own.matrix("codes_", &[count, code_dim])?.into_owned()],
         Some(layers) => {
-            let all = latents.matrix("codes_", &[layers, count, code_dim])?;
+            let all = own.matrix("codes_", &[layers, count, code_dim])?;
             let of = |layer| {
                 Array2::from_shape_fn((count, code_dim), |(i, j)| all[[layer, i * code_dim + j]])
             };
@@ -124,45 +97,41 @@ pub(crate) fn modules(
     };
     Ok(Modules {
         signatures: signatures.into_owned(),
-        states: initial_states(latents, seeder, &codes[0], config)?,
+        states: initial_states(scope, spec, seeder, &codes[0])?,
         codes,
     })
 }
 
 /// Initial states of modules with these codes, `[modules, state]`.
 pub(crate) fn initial_states(
-    latents: &WeightScope<'_, '_>,
-    seeder: &WeightScope<'_, '_>,
-    codes: &Array2<f32>,
-    config: &FreeGeneratorConfig,
-) -> Result<Array2<f32>> {
-    Ok(match config.seeder.mean {
-        StateMean::Code => codes.clone(),
-        StateMean::Learned => {
-            let size = [codes.nrows(), config.state_dim];
-            latents.matrix("initial_states_", &size)?.into_owned()
-        }
-        StateMean::Projection => projected(seeder, codes, config)?,
-    })
-}
-
-/// `W_μ · LN(c) + b`.
-fn projected(
     scope: &WeightScope<'_, '_>,
+    spec: &ModuleSetSpec,
+    seeder: &SeederSpec,
     codes: &Array2<f32>,
-    config: &FreeGeneratorConfig,
 ) -> Result<Array2<f32>> {
-    let (code, state) = (codes.ncols(), config.state_dim);
-    let linear = |name: &str| {
-        let scope = scope.sub(name);
-        let weight = scope.matrix("weight", &[state, code])?;
-        Ok::<_, EngineError>((weight, scope.tensor("bias", &[state])?))
-    };
-    if config.seeder.state_noise {
-        // Only noise in training has this scale; it is part of the file all the same.
-        let _ = linear("code_to_state_logvar")?;
+    if let Some(dim) = spec.learned_states {
+        let size = [codes.nrows(), dim];
+        let states = scope.sub(&spec.path).matrix("initial_states_", &size)?;
+        return Ok(states.into_owned());
     }
-    let (weight, bias) = linear("code_to_state_mu")?;
-    let normal = Norm::load(&scope.sub("layernorm"), code)?.apply_to_items(codes.view());
+    let Some(projection) = &seeder.projection else {
+        return Ok(codes.clone());
+    };
+    let linear = |spec: &LinearSpec| {
+        let scope = scope.sub(&spec.path);
+        let weight = scope.matrix("weight", &[spec.output, spec.input])?;
+        Ok::<_, EngineError>((weight, scope.tensor("bias", &[spec.output])?))
+    };
+    if let Some(log_variance) = &projection.log_variance {
+        if seeder.noise_in_evaluation {
+            let reason = "noise for each input needs a source of noise";
+            let setting = "seeder.noise_in_evaluation";
+            return Err(EngineError::unsupported(setting, true, reason));
+        }
+        // Only noise in training has this scale; it is part of the file all the same.
+        let _ = linear(log_variance)?;
+    }
+    let (weight, bias) = linear(&projection.mean)?;
+    let normal = Norm::of(scope, &projection.norm)?.apply_to_items(codes.view());
     Ok(normal.dot(&weight.t()) + Array1::from(bias.to_vec()))
 }

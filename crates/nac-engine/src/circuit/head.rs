@@ -10,8 +10,21 @@ use crate::error::{EngineError, Result};
 use crate::layer::{Modulation, Projection, Target};
 use crate::simd::{Row, WIDTH};
 use crate::weights::WeightScope;
-use nac_core::model::{HeadConfig, HeadKind, PoolingSoftmax};
+use nac_core::model::PoolingSoftmax;
+use nac_core::model::spec::{HeadSpec, LinearSpec};
 use ndarray::ArrayViewMut2;
+
+fn logits(
+    scope: &WeightScope<'_, '_>,
+    spec: &LinearSpec,
+    backend: &Backend,
+) -> Result<Box<Projection>> {
+    let layouts = (Layout::plain(spec.input), Layout::plain(spec.output));
+    let precision = backend.precision.without_int8();
+    Ok(Box::new(Projection::linear(
+        scope, spec, layouts, precision,
+    )?))
+}
 
 /// A head.
 #[derive(Debug, Clone)]
@@ -30,51 +43,40 @@ pub(crate) enum Head {
 }
 
 impl Head {
-    /// Tensors `confidence_scorer` and `to_logits`, or none.
+    /// The head of `spec`.
     pub(crate) fn load(
         scope: &WeightScope<'_, '_>,
-        state: usize,
-        classes: usize,
-        config: &HeadConfig,
+        spec: &HeadSpec,
         backend: &Backend,
     ) -> Result<Self> {
-        if config.kind == HeadKind::FirstSlot {
+        let HeadSpec::ConfidencePooling(spec) = spec else {
             return Ok(Self::First { logits: None });
-        }
-        config.check()?;
-        if config.noise_in_evaluation && config.softmax != PoolingSoftmax::Vanilla {
+        };
+        if spec.noise_in_evaluation && spec.softmax != PoolingSoftmax::Vanilla {
             let reason = "noise for each input needs a source of noise";
             let setting = "head.noise_in_evaluation";
             return Err(EngineError::unsupported(setting, true, reason));
         }
-        let scorer = scope.sub("confidence_scorer");
-        let layouts = (Layout::plain(state), Layout::plain(classes));
-        let logits = Projection::plain(
-            &scope.sub("to_logits"),
-            layouts,
-            true,
-            backend.precision.without_int8(),
-        )?;
+        let scorer = scope.sub(&spec.confidence_scorer.path);
+        let state = spec.confidence_scorer.input;
         Ok(Self::Pooling {
             score: scorer.tensor("weight", &[1, state])?.to_vec(),
             bias: scorer.tensor("bias", &[1])?[0],
-            temperature: config.temperature as f32,
-            hard: config.softmax == PoolingSoftmax::GumbelHard,
-            logits: Box::new(logits),
+            temperature: spec.temperature as f32,
+            hard: spec.softmax == PoolingSoftmax::GumbelHard,
+            logits: logits(scope, &spec.to_logits, backend)?,
         })
     }
 
-    /// A linear layer on the only read-out module: tensors `weight`, `bias`.
+    /// A linear layer, if any, on the only read-out module.
     pub(crate) fn linear(
         scope: &WeightScope<'_, '_>,
-        state: usize,
-        classes: usize,
+        spec: Option<&LinearSpec>,
         backend: &Backend,
     ) -> Result<Self> {
-        let layouts = (Layout::plain(state), Layout::plain(classes));
-        let logits = Projection::plain(scope, layouts, true, backend.precision.without_int8())?;
+        let logits = spec.map(|spec| logits(scope, spec, backend));
         Ok(Self::First {
-            logits: Some(Box::new(logits)),
+            logits: logits.transpose()?,
         })
     }
 

@@ -14,55 +14,29 @@ use crate::blocks::{Blocks, Layout};
 use crate::error::{EngineError, Result};
 use crate::layer::{FeedForward, Modulation, Norm, Projection, Raw, layer_scale};
 use crate::weights::WeightScope;
-use nac_core::model::{
-    ModFcConfig, ProjectionKind, ReadInAttentionConfig, ReadInConfig, ReadInKind,
-};
+use nac_core::model::spec::{InputMixerSpec, ProjectionSpec, ReadInAttentionSpec, ReadInSpec};
 
-/// Widths of tokens, states and codes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Dims {
-    pub(crate) token: usize,
-    pub(crate) state: usize,
-    pub(crate) code: usize,
-}
-
-/// Tensors `read_in_attention` or `read_in_projection`, and `ffn`.
+/// The read-in of `spec`, by `readers`.
 pub(crate) fn load(
     scope: &WeightScope<'_, '_>,
-    dims: Dims,
-    config: &ReadInConfig,
-    mod_fc: &ModFcConfig,
+    spec: &ReadInSpec,
     readers: &Modules,
     backend: &Backend,
 ) -> Result<(TokenStore, Step)> {
-    let codes = readers.codes();
-    let (tokens, input_mixer) = match config.kind {
-        ReadInKind::Attention => {
-            let scope = scope.sub("read_in_attention");
-            attention(&scope, dims, &config.attention, mod_fc, readers, backend)?
-        }
-        ReadInKind::Projection => {
-            let mod_fc = config.attention.mod_fc.as_ref().unwrap_or(mod_fc);
-            let layouts = (Layout::plain(dims.token), Layout::plain(dims.state));
-            let scope = scope.sub("read_in_projection");
-            let precision = backend.precision;
-            let projection = Projection::load(&scope, layouts, dims.code, true, mod_fc, precision)?;
+    let (codes, precision) = (readers.codes(), backend.precision);
+    let (tokens, input_mixer) = match &spec.mixer {
+        InputMixerSpec::Attention(spec) => attention(scope, spec, readers, backend)?,
+        InputMixerSpec::Projection(spec) => {
+            let layouts = (Layout::plain(spec.input), Layout::plain(spec.output));
+            let projection = Projection::load(scope, spec, layouts, precision)?;
             let modulation = projection.modulation(codes);
             let input_mixer = InputMixer::Projection(Box::new((projection, modulation)));
             (TokenStore::Raw, input_mixer)
         }
     };
-    let feed_forward = FeedForward::modulated(
-        &scope.sub("ffn"),
-        (dims.state, dims.code),
-        &config.ffn,
-        mod_fc,
-        codes,
-        backend.precision,
-    )?;
     let step = Step {
         input_mixer,
-        feed_forward: Some(feed_forward),
+        feed_forward: Some(FeedForward::modulated(scope, &spec.ffn, codes, precision)?),
     };
     Ok((tokens, step))
 }
@@ -70,70 +44,48 @@ pub(crate) fn load(
 /// The attention alone.
 pub(crate) fn attention(
     scope: &WeightScope<'_, '_>,
-    dims: Dims,
-    config: &ReadInAttentionConfig,
-    mod_fc: &ModFcConfig,
+    spec: &ReadInAttentionSpec,
     readers: &Modules,
     backend: &Backend,
 ) -> Result<(TokenStore, InputMixer)> {
     let precision = backend.precision;
-    let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
-    let shared = ModFcConfig {
-        kind: ProjectionKind::Fc,
-        ..mod_fc.clone()
-    };
-    let key_value = if config.share_key_value_projectors {
-        &shared
-    } else {
-        mod_fc
-    };
-    let inner = Layout::heads(config.heads, config.head_dim);
-    let (token, state) = (Layout::plain(dims.token), Layout::plain(dims.state));
-    let bias = config.qkv_bias;
-    let load = |name: &str, inputs: Layout, outputs: Layout, bias: bool, config: &ModFcConfig| {
-        let (scope, layouts) = (scope.sub(name), (inputs, outputs));
-        let raw = raw(&scope, layouts, bias, config)?;
-        let projection = Projection::load(&scope, layouts, dims.code, bias, config, precision)?;
+    let inner = Layout::heads(spec.heads, spec.head_dim);
+    let (token, state) = (
+        Layout::plain(spec.sender_norm.dim),
+        Layout::plain(spec.receiver_norm.dim),
+    );
+    let load = |spec: &ProjectionSpec, layouts: (Layout, Layout)| {
+        let raw = Projection::raw(scope, spec)?;
+        let projection = Projection::load(scope, spec, layouts, precision)?;
         Ok::<_, EngineError>((projection, raw))
     };
-    let query = load("query_compiler", state, inner, bias, mod_fc)?;
-    let key = load("key_compiler", token, inner, bias, key_value)?;
-    let value = load("value_compiler", token, inner, bias, key_value)?;
-    let (exit, _) = load("exit_layer", inner, state, true, mod_fc)?;
-    let norm = Norm::load(&scope.sub("receiver_layernorm"), dims.state)?;
+    let query = load(&spec.query, (state, inner))?;
+    let key = load(&spec.key, (token, inner))?;
+    let value = load(&spec.value, (token, inner))?;
+    let (exit, _) = load(&spec.exit, (inner, state))?;
+    let norm = Norm::of(scope, &spec.receiver_norm)?;
     let queries = folded_queries(&norm, &query, &key, inner, readers);
-    let per_token = Layout::heads(config.heads, dims.token);
-    let gamma = config.layer_scale.map(|_| layer_scale(scope, dims.state));
+    let per_token = Layout::heads(spec.heads, spec.sender_norm.dim);
     let attention = Attention {
-        queries: Queries::fixed(queries.view(), per_token, config.head_dim, backend),
+        queries: Queries::fixed(queries.view(), per_token, spec.head_dim, backend),
         keys: per_token,
         values: per_token,
-        heads: config.heads,
+        heads: spec.heads,
         connections: Connections::ALL,
         fold: Some(fold(&value, (token, inner), readers.codes(), precision)),
         exit_modulation: exit.modulation(readers.codes()),
         exit,
-        gamma: gamma.transpose()?,
-        residual: config.residual,
+        gamma: layer_scale(scope, &spec.residual)?,
+        residual: spec.residual.add,
     };
     let tokens = TokenStore::Normalized {
-        norm: Norm::load(&scope.sub("sender_layernorm"), dims.token)?,
+        norm: Norm::of(scope, &spec.sender_norm)?,
         layout: KeyValueLayout::shared(token.rows(), precision),
     };
     Ok((tokens, InputMixer::Attention(Box::new(attention))))
 }
 
 type WithRaw<'w> = (Projection, Raw<'w>);
-
-fn raw<'w>(
-    scope: &WeightScope<'_, 'w>,
-    (inputs, outputs): (Layout, Layout),
-    bias: bool,
-    config: &ModFcConfig,
-) -> Result<Raw<'w>> {
-    let (inputs, outputs) = (inputs.features(), outputs.features());
-    Projection::raw(scope, inputs, outputs, bias, config.kind)
-}
 
 /// `(W_kᵀ q_u) ⊙ s_u` for each head of each module, `[modules, heads · token]`.
 fn folded_queries(

@@ -10,7 +10,7 @@ use crate::layer::{Modulation, Norm, Projection, Target};
 use crate::scratch::{Scratch, ScratchSize};
 use crate::simd::Row;
 use crate::weights::WeightScope;
-use nac_core::model::{ModFcConfig, ReadOutConfig};
+use nac_core::model::spec::OutputProjectionSpec;
 
 /// Layer norm, if any, and projection to the outputs, with the modulation of the read-out modules.
 pub(crate) type OutputProjection = (Option<Norm>, Projection, Modulation);
@@ -71,23 +71,17 @@ impl ReadOut {
     }
 }
 
-/// `head.0.module` (layer norm, if any) and `head.1`.
+/// The projection of `spec`, for modules with these codes.
 pub(crate) fn projection(
     scope: &WeightScope<'_, '_>,
-    (state, outputs): (usize, usize),
-    config: &ReadOutConfig,
-    mod_fc: &ModFcConfig,
+    spec: &OutputProjectionSpec,
     codes: ArrayView2<'_, f32>,
     backend: &Backend,
 ) -> Result<OutputProjection> {
-    let norm = config
-        .pre_output_layernorm
-        .then(|| Norm::load(&scope.sub("head.0.module"), state))
-        .transpose()?;
-    let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
-    let layouts = (Layout::plain(state), Layout::plain(outputs));
-    let (scope, code) = (scope.sub("head.1"), codes.ncols());
-    let projection = Projection::load(&scope, layouts, code, true, mod_fc, backend.precision)?;
+    let norm = spec.norm.as_ref().map(|norm| Norm::of(scope, norm));
+    let spec_of = &spec.projection;
+    let layouts = (Layout::plain(spec_of.input), Layout::plain(spec_of.output));
+    let projection = Projection::load(scope, spec_of, layouts, backend.precision)?;
     let modulation = projection.modulation(codes);
-    Ok((norm, projection, modulation))
+    Ok((norm.transpose()?, projection, modulation))
 }

@@ -19,7 +19,7 @@ use crate::connectivity::Wiring;
 use crate::error::Result;
 use crate::layer::{FeedForward, Norm, Projection, layer_scale};
 use crate::weights::WeightScope;
-use nac_core::model::{ModFcConfig, PropagatorConfig, SkmdpaConfig};
+use nac_core::model::spec::{ProjectionSpec, PropagatorSpec, SkmdpaSpec};
 
 /// Name of the processors.
 pub(crate) const PROCESSORS: &str = "processors";
@@ -69,32 +69,29 @@ impl SharedLinks {
     }
 }
 
-/// Widths of states and codes, and what layers share.
+/// What layers share.
 pub(crate) struct Loading<'a> {
-    pub(crate) state: usize,
-    pub(crate) code: usize,
-    pub(crate) mod_fc: &'a ModFcConfig,
     pub(crate) backend: Backend,
     pub(crate) wiring: &'a Wiring,
     pub(crate) shared: SharedLinks,
 }
 
 impl Loading<'_> {
-    /// Tensors `latent_attention` and `ffn`: attention of `receivers` to all of `senders`, then a ModFFN.
+    /// The propagator of `spec`: attention of `receivers` to all of `senders`, then a ModFFN.
     pub(crate) fn propagator(
         &mut self,
         scope: &WeightScope<'_, '_>,
-        config: &PropagatorConfig,
+        spec: &PropagatorSpec,
         receivers: ModuleView<'_>,
         senders: Senders<'_>,
     ) -> Result<Propagation> {
-        let attention = scope.sub("latent_attention");
-        let mut layer = self.attention(&attention, &config.attention, receivers, senders)?;
+        if let Some(target) = &spec.shares {
+            scope.alias(&spec.path, target);
+        }
+        let mut layer = self.attention(scope, &spec.attention, receivers, senders)?;
         layer.step.feed_forward = Some(FeedForward::modulated(
-            &scope.sub("ffn"),
-            (self.state, self.code),
-            &config.ffn,
-            self.mod_fc,
+            scope,
+            &spec.ffn,
             receivers.codes,
             self.backend.precision,
         )?);
@@ -105,52 +102,46 @@ impl Loading<'_> {
     pub(crate) fn attention(
         &mut self,
         scope: &WeightScope<'_, '_>,
-        config: &SkmdpaConfig,
+        spec: &SkmdpaSpec,
         receivers: ModuleView<'_>,
         senders: Senders<'_>,
     ) -> Result<Propagation> {
-        let connections = self.connections(scope, config, receivers, senders)?;
+        let connections = self.connections(scope, spec, receivers, senders)?;
         let precision = self.backend.precision;
-        let mod_fc = config.mod_fc.as_ref().unwrap_or(self.mod_fc);
-        let state = Layout::plain(self.state);
-        let inner = Layout::heads(config.heads, config.head_dim);
-        let load = |name: &str, layouts: (Layout, Layout), bias: bool| {
-            let scope = scope.sub(name);
-            Projection::load(&scope, layouts, self.code, bias, mod_fc, precision)
+        let state = Layout::plain(spec.receiver_norm.dim);
+        let inner = Layout::heads(spec.heads, spec.head_dim);
+        let load = |spec: &ProjectionSpec, layouts: (Layout, Layout)| {
+            Projection::load(scope, spec, layouts, precision)
         };
-        let key = load("key_compiler", (state, inner), config.qkv_bias)?;
-        let value = load("value_compiler", (state, inner), config.qkv_bias)?;
-        let exit = load("exit_layer", (inner, state), true)?;
-        let receiver_norm = Norm::load(&scope.sub("receiver_layernorm"), self.state)?;
-        let sender_norm = if config.share_layernorm {
-            receiver_norm.clone()
-        } else {
-            Norm::load(&scope.sub("sender_layernorm"), self.state)?
+        let key = load(&spec.key, (state, inner))?;
+        let value = load(&spec.value, (state, inner))?;
+        let exit = load(&spec.exit, (inner, state))?;
+        let receiver_norm = Norm::of(scope, &spec.receiver_norm)?;
+        let sender_norm = match &spec.sender_norm {
+            Some(norm) => Norm::of(scope, norm)?,
+            None => receiver_norm.clone(),
         };
         let (query_precision, layout) = match &connections {
             Connections::Dense(_) => (precision, KeyValueLayout::new(inner, inner, precision)),
             Connections::Sparse(_) => (Precision::F32, KeyValueLayout::items(inner, inner)),
         };
-        let query = load("query_compiler", (state, inner), config.qkv_bias)?;
+        let query = load(&spec.query, (state, inner))?;
         let queries = match receivers.fixed_states {
             Some(states) => {
-                let (scope, inputs) = (scope.sub("query_compiler"), self.state);
-                let (outputs, bias) = (inner.features(), config.qkv_bias);
-                let raw = Projection::raw(&scope, inputs, outputs, bias, mod_fc.kind)?;
+                let raw = Projection::raw(scope, &spec.query)?;
                 let normal = receiver_norm.apply_to_items(states);
                 let items = query.apply_to_items(&raw, normal.view(), receivers.codes);
                 let backend = Backend {
                     precision: query_precision,
                     ..self.backend
                 };
-                Queries::fixed(items.view(), inner, config.head_dim, &backend)
+                Queries::fixed(items.view(), inner, spec.head_dim, &backend)
             }
             None => {
                 let modulation = query.modulation(receivers.codes);
-                Queries::projected(receiver_norm, query, modulation, config.head_dim)
+                Queries::projected(receiver_norm, query, modulation, spec.head_dim)
             }
         };
-        let gamma = config.layer_scale.map(|_| layer_scale(scope, self.state));
         let stored = |set: ModuleView<'_>| KeyValueProjection {
             norm: sender_norm.clone(),
             key_modulation: key.modulation(set.codes),
@@ -163,13 +154,13 @@ impl Loading<'_> {
             queries,
             keys: inner,
             values: inner,
-            heads: config.heads,
+            heads: spec.heads,
             connections,
             fold: None,
             exit_modulation: exit.modulation(receivers.codes),
             exit,
-            gamma: gamma.transpose()?,
-            residual: config.residual,
+            gamma: layer_scale(scope, &spec.residual)?,
+            residual: spec.residual.add,
         };
         Ok(Propagation {
             read_in: senders.read_in.map(stored),
@@ -184,16 +175,16 @@ impl Loading<'_> {
     fn connections(
         &mut self,
         scope: &WeightScope<'_, '_>,
-        config: &SkmdpaConfig,
+        spec: &SkmdpaSpec,
         receivers: ModuleView<'_>,
         senders: Senders<'_>,
     ) -> Result<Connections> {
         let settings = LinkSettings {
-            bandwidth: scope.sub("kernel").scalar("bandwidth")?,
-            kernel: config.kernel.clone(),
-            mask: config.mask_attn_scores_with_affinities,
-            scale: config.scale_attention_by_affinities_after_softmax,
-            normalize: config.normalize_kernel_along_keys,
+            bandwidth: scope.sub(&spec.kernel.path).scalar("bandwidth")?,
+            kernel: spec.kernel.config.clone(),
+            mask: spec.mask,
+            scale: spec.scale,
+            normalize: spec.normalize,
         };
         let options = ConnectionOptions {
             wiring: self.wiring,

@@ -13,7 +13,8 @@ use crate::error::Result;
 use crate::scratch::{Scratch, ScratchSize};
 use crate::simd::Row;
 use crate::weights::WeightScope;
-use nac_core::model::{Activation, ModFcConfig, ModFfnConfig};
+use nac_core::model::Activation;
+use nac_core::model::spec::{FeedForwardSpec, ModFfnSpec, ResidualSpec};
 
 /// A feed-forward block with the modulation of its modules.
 #[derive(Debug, Clone)]
@@ -30,53 +31,46 @@ pub(crate) struct FeedForward {
 }
 
 impl FeedForward {
-    /// A ModFFN: tensors `layernorm`, `ffn.0`, `ffn.2`, `layer_scale`. Codes: `[modules, code]`.
+    /// The ModFFN of `spec`. Codes: `[modules, code]`.
     pub(crate) fn modulated(
         scope: &WeightScope<'_, '_>,
-        (state, code): (usize, usize),
-        config: &ModFfnConfig,
-        mod_fc: &ModFcConfig,
+        spec: &ModFfnSpec,
         codes: ArrayView2<'_, f32>,
         precision: Precision,
     ) -> Result<Self> {
-        let hidden = config.hidden_dim(state)?;
-        let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
-        let load = |layer: usize, layouts: (Layout, Layout)| {
-            let scope = scope.sub(format!("ffn.{layer}"));
-            Projection::load(&scope, layouts, code, true, mod_fc, precision)
-        };
-        let (narrow, wide) = (Layout::plain(state), Layout::plain(hidden));
-        let expanded = Layout::heads(config.activation.width_factor(), hidden);
-        let (expand, contract) = (load(0, (narrow, expanded))?, load(2, (wide, narrow))?);
-        let gamma = config.layer_scale.map(|_| layer_scale(scope, state));
+        if let Some(target) = &spec.shares {
+            scope.alias(&spec.path, target);
+        }
+        let (narrow, wide) = (Layout::plain(spec.norm.dim), Layout::plain(spec.hidden));
+        let expanded = Layout::heads(spec.activation.width_factor(), spec.hidden);
+        let expand = Projection::load(scope, &spec.expand, (narrow, expanded), precision)?;
+        let contract = Projection::load(scope, &spec.contract, (wide, narrow), precision)?;
         Ok(Self {
-            norm: Norm::load(&scope.sub("layernorm"), state)?,
+            norm: Norm::of(scope, &spec.norm)?,
             expand_modulation: expand.modulation(codes),
             expand,
-            gated: config.activation == Activation::Geglu,
+            gated: spec.activation == Activation::Geglu,
             contract_modulation: contract.modulation(codes),
             contract,
-            gamma: gamma.transpose()?,
-            residual: config.residual,
+            gamma: layer_scale(scope, &spec.residual)?,
+            residual: spec.residual.add,
         })
     }
 
-    /// A plain one with GEGLU: tensors `norm`, `fn.net.0`, `fn.net.2`.
+    /// The plain block of `spec`, with GEGLU.
     pub(crate) fn plain(
         scope: &WeightScope<'_, '_>,
-        state: usize,
-        hidden: usize,
+        spec: &FeedForwardSpec,
         precision: Precision,
     ) -> Result<Self> {
-        let net = scope.sub("fn.net");
-        let (narrow, wide) = (Layout::plain(state), Layout::plain(hidden));
-        let expanded = (narrow, Layout::heads(2, hidden));
+        let (narrow, wide) = (Layout::plain(spec.norm.dim), Layout::plain(spec.hidden));
+        let expanded = (narrow, Layout::heads(2, spec.hidden));
         Ok(Self {
-            norm: Norm::load(&scope.sub("norm"), state)?,
-            expand: Projection::plain(&net.sub(0), expanded, true, precision)?,
+            norm: Norm::of(scope, &spec.norm)?,
+            expand: Projection::linear(scope, &spec.expand, expanded, precision)?,
             expand_modulation: Modulation::default(),
             gated: true,
-            contract: Projection::plain(&net.sub(2), (wide, narrow), true, precision)?,
+            contract: Projection::linear(scope, &spec.contract, (wide, narrow), precision)?,
             contract_modulation: Modulation::default(),
             gamma: None,
             residual: true,
@@ -119,9 +113,16 @@ impl FeedForward {
     }
 }
 
-/// `layer_scale.gamma`, one for each row of the states.
-pub(crate) fn layer_scale(scope: &WeightScope<'_, '_>, state: usize) -> Result<Vec<f32>> {
-    let mut gamma = scope.sub("layer_scale").tensor("gamma", &[state])?.to_vec();
-    gamma.resize(Layout::plain(state).rows(), 0.0);
-    Ok(gamma)
+/// The scale of a branch, one for each row of the states, if there is one.
+pub(crate) fn layer_scale(
+    scope: &WeightScope<'_, '_>,
+    spec: &ResidualSpec,
+) -> Result<Option<Vec<f32>>> {
+    if spec.layer_scale.is_none() {
+        return Ok(None);
+    }
+    let scope = scope.sub(&spec.path).sub("layer_scale");
+    let mut gamma = scope.tensor("gamma", &[spec.dim])?.to_vec();
+    gamma.resize(Layout::plain(spec.dim).rows(), 0.0);
+    Ok(Some(gamma))
 }

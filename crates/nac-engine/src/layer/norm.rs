@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::simd::norm::Normalize;
 use crate::simd::{Row, padded};
 use crate::weights::WeightScope;
+use nac_core::model::spec::NormSpec;
 
 /// `(x − mean) / sqrt(var + ε) · gain + bias`. Tensors `weight` and `bias`, `[features]`.
 #[derive(Debug, Clone)]
@@ -20,8 +21,9 @@ impl Norm {
     /// PyTorch's default, used by every layer norm of a circuit.
     pub(crate) const EPSILON: f32 = 1e-5;
 
-    pub(crate) fn load(scope: &WeightScope<'_, '_>, features: usize) -> Result<Self> {
-        Self::with_epsilon(scope, features, Self::EPSILON)
+    /// The norm of `spec`.
+    pub(crate) fn of(scope: &WeightScope<'_, '_>, spec: &NormSpec) -> Result<Self> {
+        Self::with_epsilon(&scope.sub(&spec.path), spec.dim, Self::EPSILON)
     }
 
     pub(crate) fn with_epsilon(

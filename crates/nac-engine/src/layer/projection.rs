@@ -22,6 +22,7 @@ use crate::simd::Row;
 use crate::simd::activation::Activate;
 use crate::simd::gemm::{Affine, Gemm};
 use crate::weights::WeightScope;
+use nac_core::model::spec::{LinearSpec, ProjectionSpec};
 use nac_core::model::{ModFcConfig, ProjectionKind, ScaleNormalization};
 
 const DEMODULATION_EPSILON: f32 = 1e-6;
@@ -105,19 +106,26 @@ impl Raw<'_> {
 }
 
 impl Projection {
-    /// Tensors of the given kind below `scope`, from `inputs` to `outputs` features.
+    /// The projection of `spec`, from and to features in the given layouts.
     pub(crate) fn load(
         scope: &WeightScope<'_, '_>,
-        (inputs, outputs): (Layout, Layout),
-        code_dim: usize,
-        bias: bool,
-        config: &ModFcConfig,
+        spec: &ProjectionSpec,
+        layouts: (Layout, Layout),
         precision: Precision,
     ) -> Result<Self> {
-        let (i, o) = (inputs.features(), outputs.features());
-        let raw = Self::raw(scope, i, o, bias, config.kind)?;
-        let kind = Self::kind(scope, &raw, i, code_dim, config)?;
-        Ok(Self::assemble(&raw, (inputs, outputs), kind, precision))
+        let raw = Self::raw(scope, spec)?;
+        let kind = Self::kind(&scope.sub(&spec.path), &raw, spec)?;
+        Ok(Self::assemble(&raw, layouts, kind, precision))
+    }
+
+    /// The plain layer of `spec`.
+    pub(crate) fn linear(
+        scope: &WeightScope<'_, '_>,
+        spec: &LinearSpec,
+        layouts: (Layout, Layout),
+        precision: Precision,
+    ) -> Result<Self> {
+        Self::plain(&scope.sub(&spec.path), layouts, spec.bias, precision)
     }
 
     /// A plain layer, tensors `weight` and `bias`.
@@ -166,35 +174,24 @@ impl Projection {
         }
     }
 
-    /// Weight and bias by the names that their kind has.
-    pub(crate) fn raw<'w>(
-        scope: &WeightScope<'_, 'w>,
-        inputs: usize,
-        outputs: usize,
-        bias: bool,
-        kind: ProjectionKind,
-    ) -> Result<Raw<'w>> {
-        let (weight_name, bias_name) = match kind {
+    /// Weight and bias of `spec` by the names that their kind has.
+    pub(crate) fn raw<'w>(scope: &WeightScope<'_, 'w>, spec: &ProjectionSpec) -> Result<Raw<'w>> {
+        let (weight_name, bias_name) = match spec.mod_fc.kind {
             ProjectionKind::ModFc => ("native_weight", "native_bias"),
             ProjectionKind::Fc => ("lin.weight", "lin.bias"),
             ProjectionKind::WModFc => ("weight", "bias"),
         };
+        let (scope, outputs) = (scope.sub(&spec.path), spec.output);
+        let bias = spec.bias.then(|| scope.tensor(bias_name, &[outputs]));
         Ok(Raw {
-            weight: scope.matrix(weight_name, &[outputs, inputs])?,
-            bias: bias
-                .then(|| scope.tensor(bias_name, &[outputs]))
-                .transpose()?,
+            weight: scope.matrix(weight_name, &[outputs, spec.input])?,
+            bias: bias.transpose()?,
         })
     }
 
     /// What the projection of these tensors does with codes.
-    fn kind(
-        scope: &WeightScope<'_, '_>,
-        raw: &Raw<'_>,
-        inputs: usize,
-        code_dim: usize,
-        config: &ModFcConfig,
-    ) -> Result<Kind> {
+    fn kind(scope: &WeightScope<'_, '_>, raw: &Raw<'_>, spec: &ProjectionSpec) -> Result<Kind> {
+        let (inputs, code_dim, config) = (spec.input, spec.code, &spec.mod_fc);
         Ok(match config.kind {
             ProjectionKind::Fc => Kind::Plain,
             ProjectionKind::ModFc => {

@@ -3,7 +3,7 @@
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
 use super::SingleLayer;
-use super::example::{ModuleArrays, of};
+use super::example::{ModuleArrays, expect_features, of};
 use crate::attention::KeyValues;
 use crate::backend::Backend;
 use crate::blocks::{Blocks, Layout, to_items};
@@ -15,7 +15,7 @@ use crate::error::{EngineError, Result};
 use crate::scratch::Scratch;
 use crate::simd::Row;
 use crate::weights::WeightScope;
-use nac_core::model::{PropagatorConfig, ReadOutConfig, SkmdpaConfig};
+use nac_core::model::spec::{PropagatorSpec, ReadOutSpec, SkmdpaSpec};
 
 impl SingleLayer<'_> {
     /// Attention of receivers to senders, as strong as the links between their signatures (SKMDPA).
@@ -31,7 +31,7 @@ impl SingleLayer<'_> {
     /// The shapes do not fit, a setting needs noise, or a tensor is missing, has another shape or is not used.
     pub fn attention(
         &self,
-        config: &SkmdpaConfig,
+        spec: &SkmdpaSpec,
         receivers: ModuleArrays<'_>,
         senders: ModuleArrays<'_>,
     ) -> Result<Array3<f32>> {
@@ -40,10 +40,11 @@ impl SingleLayer<'_> {
             receivers,
             senders,
             fixed: false,
+            attention: spec,
         };
         let outputs = receivers.states.dim().2;
         self.between(pair, outputs, |scope, loading, receivers, senders| {
-            Ok((loading.attention(scope, config, receivers, senders)?, None))
+            Ok((loading.attention(scope, spec, receivers, senders)?, None))
         })
     }
 
@@ -57,7 +58,7 @@ impl SingleLayer<'_> {
     /// As [`attention`](Self::attention).
     pub fn propagator(
         &self,
-        config: &PropagatorConfig,
+        spec: &PropagatorSpec,
         receivers: ModuleArrays<'_>,
         senders: ModuleArrays<'_>,
     ) -> Result<Array3<f32>> {
@@ -66,15 +67,16 @@ impl SingleLayer<'_> {
             receivers,
             senders,
             fixed: false,
+            attention: &spec.attention,
         };
         let outputs = receivers.states.dim().2;
         self.between(pair, outputs, |scope, loading, receivers, senders| {
-            Ok((loading.propagator(scope, config, receivers, senders)?, None))
+            Ok((loading.propagator(scope, spec, receivers, senders)?, None))
         })
     }
 
-    /// A read-out: attention whose queries are computed when a model is loaded, a ModFFN, and a projection to `outputs`
-    /// features if the settings have one. Tensors below `latent_attention`, `ffn` and `head`.
+    /// A read-out: attention whose queries are computed when a model is loaded, a ModFFN, and a projection if the
+    /// spec has one. Tensors below `latent_attention`, `ffn` and `head`.
     ///
     /// # Shapes
     /// - receivers, senders: as in [`ModuleArrays`]
@@ -84,8 +86,7 @@ impl SingleLayer<'_> {
     /// As [`attention`](Self::attention).
     pub fn read_out(
         &self,
-        config: &ReadOutConfig,
-        outputs: usize,
+        spec: &ReadOutSpec,
         receivers: ModuleArrays<'_>,
         senders: ModuleArrays<'_>,
     ) -> Result<Array3<f32>> {
@@ -94,24 +95,22 @@ impl SingleLayer<'_> {
             receivers,
             senders,
             fixed: true,
+            attention: &spec.propagator.attention,
         };
-        let state = receivers.states.dim().2;
-        let settings = config.propagator();
-        let width = if config.use_head { outputs } else { state };
+        let width = spec.output_dim;
         self.between(pair, width, |scope, loading, receivers, senders| {
-            let layer = loading.propagator(scope, &settings, receivers, senders)?;
-            let projection = config.use_head.then(|| {
-                let (codes, backend) = (receivers.codes, self.backend());
-                let widths = (state, outputs);
-                read_out::projection(scope, widths, config, &self.mod_fc, codes, &backend)
-            });
+            let layer = loading.propagator(scope, &spec.propagator, receivers, senders)?;
+            let projection = spec
+                .projection
+                .as_ref()
+                .map(|spec| read_out::projection(scope, spec, receivers.codes, &self.backend()));
             Ok((layer, projection.transpose()?))
         })
     }
 
     fn between(
         &self,
-        pair: Pair<'_, '_>,
+        pair: Pair<'_, '_, '_>,
         outputs: usize,
         load: impl Fn(
             &WeightScope<'_, '_>,
@@ -132,9 +131,6 @@ impl SingleLayer<'_> {
             shared,
             |scope, example| {
                 let mut loading = Loading {
-                    state,
-                    code: receivers.codes.dim().2,
-                    mod_fc: &self.mod_fc,
                     backend,
                     wiring: &Wiring::PLAIN,
                     shared: SharedLinks::default(),
@@ -178,19 +174,23 @@ impl SingleLayer<'_> {
 type Loaded = (Propagation, Option<OutputProjection>);
 
 /// Receivers and senders, and whether queries are computed at loading.
-struct Pair<'r, 's> {
+struct Pair<'r, 's, 'c> {
     op: &'static str,
     receivers: ModuleArrays<'r>,
     senders: ModuleArrays<'s>,
     fixed: bool,
+    attention: &'c SkmdpaSpec,
 }
 
-impl Pair<'_, '_> {
+impl Pair<'_, '_, '_> {
     fn check(&self) -> Result<()> {
         let width = |array: &ArrayView3<'_, f32>| array.dim().2;
         let batch = self.receivers.states.dim().0;
         self.receivers.check(self.op, batch)?;
         self.senders.check(self.op, batch)?;
+        let (states, codes) = (self.receivers.states, self.receivers.codes);
+        expect_features(self.op, "states", states, self.attention.receiver_norm.dim)?;
+        expect_features(self.op, "codes", codes, self.attention.query.code)?;
         let (receivers, senders) = (&self.receivers, &self.senders);
         for (name, of_receivers, of_senders) in [
             ("states", &receivers.states, &senders.states),

@@ -3,23 +3,22 @@
 use ndarray::ArrayView3;
 
 use super::SingleLayer;
-use super::example::expect;
+use super::example::{expect, expect_features};
 use crate::blocks::{Blocks, Layout};
-use crate::circuit::Head;
 use crate::circuit::{Buffers, TokenCount};
 use crate::circuit::{States, circuit, collect_states};
 use crate::connectivity::Wiring;
 use crate::error::Result;
 use crate::scratch::ThreadScratch;
 use crate::thread_pool::{ThreadPool, Workers};
-use nac_core::model::{CircuitConfig, HeadConfig, HeadKind};
+use nac_core::model::spec::{CircuitSpec, HeadSpec};
 
 const OP: &str = "SingleLayer::circuit";
 
 impl SingleLayer<'_> {
     /// States of a circuit by the names of
-    /// [`CoreEngine::infer_with_states`](crate::CoreEngine::infer_with_states). `outputs` is the width of what
-    /// the read-out gives if it has a projection. Tensors of a model's `latent_graphs.0`.
+    /// [`CoreEngine::infer_with_states`](crate::CoreEngine::infer_with_states). Tensors by
+    /// the paths of `spec`, but for those of its head.
     ///
     /// # Shapes
     /// - tokens: `[batch, tokens, token_dim]`; as many as modules for the projection read-in
@@ -27,29 +26,16 @@ impl SingleLayer<'_> {
     ///
     /// # Errors
     /// The shapes do not fit, a setting makes no sense or needs noise, or a tensor is missing, has another shape or is not used.
-    pub fn circuit(
-        &self,
-        config: &CircuitConfig,
-        outputs: usize,
-        tokens: ArrayView3<'_, f32>,
-    ) -> Result<States> {
+    pub fn circuit(&self, spec: &CircuitSpec, tokens: ArrayView3<'_, f32>) -> Result<States> {
         let (batch, count, token_dim) = tokens.dim();
         expect(OP, "tokens", tokens, &[batch], count)?;
+        expect_features(OP, "tokens", tokens, spec.read_in.token_dim())?;
         let backend = self.backend();
-        let plan = self.built(|scope| {
-            let first = HeadConfig {
-                kind: HeadKind::FirstSlot,
-                ..HeadConfig::default()
-            };
-            let head = |width: usize| Head::load(scope, width, outputs, &first, &backend);
-            circuit(
-                scope,
-                head,
-                (token_dim, outputs),
-                config,
-                (&backend, &Wiring::PLAIN),
-            )
-        })?;
+        let without_head = CircuitSpec {
+            head: HeadSpec::FirstSlot,
+            ..spec.clone()
+        };
+        let plan = self.built(|scope| circuit(scope, &without_head, (&backend, &Wiring::PLAIN)))?;
         plan.expect_tokens(OP, count)?;
         let mut buffers = Buffers::default();
         for tokens in tokens.outer_iter() {
@@ -64,8 +50,8 @@ impl SingleLayer<'_> {
         let mut states = States::new();
         let mut observer = collect_states(&mut states, |name| match name {
             "tokens" => token_dim,
-            "read_out.states" if config.read_out.use_head => outputs,
-            _ => config.state_dim,
+            "read_out.states" => spec.read_out.output_dim,
+            _ => spec.read_in.ffn.norm.dim,
         });
         let pool = ThreadPool::new(1)?;
         let scratch = ThreadScratch::new(1, plan.scratch_size());

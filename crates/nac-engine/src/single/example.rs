@@ -54,6 +54,23 @@ pub(super) fn expect(
     })
 }
 
+/// An error unless items have `features` features.
+pub(super) fn expect_features(
+    op: &'static str,
+    name: &str,
+    array: ArrayView3<'_, f32>,
+    features: usize,
+) -> Result<()> {
+    if array.dim().2 == features {
+        return Ok(());
+    }
+    Err(EngineError::Input {
+        op,
+        expected: format!("`{name}` of {features} features"),
+        found: format!("`{name}` {:?}", array.shape()),
+    })
+}
+
 /// What example `example` has of an array of one for all or one for each.
 pub(super) fn of<'a>(array: &ArrayView3<'a, f32>, example: usize) -> ArrayView2<'a, f32> {
     let index = if array.dim().0 == 1 { 0 } else { example };

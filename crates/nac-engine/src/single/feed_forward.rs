@@ -3,11 +3,11 @@
 use ndarray::{Array3, ArrayView3};
 
 use super::SingleLayer;
-use super::example::{expect, in_place, of};
+use super::example::{expect, expect_features, in_place, of};
 use crate::error::Result;
 use crate::layer::FeedForward;
 use crate::scratch::Scratch;
-use nac_core::model::ModFfnConfig;
+use nac_core::model::spec::ModFfnSpec;
 
 const OP: &str = "SingleLayer::feed_forward";
 
@@ -23,21 +23,22 @@ impl SingleLayer<'_> {
     /// The shapes do not fit, a setting is out of range, or a tensor is missing, has another shape or is not used.
     pub fn feed_forward(
         &self,
-        config: &ModFfnConfig,
+        spec: &ModFfnSpec,
         states: ArrayView3<'_, f32>,
         codes: ArrayView3<'_, f32>,
     ) -> Result<Array3<f32>> {
-        let (batch, modules, state) = states.dim();
+        let (batch, modules, _) = states.dim();
         expect(OP, "states", states, &[batch], modules)?;
         expect(OP, "codes", codes, &[1, batch], modules)?;
+        expect_features(OP, "states", states, spec.norm.dim)?;
+        expect_features(OP, "codes", codes, spec.expand.code)?;
         let backend = self.backend();
-        let widths = (state, codes.dim().2);
         self.each_example(
             states.dim(),
             codes.dim().0 == 1,
             |scope, example| {
                 let codes = of(&codes, example);
-                FeedForward::modulated(scope, widths, config, &self.mod_fc, codes, self.precision)
+                FeedForward::modulated(scope, spec, codes, self.precision)
             },
             |layer, example, out| {
                 let mut scratch = Scratch::new(layer.scratch_size());

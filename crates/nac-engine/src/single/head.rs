@@ -3,13 +3,13 @@
 use ndarray::{Array2, ArrayView3};
 
 use super::SingleLayer;
-use super::example::{expect, of};
+use super::example::{expect, expect_features, of};
 use crate::blocks::resize;
 use crate::blocks::{Blocks, Layout};
 use crate::circuit::Head;
 use crate::error::Result;
 use crate::simd::{Row, WIDTH};
-use nac_core::model::{HeadConfig, HeadKind};
+use nac_core::model::spec::HeadSpec;
 
 impl SingleLayer<'_> {
     /// Logits of what the read-out modules give. Tensors `confidence_scorer` and `to_logits`, none for the first slot,
@@ -21,16 +21,19 @@ impl SingleLayer<'_> {
     ///
     /// # Errors
     /// The shapes do not fit, the settings need noise, or a tensor is missing, has another shape or is not used.
-    pub fn head(
-        &self,
-        config: &HeadConfig,
-        classes: usize,
-        outputs: ArrayView3<'_, f32>,
-    ) -> Result<Array2<f32>> {
+    pub fn head(&self, spec: &HeadSpec, outputs: ArrayView3<'_, f32>) -> Result<Array2<f32>> {
         let (batch, modules, features) = outputs.dim();
         expect("SingleLayer::head", "outputs", outputs, &[batch], modules)?;
+        if let HeadSpec::ConfidencePooling(spec) = spec {
+            expect_features(
+                "SingleLayer::head",
+                "outputs",
+                outputs,
+                spec.to_logits.input,
+            )?;
+        }
         let backend = self.backend();
-        let head = self.built(|scope| Head::load(scope, features, classes, config, &backend))?;
+        let head = self.built(|scope| Head::load(scope, spec, &backend))?;
         let layout = Layout::plain(features);
         let (mut pooled, mut confidence, mut own) = (Vec::new(), Vec::new(), Vec::new());
         resize(&mut pooled, batch.div_ceil(WIDTH) * layout.rows());
@@ -39,9 +42,9 @@ impl SingleLayer<'_> {
             let size = (modules, layout.rows());
             head.pool(blocks.all(), size, &mut pooled, example, &mut confidence);
         }
-        let width = match config.kind {
-            HeadKind::ConfidencePooling => classes,
-            HeadKind::FirstSlot => features,
+        let width = match spec {
+            HeadSpec::ConfidencePooling(spec) => spec.to_logits.output,
+            HeadSpec::FirstSlot => features,
         };
         let mut logits = Array2::zeros((batch, width));
         let mut buffer = vec![Row::ZERO; head.operand_rows()];

@@ -5,6 +5,7 @@
 //!
 //! ```
 //! use nac_core::model::ModFcConfig;
+//! use nac_core::model::spec::{ProjectionSpec, Surroundings};
 //! use nac_engine::ModelWeights;
 //! use nac_engine::single::SingleLayer;
 //! use ndarray::array;
@@ -15,7 +16,9 @@
 //! weights.insert("scale_gain", &[], vec![1.0])?;
 //! let layer = SingleLayer::new(&weights);
 //! let (x, code) = (array![[[1.0, 2.0]]], array![[[2.0]]]);
-//! let y = layer.projection(&ModFcConfig::default(), (1, false), x.view(), code.view())?;
+//! let mod_fc = ModFcConfig::default();
+//! let spec = ProjectionSpec::new(&Surroundings::new(2, 1, &mod_fc), "", (2, 1), false)?;
+//! let y = layer.projection(&spec, x.view(), code.view())?;
 //! assert_eq!(y, array![[[11.0]]]); // a layer norm of two equal numbers is zero
 //! # Ok::<(), nac_engine::EngineError>(())
 //! ```
@@ -36,13 +39,11 @@ pub use modules::ModuleSet;
 
 use super::backend::{Backend, Precision};
 use super::weights::ModelWeights;
-use nac_core::model::ModFcConfig;
 
 /// A layer in evaluation, by its tensors.
 #[derive(Debug, Clone)]
 pub struct SingleLayer<'w> {
     weights: &'w ModelWeights,
-    mod_fc: ModFcConfig,
     precision: Precision,
 }
 
@@ -53,16 +54,8 @@ impl<'w> SingleLayer<'w> {
     pub fn new(weights: &'w ModelWeights) -> Self {
         Self {
             weights,
-            mod_fc: ModFcConfig::default(),
             precision: Precision::default(),
         }
-    }
-
-    /// Projections of parts that do not set their own, as [`CircuitConfig::mod_fc`](nac_core::model::CircuitConfig).
-    #[must_use]
-    pub fn with_mod_fc(mut self, mod_fc: ModFcConfig) -> Self {
-        self.mod_fc = mod_fc;
-        self
     }
 
     /// Precision of matrix products.

@@ -3,9 +3,9 @@
 use ndarray::Array2;
 
 use super::SingleLayer;
-use crate::circuit::generator::{check, initial_states, modules};
+use crate::circuit::generator::{initial_states, modules};
 use crate::error::Result;
-use nac_core::model::FreeGeneratorConfig;
+use nac_core::model::spec::{ModuleSetSpec, SeederSpec};
 
 /// A set of modules.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,32 +19,17 @@ pub struct ModuleSet {
 }
 
 impl SingleLayer<'_> {
-    /// The processors of a generator. Tensors `codes_`, `signatures_` and `initial_states_` below `latents`, those that
-    /// make states of codes below `seeder`; an empty name is the layer itself.
+    /// The set of `spec`, with initial states from `seeder`.
     ///
     /// # Errors
-    /// A setting makes no sense or needs noise in evaluation, or a tensor is missing, has another shape or is not used.
-    pub fn modules(
-        &self,
-        config: &FreeGeneratorConfig,
-        (latents, seeder): (&str, &str),
-    ) -> Result<ModuleSet> {
-        check(config)?;
-        self.built(|root| {
-            let at = |name: &str| {
-                if name.is_empty() {
-                    root.clone()
-                } else {
-                    root.sub(name)
-                }
-            };
-            let (latents, seeder) = (at(latents), at(seeder));
-            let count = (config.modules, config.code_layers);
-            let set = modules(&latents, &seeder, count, config)?;
+    /// The seeder needs noise in evaluation, or a tensor is missing, has another shape or is not used.
+    pub fn modules(&self, spec: &ModuleSetSpec, seeder: &SeederSpec) -> Result<ModuleSet> {
+        self.built(|scope| {
+            let set = modules(scope, spec, seeder)?;
             let codes = set.all_codes().to_vec();
             let states = codes
                 .iter()
-                .map(|codes| initial_states(&latents, &seeder, codes, config))
+                .map(|codes| initial_states(scope, spec, seeder, codes))
                 .collect::<Result<_>>()?;
             Ok(ModuleSet {
                 signatures: set.signatures,

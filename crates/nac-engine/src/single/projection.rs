@@ -3,17 +3,17 @@
 use ndarray::{Array3, ArrayView3};
 
 use super::SingleLayer;
-use super::example::{expect, of};
+use super::example::{expect, expect_features, of};
 use crate::blocks::{Blocks, Layout, to_items};
 use crate::error::Result;
 use crate::layer::{Projection, Target};
 use crate::simd::Row;
-use nac_core::model::ModFcConfig;
+use nac_core::model::spec::ProjectionSpec;
 
 const OP: &str = "SingleLayer::projection";
 
 impl SingleLayer<'_> {
-    /// A projection of each module's features, modulated by its code, to `outputs` features.
+    /// A projection of each module's features, modulated by its code.
     ///
     /// Tensors: of ModFC `native_weight`, `native_bias`, `scale.weight`, `scale_gain`; of FC `lin.weight`, `lin.bias`;
     /// of WModFC `weight`, `bias`, `modulation.weight`, `modulation.bias`.
@@ -27,24 +27,24 @@ impl SingleLayer<'_> {
     /// The shapes do not fit, or a tensor is missing, has another shape or is not used.
     pub fn projection(
         &self,
-        config: &ModFcConfig,
-        (outputs, bias): (usize, bool),
+        spec: &ProjectionSpec,
         x: ArrayView3<'_, f32>,
         codes: ArrayView3<'_, f32>,
     ) -> Result<Array3<f32>> {
-        let (batch, modules, inputs) = x.dim();
+        let (batch, modules, _) = x.dim();
         expect(OP, "x", x, &[batch], modules)?;
         expect(OP, "codes", codes, &[1, batch], modules)?;
+        expect_features(OP, "x", x, spec.input)?;
+        expect_features(OP, "codes", codes, spec.code)?;
         let backend = self.backend();
-        let layouts = (Layout::plain(inputs), Layout::plain(outputs));
-        let (rows, code_dim) = (layouts.1.rows(), codes.dim().2);
-        let shape = (batch, modules, outputs);
+        let layouts = (Layout::plain(spec.input), Layout::plain(spec.output));
+        let rows = layouts.1.rows();
+        let shape = (batch, modules, spec.output);
         self.each_example(
             shape,
             codes.dim().0 == 1,
             |scope, example| {
-                let layer =
-                    Projection::load(scope, layouts, code_dim, bias, config, self.precision)?;
+                let layer = Projection::load(scope, spec, layouts, self.precision)?;
                 let modulation = layer.modulation(of(&codes, example));
                 Ok((layer, modulation))
             },

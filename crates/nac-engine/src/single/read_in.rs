@@ -3,18 +3,18 @@
 use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2};
 
 use super::SingleLayer;
-use super::example::{ModuleArrays, expect, in_place, of};
+use super::example::{ModuleArrays, expect, expect_features, in_place, of};
 use crate::attention::KeyValues;
 use crate::backend::Backend;
 use crate::blocks::{Blocks, Layout};
 use crate::circuit::generator::Modules;
-use crate::circuit::read_in::{self, Dims};
+use crate::circuit::read_in;
 use crate::circuit::{Step, TokenStore};
 use crate::error::Result;
 use crate::scratch::Scratch;
 use crate::simd::Row;
 use crate::weights::WeightScope;
-use nac_core::model::{ReadInAttentionConfig, ReadInConfig, ReadInKind};
+use nac_core::model::spec::{InputMixerSpec, ReadInAttentionSpec, ReadInSpec};
 
 impl SingleLayer<'_> {
     /// The attention of a read-in. Tensors `receiver_layernorm`, `sender_layernorm`, `query_compiler`, `key_compiler`,
@@ -29,16 +29,17 @@ impl SingleLayer<'_> {
     /// The shapes do not fit, or a tensor is missing, has another shape or is not used.
     pub fn read_in_attention(
         &self,
-        config: &ReadInAttentionConfig,
+        spec: &ReadInAttentionSpec,
         modules: ModuleArrays<'_>,
         tokens: ArrayView3<'_, f32>,
     ) -> Result<Array3<f32>> {
         const OP: &str = "SingleLayer::read_in_attention";
         let count = tokens.dim().1;
-        self.reading(OP, modules, (tokens, count), |scope, dims, readers| {
-            let backend = &self.backend();
-            let (tokens, input_mixer) =
-                read_in::attention(scope, dims, config, &self.mod_fc, readers, backend)?;
+        expect_features(OP, "states", modules.states, spec.receiver_norm.dim)?;
+        expect_features(OP, "codes", modules.codes, spec.query.code)?;
+        expect_features(OP, "tokens", tokens, spec.sender_norm.dim)?;
+        self.reading(OP, modules, (tokens, count), |scope, readers| {
+            let (tokens, input_mixer) = read_in::attention(scope, spec, readers, &self.backend())?;
             let step = Step {
                 input_mixer,
                 feed_forward: None,
@@ -59,17 +60,20 @@ impl SingleLayer<'_> {
     /// As [`read_in_attention`](Self::read_in_attention).
     pub fn read_in(
         &self,
-        config: &ReadInConfig,
+        spec: &ReadInSpec,
         modules: ModuleArrays<'_>,
         tokens: ArrayView3<'_, f32>,
     ) -> Result<Array3<f32>> {
-        let count = match config.kind {
-            ReadInKind::Attention => tokens.dim().1,
-            ReadInKind::Projection => modules.states.dim().1,
+        let count = match spec.mixer {
+            InputMixerSpec::Attention(_) => tokens.dim().1,
+            InputMixerSpec::Projection(_) => modules.states.dim().1,
         };
         let op = "SingleLayer::read_in";
-        self.reading(op, modules, (tokens, count), |scope, dims, readers| {
-            read_in::load(scope, dims, config, &self.mod_fc, readers, &self.backend())
+        expect_features(op, "states", modules.states, spec.ffn.norm.dim)?;
+        expect_features(op, "codes", modules.codes, spec.ffn.expand.code)?;
+        expect_features(op, "tokens", tokens, spec.token_dim())?;
+        self.reading(op, modules, (tokens, count), |scope, readers| {
+            read_in::load(scope, spec, readers, &self.backend())
         })
     }
 
@@ -78,16 +82,11 @@ impl SingleLayer<'_> {
         op: &'static str,
         modules: ModuleArrays<'_>,
         (tokens, count): (ArrayView3<'_, f32>, usize),
-        load: impl Fn(&WeightScope<'_, '_>, Dims, &Modules) -> Result<(TokenStore, Step)>,
+        load: impl Fn(&WeightScope<'_, '_>, &Modules) -> Result<(TokenStore, Step)>,
     ) -> Result<Array3<f32>> {
         let batch = modules.states.dim().0;
         modules.check(op, batch)?;
         expect(op, "tokens", tokens, &[batch], count)?;
-        let dims = Dims {
-            token: tokens.dim().2,
-            state: modules.states.dim().2,
-            code: modules.codes.dim().2,
-        };
         let backend = self.backend();
         // States are fixed when a model is loaded, so each example has a separate layer.
         self.each_example(
@@ -97,7 +96,7 @@ impl SingleLayer<'_> {
                 let part = |array: &ArrayView3<'_, f32>| of(array, example).to_owned();
                 let (signatures, codes) = (part(&modules.signatures), part(&modules.codes));
                 let readers = Modules::given(signatures, codes, part(&modules.states));
-                load(scope, dims, &readers)
+                load(scope, &readers)
             },
             |layer, example, out| {
                 let states = of(&modules.states, example);

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
+use nac_core::model::spec::{ProjectionSpec, Surroundings};
 use nac_modules::context::ForwardContext;
 use nac_modules::layer::{ModFc, ModFcConfig};
 use nac_modules::params::ParamStore;
@@ -13,7 +14,9 @@ use super::{MODULES, STATE, random};
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut store = ParamStore::new(Device::Cpu, Kind::Float, 0);
     let config = ModFcConfig::default();
-    let layer = ModFc::new(store.root(), STATE, STATE, STATE, true, &config).expect("sizes fit");
+    let around = Surroundings::new(STATE, STATE, &config);
+    let spec = ProjectionSpec::new(&around, "", (STATE, STATE), true).expect("in range");
+    let layer = ModFc::new(&mut store.root(), &spec).expect("sizes fit");
     let (x, codes) = (
         random(&[1, MODULES, STATE as i64]),
         random(&[MODULES, STATE as i64]),

@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use criterion::Criterion;
 use nac_core::Streams;
+use nac_core::model::spec::Surroundings;
 use nac_modules::circuit::{ModuleStates, Propagator, PropagatorConfig};
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::layer::ModFcConfig;
@@ -16,8 +17,8 @@ use super::{MODULES, STATE, random};
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut store = ParamStore::new(Device::Cpu, Kind::Float, 0);
     let (config, mod_fc) = (PropagatorConfig::default(), ModFcConfig::default());
-    let layer = Propagator::new(store.root(), STATE, STATE, &config, &mod_fc, 0.0);
-    let layer = layer.expect("sizes fit");
+    let spec = config.resolve(&Surroundings::new(STATE, STATE, &mod_fc));
+    let layer = Propagator::new(&mut store.root(), &spec.expect("in range")).expect("sizes fit");
     let states = random(&[1, MODULES, STATE as i64]).set_requires_grad(true);
     let (signatures, codes) = (random(&[MODULES, 64]), random(&[MODULES, STATE as i64]));
     let modules = ModuleStates {

@@ -13,6 +13,7 @@
 
 use std::cell::Cell;
 
+use nac_core::model::spec::KernelSpec;
 use tch::{Kind, Tensor};
 
 use super::pass_links::Request;
@@ -36,18 +37,14 @@ pub struct SignatureKernel {
 }
 
 impl SignatureKernel {
-    /// A kernel.
+    /// The kernel of `spec`.
     ///
     /// # Errors
-    /// A setting is out of range, or the name is taken.
-    pub fn new(mut scope: Scope<'_>, config: &KernelConfig) -> Result<Self> {
-        config.check()?;
+    /// The name is taken.
+    pub fn new(scope: &mut Scope<'_>, spec: &KernelSpec) -> Result<Self> {
+        let (mut scope, config) = (scope.sub(&spec.path), &spec.config);
         let start = Init::Constant(config.bandwidth);
-        let bandwidth = if config.learnable_bandwidth {
-            scope.parameter("bandwidth", &[], start)?
-        } else {
-            scope.buffer("bandwidth", &[], start)?
-        };
+        let bandwidth = scope.tensor("bandwidth", &[], start, config.learnable_bandwidth)?;
         Ok(Self {
             bandwidth,
             read_bandwidth: Cell::new(None),
@@ -398,7 +395,8 @@ mod tests {
 
     fn kernel(config: KernelConfig) -> SignatureKernel {
         let mut store = ParamStore::new(Device::Cpu, Kind::Double, 0);
-        SignatureKernel::new(store.root(), &config).unwrap()
+        let spec = config.resolve("kernel").unwrap();
+        SignatureKernel::new(&mut store.root(), &spec).unwrap()
     }
 
     fn rows(rows: &[[f64; 2]]) -> Tensor {

@@ -1,5 +1,6 @@
 //! Plain multi-head attention with pre-norm, as the Perceiver IO baseline uses it.
 
+use nac_core::model::spec::PlainAttentionSpec;
 use tch::Tensor;
 
 use super::heads;
@@ -27,36 +28,22 @@ pub struct PlainAttention {
 }
 
 impl PlainAttention {
-    /// Attention of queries of `dim` to a context of `context_dim`, or to themselves if `None`.
+    /// The attention of `spec`.
     ///
     /// # Errors
     /// A size is zero or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        dim: usize,
-        context_dim: Option<usize>,
-        heads: usize,
-        head_dim: usize,
-    ) -> Result<Self> {
-        let inner = heads * head_dim;
-        let norm_context = context_dim
-            .map(|dim| LayerNorm::new(scope.sub("norm_context"), dim))
-            .transpose()?;
-        let norm = LayerNorm::new(scope.sub("norm"), dim)?;
-        let mut inside = scope.sub("fn");
+    pub fn new(scope: &mut Scope<'_>, spec: &PlainAttentionSpec) -> Result<Self> {
+        let norm_context = spec.norm_context.as_ref();
         Ok(Self {
-            norm,
-            norm_context,
-            to_q: Linear::new(inside.sub("to_q"), dim, inner, false)?,
-            to_kv: Linear::new(
-                inside.sub("to_kv"),
-                context_dim.unwrap_or(dim),
-                2 * inner,
-                false,
-            )?,
-            to_out: Linear::new(inside.sub("to_out"), inner, dim, true)?,
-            heads: shape::positive("heads", heads)?,
-            dim: shape::positive("dim", dim)?,
+            norm: LayerNorm::from_spec(scope, &spec.norm)?,
+            norm_context: norm_context
+                .map(|norm| LayerNorm::from_spec(scope, norm))
+                .transpose()?,
+            to_q: Linear::from_spec(scope, &spec.to_q)?,
+            to_kv: Linear::from_spec(scope, &spec.to_kv)?,
+            to_out: Linear::from_spec(scope, &spec.to_out)?,
+            heads: shape::positive("heads", spec.heads)?,
+            dim: shape::positive("dim", spec.norm.dim)?,
         })
     }
 

@@ -10,16 +10,14 @@
 //! and to the result before `b_v`.
 //! Source: reference `attention.py`, `ReadInAttention`.
 
+use nac_core::model::spec::ReadInAttentionSpec;
 use tch::{Kind, Tensor};
 
-use super::{ReadInAttentionConfig, heads};
+use super::heads;
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{
-    DropPath, LayerNorm, LayerScale, ModFcConfig, Preprocess, Projection, ProjectionKind, Residual,
-    project, project_residual,
-};
+use crate::layer::{LayerNorm, Preprocess, Projection, Residual, project, project_residual};
 use crate::params::Scope;
 use crate::shape;
 use crate::tokens::Tokens;
@@ -43,53 +41,22 @@ pub struct ReadInAttention {
 }
 
 impl ReadInAttention {
-    /// Attention from modules with states of `state_dim` to tokens of `token_dim`.
+    /// The attention of `spec`.
     ///
     /// # Errors
     /// A setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        token_dim: usize,
-        state_dim: usize,
-        code_dim: usize,
-        config: &ReadInAttentionConfig,
-        mod_fc: &ModFcConfig,
-        drop_path: DropPath,
-    ) -> Result<Self> {
-        let inner = config.heads * config.head_dim;
-        let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
-        let shared = ModFcConfig {
-            kind: ProjectionKind::Fc,
-            ..mod_fc.clone()
-        };
-        let key_value = if config.share_key_value_projectors {
-            &shared
-        } else {
-            mod_fc
-        };
-        let mut projection = |name: &str, in_dim, out_dim, bias, mod_fc| {
-            Projection::new(scope.sub(name), in_dim, out_dim, code_dim, bias, mod_fc)
-        };
-        let bias = config.qkv_bias;
-        let query = projection("query_compiler", state_dim, inner, bias, mod_fc)?;
-        let key = projection("key_compiler", token_dim, inner, bias, key_value)?;
-        let value = projection("value_compiler", token_dim, inner, bias, key_value)?;
-        let exit = projection("exit_layer", inner, state_dim, true, mod_fc)?;
+    pub fn new(scope: &mut Scope<'_>, spec: &ReadInAttentionSpec) -> Result<Self> {
         Ok(Self {
-            sender_norm: LayerNorm::new(scope.sub("sender_layernorm"), token_dim)?,
-            receiver_norm: LayerNorm::new(scope.sub("receiver_layernorm"), state_dim)?,
-            query,
-            key,
-            value,
-            exit,
-            residual: Residual::new(
-                LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
-                drop_path,
-                config.residual,
-            ),
-            token_dim: shape::positive("token_dim", token_dim)?,
-            heads: shape::positive("heads", config.heads)?,
-            head_dim: shape::positive("head_dim", config.head_dim)?,
+            sender_norm: LayerNorm::from_spec(scope, &spec.sender_norm)?,
+            receiver_norm: LayerNorm::from_spec(scope, &spec.receiver_norm)?,
+            query: Projection::new(scope, &spec.query)?,
+            key: Projection::new(scope, &spec.key)?,
+            value: Projection::new(scope, &spec.value)?,
+            exit: Projection::new(scope, &spec.exit)?,
+            residual: Residual::new(scope, &spec.residual)?,
+            token_dim: shape::positive("token_dim", spec.sender_norm.dim)?,
+            heads: shape::positive("heads", spec.heads)?,
+            head_dim: shape::positive("head_dim", spec.head_dim)?,
         })
     }
 
@@ -181,10 +148,21 @@ fn times_per_module(x: Tensor, factor: Option<Tensor>) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attention::ReadInAttentionConfig;
+    use crate::layer::{ModFcConfig, ProjectionKind};
     use crate::params::ParamStore;
+    use nac_core::model::spec::Surroundings;
     use tch::Device;
 
     const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
+
+    fn layer(store: &mut ParamStore, config: &ReadInAttentionConfig) -> ReadInAttention {
+        let mod_fc = ModFcConfig::default();
+        let spec = config
+            .resolve(&Surroundings::new(8, 6, &mod_fc), 10)
+            .unwrap();
+        ReadInAttention::new(&mut store.root(), &spec).unwrap()
+    }
 
     /// The definition, with a key and a value for every module and token.
     fn reference(
@@ -253,11 +231,7 @@ mod tests {
                         ..Default::default()
                     }),
                 };
-                let drop_path = DropPath::new("d", 0.0).unwrap();
-                let mod_fc = ModFcConfig::default();
-                let layer =
-                    ReadInAttention::new(store.root(), 10, 8, 6, &config, &mod_fc, drop_path)
-                        .unwrap();
+                let layer = layer(&mut store, &config);
                 tch::no_grad(|| {
                     for (name, entry) in store.iter() {
                         if name.ends_with("bias") {
@@ -291,17 +265,7 @@ mod tests {
             head_dim: 4,
             ..Default::default()
         };
-        let drop_path = DropPath::new("d", 0.0).unwrap();
-        let layer = ReadInAttention::new(
-            store.root(),
-            10,
-            8,
-            6,
-            &config,
-            &ModFcConfig::default(),
-            drop_path,
-        )
-        .unwrap();
+        let layer = layer(&mut store, &config);
         let (states, codes) = (
             Tensor::randn([1, 5, 8], DOUBLE),
             Tensor::randn([5, 6], DOUBLE),

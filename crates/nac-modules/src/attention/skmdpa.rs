@@ -8,17 +8,15 @@
 //! weights after the softmax, where normalising them does matter. A receiver without any link gets an
 //! empty message.
 
+use nac_core::model::spec::SkmdpaSpec;
 use tch::{Kind, Tensor};
 
 use super::fused::{attend, per_head};
-use super::{SignatureKernel, SkmdpaConfig, heads, normalize_links};
+use super::{SignatureKernel, heads, normalize_links};
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{
-    DropPath, LayerNorm, LayerScale, ModFcConfig, Preprocess, Projection, Residual, project,
-    project_residual,
-};
+use crate::layer::{LayerNorm, Preprocess, Projection, Residual, project, project_residual};
 use crate::params::Scope;
 use crate::shape;
 
@@ -44,49 +42,28 @@ pub struct Skmdpa {
 }
 
 impl Skmdpa {
-    /// Attention between modules with states of `state_dim` and codes of `code_dim`.
+    /// The attention of `spec`.
     ///
     /// # Errors
     /// A setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        state_dim: usize,
-        code_dim: usize,
-        config: &SkmdpaConfig,
-        mod_fc: &ModFcConfig,
-        drop_path: DropPath,
-    ) -> Result<Self> {
-        let heads = shape::positive("heads", config.heads)?;
-        let inner = config.heads * config.head_dim;
-        let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
-        let mut projection = |name: &str, in_dim, out_dim, bias| {
-            Projection::new(scope.sub(name), in_dim, out_dim, code_dim, bias, mod_fc)
-        };
-        let query = projection("query_compiler", state_dim, inner, config.qkv_bias)?;
-        let key = projection("key_compiler", state_dim, inner, config.qkv_bias)?;
-        let value = projection("value_compiler", state_dim, inner, config.qkv_bias)?;
-        let exit = projection("exit_layer", inner, state_dim, true)?;
-        let sender_norm = (!config.share_layernorm)
-            .then(|| LayerNorm::new(scope.sub("sender_layernorm"), state_dim))
-            .transpose()?;
+    pub fn new(scope: &mut Scope<'_>, spec: &SkmdpaSpec) -> Result<Self> {
+        let sender_norm = spec.sender_norm.as_ref();
         Ok(Self {
-            receiver_norm: LayerNorm::new(scope.sub("receiver_layernorm"), state_dim)?,
-            sender_norm,
-            query,
-            key,
-            value,
-            exit,
-            residual: Residual::new(
-                LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
-                drop_path,
-                config.residual,
-            ),
-            kernel: SignatureKernel::new(scope.sub("kernel"), &config.kernel)?,
-            heads,
-            head_dim: shape::positive("head_dim", config.head_dim)?,
-            mask: config.mask_attn_scores_with_affinities,
-            scale: config.scale_attention_by_affinities_after_softmax,
-            normalize: config.normalize_kernel_along_keys,
+            receiver_norm: LayerNorm::from_spec(scope, &spec.receiver_norm)?,
+            sender_norm: sender_norm
+                .map(|norm| LayerNorm::from_spec(scope, norm))
+                .transpose()?,
+            query: Projection::new(scope, &spec.query)?,
+            key: Projection::new(scope, &spec.key)?,
+            value: Projection::new(scope, &spec.value)?,
+            exit: Projection::new(scope, &spec.exit)?,
+            residual: Residual::new(scope, &spec.residual)?,
+            kernel: SignatureKernel::new(scope, &spec.kernel)?,
+            heads: shape::positive("heads", spec.heads)?,
+            head_dim: shape::positive("head_dim", spec.head_dim)?,
+            mask: spec.mask,
+            scale: spec.scale,
+            normalize: spec.normalize,
         })
     }
 
@@ -203,23 +180,28 @@ impl Skmdpa {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attention::SkmdpaConfig;
     use crate::attention::{EvaluationLinks, KernelConfig, Truncation, normalize_log_links};
+    use crate::layer::ModFcConfig;
     use crate::layer::ProjectionKind;
     use crate::params::ParamStore;
+    use nac_core::model::spec::{AttentionRole, Surroundings};
     use tch::Device;
 
     const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
 
     fn layer(config: &SkmdpaConfig) -> Skmdpa {
         let mut store = ParamStore::new(Device::Cpu, Kind::Double, 3);
-        let drop_path = DropPath::new("d", 0.0).unwrap();
         let mod_fc = ModFcConfig::default();
-        Skmdpa::new(store.root(), 8, 6, config, &mod_fc, drop_path).unwrap()
+        let spec = config
+            .resolve(&Surroundings::new(8, 6, &mod_fc), AttentionRole::Propagator)
+            .unwrap();
+        Skmdpa::new(&mut store.root(), &spec).unwrap()
     }
 
     fn config() -> SkmdpaConfig {
         SkmdpaConfig {
-            heads: 2,
+            heads: Some(2),
             head_dim: 4,
             qkv_bias: true,
             ..Default::default()

@@ -4,6 +4,7 @@
 //! feed-forward, `depth` layers of self-attention and feed-forward with their own or tied weights, decoder
 //! cross-attention without residual, perhaps a decoder feed-forward, linear head on one learned query.
 
+use nac_core::model::spec::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
 use tch::Tensor;
 
 use super::PerceiverIoConfig;
@@ -26,11 +27,10 @@ struct ResidualFeedForward {
 }
 
 impl ResidualFeedForward {
-    fn new(mut scope: Scope<'_>, dim: usize, multiplier: usize) -> Result<Self> {
-        let norm = LayerNorm::new(scope.sub("norm"), dim)?;
+    fn new(scope: &mut Scope<'_>, spec: &FeedForwardSpec) -> Result<Self> {
         Ok(Self {
-            norm,
-            inner: FeedForward::new(scope.sub("fn"), dim, multiplier)?,
+            norm: LayerNorm::from_spec(scope, &spec.norm)?,
+            inner: FeedForward::new(scope, spec)?,
         })
     }
 
@@ -39,89 +39,84 @@ impl ResidualFeedForward {
     }
 }
 
+/// Attention, then perhaps a feed-forward block.
+#[derive(Debug)]
+struct Layer {
+    attention: PlainAttention,
+    feed_forward: Option<ResidualFeedForward>,
+    residual: bool,
+}
+
+impl Layer {
+    fn new(scope: &mut Scope<'_>, spec: &PerceiverLayerSpec) -> Result<Self> {
+        if let Some(target) = &spec.shares {
+            scope.alias(&spec.path, target);
+        }
+        let ffn = spec.ffn.as_ref();
+        Ok(Self {
+            attention: PlainAttention::new(scope, &spec.attention)?,
+            feed_forward: ffn
+                .map(|ffn| ResidualFeedForward::new(scope, ffn))
+                .transpose()?,
+            residual: spec.attention.residual,
+        })
+    }
+
+    /// `x` after reading `context`, or itself if there is none.
+    fn run(&self, x: &Tensor, context: Option<&Tokens>) -> Result<Tensor> {
+        let read = match context {
+            Some(context) => self.attention.forward_context(x, context)?,
+            None => self.attention.forward_self(x)?,
+        };
+        let read = if self.residual { read + x } else { read };
+        match &self.feed_forward {
+            Some(feed_forward) => feed_forward.run(&read),
+            None => Ok(read),
+        }
+    }
+}
+
 /// Latents that read tokens and are read by queries: a Perceiver IO without its tokenizer.
 #[derive(Debug)]
 pub struct PerceiverCore {
     latents: Tensor,
     query: Option<Tensor>,
-    read: (PlainAttention, ResidualFeedForward),
-    layers: Vec<(PlainAttention, ResidualFeedForward)>,
-    decode: (PlainAttention, Option<ResidualFeedForward>),
+    read: Layer,
+    layers: Vec<Layer>,
+    decode: Layer,
     to_logits: Option<Linear>,
 }
 
 impl PerceiverCore {
-    /// Builds it for tokens of `token_dim`. With `outputs` a linear layer follows the decoder; a `classifier` has one
-    /// query of its own.
+    /// The model of `spec`.
     ///
     /// # Errors
-    /// A setting is out of range or a name is taken.
-    pub fn new(
-        mut root: Scope<'_>,
-        config: &PerceiverIoConfig,
-        token_dim: usize,
-        (outputs, classifier): (Option<usize>, bool),
-    ) -> Result<Self> {
-        config.check()?;
-        let PerceiverIoConfig {
-            latent_dim: dim,
-            cross_heads,
-            latent_heads,
-            head_dim,
-            ..
-        } = *config;
-        let (multiplier, cross_head_dim) = (config.ffn_multiplier, config.cross_head_dim());
-        let query_dim = config.query_dim();
-        let (count, size) = (
-            shape::positive("latents", config.latents)?,
-            shape::positive("latent_dim", dim)?,
-        );
+    /// A size is zero or a name is taken.
+    pub fn new(scope: &mut Scope<'_>, spec: &PerceiverIoSpec) -> Result<Self> {
         let start = Init::Normal { std: 1.0 };
-        let latents = root.parameter("latents", &[count, size], start)?;
-        let size = [1, shape::positive("query_dim", query_dim)?];
-        let query = classifier
-            .then(|| root.parameter("classification_query", &size, start))
+        let size = [
+            shape::positive("latents", spec.latents)?,
+            shape::positive("latent_dim", spec.latent_dim)?,
+        ];
+        let latents = scope.parameter("latents", &size, start)?;
+        let size = [1, shape::positive("query_dim", spec.query_dim)?];
+        let query = spec
+            .has_query
+            .then(|| scope.parameter("classification_query", &size, start))
             .transpose()?;
-        let mut cross = |name: &str, dim, context| {
-            PlainAttention::new(
-                root.sub(name),
-                dim,
-                Some(context),
-                cross_heads,
-                cross_head_dim,
-            )
-        };
-        let reading = cross("cross_attend_blocks.0", dim, token_dim)?;
-        let decoding = cross("decoder_cross_attn", query_dim, dim)?;
-        let after = root.sub("cross_attend_blocks.1");
-        let read = (reading, ResidualFeedForward::new(after, dim, multiplier)?);
-        let layers = (0..config.depth)
-            .map(|layer| {
-                if layer > 0 && config.weight_tie_layers {
-                    root.alias(format!("layers.{layer}"), "layers.0");
-                }
-                let mut scope = root.sub(format!("layers.{layer}"));
-                let own = PlainAttention::new(scope.sub(0), dim, None, latent_heads, head_dim)?;
-                Ok((
-                    own,
-                    ResidualFeedForward::new(scope.sub(1), dim, multiplier)?,
-                ))
-            })
-            .collect::<Result<_>>()?;
-        let decoder_ffn = config
-            .decoder_ffn
-            .then(|| ResidualFeedForward::new(root.sub("decoder_ff"), query_dim, multiplier))
-            .transpose()?;
-        let to_logits = outputs
-            .map(|outputs| Linear::new(root.sub("to_logits"), query_dim, outputs, true))
-            .transpose()?;
+        let read = Layer::new(scope, &spec.read)?;
+        let layers = spec.layers.iter().map(|spec| Layer::new(scope, spec));
+        let layers = layers.collect::<Result<_>>()?;
+        let to_logits = spec.to_logits.as_ref();
         Ok(Self {
             latents,
             query,
             read,
             layers,
-            decode: (decoding, decoder_ffn),
-            to_logits,
+            decode: Layer::new(scope, &spec.decode)?,
+            to_logits: to_logits
+                .map(|linear| Linear::from_spec(scope, linear))
+                .transpose()?,
         })
     }
 
@@ -135,12 +130,11 @@ impl PerceiverCore {
     /// The shapes do not fit.
     pub fn encode(&self, tokens: &Tokens, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
         let batch = tokens.values().size()[0];
-        let mut x = self.latents.unsqueeze(0).expand([batch, -1, -1], false);
-        x = self.read.0.forward_context(&x, tokens)? + x;
-        x = self.read.1.run(&x)?;
-        for (layer, (attention, feed_forward)) in self.layers.iter().enumerate() {
-            x = feed_forward.run(&(attention.forward_self(&x)? + x))?;
-            ctx.record(&format!("layer.{layer}.states"), &x);
+        let latents = self.latents.unsqueeze(0).expand([batch, -1, -1], false);
+        let mut x = self.read.run(&latents, Some(tokens))?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            x = layer.run(&x, None)?;
+            ctx.record(&format!("layer.{index}.states"), &x);
         }
         Ok(x)
     }
@@ -160,11 +154,7 @@ impl PerceiverCore {
             2 => queries.f_unsqueeze(0)?.f_expand([batch, -1, -1], false)?,
             _ => queries.shallow_clone(),
         };
-        let (attention, feed_forward) = &self.decode;
-        let mut answer = attention.forward_context(&queries, &Tokens::new(latents)?)?;
-        if let Some(feed_forward) = feed_forward {
-            answer = feed_forward.run(&answer)?;
-        }
+        let answer = self.decode.run(&queries, Some(&Tokens::new(latents)?))?;
         match &self.to_logits {
             Some(to_logits) => to_logits.forward(&answer),
             None => Ok(answer),
@@ -201,12 +191,12 @@ impl PerceiverIo {
     pub fn new(
         mut store: ParamStore,
         config: &PerceiverIoConfig,
-        classes: usize,
+        outputs: usize,
         tokenizer: impl FnOnce(Scope<'_>) -> Result<Box<dyn Tokenizer>>,
     ) -> Result<Self> {
         let tokenizer = tokenizer(store.root().sub("tokenizer"))?;
-        let outputs = (Some(classes), true);
-        let core = PerceiverCore::new(store.root(), config, tokenizer.token_dim(), outputs)?;
+        let spec = config.resolve(tokenizer.token_dim(), outputs)?;
+        let core = PerceiverCore::new(&mut store.root(), &spec)?;
         Ok(Self {
             store,
             tokenizer,
@@ -259,7 +249,8 @@ mod tests {
             ..Default::default()
         };
         let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
-        let core = PerceiverCore::new(store.root(), &config, 5, (None, false)).unwrap();
+        let spec = config.resolve_with(5, None, false).unwrap();
+        let core = PerceiverCore::new(&mut store.root(), &spec).unwrap();
         assert!(core.query().is_none());
         assert!(store.get("to_logits.weight").is_none());
         let mut ctx = ForwardContext::evaluation();

@@ -6,6 +6,7 @@ use tch::Tensor;
 
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
+use crate::params::Scope;
 
 /// Adds uniform noise in proportion to each entry of the codes.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub(super) struct CodeNoise {
 }
 
 impl CodeNoise {
-    /// Noise of up to `share` of each entry. `name` is the stream of noise.
-    pub(super) fn new(name: String, share: f64) -> Result<Self> {
+    /// Noise of up to `share` of each entry, drawn from the stream `name` below `scope`.
+    pub(super) fn new(scope: &mut Scope<'_>, name: &str, share: f64) -> Result<Self> {
         if !(share.is_finite() && share >= 0.0) {
             return Err(ModuleError::Setting {
                 name: "code_noise".into(),
@@ -24,7 +25,10 @@ impl CodeNoise {
                 reason: "must be a finite number of at least 0".into(),
             });
         }
-        Ok(Self { share, name })
+        Ok(Self {
+            share,
+            name: scope.sub(name).path().to_owned(),
+        })
     }
 
     /// Codes of the same shape, disturbed in training only.
@@ -42,11 +46,13 @@ impl CodeNoise {
 mod tests {
     use super::*;
     use crate::context::RecordedNoise;
+    use crate::params::ParamStore;
     use tch::{Device, Kind};
 
     #[test]
     fn noise_is_bounded_spares_zero_and_passes_the_gradient_of_the_code() {
-        let noise = CodeNoise::new("x".into(), 0.1).unwrap();
+        let mut store = ParamStore::new(Device::Cpu, Kind::Double, 0);
+        let noise = CodeNoise::new(&mut store.root(), "x", 0.1).unwrap();
         let codes = Tensor::from_slice(&[2.0_f64, -1.0, 0.0]).view([1, 3]);
         let codes = codes.set_requires_grad(true);
         let draws = Tensor::from_slice(&[0.0_f64, 0.75, 0.3]).view([1, 3]);
@@ -65,6 +71,6 @@ mod tests {
         );
         let ctx = &mut ForwardContext::evaluation();
         assert_eq!(noise.forward(&codes, ctx).unwrap(), codes);
-        assert!(CodeNoise::new("x".into(), -0.1).is_err());
+        assert!(CodeNoise::new(&mut store.root(), "x", -0.1).is_err());
     }
 }

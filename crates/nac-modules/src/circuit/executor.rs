@@ -1,8 +1,9 @@
 //! Runs a circuit on tokens.
 
+use nac_core::model::spec::CircuitSpec;
 use tch::Tensor;
 
-use super::{CircuitConfig, ModuleStates, Propagator, ReadIn, ReadOut, WiringConfig};
+use super::{ModuleStates, Propagator, ReadIn, ReadOut};
 use crate::attention::SignatureKernel;
 use crate::context::ForwardContext;
 use crate::error::Result;
@@ -16,61 +17,46 @@ use crate::tokens::Tokens;
 #[derive(Debug)]
 pub struct CircuitExecutor {
     read_in: ReadIn,
-    propagators: Vec<Propagator>,
+    steps: Vec<Step>,
     read_out: ReadOut,
-    wiring: WiringConfig,
+    starts_from_read_in: bool,
+    read_out_attends_to_read_in: bool,
+    read_out_code_layer: usize,
+}
+
+/// One step in which processors talk.
+#[derive(Debug)]
+struct Step {
+    propagator: Propagator,
+    attends_to_read_in: bool,
+    code_layer: usize,
+    /// Whether the tensors are those of an earlier step.
+    shared: bool,
 }
 
 impl CircuitExecutor {
-    /// An executor for tokens of `token_dim`. `output_dim` matters if the read-out has a head.
+    /// The executor of `spec`, whose generator and head are not looked at.
     ///
     /// # Errors
     /// A setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        token_dim: usize,
-        output_dim: usize,
-        config: &CircuitConfig,
-    ) -> Result<Self> {
-        config.check()?;
-        let (dim, code_dim) = (config.state_dim, config.code_dim());
-        let (mod_fc, drop) = (&config.mod_fc, config.drop_path);
-        let read_in = ReadIn::new(
-            scope.sub("read_in"),
-            token_dim,
-            dim,
-            code_dim,
-            &config.read_in,
-            mod_fc,
-            drop,
-        )?;
-        let wiring = config.wiring.clone();
-        let propagators = (0..config.propagators)
-            .map(|layer| {
-                let path = format!("propagators.{layer}");
-                if layer > 0 && wiring.share_propagators {
-                    scope.alias(&path, "propagators.0");
-                } else if layer > 0 && wiring.share_propagator_ffn {
-                    scope.alias(format!("{path}.ffn"), "propagators.0.ffn");
-                }
-                let settings = config.propagator_at(layer);
-                Propagator::new(scope.sub(&path), dim, code_dim, settings, mod_fc, drop)
+    pub fn new(scope: &mut Scope<'_>, spec: &CircuitSpec) -> Result<Self> {
+        let read_in = ReadIn::new(scope, &spec.read_in)?;
+        let steps = spec.propagations.iter().map(|step| {
+            Ok(Step {
+                propagator: Propagator::new(scope, &step.propagator)?,
+                attends_to_read_in: step.attends_to_read_in,
+                code_layer: step.code_layer,
+                shared: step.propagator.shares.is_some(),
             })
-            .collect::<Result<_>>()?;
-        let read_out = ReadOut::new(
-            scope.sub("read_out"),
-            dim,
-            code_dim,
-            output_dim,
-            &config.read_out,
-            mod_fc,
-            drop,
-        )?;
+        });
+        let steps = steps.collect::<Result<_>>()?;
         Ok(Self {
             read_in,
-            propagators,
-            read_out,
-            wiring,
+            steps,
+            read_out: ReadOut::new(scope, &spec.read_out)?,
+            starts_from_read_in: spec.starts_from_read_in,
+            read_out_attends_to_read_in: spec.read_out_attends_to_read_in,
+            read_out_code_layer: spec.read_out_code_layer,
         })
     }
 
@@ -100,22 +86,22 @@ impl CircuitExecutor {
         };
         let read = self.read_in.forward(&reading, tokens, ctx)?;
         ctx.record("read_in.states", &read);
-        let mut states = if self.wiring.read_in_states_become_processors {
+        let mut states = if self.starts_from_read_in {
             read.shallow_clone()
         } else {
             processors.batched_states(batch)
         };
-        for (layer, propagator) in self.propagators.iter().enumerate() {
+        for (layer, step) in self.steps.iter().enumerate() {
             let receivers = ModuleStates {
                 states: &states,
                 signatures: &processors.signatures,
-                codes: processors.codes_at(layer),
+                codes: processors.codes_at(step.code_layer),
             };
-            let next = if self.wiring.read_in_sends_to_processors {
+            let next = if step.attends_to_read_in {
                 let senders = Senders::new(reader, &read, &receivers)?;
-                propagator.forward(&receivers, &senders.view(), ctx)?
+                step.propagator.forward(&receivers, &senders.view(), ctx)?
             } else {
-                propagator.forward(&receivers, &receivers, ctx)?
+                step.propagator.forward(&receivers, &receivers, ctx)?
             };
             states = next;
             ctx.record(&format!("propagator.{layer}.states"), &states);
@@ -129,9 +115,9 @@ impl CircuitExecutor {
         let sources = ModuleStates {
             states: &states,
             signatures: &processors.signatures,
-            codes: processors.last_codes(),
+            codes: processors.codes_at(self.read_out_code_layer),
         };
-        let result = if self.wiring.read_in_sends_to_read_out {
+        let result = if self.read_out_attends_to_read_in {
             let senders = Senders::new(reader, &read, &sources)?;
             self.read_out.forward(&receivers, &senders.view(), ctx)?
         } else {
@@ -148,12 +134,8 @@ impl CircuitExecutor {
 
     /// Kernels of the propagators in order; one if all propagators are one.
     pub fn kernels(&self) -> impl Iterator<Item = &SignatureKernel> {
-        let count = if self.wiring.share_propagators {
-            1
-        } else {
-            self.propagators.len()
-        };
-        self.propagators.iter().take(count).map(Propagator::kernel)
+        let distinct = self.steps.iter().filter(|step| !step.shared);
+        distinct.map(|step| step.propagator.kernel())
     }
 
     /// Kernels of the propagators that differ, each under the name of the first propagator that has it.
@@ -208,10 +190,12 @@ impl Senders {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit::{CircuitConfig, WiringConfig};
     use crate::context::{Noise, StreamNoise};
     use crate::generator::{CircuitGenerator, FreeGenerator, SeederConfig, StateMean};
     use crate::inputs::Inputs;
     use crate::params::ParamStore;
+    use nac_core::model::ReadInSends;
     use nac_core::rng::Streams;
     use tch::{Device, Kind};
 
@@ -225,9 +209,9 @@ mod tests {
             ..Default::default()
         };
         config.read_in.attention.head_dim = 4;
-        config.propagator.attention.heads = 2;
+        config.propagator.attention.heads = Some(2);
         config.propagator.attention.head_dim = 4;
-        config.read_out.head_dim = 4;
+        config.read_out.attention.head_dim = 4;
         config
     }
 
@@ -238,8 +222,9 @@ mod tests {
         change: impl Fn(&ParamStore),
     ) -> (ParamStore, Tensor, Tensor) {
         let mut store = ParamStore::new(Device::Cpu, Kind::Double, 1);
-        let generator = FreeGenerator::new(store.root(), &config.generator()).unwrap();
-        let executor = CircuitExecutor::new(store.root(), 5, 4, config).unwrap();
+        let spec = config.resolve_at("", 5, 4).unwrap();
+        let generator = FreeGenerator::new(&mut store.root(), &spec.generator).unwrap();
+        let executor = CircuitExecutor::new(&mut store.root(), &spec).unwrap();
         tch::no_grad(|| change(&store));
         let tokens = Tensor::linspace(-1.0, 1.0, 2 * 7 * 5, (Kind::Double, Device::Cpu));
         let tokens = (tokens * 9.0).sin().view([2, 7, 5]);
@@ -286,7 +271,7 @@ mod tests {
             &|_| (),
             &|c| {
                 own_states(&mut c.wiring);
-                c.wiring.read_in_sends_to_processors = true;
+                c.wiring.read_in_sends_to_processors = ReadInSends::Every;
                 c.read_in_modules = Some(4);
             },
             &|c| {
@@ -314,7 +299,7 @@ mod tests {
             result.square().sum(Kind::Double).backward();
             for (name, tensor) in store.parameters() {
                 let unused = name == "input_latents.signatures_"
-                    && !config.wiring.read_in_sends_to_processors
+                    && config.wiring.read_in_sends_to_processors == ReadInSends::Never
                     && !config.wiring.read_in_sends_to_read_out;
                 assert_eq!(tensor.grad().defined(), !unused, "{name}");
             }
@@ -345,8 +330,9 @@ mod tests {
         let mut config = small();
         config.wiring.share_propagators = true;
         let mut store = ParamStore::new(Device::Cpu, Kind::Float, 1);
-        let generator = FreeGenerator::new(store.root(), &config.generator()).unwrap();
-        let executor = CircuitExecutor::new(store.root(), 5, 4, &config).unwrap();
+        let spec = config.resolve_at("", 5, 4).unwrap();
+        let generator = FreeGenerator::new(&mut store.root(), &spec.generator).unwrap();
+        let executor = CircuitExecutor::new(&mut store.root(), &spec).unwrap();
         assert_eq!(executor.kernels().count(), 1);
         let tokens = Tensor::ones([2, 7, 5], (Kind::Float, Device::Cpu));
         let mut noise = Asked(Vec::new(), StreamNoise::new(Streams::new(3)));

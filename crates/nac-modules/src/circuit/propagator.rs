@@ -4,14 +4,15 @@
 //! senders; no gradient goes through the disturbance. A code of zero stays zero (the reference fails).
 //! Source: reference `block.py`, class `Propagator`.
 
+use nac_core::model::spec::PropagatorSpec;
 use tch::Tensor;
 
+use super::ModuleStates;
 use super::code_noise::CodeNoise;
-use super::{ModuleStates, PropagatorConfig};
 use crate::attention::{SignatureKernel, Skmdpa};
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{DropPath, ModFcConfig, ModFfn};
+use crate::layer::ModFfn;
 use crate::params::Scope;
 
 /// SKMDPA and a ModFFN. Parameters under `latent_attention` and `ffn`.
@@ -24,45 +25,20 @@ pub struct Propagator {
 }
 
 impl Propagator {
-    /// A propagator between modules with states of `state_dim`.
+    /// The propagator of `spec`.
     ///
     /// # Errors
     /// A setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        state_dim: usize,
-        code_dim: usize,
-        config: &PropagatorConfig,
-        mod_fc: &ModFcConfig,
-        drop_path: f64,
-    ) -> Result<Self> {
-        let path = scope.path().to_owned();
-        let noise =
-            |side: &str| CodeNoise::new(format!("{path}.{side}_code_noise"), config.code_noise);
-        let (receiver_noise, sender_noise) = (noise("receiver")?, noise("sender")?);
-        let drop_path = config.drop_path.unwrap_or(drop_path);
-        let drop = |part: &str| DropPath::new(format!("{path}.{part}.drop_path"), drop_path);
-        let (for_attention, for_ffn) = (drop("latent_attention")?, drop("ffn")?);
-        let attention = scope.sub("latent_attention");
-        let attention = Skmdpa::new(
-            attention,
-            state_dim,
-            code_dim,
-            &config.attention,
-            mod_fc,
-            for_attention,
-        )?;
-        let ffn = ModFfn::new(
-            scope.sub("ffn"),
-            state_dim,
-            code_dim,
-            &config.ffn,
-            mod_fc,
-            for_ffn,
-        )?;
+    pub fn new(scope: &mut Scope<'_>, spec: &PropagatorSpec) -> Result<Self> {
+        if let Some(target) = &spec.shares {
+            scope.alias(&spec.path, target);
+        }
+        let mut own = scope.sub(&spec.path);
+        let receiver_noise = CodeNoise::new(&mut own, "receiver_code_noise", spec.code_noise)?;
+        let sender_noise = CodeNoise::new(&mut own, "sender_code_noise", spec.code_noise)?;
         Ok(Self {
-            attention,
-            ffn,
+            attention: Skmdpa::new(scope, &spec.attention)?,
+            ffn: ModFfn::new(scope, &spec.ffn)?,
             receiver_noise,
             sender_noise,
         })

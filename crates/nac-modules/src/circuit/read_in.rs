@@ -3,14 +3,15 @@
 //! Instead of attending, modules may take one token each through a projection; states are then ignored.
 //! Source: reference `block.py`, classes `AttentiveReadIn` and `ProjectionReadIn`.
 
+use nac_core::model::spec::{InputMixerSpec, ReadInSpec};
 use tch::Tensor;
 
+use super::ModuleStates;
 use super::code_noise::CodeNoise;
-use super::{ModuleStates, ReadInConfig, ReadInKind};
 use crate::attention::ReadInAttention;
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{DropPath, ModFcConfig, ModFfn, Projection};
+use crate::layer::{ModFfn, Projection};
 use crate::params::Scope;
 use crate::shape;
 use crate::tokens::Tokens;
@@ -32,54 +33,25 @@ pub struct ReadIn {
 }
 
 impl ReadIn {
-    /// A read-in from tokens of `token_dim`.
+    /// The read-in of `spec`.
     ///
     /// # Errors
     /// A setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        token_dim: usize,
-        state_dim: usize,
-        code_dim: usize,
-        config: &ReadInConfig,
-        mod_fc: &ModFcConfig,
-        drop_path: f64,
-    ) -> Result<Self> {
-        let path = scope.path().to_owned();
-        let drop_path = config.drop_path.unwrap_or(drop_path);
-        let mixer = match config.kind {
-            ReadInKind::Attention => InputMixer::Attention(Box::new(ReadInAttention::new(
-                scope.sub("read_in_attention"),
-                token_dim,
-                state_dim,
-                code_dim,
-                &config.attention,
-                mod_fc,
-                DropPath::new(format!("{path}.read_in_attention.drop_path"), drop_path)?,
-            )?)),
-            ReadInKind::Projection => InputMixer::Projection(Projection::new(
-                scope.sub("read_in_projection"),
-                token_dim,
-                state_dim,
-                code_dim,
-                true,
-                config.attention.mod_fc.as_ref().unwrap_or(mod_fc),
-            )?),
+    pub fn new(scope: &mut Scope<'_>, spec: &ReadInSpec) -> Result<Self> {
+        let mixer = match &spec.mixer {
+            InputMixerSpec::Attention(attention) => {
+                InputMixer::Attention(Box::new(ReadInAttention::new(scope, attention)?))
+            }
+            InputMixerSpec::Projection(projection) => {
+                InputMixer::Projection(Projection::new(scope, projection)?)
+            }
         };
-        let drop_path = DropPath::new(format!("{path}.ffn.drop_path"), drop_path)?;
-        let ffn = ModFfn::new(
-            scope.sub("ffn"),
-            state_dim,
-            code_dim,
-            &config.ffn,
-            mod_fc,
-            drop_path,
-        )?;
-        let name = format!("{path}.receiver_code_noise");
+        let mut own = scope.sub(&spec.path);
+        let code_noise = CodeNoise::new(&mut own, "receiver_code_noise", spec.code_noise)?;
         Ok(Self {
             mixer,
-            ffn,
-            code_noise: CodeNoise::new(name, config.code_noise)?,
+            ffn: ModFfn::new(scope, &spec.ffn)?,
+            code_noise,
         })
     }
 

@@ -4,13 +4,14 @@
 //! residual around the attention, then, if asked for, a projection to the output dimension.
 //! Source: reference `block.py`, class `ReadOut` (the final configuration has no head).
 
+use nac_core::model::spec::{OutputProjectionSpec, ReadOutSpec};
 use tch::Tensor;
 
-use super::{ModuleStates, Propagator, ReadOutConfig};
+use super::{ModuleStates, Propagator};
 use crate::attention::SignatureKernel;
 use crate::context::ForwardContext;
 use crate::error::Result;
-use crate::layer::{LayerNorm, ModFcConfig, Projection};
+use crate::layer::{LayerNorm, Projection};
 use crate::params::Scope;
 
 /// Projection of the states to the output dimension.
@@ -30,45 +31,24 @@ pub struct ReadOut {
 }
 
 impl ReadOut {
-    /// A read-out of modules with states of `state_dim`. `output_dim` matters with `use_head` only.
+    /// The read-out of `spec`.
     ///
     /// # Errors
     /// A setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        state_dim: usize,
-        code_dim: usize,
-        output_dim: usize,
-        config: &ReadOutConfig,
-        mod_fc: &ModFcConfig,
-        drop_path: f64,
-    ) -> Result<Self> {
-        let head = if config.use_head {
-            let norm = config
-                .pre_output_layernorm
-                .then(|| LayerNorm::new(scope.sub("head.0.module"), state_dim))
-                .transpose()?;
-            let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
-            let scope = scope.sub("head.1");
-            let projection = Projection::new(scope, state_dim, output_dim, code_dim, true, mod_fc)?;
-            Some(OutputProjection { norm, projection })
-        } else {
-            None
+    pub fn new(scope: &mut Scope<'_>, spec: &ReadOutSpec) -> Result<Self> {
+        let mut head = |spec: &OutputProjectionSpec| -> Result<OutputProjection> {
+            let norm = spec.norm.as_ref();
+            Ok(OutputProjection {
+                norm: norm
+                    .map(|norm| LayerNorm::from_spec(scope, norm))
+                    .transpose()?,
+                projection: Projection::new(scope, &spec.projection)?,
+            })
         };
+        let head = spec.projection.as_ref().map(&mut head).transpose()?;
         Ok(Self {
-            propagator: Propagator::new(
-                scope,
-                state_dim,
-                code_dim,
-                &config.propagator(),
-                mod_fc,
-                drop_path,
-            )?,
-            output_dim: if head.is_some() {
-                output_dim
-            } else {
-                state_dim
-            },
+            propagator: Propagator::new(scope, &spec.propagator)?,
+            output_dim: spec.output_dim,
             head,
         })
     }

@@ -26,11 +26,6 @@ impl ModuleSet {
         self.layer_codes.get(layer).unwrap_or(&self.codes)
     }
 
-    /// Codes after the last propagator.
-    pub fn last_codes(&self) -> &Tensor {
-        self.layer_codes.last().unwrap_or(&self.codes)
-    }
-
     /// Initial states for a batch.
     ///
     /// # Shapes

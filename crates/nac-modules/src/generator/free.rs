@@ -3,12 +3,10 @@
 //! Codes and signatures are parameters; initial states come from the codes (see [`super::Seeder`]) or are
 //! parameters too. Source: reference `model/nc/latents.py`, `seeding.py`.
 
+use nac_core::model::spec::GeneratorSpec;
 use tch::Tensor;
 
-use super::{
-    Circuit, CircuitGenerator, FreeGeneratorConfig, LatentSizes, ModuleGroup, ModuleLatents,
-    ModuleSet, Seeder, StateMean,
-};
+use super::{Circuit, CircuitGenerator, ModuleGroup, ModuleLatents, ModuleSet, Seeder};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::inputs::Inputs;
@@ -30,48 +28,20 @@ pub struct FreeGenerator {
 }
 
 impl FreeGenerator {
-    /// A generator.
+    /// The generator of `spec`.
     ///
     /// # Errors
-    /// A setting is out of range or a name is taken.
-    pub fn new(mut scope: Scope<'_>, config: &FreeGeneratorConfig) -> Result<Self> {
-        let code_dim = config.code_dim.unwrap_or(config.state_dim);
-        let sizes = |modules, code_layers| LatentSizes {
-            modules,
-            signature_dim: config.signature_dim,
-            code_dim,
-            code_layers,
-            state_dim: (config.seeder.mean == StateMean::Learned).then_some(config.state_dim),
-        };
-        let read_in = config
-            .read_in_modules
-            .map(|count| {
-                let scope = scope.sub("input_latents");
-                ModuleLatents::new(scope, sizes(count, None), &config.read_in)
-            })
-            .transpose()?;
-        let processors = ModuleLatents::new(
-            scope.sub("mediator_latents"),
-            sizes(config.modules, config.code_layers),
-            &config.processors,
-        )?;
-        let read_out = ModuleLatents::new(
-            scope.sub("output_latents"),
-            sizes(config.read_out_modules, None),
-            &config.read_out,
-        )?;
-        let seeder = Seeder::new(
-            scope.sub("latent_seeder"),
-            config.state_dim,
-            code_dim,
-            &config.seeder,
-        )?;
+    /// A size is zero or a name is taken.
+    pub fn new(scope: &mut Scope<'_>, spec: &GeneratorSpec) -> Result<Self> {
+        let read_in = spec.read_in.as_ref();
         Ok(Self {
-            read_in,
-            processors,
-            read_out,
-            seeder,
-            seed_processors: !config.read_in_states_become_processors,
+            read_in: read_in
+                .map(|set| ModuleLatents::new(scope, set))
+                .transpose()?,
+            processors: ModuleLatents::new(scope, &spec.processors)?,
+            read_out: ModuleLatents::new(scope, &spec.read_out)?,
+            seeder: Seeder::new(scope, &spec.seeder)?,
+            seed_processors: spec.seeds_processors,
         })
     }
 

@@ -2,27 +2,13 @@
 //!
 //! Source: reference `model/nc/latents.py`, class `Latents`.
 
+use nac_core::model::spec::ModuleSetSpec;
 use tch::Tensor;
 
-use super::{LatentsConfig, SignatureStart};
+use super::SignatureStart;
 use crate::error::Result;
 use crate::params::{Init, Scope};
 use crate::shape;
-
-/// Sizes of a set of modules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LatentSizes {
-    /// Number of modules.
-    pub modules: usize,
-    /// Dimension of signatures.
-    pub signature_dim: usize,
-    /// Dimension of codes.
-    pub code_dim: usize,
-    /// How many codes each module has, one per propagator; `None` for one code for all.
-    pub code_layers: Option<usize>,
-    /// Dimension of learned initial states; `None` if states come from codes.
-    pub state_dim: Option<usize>,
-}
 
 /// A set of modules. Parameters (or buffers, if not trained): `codes_` `[modules, code]` or
 /// `[layers, modules, code]`, `signatures_` `[modules, signature]`, and `initial_states_` `[modules, state]`.
@@ -34,23 +20,24 @@ pub struct ModuleLatents {
 }
 
 impl ModuleLatents {
-    /// A set of modules.
+    /// The set of `spec`.
     ///
     /// # Errors
     /// A size is zero or a name is taken.
-    pub fn new(mut scope: Scope<'_>, sizes: LatentSizes, config: &LatentsConfig) -> Result<Self> {
-        let modules = shape::positive("modules", sizes.modules)?;
-        let signature_dim = shape::positive("signature_dim", sizes.signature_dim)?;
-        let mut code_shape = vec![modules, shape::positive("code_dim", sizes.code_dim)?];
-        if let Some(layers) = sizes.code_layers {
+    pub fn new(scope: &mut Scope<'_>, spec: &ModuleSetSpec) -> Result<Self> {
+        let (mut scope, config) = (scope.sub(&spec.path), &spec.config);
+        let modules = shape::positive("modules", spec.modules)?;
+        let signature_dim = shape::positive("signature_dim", spec.signature_dim)?;
+        let mut code_shape = vec![modules, shape::positive("code_dim", spec.code_dim)?];
+        if let Some(layers) = spec.code_layers {
             code_shape.insert(0, shape::positive("propagators", layers)?);
         }
         let start = Init::Normal { std: 1.0 };
         let codes = scope.tensor("codes_", &code_shape, start, config.learnable_codes)?;
         let trained = config.learnable_signatures;
         let signatures = scope.tensor("signatures_", &[modules, signature_dim], start, trained)?;
-        let initial_states = sizes
-            .state_dim
+        let initial_states = spec
+            .learned_states
             .map(|dim| {
                 let size = [modules, shape::positive("state_dim", dim)?];
                 scope.parameter("initial_states_", &size, start)
@@ -115,26 +102,28 @@ impl ModuleLatents {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generator::LatentsConfig;
     use crate::params::{ParamStore, Role};
     use tch::{Device, Kind};
 
     #[test]
     fn frozen_identical_and_complete() {
         let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
-        let sizes = LatentSizes {
+        let spec = ModuleSetSpec {
+            path: String::new(),
             modules: 4,
             signature_dim: 3,
             code_dim: 5,
             code_layers: Some(2),
-            state_dim: Some(6),
+            learned_states: Some(6),
+            config: LatentsConfig {
+                learnable_codes: false,
+                learnable_signatures: false,
+                identical_codes: true,
+                signatures: SignatureStart::Complete,
+            },
         };
-        let config = LatentsConfig {
-            learnable_codes: false,
-            learnable_signatures: false,
-            identical_codes: true,
-            signatures: SignatureStart::Complete,
-        };
-        let latents = ModuleLatents::new(store.root(), sizes, &config).unwrap();
+        let latents = ModuleLatents::new(&mut store.root(), &spec).unwrap();
         let layers = latents.layer_codes();
         assert_eq!(layers.len(), 2);
         assert_eq!(layers[0].get(0), layers[0].get(3));

@@ -14,10 +14,8 @@ use tch::Tensor;
 
 pub use circuit::{Circuit, ModuleSet, join_modules};
 pub use free::FreeGenerator;
-pub use latents::{LatentSizes, ModuleLatents};
-pub use nac_core::model::{
-    FreeGeneratorConfig, LatentsConfig, ModuleGroup, SeederConfig, SignatureStart, StateMean,
-};
+pub use latents::ModuleLatents;
+pub use nac_core::model::{LatentsConfig, ModuleGroup, SeederConfig, SignatureStart, StateMean};
 pub use seeder::Seeder;
 
 use crate::context::ForwardContext;

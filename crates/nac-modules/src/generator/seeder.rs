@@ -8,9 +8,9 @@
 //! The reference draws state noise in evaluation too, so that two evaluations of one input differ. Here that
 //! needs `noise_in_evaluation`; and code noise leaves a zero code alone, where the reference fails.
 
+use nac_core::model::spec::{SeederSpec, StateProjectionSpec};
 use tch::Tensor;
 
-use super::{SeederConfig, StateMean};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::layer::{LayerNorm, Linear};
@@ -22,7 +22,8 @@ use crate::shape;
 #[derive(Debug)]
 pub struct Seeder {
     projection: Option<Projection>,
-    config: SeederConfig,
+    code_noise: f64,
+    noise_in_evaluation: bool,
     name: String,
 }
 
@@ -34,38 +35,26 @@ struct Projection {
 }
 
 impl Seeder {
-    /// A seeder for states of `state_dim` from codes of `code_dim`.
+    /// The seeder of `spec`.
     ///
     /// # Errors
-    /// A setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        state_dim: usize,
-        code_dim: usize,
-        config: &SeederConfig,
-    ) -> Result<Self> {
-        config.check(state_dim, code_dim)?;
-        let projection = match config.mean {
-            StateMean::Projection => {
-                let mut linear =
-                    |name: &str| Linear::new(scope.sub(name), code_dim, state_dim, true);
-                let mean = linear("code_to_state_mu")?;
-                let log_variance = config
-                    .state_noise
-                    .then(|| linear("code_to_state_logvar"))
-                    .transpose()?;
-                Some(Projection {
-                    norm: LayerNorm::new(scope.sub("layernorm"), code_dim)?,
-                    mean,
-                    log_variance,
-                })
-            }
-            StateMean::Code | StateMean::Learned => None,
+    /// A size is zero or a name is taken.
+    pub fn new(scope: &mut Scope<'_>, spec: &SeederSpec) -> Result<Self> {
+        let mut projection = |spec: &StateProjectionSpec| -> Result<Projection> {
+            let log_variance = spec.log_variance.as_ref();
+            Ok(Projection {
+                norm: LayerNorm::from_spec(scope, &spec.norm)?,
+                mean: Linear::from_spec(scope, &spec.mean)?,
+                log_variance: log_variance
+                    .map(|layer| Linear::from_spec(scope, layer))
+                    .transpose()?,
+            })
         };
         Ok(Self {
-            projection,
-            config: config.clone(),
-            name: scope.path().to_owned(),
+            projection: spec.projection.as_ref().map(&mut projection).transpose()?,
+            code_noise: spec.code_noise,
+            noise_in_evaluation: spec.noise_in_evaluation,
+            name: scope.sub(&spec.path).path().to_owned(),
         })
     }
 
@@ -90,10 +79,10 @@ impl Seeder {
             &[("modules", None), ("code", None)],
         )?;
         let mut codes = codes.shallow_clone();
-        if self.config.code_noise > 0.0 && ctx.is_training() {
+        if self.code_noise > 0.0 && ctx.is_training() {
             let name = format!("{}.code_noise", self.name);
             let uniform = ctx.uniform(&name, &codes.size(), codes.kind(), codes.device())?;
-            let spread = codes.detach().abs() * self.config.code_noise;
+            let spread = codes.detach().abs() * self.code_noise;
             codes = &codes + (uniform * 2.0 - 1.0) * spread;
         }
         let Some(projection) = &self.projection else {
@@ -102,7 +91,7 @@ impl Seeder {
         let normal = projection.norm.forward(&codes)?;
         let mean = projection.mean.forward(&normal)?;
         match &projection.log_variance {
-            Some(log_variance) if ctx.is_training() || self.config.noise_in_evaluation => {
+            Some(log_variance) if ctx.is_training() || self.noise_in_evaluation => {
                 let size = mean.size();
                 let size = [batch, size[0], size[1]];
                 let name = format!("{}.state_noise", self.name);
@@ -119,6 +108,7 @@ impl Seeder {
 mod tests {
     use super::*;
     use crate::context::StreamNoise;
+    use crate::generator::{SeederConfig, StateMean};
     use crate::params::ParamStore;
     use nac_core::rng::Streams;
     use tch::{Device, Kind};
@@ -133,7 +123,8 @@ mod tests {
                 noise_in_evaluation,
                 code_noise: 0.3,
             };
-            let seeder = Seeder::new(store.root(), 4, 5, &config).unwrap();
+            let seeder = config.resolve("seeder", 4, 5).unwrap();
+            let seeder = Seeder::new(&mut store.root(), &seeder).unwrap();
             let codes = Tensor::ones([3, 5], (Kind::Float, Device::Cpu));
             let mut noise = StreamNoise::new(Streams::new(seed));
             let mut ctx = ForwardContext::evaluation().with_noise(&mut noise);
@@ -151,26 +142,11 @@ mod tests {
             code_noise: 0.5,
             ..Default::default()
         };
-        let seeder = Seeder::new(store.root(), 5, 5, &config).unwrap();
+        let seeder = config.resolve("seeder", 5, 5).unwrap();
+        let seeder = Seeder::new(&mut store.root(), &seeder).unwrap();
         let codes = Tensor::zeros([3, 5], (Kind::Float, Device::Cpu));
         let mut noise = StreamNoise::new(Streams::new(1));
         let mut ctx = ForwardContext::training(&mut noise);
         assert_eq!(seeder.forward(&codes, 2, &mut ctx).unwrap(), codes);
-    }
-
-    #[test]
-    fn impossible_settings_are_refused() {
-        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
-        let mut refused = |config: SeederConfig, word: &str| {
-            let error = Seeder::new(store.root(), 4, 5, &config).unwrap_err();
-            assert!(error.to_string().contains(word), "{error}");
-        };
-        refused(SeederConfig::default(), "seeder.mean");
-        let config = SeederConfig {
-            mean: StateMean::Learned,
-            state_noise: true,
-            ..Default::default()
-        };
-        refused(config, "seeder.state_noise");
     }
 }

@@ -6,9 +6,10 @@
 //! With a Gumbel softmax the confidences get noise `−log e` of exponential draws `e` before they are divided
 //! by the temperature. The reference draws it in evaluation too; here that needs `noise_in_evaluation`.
 
+use nac_core::model::spec::ConfidencePoolingSpec;
 use tch::{Kind, Tensor};
 
-use super::{HeadConfig, PoolingSoftmax};
+use super::PoolingSoftmax;
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::layer::Linear;
@@ -23,36 +24,26 @@ pub struct ConfidencePooling {
     confidence_scorer: Linear,
     to_logits: Linear,
     state_dim: i64,
-    config: HeadConfig,
+    softmax: PoolingSoftmax,
+    temperature: f64,
+    noise_in_evaluation: bool,
     name: String,
 }
 
 impl ConfidencePooling {
-    /// A head for `classes` classes with a plain softmax.
+    /// The head of `spec`.
     ///
     /// # Errors
     /// A size is zero or a name is taken.
-    pub fn new(scope: Scope<'_>, state_dim: usize, classes: usize) -> Result<Self> {
-        Self::with_config(scope, state_dim, classes, &HeadConfig::default())
-    }
-
-    /// A head for `classes` classes. The `kind` of the settings does not matter here.
-    ///
-    /// # Errors
-    /// A size is zero, the temperature is not positive or a name is taken.
-    pub fn with_config(
-        mut scope: Scope<'_>,
-        state_dim: usize,
-        classes: usize,
-        config: &HeadConfig,
-    ) -> Result<Self> {
-        config.check()?;
+    pub fn new(scope: &mut Scope<'_>, spec: &ConfidencePoolingSpec) -> Result<Self> {
         Ok(Self {
-            confidence_scorer: Linear::new(scope.sub("confidence_scorer"), state_dim, 1, true)?,
-            to_logits: Linear::new(scope.sub("to_logits"), state_dim, classes, true)?,
-            state_dim: shape::positive("state_dim", state_dim)?,
-            config: config.clone(),
-            name: scope.path().to_owned(),
+            confidence_scorer: Linear::from_spec(scope, &spec.confidence_scorer)?,
+            to_logits: Linear::from_spec(scope, &spec.to_logits)?,
+            state_dim: shape::positive("state_dim", spec.confidence_scorer.input)?,
+            softmax: spec.softmax,
+            temperature: spec.temperature,
+            noise_in_evaluation: spec.noise_in_evaluation,
+            name: scope.sub(&spec.path).path().to_owned(),
         })
     }
 
@@ -81,9 +72,9 @@ impl ConfidencePooling {
 
     /// Weights of the modules from their scores, both `[batch, modules]`.
     fn weights(&self, scores: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
-        let softmax = self.config.softmax;
-        let noisy = softmax != PoolingSoftmax::Vanilla
-            && (ctx.is_training() || self.config.noise_in_evaluation);
+        let softmax = self.softmax;
+        let noisy =
+            softmax != PoolingSoftmax::Vanilla && (ctx.is_training() || self.noise_in_evaluation);
         let scores = if noisy {
             let name = format!("{}.confidence", self.name);
             let draws = ctx.exponential(&name, &scores.size(), scores.kind(), scores.device())?;
@@ -91,7 +82,7 @@ impl ConfidencePooling {
         } else {
             scores.shallow_clone()
         };
-        let soft = (scores / self.config.temperature).softmax(1, None::<Kind>);
+        let soft = (scores / self.temperature).softmax(1, None::<Kind>);
         if softmax != PoolingSoftmax::GumbelHard {
             return Ok(soft);
         }
@@ -105,7 +96,9 @@ impl ConfidencePooling {
 mod tests {
     use super::*;
     use crate::context::StreamNoise;
+    use crate::head::HeadConfig;
     use crate::params::ParamStore;
+    use nac_core::model::spec::HeadSpec;
     use nac_core::rng::Streams;
     use tch::Device;
 
@@ -116,7 +109,10 @@ mod tests {
             noise_in_evaluation,
             ..Default::default()
         };
-        let head = ConfidencePooling::with_config(store.root(), 4, 3, &config).unwrap();
+        let HeadSpec::ConfidencePooling(spec) = config.resolve("head", 4, 3).unwrap() else {
+            panic!("no pooling");
+        };
+        let head = ConfidencePooling::new(&mut store.root(), &spec).unwrap();
         let states = Tensor::arange(40, (Kind::Float, Device::Cpu)).view([2, 5, 4]) / 40.0;
         let mut noise = StreamNoise::new(Streams::new(seed));
         let mut ctx = ForwardContext::evaluation()
@@ -143,16 +139,5 @@ mod tests {
             .sum_dim_intlist([1].as_slice(), false, Kind::Float);
         assert_eq!(winners, Tensor::from_slice(&[1.0_f32, 1.0]));
         assert!((hard.sum(Kind::Float).double_value(&[]) - 2.0).abs() < 1e-5);
-    }
-
-    #[test]
-    fn temperature_must_be_positive() {
-        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 2);
-        let config = HeadConfig {
-            temperature: 0.0,
-            ..Default::default()
-        };
-        let error = ConfidencePooling::with_config(store.root(), 4, 3, &config).unwrap_err();
-        assert!(error.to_string().contains("head.temperature"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
 //! Activations of feed-forward layers and the plain feed-forward block of the Perceiver IO baseline.
 
+use nac_core::model::spec::FeedForwardSpec;
 use tch::Tensor;
 
 use super::{Activation, Linear};
@@ -41,20 +42,15 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
-    /// A block on `dim` features with a hidden layer of `multiplier · dim`.
+    /// The block of `spec` without its norm and its residual.
     ///
     /// # Errors
     /// A size is zero or a name is taken.
-    pub fn new(mut scope: Scope<'_>, dim: usize, multiplier: usize) -> Result<Self> {
-        let hidden = dim * multiplier;
-        let expand = Linear::new(
-            scope.sub("net").sub(0),
-            dim,
-            hidden * Activation::Geglu.width_factor(),
-            true,
-        )?;
-        let contract = Linear::new(scope.sub("net").sub(2), hidden, dim, true)?;
-        Ok(Self { expand, contract })
+    pub fn new(scope: &mut Scope<'_>, spec: &FeedForwardSpec) -> Result<Self> {
+        Ok(Self {
+            expand: Linear::from_spec(scope, &spec.expand)?,
+            contract: Linear::from_spec(scope, &spec.contract)?,
+        })
     }
 
     /// Applies the block.

@@ -1,5 +1,6 @@
 //! Plain linear layer `y = x Wᵀ + b`.
 
+use nac_core::model::spec::LinearSpec;
 use tch::Tensor;
 
 use crate::error::Result;
@@ -35,6 +36,14 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// The layer of `spec`.
+    ///
+    /// # Errors
+    /// A size is zero or a name is taken.
+    pub fn from_spec(scope: &mut Scope<'_>, spec: &LinearSpec) -> Result<Self> {
+        Self::new(scope.sub(&spec.path), spec.input, spec.output, spec.bias)
+    }
+
     /// Applies the layer.
     ///
     /// # Shapes
@@ -66,6 +75,7 @@ mod tests {
         Activation, ConvNextBlock, DropPath, FeedForward, LayerNorm, LayerScale, activate,
     };
     use crate::params::ParamStore;
+    use nac_core::model::PerceiverIoConfig;
     use tch::{Device, Kind};
 
     #[test]
@@ -74,7 +84,13 @@ mod tests {
         let mut root = store.root();
         let linear = Linear::new(root.sub("a"), 4, 3, true).unwrap();
         let norm = LayerNorm::new(root.sub("b"), 4).unwrap();
-        let feed_forward = FeedForward::new(root.sub("c"), 4, 2).unwrap();
+        let baseline = PerceiverIoConfig {
+            latent_dim: 4,
+            ..Default::default()
+        };
+        let baseline = baseline.resolve(4, 2).unwrap();
+        let feed_forward = baseline.read.ffn.unwrap();
+        let feed_forward = FeedForward::new(&mut root, &feed_forward).unwrap();
         let scale = LayerScale::new(&mut root.sub("d"), 4, Some(0.1)).unwrap();
         let drop_path = DropPath::new("e", 0.0).unwrap();
         let block = ConvNextBlock::new(root.sub("e"), 4, 1.0, drop_path).unwrap();

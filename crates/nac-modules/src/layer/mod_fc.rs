@@ -6,10 +6,11 @@
 //! Source: paper section on ModFC; reference `utils.py`, class `ModFC`. [`super::Projection`] chooses
 //! between this layer, a plain one and the weight-demodulated one.
 
+use nac_core::model::spec::ProjectionSpec;
 use tch::{Kind, Tensor};
 
+use super::ScaleNormalization;
 use super::norm::normalise_last;
-use super::{ModFcConfig, ScaleNormalization};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::params::{Init, Scope};
@@ -35,27 +36,22 @@ pub struct ModFc {
 }
 
 impl ModFc {
-    /// A layer from `in_dim` to `out_dim` features, modulated by codes of `code_dim`.
+    /// The layer of `spec`, whatever its kind.
     ///
     /// # Errors
-    /// A size is zero, a setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        in_dim: usize,
-        out_dim: usize,
-        code_dim: usize,
-        bias: bool,
-        config: &ModFcConfig,
-    ) -> Result<Self> {
-        config.check()?;
-        let inputs = shape::positive("in_dim", in_dim)?;
-        let outputs = shape::positive("out_dim", out_dim)?;
-        let codes = shape::positive("code_dim", code_dim)?;
+    /// A size is zero or a name is taken.
+    pub fn new(scope: &mut Scope<'_>, spec: &ProjectionSpec) -> Result<Self> {
+        let config = &spec.mod_fc;
+        let mut scope = scope.sub(&spec.path);
+        let inputs = shape::positive("input", spec.input)?;
+        let outputs = shape::positive("output", spec.output)?;
+        let codes = shape::positive("code", spec.code)?;
         let start = Init::KaimingUniform {
             gain: config.weight_init_gain,
         };
         let weight = scope.parameter("native_weight", &[outputs, inputs], start)?;
-        let bias = bias
+        let bias = spec
+            .bias
             .then(|| scope.parameter("native_bias", &[outputs], Init::Zeros))
             .transpose()?;
         let gain = if config.learnable_scale_gain {
@@ -224,15 +220,17 @@ fn normalise(raw: &Tensor, normalization: ScaleNormalization) -> Tensor {
 mod tests {
     use super::*;
     use crate::context::RecordedNoise;
-    use crate::layer::{Projection, ProjectionKind};
+    use crate::layer::{ModFcConfig, Projection, ProjectionKind};
     use crate::params::ParamStore;
+    use nac_core::model::spec::Surroundings;
     use tch::Device;
 
     const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
     fn layer(config: &ModFcConfig) -> ModFc {
         let mut store = ParamStore::new(Device::Cpu, Kind::Float, 5);
-        ModFc::new(store.root(), 6, 4, 3, true, config).unwrap()
+        let spec = ProjectionSpec::new(&Surroundings::new(6, 3, config), "", (6, 4), true);
+        ModFc::new(&mut store.root(), &spec.unwrap()).unwrap()
     }
 
     fn run(layer: &ModFc, x: &Tensor, codes: &Tensor) -> Result<Tensor> {
@@ -273,7 +271,9 @@ mod tests {
             ..Default::default()
         }) {
             let mut store = ParamStore::new(Device::Cpu, Kind::Float, 5);
-            let layer = Projection::new(store.root(), 6, 4, 3, true, &config).unwrap();
+            let around = Surroundings::new(6, 3, &config);
+            let spec = ProjectionSpec::new(&around, "", (6, 4), true).unwrap();
+            let layer = Projection::new(&mut store.root(), &spec).unwrap();
             let run = |x: &Tensor, codes: &Tensor| {
                 layer
                     .forward(x, codes, &mut ForwardContext::evaluation())

@@ -2,12 +2,10 @@
 //!
 //! Source: reference `utils.py`, class `ModFFN`; final configurations use GEGLU with capacity 4.
 
+use nac_core::model::spec::ModFfnSpec;
 use tch::Tensor;
 
-use super::{
-    Activation, DropPath, LayerNorm, LayerScale, ModFcConfig, ModFfnConfig, Preprocess, Projection,
-    Residual, project, project_residual,
-};
+use super::{Activation, LayerNorm, Preprocess, Projection, Residual, project, project_residual};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::params::Scope;
@@ -23,37 +21,20 @@ pub struct ModFfn {
 }
 
 impl ModFfn {
-    /// A block on states of `state_dim`.
+    /// The block of `spec`.
     ///
     /// # Errors
     /// A setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        state_dim: usize,
-        code_dim: usize,
-        config: &ModFfnConfig,
-        mod_fc: &ModFcConfig,
-        drop_path: DropPath,
-    ) -> Result<Self> {
-        let hidden = config.hidden_dim(state_dim)?;
-        let wide = hidden * config.activation.width_factor();
-        let mod_fc = config.mod_fc.as_ref().unwrap_or(mod_fc);
-        let mut projection = |place: usize, in_dim, out_dim| {
-            let scope = scope.sub(format!("ffn.{place}"));
-            Projection::new(scope, in_dim, out_dim, code_dim, true, mod_fc)
-        };
-        let expand = projection(0, state_dim, wide)?;
-        let contract = projection(2, hidden, state_dim)?;
+    pub fn new(scope: &mut Scope<'_>, spec: &ModFfnSpec) -> Result<Self> {
+        if let Some(target) = &spec.shares {
+            scope.alias(&spec.path, target);
+        }
         Ok(Self {
-            norm: LayerNorm::new(scope.sub("layernorm"), state_dim)?,
-            expand,
-            contract,
-            activation: config.activation,
-            residual: Residual::new(
-                LayerScale::new(&mut scope, state_dim, config.layer_scale)?,
-                drop_path,
-                config.residual,
-            ),
+            norm: LayerNorm::from_spec(scope, &spec.norm)?,
+            expand: Projection::new(scope, &spec.expand)?,
+            contract: Projection::new(scope, &spec.contract)?,
+            activation: spec.activation,
+            residual: Residual::new(scope, &spec.residual)?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! Layer normalisation over the last dimension.
 
+use nac_core::model::spec::NormSpec;
 use tch::Tensor;
 
 use crate::error::Result;
@@ -27,6 +28,14 @@ impl LayerNorm {
         let weight = scope.parameter("weight", &[dim], Init::Ones)?;
         let bias = scope.parameter("bias", &[dim], Init::Zeros)?;
         Ok(Self { weight, bias, dim })
+    }
+
+    /// The layer of `spec`.
+    ///
+    /// # Errors
+    /// `dim` is zero or a name is taken.
+    pub fn from_spec(scope: &mut Scope<'_>, spec: &NormSpec) -> Result<Self> {
+        Self::new(scope.sub(&spec.path), spec.dim)
     }
 
     /// Normalises the last dimension.

@@ -2,10 +2,11 @@
 //!
 //! Sources: reference `utils.py`, classes `ModFC`, `FC` and `WModFC`.
 
+use nac_core::model::spec::ProjectionSpec;
 use tch::Tensor;
 
 use super::operands;
-use super::{Linear, ModFc, ModFcConfig, ProjectionKind, WModFc};
+use super::{Linear, ModFc, ProjectionKind, WModFc};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::params::Scope;
@@ -24,26 +25,23 @@ pub enum Projection {
 }
 
 impl Projection {
-    /// A projection from `in_dim` to `out_dim` features for modules with codes of `code_dim`.
+    /// The projection of `spec`.
     ///
     /// # Errors
-    /// A size is zero, a setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        in_dim: usize,
-        out_dim: usize,
-        code_dim: usize,
-        bias: bool,
-        config: &ModFcConfig,
-    ) -> Result<Self> {
-        Ok(match config.kind {
-            ProjectionKind::ModFc => {
-                Self::ModFc(ModFc::new(scope, in_dim, out_dim, code_dim, bias, config)?)
+    /// A size is zero or a name is taken.
+    pub fn new(scope: &mut Scope<'_>, spec: &ProjectionSpec) -> Result<Self> {
+        Ok(match spec.mod_fc.kind {
+            ProjectionKind::ModFc => Self::ModFc(ModFc::new(scope, spec)?),
+            ProjectionKind::Fc => {
+                let mut scope = scope.sub(&spec.path);
+                Self::Fc(Linear::new(
+                    scope.sub("lin"),
+                    spec.input,
+                    spec.output,
+                    spec.bias,
+                )?)
             }
-            ProjectionKind::Fc => Self::Fc(Linear::new(scope.sub("lin"), in_dim, out_dim, bias)?),
-            ProjectionKind::WModFc => {
-                Self::WModFc(WModFc::new(scope, in_dim, out_dim, code_dim, bias, config)?)
-            }
+            ProjectionKind::WModFc => Self::WModFc(WModFc::new(scope, spec)?),
         })
     }
 

@@ -1,10 +1,12 @@
 //! The end of a residual branch: layer scale, drop-path, and the states it is added to.
 
+use nac_core::model::spec::ResidualSpec;
 use tch::Tensor;
 
 use super::{DropPath, LayerScale};
 use crate::context::ForwardContext;
 use crate::error::Result;
+use crate::params::Scope;
 
 /// What happens to what a branch computed.
 #[derive(Debug)]
@@ -15,13 +17,15 @@ pub(crate) struct Residual {
 }
 
 impl Residual {
-    /// A branch that is scaled, dropped, and added to the states if `add`.
-    pub(crate) fn new(layer_scale: LayerScale, drop_path: DropPath, add: bool) -> Self {
-        Self {
-            layer_scale,
-            drop_path,
-            add,
-        }
+    /// The end of `spec`.
+    pub(crate) fn new(scope: &mut Scope<'_>, spec: &ResidualSpec) -> Result<Self> {
+        let mut scope = scope.sub(&spec.path);
+        let stream = scope.sub("drop_path").path().to_owned();
+        Ok(Self {
+            layer_scale: LayerScale::new(&mut scope, spec.dim, spec.layer_scale)?,
+            drop_path: DropPath::new(stream, spec.drop_path)?,
+            add: spec.add,
+        })
     }
 
     /// Whether the branch is added to the states and nothing else happens to it in this pass.

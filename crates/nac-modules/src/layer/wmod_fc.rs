@@ -4,9 +4,10 @@
 //! weights, `y_o = (Σ_i W_oi s_i x_i) / sqrt(Σ_i (W_oi s_i)² + ε) + b_o`.
 //! Source: reference `utils.py`, class `WModFC`, after StyleGAN2 (arXiv 1912.04958).
 
+use nac_core::model::spec::ProjectionSpec;
 use tch::Tensor;
 
-use super::{Linear, ModFcConfig};
+use super::Linear;
 use crate::error::Result;
 use crate::params::{Init, Scope};
 use crate::shape;
@@ -25,29 +26,23 @@ pub struct WModFc {
 }
 
 impl WModFc {
-    /// A layer from `in_dim` to `out_dim` features, modulated by codes of `code_dim`.
+    /// The layer of `spec`, whatever its kind.
     ///
     /// # Errors
-    /// A size is zero, a setting is out of range or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        in_dim: usize,
-        out_dim: usize,
-        code_dim: usize,
-        bias: bool,
-        config: &ModFcConfig,
-    ) -> Result<Self> {
-        config.check()?;
-        let inputs = shape::positive("in_dim", in_dim)?;
-        let outputs = shape::positive("out_dim", out_dim)?;
+    /// A size is zero or a name is taken.
+    pub fn new(scope: &mut Scope<'_>, spec: &ProjectionSpec) -> Result<Self> {
+        let inputs = shape::positive("input", spec.input)?;
+        let outputs = shape::positive("output", spec.output)?;
         let start = Init::KaimingUniform {
-            gain: config.weight_init_gain,
+            gain: spec.mod_fc.weight_init_gain,
         };
+        let mut scope = scope.sub(&spec.path);
         let weight = scope.parameter("weight", &[outputs, inputs], start)?;
-        let bias = bias
+        let bias = spec
+            .bias
             .then(|| scope.parameter("bias", &[outputs], Init::Zeros))
             .transpose()?;
-        let modulation = Linear::new(scope.sub("modulation"), code_dim, in_dim, true)?;
+        let modulation = Linear::new(scope.sub("modulation"), spec.code, spec.input, true)?;
         Ok(Self {
             weight,
             bias,

@@ -1,7 +1,7 @@
 //! From settings to a model.
 
 use nac_core::model::Preset;
-use tch::{Device, Kind};
+use nac_core::model::spec::{ModelSpec, Node as _};
 
 use super::{InputSpec, Model, ModelConfig, ModelFile, ModelKind, NeuralCircuit, OutputSpec};
 use crate::baseline::PerceiverIo;
@@ -48,13 +48,18 @@ pub trait BuildModel {
     /// A setting is out of range, or `store` already has parameters of such names.
     fn build(&self, store: ParamStore) -> Result<Box<dyn Model>>;
 
+    /// The resolved model.
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    fn spec(&self) -> Result<ModelSpec>;
+
     /// Number of trained scalars.
     ///
     /// # Errors
-    /// As [`build`](Self::build).
+    /// A setting is out of range.
     fn parameter_count(&self) -> Result<usize> {
-        let model = self.build(ParamStore::sizes_only(Device::Cpu, Kind::Float))?;
-        Ok(model.params().parameter_count())
+        Ok(self.spec()?.parameter_count())
     }
 }
 
@@ -62,11 +67,19 @@ impl BuildModel for Preset {
     fn build(&self, store: ParamStore) -> Result<Box<dyn Model>> {
         self.file.build(store)
     }
+
+    fn spec(&self) -> Result<ModelSpec> {
+        self.file.spec()
+    }
 }
 
 impl BuildModel for ModelFile {
     fn build(&self, store: ParamStore) -> Result<Box<dyn Model>> {
         build_model(store, &self.model, &self.inputs, &self.output)
+    }
+
+    fn spec(&self) -> Result<ModelSpec> {
+        Ok(self.resolve()?)
     }
 }
 

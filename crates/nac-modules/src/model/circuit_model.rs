@@ -1,5 +1,6 @@
 //! A whole NAC: tokenizer, circuit generator, circuit executor, head.
 
+use nac_core::model::spec::{GeneratorSpec, HeadSpec};
 use tch::Tensor;
 
 use super::{Model, ModelOutput};
@@ -7,7 +8,7 @@ use crate::circuit::{CircuitConfig, CircuitExecutor, CircuitOutput};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::generator::{CircuitGenerator, FreeGenerator, ModuleGroup};
-use crate::head::{ConfidencePooling, FirstSlot, HeadKind};
+use crate::head::{ConfidencePooling, FirstSlot};
 use crate::inputs::Inputs;
 use crate::params::{ParamStore, Scope};
 use crate::tokenizer::Tokenizer;
@@ -47,15 +48,17 @@ impl NeuralCircuit {
     pub fn new(
         store: ParamStore,
         config: &CircuitConfig,
-        classes: usize,
+        outputs: usize,
         tokenizer: impl FnOnce(Scope<'_>) -> Result<Box<dyn Tokenizer>>,
     ) -> Result<Self> {
-        Self::with_generator(store, config, classes, tokenizer, |scope| {
-            Ok(Box::new(FreeGenerator::new(scope, &config.generator())?))
+        Self::with_generator(store, config, outputs, tokenizer, |mut scope, spec| {
+            Ok(Box::new(FreeGenerator::new(&mut scope, spec)?))
         })
     }
 
-    /// A circuit with any generator. `tokenizer` and `generator` build their parts in the scopes they are given.
+    /// A circuit with any generator. `tokenizer` builds its part in the scope it is given, `generator` in the root of the
+    /// parameter names, best below the path of the [`GeneratorSpec`] that says how many modules of which dimensions the
+    /// settings want.
     ///
     /// The generator decides the sizes of the sets of modules; signatures, codes and states must have the dimensions
     /// of `config`. See the example `custom_generator` of nac-train.
@@ -65,28 +68,20 @@ impl NeuralCircuit {
     pub fn with_generator(
         mut store: ParamStore,
         config: &CircuitConfig,
-        classes: usize,
+        outputs: usize,
         tokenizer: impl FnOnce(Scope<'_>) -> Result<Box<dyn Tokenizer>>,
-        generator: impl FnOnce(Scope<'_>) -> Result<Box<dyn CircuitGenerator>>,
+        generator: impl FnOnce(Scope<'_>, &GeneratorSpec) -> Result<Box<dyn CircuitGenerator>>,
     ) -> Result<Self> {
-        config.check()?;
         let mut root = store.root();
-        let generator = generator(root.sub("latent_graphs.0"))?;
         let tokenizer = tokenizer(root.sub("input_tokenizer"))?;
-        let executor = CircuitExecutor::new(
-            root.sub("latent_graphs.0"),
-            tokenizer.token_dim(),
-            classes,
-            config,
-        )?;
-        let head = match config.head.kind {
-            HeadKind::ConfidencePooling => Pooling::Confidence(ConfidencePooling::with_config(
-                root.sub("output_tokenizer"),
-                executor.output_dim(),
-                classes,
-                &config.head,
-            )?),
-            HeadKind::FirstSlot => Pooling::FirstSlot(FirstSlot),
+        let spec = config.resolve(tokenizer.token_dim(), outputs)?;
+        let generator = generator(root.sub(""), &spec.generator)?;
+        let executor = CircuitExecutor::new(&mut root, &spec)?;
+        let head = match &spec.head {
+            HeadSpec::ConfidencePooling(head) => {
+                Pooling::Confidence(ConfidencePooling::new(&mut root, head)?)
+            }
+            HeadSpec::FirstSlot => Pooling::FirstSlot(FirstSlot),
         };
         Ok(Self {
             store,

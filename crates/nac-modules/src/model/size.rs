@@ -3,11 +3,10 @@
 //! Modulation gives a circuit about 1.55 times the parameters of a plain model of the same widths, so a
 //! baseline of equal widths is not a fair control. This finds the width at which it is.
 
-use tch::{Device, Kind};
+use nac_core::model::spec::Node as _;
 
-use super::{InputSpec, ModelConfig, ModelKind, OutputSpec, build_model};
+use super::{InputSpec, ModelConfig, ModelKind, OutputSpec};
 use crate::error::Result;
-use crate::params::ParamStore;
 
 /// Latent dimension at which the Perceiver IO of `config` comes closest to `parameters` scalars.
 ///
@@ -25,10 +24,7 @@ pub fn matched_latent_dim(
             ..config.clone()
         };
         config.perceiver_io.latent_dim = latent_dim;
-        let store = ParamStore::sizes_only(Device::Cpu, Kind::Float);
-        Ok(build_model(store, &config, inputs, output)?
-            .params()
-            .parameter_count())
+        Ok(config.resolve(inputs, output.width())?.parameter_count())
     };
     let mut high = 1;
     while count(high)? < parameters && high < 1 << 16 {
@@ -61,18 +57,11 @@ mod tests {
         config.perceiver_io.depth = 2;
         config.perceiver_io.latents = 16;
         let input = InputSpec::tokens(17, 32, 0);
-        let store = || ParamStore::sizes_only(Device::Cpu, Kind::Float);
-        let target = build_model(store(), &config, &input, &OutputSpec::classes(10))
-            .unwrap()
-            .params()
-            .parameter_count();
+        let target = config.resolve(&input, 10).unwrap().parameter_count();
         let dim = matched_latent_dim(&config, &input, &OutputSpec::classes(10), target).unwrap();
         config.kind = ModelKind::PerceiverIo;
         config.perceiver_io.latent_dim = dim;
-        let found = build_model(store(), &config, &input, &OutputSpec::classes(10))
-            .unwrap()
-            .params()
-            .parameter_count();
+        let found = config.resolve(&input, 10).unwrap().parameter_count();
         assert!(
             found.abs_diff(target) * 50 < target,
             "{found} against {target}"

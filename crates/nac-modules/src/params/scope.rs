@@ -24,7 +24,7 @@ impl<'a> Scope<'a> {
         Self { store, prefix }
     }
 
-    /// The scope `name` below this one.
+    /// The scope `name` below this one; this one if `name` is empty.
     pub fn sub(&mut self, name: impl std::fmt::Display) -> Scope<'_> {
         let prefix = self.join(&name.to_string());
         Scope::new(self.store, prefix)
@@ -96,6 +96,8 @@ impl<'a> Scope<'a> {
     fn join(&self, name: &str) -> String {
         if self.prefix.is_empty() {
             name.to_owned()
+        } else if name.is_empty() {
+            self.prefix.clone()
         } else {
             format!("{}.{name}", self.prefix)
         }

@@ -6,40 +6,13 @@ use serde_json::{Value, json};
 use super::error::ReferenceError;
 use super::layers::{DEFAULT_LAYER_SCALE, Projections, one};
 use super::reader::Reader;
+use nac_core::model::spec::{AttentionRole, ReadInAttentionSpec, SkmdpaSpec, Surroundings};
 use nac_modules::attention::{
     EvaluationLinks, KernelConfig, ReadInAttentionConfig, SkmdpaConfig, Truncation,
 };
 use nac_modules::layer::ModFcConfig;
 
 type Result<T> = std::result::Result<T, ReferenceError>;
-
-/// A `KernelModulatedLatentAttention` of its own.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportedAttention {
-    /// `state_dim`.
-    pub state_dim: usize,
-    /// `code_dim`.
-    pub code_dim: usize,
-    /// `path_drop_prob`.
-    pub drop_path: f64,
-    /// The other settings; its projections are always set.
-    pub config: SkmdpaConfig,
-}
-
-/// A `ReadInAttention` of its own.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportedReadInAttention {
-    /// `input_dim`.
-    pub token_dim: usize,
-    /// `state_dim`.
-    pub state_dim: usize,
-    /// `code_dim`.
-    pub code_dim: usize,
-    /// `path_drop_prob`.
-    pub drop_path: f64,
-    /// The other settings; its projections are always set.
-    pub config: ReadInAttentionConfig,
-}
 
 /// What an attention takes over from the block around it.
 #[derive(Debug, Clone)]
@@ -135,10 +108,10 @@ pub(super) fn attention_settings(
     let kernel = kernel_settings(&mut inner)?;
     inner.finish()?;
     let config = SkmdpaConfig {
-        heads,
+        heads: Some(heads),
         head_dim,
-        share_layernorm: r.flag("share_layernorm", false)?,
-        residual: r.flag("include_residual", outer.residual)?,
+        share_layernorm: Some(r.flag("share_layernorm", false)?),
+        residual: Some(r.flag("include_residual", outer.residual)?),
         qkv_bias: r.flag("qkv_bias", outer.qkv_bias)?,
         layer_scale: r.nullable_number("layer_scale_initial_value", outer.layer_scale)?,
         mask_attn_scores_with_affinities: r.flag("mask_attn_scores_with_affinities", true)?,
@@ -153,17 +126,17 @@ pub(super) fn attention_settings(
     Ok((config, r.number("path_drop_prob", outer.drop_path)?))
 }
 
-pub(super) fn attention(mut r: Reader<'_>) -> Result<ImportedAttention> {
+pub(super) fn attention(mut r: Reader<'_>) -> Result<SkmdpaSpec> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
-    let (config, drop_path) = attention_settings(&mut r, &AttentionOuter::defaults())?;
+    let outer = AttentionOuter::defaults();
+    let (config, drop_path) = attention_settings(&mut r, &outer)?;
     r.finish()?;
-    Ok(ImportedAttention {
-        state_dim,
-        code_dim,
+    let around = Surroundings {
         drop_path,
-        config,
-    })
+        ..Surroundings::new(state_dim, code_dim, &outer.mod_fc)
+    };
+    Ok(config.resolve(&around, AttentionRole::Propagator)?)
 }
 
 /// Arguments of `ReadInAttention`, and its drop-path.
@@ -186,19 +159,18 @@ pub(super) fn read_in_attention_settings(
     Ok((config, r.number("path_drop_prob", outer.drop_path)?))
 }
 
-pub(super) fn read_in_attention(mut r: Reader<'_>) -> Result<ImportedReadInAttention> {
+pub(super) fn read_in_attention(mut r: Reader<'_>) -> Result<ReadInAttentionSpec> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
     let token_dim = r.size("input_dim")?;
-    let (config, drop_path) = read_in_attention_settings(&mut r, &AttentionOuter::defaults())?;
+    let outer = AttentionOuter::defaults();
+    let (config, drop_path) = read_in_attention_settings(&mut r, &outer)?;
     r.finish()?;
-    Ok(ImportedReadInAttention {
-        token_dim,
-        state_dim,
-        code_dim,
+    let around = Surroundings {
         drop_path,
-        config,
-    })
+        ..Surroundings::new(state_dim, code_dim, &outer.mod_fc)
+    };
+    Ok(config.resolve(&around, token_dim)?)
 }
 
 /// Refuses different drop-paths for attention and feed-forward, which are one setting here.

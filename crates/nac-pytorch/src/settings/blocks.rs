@@ -9,25 +9,11 @@ use super::attention::{
 use super::error::ReferenceError;
 use super::layers::{DEFAULT_LAYER_SCALE, FfnOuter, Projections, ffn_settings};
 use super::reader::Reader;
+use nac_core::model::spec::{PropagatorSpec, ReadInSpec, ReadOutSpec, Surroundings};
 use nac_modules::attention::ReadInAttentionConfig;
 use nac_modules::circuit::{PropagatorConfig, ReadInConfig, ReadInKind, ReadOutConfig};
 
 type Result<T> = std::result::Result<T, ReferenceError>;
-
-/// A block of its own. Its projections and its drop-path are always set.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportedBlock<C> {
-    /// `input_dim` of a read-in, `state_dim` of the others.
-    pub input_dim: usize,
-    /// `state_dim`.
-    pub state_dim: usize,
-    /// `code_dim`.
-    pub code_dim: usize,
-    /// `output_dim` of a read-out, `state_dim` of the others.
-    pub output_dim: usize,
-    /// The other settings.
-    pub config: C,
-}
 
 /// What a block takes over from the circuit around it.
 #[derive(Debug, Clone)]
@@ -174,20 +160,8 @@ pub(super) fn read_out_settings(r: &mut Reader<'_>, outer: &BlockOuter) -> Resul
     let use_head = r.flag("use_head", true)?;
     let pre_output_layernorm = r.flag("pre_output_layernorm", true)?;
     let propagator = propagator_settings(r, outer)?;
-    let attention = propagator.attention;
     Ok(ReadOutConfig {
-        heads: attention.heads,
-        head_dim: attention.head_dim,
-        share_layernorm: attention.share_layernorm,
-        residual: attention.residual,
-        qkv_bias: attention.qkv_bias,
-        layer_scale: attention.layer_scale,
-        mask_attn_scores_with_affinities: attention.mask_attn_scores_with_affinities,
-        scale_attention_by_affinities_after_softmax: attention
-            .scale_attention_by_affinities_after_softmax,
-        normalize_kernel_along_keys: attention.normalize_kernel_along_keys,
-        kernel: attention.kernel,
-        mod_fc: attention.mod_fc,
+        attention: propagator.attention,
         ffn: propagator.ffn,
         drop_path: propagator.drop_path,
         code_noise: propagator.code_noise,
@@ -196,46 +170,34 @@ pub(super) fn read_out_settings(r: &mut Reader<'_>, outer: &BlockOuter) -> Resul
     })
 }
 
-pub(super) fn read_in(mut r: Reader<'_>, class: &str) -> Result<ImportedBlock<ReadInConfig>> {
+/// `state_dim` and `code_dim` of a block of its own.
+fn sizes(r: &mut Reader<'_>) -> Result<(usize, usize)> {
     r.without_effect(&["cls"]);
-    let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
+    Ok((r.size("state_dim")?, r.size("code_dim")?))
+}
+
+pub(super) fn read_in(mut r: Reader<'_>, class: &str) -> Result<ReadInSpec> {
+    let ((state_dim, code_dim), outer) = (sizes(&mut r)?, BlockOuter::defaults());
     let input_dim = r.size("input_dim")?;
-    let config = read_in_settings(&mut r, class, &BlockOuter::defaults())?;
+    let config = read_in_settings(&mut r, class, &outer)?;
     r.finish()?;
-    Ok(ImportedBlock {
-        input_dim,
-        state_dim,
-        code_dim,
-        output_dim: state_dim,
-        config,
-    })
+    let around = Surroundings::new(state_dim, code_dim, &outer.projections.attention);
+    Ok(config.resolve(&around, input_dim)?)
 }
 
-pub(super) fn propagator(mut r: Reader<'_>) -> Result<ImportedBlock<PropagatorConfig>> {
-    r.without_effect(&["cls"]);
-    let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
-    let config = propagator_settings(&mut r, &BlockOuter::defaults())?;
+pub(super) fn propagator(mut r: Reader<'_>) -> Result<PropagatorSpec> {
+    let ((state_dim, code_dim), outer) = (sizes(&mut r)?, BlockOuter::defaults());
+    let config = propagator_settings(&mut r, &outer)?;
     r.finish()?;
-    Ok(ImportedBlock {
-        input_dim: state_dim,
-        state_dim,
-        code_dim,
-        output_dim: state_dim,
-        config,
-    })
+    let around = Surroundings::new(state_dim, code_dim, &outer.projections.attention);
+    Ok(config.resolve(&around)?)
 }
 
-pub(super) fn read_out(mut r: Reader<'_>) -> Result<ImportedBlock<ReadOutConfig>> {
-    r.without_effect(&["cls"]);
-    let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
+pub(super) fn read_out(mut r: Reader<'_>) -> Result<ReadOutSpec> {
+    let ((state_dim, code_dim), outer) = (sizes(&mut r)?, BlockOuter::defaults());
     let output_dim = r.optional_size("output_dim")?.unwrap_or(state_dim);
-    let config = read_out_settings(&mut r, &BlockOuter::defaults())?;
+    let config = read_out_settings(&mut r, &outer)?;
     r.finish()?;
-    Ok(ImportedBlock {
-        input_dim: state_dim,
-        state_dim,
-        code_dim,
-        output_dim,
-        config,
-    })
+    let around = Surroundings::new(state_dim, code_dim, &outer.projections.attention);
+    Ok(config.resolve(&around, output_dim)?)
 }

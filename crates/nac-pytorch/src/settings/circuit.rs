@@ -6,36 +6,21 @@ use super::blocks::{BlockOuter, propagator_settings, read_in_settings, read_out_
 use super::error::ReferenceError;
 use super::latents::{InitialGraph, Learnable, latents_settings, seeder_settings};
 use super::reader::Reader;
+use nac_core::model::ReadInSends;
+use nac_core::model::spec::CircuitSpec;
 use nac_modules::circuit::{CircuitConfig, PropagatorConfig, WiringConfig};
 use nac_modules::generator::{LatentsConfig, SeederConfig, StateMean};
 
 type Result<T> = std::result::Result<T, ReferenceError>;
 
 /// A `LatentGraph` of its own: generator and executor at the root of the parameter names.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportedCircuit {
-    /// `input_dim`, that of tokens.
-    pub token_dim: usize,
-    /// `output_dim`; matters if the read-out has a head.
-    pub output_dim: usize,
-    /// The settings.
-    pub config: CircuitConfig,
-    /// Graphs that initial signatures are to be fitted to.
-    pub initial_graphs: Vec<InitialGraph>,
-}
-
-pub(super) fn circuit(mut r: Reader<'_>) -> Result<ImportedCircuit> {
+pub(super) fn circuit(mut r: Reader<'_>) -> Result<CircuitSpec> {
     r.without_effect(&["cls"]);
     let (token_dim, state_dim) = (r.size("input_dim")?, r.size("state_dim")?);
     // Without a head on the read-out there is no need to say it.
     let output_dim = r.optional_size("output_dim")?.unwrap_or(state_dim);
-    let (config, initial_graphs) = circuit_settings(r, state_dim)?;
-    Ok(ImportedCircuit {
-        token_dim,
-        output_dim,
-        config,
-        initial_graphs,
-    })
+    let (config, _) = circuit_settings(r, state_dim)?;
+    Ok(config.resolve_at("", token_dim, output_dim)?)
 }
 
 /// Arguments of `LatentGraph`; those that a `NeuralCompiler` passes on itself must be read before.
@@ -130,16 +115,15 @@ fn wiring(r: &mut Reader<'_>) -> Result<WiringConfig> {
         let key = "use_mediator_codes_to_obtain_input_states";
         return Err(r.unsupported(key, &json!(by_processors), reason));
     }
-    if to_processors {
-        let reason = "processors hear the read-in modules in every propagator or never";
-        let key = "enable_persistent_input_mediator_communication";
-        r.only(key, &json!(true), reason)?;
-    }
-    r.without_effect(&["enable_persistent_input_mediator_communication"]);
+    let persistent = r.flag("enable_persistent_input_mediator_communication", true)?;
     Ok(WiringConfig {
         read_in_states_become_processors: become_processors,
         separate_read_in_modules: separate,
-        read_in_sends_to_processors: to_processors,
+        read_in_sends_to_processors: match (to_processors, persistent) {
+            (false, _) => ReadInSends::Never,
+            (true, false) => ReadInSends::First,
+            (true, true) => ReadInSends::Every,
+        },
         read_in_sends_to_read_out: to_read_out,
         share_propagators: r.flag("share_propagator_weights", true)?,
         share_propagator_ffn: r.flag("share_ffn_between_propagators", false)?,

@@ -1,8 +1,8 @@
 //! What can go wrong while importing a configuration of the reference.
 
-/// Error of the import; every variant names the option by its path, such as
+/// Error of the import; it names the option by its path, such as
 /// `latent_graph_kwargs.propagator_kwargs.latent_attention_kwargs.qkv_bias`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ReferenceError {
     /// The option or its value has no counterpart here.
     #[error("`{path}` = {value} is not supported: {reason}")]
@@ -24,6 +24,9 @@ pub enum ReferenceError {
         /// What it must be.
         expected: &'static str,
     },
+    /// A value is out of range, or settings do not go together.
+    #[error(transparent)]
+    Setting(#[from] nac_core::model::ConfigError),
     /// An option without a default is absent.
     #[error("`{path}` is missing")]
     Missing {

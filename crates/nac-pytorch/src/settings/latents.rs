@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::error::ReferenceError;
 use super::reader::Reader;
-use nac_modules::generator::{LatentSizes, LatentsConfig, SeederConfig, SignatureStart, StateMean};
+use nac_core::model::spec::{ModuleSetSpec, SeederSpec};
+use nac_modules::generator::{LatentsConfig, SeederConfig, SignatureStart, StateMean};
 
 type Result<T> = std::result::Result<T, ReferenceError>;
 
@@ -23,10 +24,8 @@ pub struct InitialGraph {
 /// A `Latents` of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportedLatents {
-    /// Sizes.
-    pub sizes: LatentSizes,
-    /// The other settings.
-    pub config: LatentsConfig,
+    /// The set.
+    pub spec: ModuleSetSpec,
     /// The graph its signatures are to be fitted to, if any.
     pub initial_graph: Option<InitialGraph>,
 }
@@ -35,11 +34,9 @@ pub struct ImportedLatents {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportedSeededLatents {
     /// The set of modules.
-    pub latents: ImportedLatents,
-    /// `state_dim`.
-    pub state_dim: usize,
+    pub latents: ModuleSetSpec,
     /// The seeder.
-    pub seeder: SeederConfig,
+    pub seeder: SeederSpec,
     /// `batch_size` of the golden.
     pub batch_size: usize,
 }
@@ -163,18 +160,19 @@ fn latents_table(mut r: Reader<'_>, name: &str) -> Result<ImportedLatents> {
             path: r.path("state_dim"),
         });
     }
-    let sizes = LatentSizes {
+    let (config, initial_graph) = latents_settings(&mut r, name, Learnable::default())?;
+    let spec = ModuleSetSpec {
+        path: name.to_owned(),
         modules: r.size("num_latents")?,
         signature_dim: r.size("signature_dim")?,
         code_dim: r.size("code_dim")?,
         code_layers: r.optional_size("num_layers")?,
-        state_dim: state_dim.filter(|_| learned),
+        learned_states: state_dim.filter(|_| learned),
+        config,
     };
-    let (config, initial_graph) = latents_settings(&mut r, name, Learnable::default())?;
     r.finish()?;
     Ok(ImportedLatents {
-        sizes,
-        config,
+        spec,
         initial_graph,
     })
 }
@@ -207,20 +205,20 @@ pub(super) fn seeder_settings(r: &mut Reader<'_>, code_noise: f64) -> Result<See
 
 pub(super) fn seeded_latents(mut r: Reader<'_>) -> Result<ImportedSeededLatents> {
     r.without_effect(&["cls"]);
-    let latents = latents_table(r.table("latents")?, "latents")?;
+    let latents = latents_table(r.table("latents")?, "latents")?.spec;
     let mut inner = r.table("seeder")?;
     let (state_dim, code_dim) = (inner.size("state_dim")?, inner.size("code_dim")?);
-    if code_dim != latents.sizes.code_dim {
+    if code_dim != latents.code_dim {
         let reason = "must equal latents.code_dim";
         return Err(inner.unsupported("code_dim", &json!(code_dim), reason));
     }
     let seeder = seeder_settings(&mut inner, 0.0)?;
+    let seeder = seeder.resolve("seeder", state_dim, code_dim)?;
     inner.finish()?;
     let batch_size = r.size("batch_size")?;
     r.finish()?;
     Ok(ImportedSeededLatents {
         latents,
-        state_dim,
         seeder,
         batch_size,
     })

@@ -4,51 +4,20 @@ use serde_json::{Value, json};
 
 use super::error::ReferenceError;
 use super::reader::Reader;
+use nac_core::model::spec::{ModFfnSpec, ProjectionSpec, Surroundings};
 use nac_modules::layer::{
     Activation, ModFcConfig, ModFfnConfig, ProjectionKind, ScaleNormalization,
 };
 
 type Result<T> = std::result::Result<T, ReferenceError>;
 
-/// A projection of its own, `FC`, `ModFC` or `WModFC`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportedProjection {
-    /// `in_features`.
-    pub in_dim: usize,
-    /// `out_features`.
-    pub out_dim: usize,
-    /// `context_features`.
-    pub code_dim: usize,
-    /// `bias`.
-    pub bias: bool,
-    /// The other settings.
-    pub config: ModFcConfig,
-}
-
-/// A `ModFFN` of its own.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportedFfn {
-    /// `state_dim`.
-    pub state_dim: usize,
-    /// `code_dim`.
-    pub code_dim: usize,
-    /// `path_drop_prob`.
-    pub drop_path: f64,
-    /// The other settings; its projections are always set.
-    pub config: ModFfnConfig,
-}
-
-pub(super) fn projection(mut r: Reader<'_>, class: &str) -> Result<ImportedProjection> {
-    let (in_dim, out_dim) = (r.size("in_features")?, r.size("out_features")?);
+pub(super) fn projection(mut r: Reader<'_>, class: &str) -> Result<ProjectionSpec> {
+    let sizes = (r.size("in_features")?, r.size("out_features")?);
     let code_dim = r.size("context_features")?;
     let bias = r.flag("bias", true)?;
-    Ok(ImportedProjection {
-        in_dim,
-        out_dim,
-        code_dim,
-        bias,
-        config: projection_settings(class, r)?,
-    })
+    let config = projection_settings(class, r)?;
+    let around = Surroundings::new(sizes.0, code_dim, &config);
+    Ok(ProjectionSpec::new(&around, "", sizes, bias)?)
 }
 
 /// Keyword arguments of a projection class. The reference's defaults differ from the final configuration's.
@@ -197,7 +166,7 @@ pub(super) fn ffn_settings(r: &mut Reader<'_>, outer: &FfnOuter) -> Result<(ModF
     Ok((config, r.number("path_drop_prob", outer.drop_path)?))
 }
 
-pub(super) fn ffn(mut r: Reader<'_>) -> Result<ImportedFfn> {
+pub(super) fn ffn(mut r: Reader<'_>) -> Result<ModFfnSpec> {
     r.without_effect(&["cls"]);
     let (state_dim, code_dim) = (r.size("state_dim")?, r.size("code_dim")?);
     let outer = FfnOuter {
@@ -209,12 +178,11 @@ pub(super) fn ffn(mut r: Reader<'_>) -> Result<ImportedFfn> {
     };
     let (config, drop_path) = ffn_settings(&mut r, &outer)?;
     r.finish()?;
-    Ok(ImportedFfn {
-        state_dim,
-        code_dim,
+    let around = Surroundings {
         drop_path,
-        config,
-    })
+        ..Surroundings::new(state_dim, code_dim, &outer.mod_fc)
+    };
+    Ok(config.resolve(&around)?)
 }
 
 /// Initial value of a layer scale that a class has when nothing is said.

@@ -18,7 +18,7 @@
 //!     "add_one_to_scale": true, "learnable_scale_gain": true, "scale_gain": 0.1,
 //! });
 //! let Imported::Projection(layer) = import(&table)? else { panic!() };
-//! assert_eq!(layer.config, Default::default());
+//! assert_eq!(layer.mod_fc, Default::default());
 //!
 //! let error = import(&serde_json::json!({"cls": "ModFFN", "state_dim": 8, "code_dim": 8, "capacity_factor": 4,
 //!     "mod_fc_kwargs": {"sale_gain": 1}})).unwrap_err();
@@ -37,20 +37,18 @@ mod reader;
 
 use serde_json::Value;
 
-pub use attention::{ImportedAttention, ImportedReadInAttention};
-pub use blocks::ImportedBlock;
-pub use circuit::ImportedCircuit;
 pub use error::ReferenceError;
 pub use latents::{ImportedLatents, ImportedSeededLatents, InitialGraph};
-pub use layers::{ImportedFfn, ImportedProjection};
 pub(crate) use model::CAPACITY_PRESETS;
 pub use model::{
-    ImportedGrid, ImportedHead, ImportedModel, ImportedPerceiverIo, ImportedTokenizer,
-    PerceiverTokens,
+    ImportedGrid, ImportedModel, ImportedPerceiverIo, ImportedTokenizer, PerceiverTokens,
 };
 
+use nac_core::model::spec::{
+    CircuitSpec, HeadSpec, ModFfnSpec, ProjectionSpec, PropagatorSpec, ReadInAttentionSpec,
+    ReadInSpec, ReadOutSpec, SkmdpaSpec,
+};
 use nac_modules::attention::KernelConfig;
-use nac_modules::circuit::{PropagatorConfig, ReadInConfig, ReadOutConfig};
 use reader::Reader;
 
 /// What a table of the reference describes, by its class.
@@ -58,21 +56,21 @@ use reader::Reader;
 #[non_exhaustive]
 pub enum Imported {
     /// `FC`, `ModFC`, `WModFC`.
-    Projection(ImportedProjection),
+    Projection(ProjectionSpec),
     /// `ModFFN`.
-    Ffn(ImportedFfn),
+    Ffn(ModFfnSpec),
     /// `DotProductKernel`.
     Kernel(KernelConfig),
     /// `KernelModulatedLatentAttention`.
-    Attention(ImportedAttention),
+    Attention(SkmdpaSpec),
     /// `ReadInAttention`.
-    ReadInAttention(ImportedReadInAttention),
+    ReadInAttention(ReadInAttentionSpec),
     /// `AttentiveReadIn`, `ProjectionReadIn`.
-    ReadIn(ImportedBlock<ReadInConfig>),
+    ReadIn(ReadInSpec),
     /// `Propagator`.
-    Propagator(ImportedBlock<PropagatorConfig>),
+    Propagator(PropagatorSpec),
     /// `ReadOut`.
-    ReadOut(ImportedBlock<ReadOutConfig>),
+    ReadOut(ReadOutSpec),
     /// `Latents`.
     Latents(ImportedLatents),
     /// `Latents+LatentSeeder`.
@@ -82,9 +80,9 @@ pub enum Imported {
     /// `PositionalGrid`.
     Grid(ImportedGrid),
     /// `OutputLatentPooling`, `FirstSlotAsLogits`.
-    Head(ImportedHead),
+    Head(HeadSpec),
     /// `LatentGraph`.
-    Circuit(Box<ImportedCircuit>),
+    Circuit(Box<CircuitSpec>),
     /// `PerceiverIO` that is no classifier of images.
     PerceiverIo(ImportedPerceiverIo),
     /// `NeuralCompiler`, `PerceiverIO`.

@@ -2,12 +2,12 @@
 //! `ConvNeXtImageTokenizer`, `PositionalGrid`, `OutputLatentPooling` and `FirstSlotAsLogits`.
 
 use serde_json::{Value, json};
-use tch::Device;
 
 use super::circuit::circuit_settings;
 use super::error::ReferenceError;
 use super::latents::InitialGraph;
 use super::reader::Reader;
+use nac_core::model::spec::HeadSpec;
 use nac_modules::baseline::PerceiverIoConfig;
 use nac_modules::head::{HeadConfig, HeadKind, PoolingSoftmax};
 use nac_modules::model::{
@@ -66,16 +66,6 @@ impl ImportedModel {
             classifier: true,
         })
     }
-
-    /// Number of trained scalars for images of this height and width.
-    ///
-    /// # Errors
-    /// A setting is out of range or does not suit the images.
-    pub fn parameter_count(&self, height: usize, width: usize) -> nac_modules::Result<usize> {
-        let store = ParamStore::sizes_only(Device::Cpu, tch::Kind::Float);
-        let model = self.build(store, height, width)?;
-        Ok(model.params().parameter_count())
-    }
 }
 
 /// A `ConvNeXtImageTokenizer` of its own.
@@ -122,17 +112,6 @@ pub struct ImportedPerceiverIo {
     pub outputs: Option<usize>,
     /// `as_classifier`: whether it has a query of its own and gives the first answer alone.
     pub classifier: bool,
-}
-
-/// A head of its own.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportedHead {
-    /// `state_dim`; `None` for `FirstSlotAsLogits`, which has no sizes.
-    pub state_dim: Option<usize>,
-    /// `output_dim`; `None` for `FirstSlotAsLogits`.
-    pub classes: Option<usize>,
-    /// The other settings.
-    pub config: HeadConfig,
 }
 
 /// Blocks per stage by `capacity_preset`.
@@ -291,20 +270,16 @@ fn head_settings(r: &mut Reader<'_>, class: &str, key: &str) -> Result<HeadConfi
     }
 }
 
-pub(super) fn head(mut r: Reader<'_>, class: &str) -> Result<ImportedHead> {
+pub(super) fn head(mut r: Reader<'_>, class: &str) -> Result<HeadSpec> {
     r.without_effect(&["cls"]);
     let config = head_settings(&mut r, class, "cls")?;
-    let (state_dim, classes) = if config.kind == HeadKind::ConfidencePooling {
-        (Some(r.size("state_dim")?), Some(r.size("output_dim")?))
-    } else {
-        (None, None)
-    };
+    if config.kind == HeadKind::FirstSlot {
+        r.finish()?;
+        return Ok(HeadSpec::FirstSlot);
+    }
+    let (state_dim, classes) = (r.size("state_dim")?, r.size("output_dim")?);
     r.finish()?;
-    Ok(ImportedHead {
-        state_dim,
-        classes,
-        config,
-    })
+    Ok(config.resolve("", state_dim, classes)?)
 }
 
 pub(super) fn neural_compiler(mut r: Reader<'_>) -> Result<ImportedModel> {

@@ -1,15 +1,15 @@
-//! The arguments of the reference's `LatentGraph`, from the settings of a circuit in normal form.
+//! The arguments of the reference's `LatentGraph`, from a resolved circuit.
 //!
 //! Options stand where the reference's own settings files have them: what all blocks share on top, in a block
 //! only what differs from that.
 
-use nac_modules::attention::{EvaluationLinks, KernelConfig, SkmdpaConfig, Truncation};
-use nac_modules::circuit::{
-    CircuitConfig, PropagatorConfig, ReadInConfig, ReadInKind, ReadOutConfig,
+use nac_core::model::spec::{
+    CircuitSpec, InputMixerSpec, ModFfnSpec, ModuleSetSpec, PropagatorSpec, ReadInSpec,
+    ReadOutSpec, SkmdpaSpec,
 };
-use nac_modules::generator::{LatentsConfig, SignatureStart, StateMean};
-use nac_modules::layer::{
-    Activation, ModFcConfig, ModFfnConfig, ProjectionKind, ScaleNormalization,
+use nac_core::model::{
+    Activation, EvaluationLinks, KernelConfig, ModFcConfig, ProjectionKind, ScaleNormalization,
+    SignatureStart, Truncation,
 };
 use serde_json::{Map, Value, json};
 
@@ -28,16 +28,16 @@ struct Shared {
 }
 
 impl Shared {
-    fn of(block: &PropagatorConfig) -> Self {
+    fn of(block: &PropagatorSpec) -> Self {
         Self {
             heads: block.attention.heads,
             head_dim: block.attention.head_dim,
-            capacity_factor: block.ffn.capacity_factor,
-            layer_scale: block.attention.layer_scale,
-            drop_path: block.drop_path.unwrap_or(0.0),
+            capacity_factor: capacity_factor(&block.ffn),
+            layer_scale: block.attention.residual.layer_scale,
+            drop_path: block.attention.residual.drop_path,
             code_noise: block.code_noise,
-            attention: block.attention.mod_fc.clone().unwrap_or_default(),
-            ffn: block.ffn.mod_fc.clone().unwrap_or_default(),
+            attention: block.attention.query.mod_fc.clone(),
+            ffn: block.ffn.expand.mod_fc.clone(),
         }
     }
 
@@ -85,44 +85,55 @@ impl Shared {
     }
 }
 
+fn capacity_factor(ffn: &ModFfnSpec) -> f64 {
+    ffn.hidden as f64 / ffn.norm.dim as f64
+}
+
 /// The arguments of `LatentGraph`.
-pub(super) fn circuit(config: &CircuitConfig) -> Value {
-    let shared = Shared::of(&config.propagator);
-    let (wiring, seeder) = (&config.wiring, &config.seeder);
-    let learned = seeder.mean == StateMean::Learned;
+pub(super) fn circuit(spec: &CircuitSpec) -> Value {
+    let (sets, steps) = (&spec.generator, &spec.propagations);
+    let Some(first) = steps.first() else {
+        return Value::Null; // a resolved circuit has at least one propagator
+    };
+    let second = steps.get(1).map(|step| &step.propagator);
+    let attends_later = steps.get(1).unwrap_or(first).attends_to_read_in;
+    let shared = Shared::of(&first.propagator);
+    let seeder = &sets.seeder;
+    let learned = sets.processors.learned_states.is_some();
     let mut table = shared.over(None);
     let own = json!({
-        "code_dim": config.code_dim(),
-        "signature_dim": config.signature_dim,
-        "num_input_latents": config.read_in_modules.unwrap_or(config.modules),
-        "num_mediator_latents": config.modules,
-        "num_output_latents": config.read_out_modules,
-        "num_iterations": config.propagators,
-        "use_input_states_as_mediator_states": wiring.read_in_states_become_processors,
-        "disable_input_latents": !wiring.separate_read_in_modules,
-        "use_mediator_codes_to_obtain_input_states": !wiring.separate_read_in_modules,
-        "disable_input_mediator_communication": !wiring.read_in_sends_to_processors,
-        "enable_input_output_communication": wiring.read_in_sends_to_read_out,
-        "share_propagator_weights": wiring.share_propagators,
-        "share_ffn_between_propagators": wiring.share_propagator_ffn,
-        "share_codes_between_iterations": !wiring.codes_per_propagator,
+        "code_dim": sets.processors.code_dim,
+        "signature_dim": sets.processors.signature_dim,
+        "num_input_latents": sets.readers().modules,
+        "num_mediator_latents": sets.processors.modules,
+        "num_output_latents": sets.read_out.modules,
+        "num_iterations": steps.len(),
+        "use_input_states_as_mediator_states": spec.starts_from_read_in,
+        "disable_input_latents": sets.read_in.is_none(),
+        "use_mediator_codes_to_obtain_input_states": sets.read_in.is_none(),
+        "disable_input_mediator_communication": !first.attends_to_read_in,
+        "enable_persistent_input_mediator_communication": attends_later,
+        "enable_input_output_communication": spec.read_out_attends_to_read_in,
+        "share_propagator_weights": second.is_some_and(|layer| layer.shares.is_some()),
+        "share_ffn_between_propagators": second.is_some_and(|layer| layer.ffn.shares.is_some()),
+        "share_codes_between_iterations": sets.processors.code_layers.is_none(),
         "use_latent_seeder": !learned,
         "use_code_noise_in_latent_seeder": false,
         "latent_seeder_kwargs": {
-            "use_code_as_mean_state": seeder.mean == StateMean::Code,
-            "use_state_noise": seeder.state_noise,
+            "use_code_as_mean_state": seeder.projection.is_none() && !learned,
+            "use_state_noise": seeder.projection.as_ref().is_some_and(|p| p.log_variance.is_some()),
             "code_noise_scale": code_noise(seeder.code_noise),
         },
-        "input_latent_kwargs": latents(&config.read_in_latents, learned),
-        "mediator_latent_kwargs": latents(&config.processor_latents, learned),
-        "output_latent_kwargs": latents(&config.read_out_latents, learned),
-        "read_in_cls": match config.read_in.kind {
-            ReadInKind::Attention => "AttentiveReadIn",
-            ReadInKind::Projection => "ProjectionReadIn",
+        "input_latent_kwargs": latents(sets.read_in.as_ref().unwrap_or(&sets.processors)),
+        "mediator_latent_kwargs": latents(&sets.processors),
+        "output_latent_kwargs": latents(&sets.read_out),
+        "read_in_cls": match spec.read_in.mixer {
+            InputMixerSpec::Attention(_) => "AttentiveReadIn",
+            InputMixerSpec::Projection(_) => "ProjectionReadIn",
         },
-        "read_in_kwargs": read_in(&config.read_in, &shared),
-        "propagator_kwargs": propagator(&config.propagator, &shared),
-        "read_out_kwargs": read_out(&config.read_out, &shared),
+        "read_in_kwargs": read_in(&spec.read_in, &shared),
+        "propagator_kwargs": propagator(&first.propagator, &shared),
+        "read_out_kwargs": read_out(&spec.read_out, &shared),
     });
     if let Value::Object(own) = own {
         table.extend(own);
@@ -130,104 +141,79 @@ pub(super) fn circuit(config: &CircuitConfig) -> Value {
     Value::Object(table)
 }
 
-fn read_in(config: &ReadInConfig, outer: &Shared) -> Value {
-    let attention = &config.attention;
-    let projection = config.kind == ReadInKind::Projection;
-    let block = Shared {
-        heads: if projection {
-            outer.heads
-        } else {
-            attention.heads
-        },
-        head_dim: if projection {
-            outer.head_dim
-        } else {
-            attention.head_dim
-        },
-        capacity_factor: config.ffn.capacity_factor,
+fn read_in(spec: &ReadInSpec, outer: &Shared) -> Value {
+    let ffn_scale = spec.ffn.residual.layer_scale;
+    let mut block = Shared {
+        heads: outer.heads,
+        head_dim: outer.head_dim,
+        capacity_factor: capacity_factor(&spec.ffn),
         layer_scale: outer.layer_scale,
-        drop_path: config.drop_path.unwrap_or(0.0),
-        code_noise: config.code_noise,
-        attention: attention.mod_fc.clone().unwrap_or_default(),
-        ffn: config.ffn.mod_fc.clone().unwrap_or_default(),
+        drop_path: spec.ffn.residual.drop_path,
+        code_noise: spec.code_noise,
+        attention: outer.attention.clone(),
+        ffn: spec.ffn.expand.mod_fc.clone(),
     };
-    let mut table = block.over(Some(outer));
-    table.insert(
-        "ffn_kwargs".into(),
-        ffn(&config.ffn, config.ffn.layer_scale),
-    );
-    if config.ffn.layer_scale != outer.layer_scale {
-        let key = "ffn_layer_scale_initial_value";
-        table.insert(key.into(), json!(config.ffn.layer_scale));
+    match &spec.mixer {
+        InputMixerSpec::Projection(projection) => block.attention = projection.mod_fc.clone(),
+        InputMixerSpec::Attention(attention) => {
+            (block.heads, block.head_dim) = (attention.heads, attention.head_dim);
+            block.attention = attention.query.mod_fc.clone();
+        }
     }
-    if !projection {
-        let key = "read_in_layer_scale_initial_value";
-        table.insert(key.into(), json!(attention.layer_scale));
-        let key = "include_residual_in_read_in_attention";
-        table.insert(key.into(), json!(attention.residual));
-        let mut inner = json!({"qkv_bias": attention.qkv_bias});
-        if attention.share_key_value_projectors {
+    let mut table = block.over(Some(outer));
+    table.insert("ffn_kwargs".into(), ffn(&spec.ffn, ffn_scale));
+    let mut put = |key: &str, value: Value| table.insert(key.into(), value);
+    if ffn_scale != outer.layer_scale {
+        put("ffn_layer_scale_initial_value", json!(ffn_scale));
+    }
+    if let InputMixerSpec::Attention(attention) = &spec.mixer {
+        let scale = json!(attention.residual.layer_scale);
+        put("read_in_layer_scale_initial_value", scale);
+        let residual = json!(attention.residual.add);
+        put("include_residual_in_read_in_attention", residual);
+        let mut inner = json!({"qkv_bias": attention.query.bias});
+        if attention.key.mod_fc != attention.query.mod_fc {
             inner["share_key_value_projectors"] = json!(true);
         }
-        table.insert("read_in_attention_kwargs".into(), inner);
+        put("read_in_attention_kwargs", inner);
     }
     Value::Object(table)
 }
 
-fn propagator(config: &PropagatorConfig, outer: &Shared) -> Value {
-    let attention = &config.attention;
-    let mut table = Shared::of(config).over(Some(outer));
-    table.insert(
-        "latent_attention_kwargs".into(),
-        latent_attention(attention),
-    );
-    table.insert("ffn_kwargs".into(), ffn(&config.ffn, attention.layer_scale));
-    if !attention.residual {
-        let key = "include_residual_in_latent_attention";
-        table.insert(key.into(), json!(false));
+fn propagator(spec: &PropagatorSpec, outer: &Shared) -> Value {
+    let residual = &spec.attention.residual;
+    let mut table = Shared::of(spec).over(Some(outer));
+    let mut put = |key: &str, value: Value| table.insert(key.into(), value);
+    put("latent_attention_kwargs", latent_attention(&spec.attention));
+    put("ffn_kwargs", ffn(&spec.ffn, residual.layer_scale));
+    if !residual.add {
+        put("include_residual_in_latent_attention", json!(false));
     }
     Value::Object(table)
 }
 
-fn read_out(config: &ReadOutConfig, outer: &Shared) -> Value {
-    let block = PropagatorConfig {
-        attention: SkmdpaConfig {
-            heads: config.heads,
-            head_dim: config.head_dim,
-            share_layernorm: config.share_layernorm,
-            residual: true,
-            qkv_bias: config.qkv_bias,
-            layer_scale: config.layer_scale,
-            mask_attn_scores_with_affinities: config.mask_attn_scores_with_affinities,
-            scale_attention_by_affinities_after_softmax: config
-                .scale_attention_by_affinities_after_softmax,
-            normalize_kernel_along_keys: config.normalize_kernel_along_keys,
-            kernel: config.kernel.clone(),
-            mod_fc: config.mod_fc.clone(),
-        },
-        ffn: config.ffn.clone(),
-        drop_path: config.drop_path,
-        code_noise: config.code_noise,
-    };
-    let mut table = propagator(&block, outer);
-    table["include_residual_in_latent_attention"] = json!(config.residual);
-    table["use_head"] = json!(config.use_head);
-    table["pre_output_layernorm"] = json!(config.pre_output_layernorm);
+fn read_out(spec: &ReadOutSpec, outer: &Shared) -> Value {
+    let mut table = propagator(&spec.propagator, outer);
+    let residual = &spec.propagator.attention.residual;
+    let norm = spec.projection.as_ref().is_some_and(|p| p.norm.is_some());
+    table["include_residual_in_latent_attention"] = json!(residual.add);
+    table["use_head"] = json!(spec.projection.is_some());
+    table["pre_output_layernorm"] = json!(norm);
     table
 }
 
-fn latent_attention(config: &SkmdpaConfig) -> Value {
+fn latent_attention(spec: &SkmdpaSpec) -> Value {
     let mut table = json!({
         "kernel_type": "DotProductKernel",
-        "kernel_kwargs": kernel(&config.kernel),
-        "mask_attn_scores_with_affinities": config.mask_attn_scores_with_affinities,
-        "qkv_bias": config.qkv_bias,
-        "share_layernorm": config.share_layernorm,
+        "kernel_kwargs": kernel(&spec.kernel.config),
+        "mask_attn_scores_with_affinities": spec.mask,
+        "qkv_bias": spec.query.bias,
+        "share_layernorm": spec.sender_norm.is_none(),
     });
-    if config.scale_attention_by_affinities_after_softmax {
+    if spec.scale {
         table["scale_attention_by_affinities_after_softmax"] = json!(true);
     }
-    if !config.normalize_kernel_along_keys {
+    if !spec.normalize {
         table["normalize_kernel_along_keys"] = json!(false);
     }
     table
@@ -257,18 +243,19 @@ fn kernel(config: &KernelConfig) -> Value {
 }
 
 /// `inherited` is the layer scale that the block gives to its feed-forward part.
-fn ffn(config: &ModFfnConfig, inherited: Option<f64>) -> Value {
-    let mut table = json!({"use_geglu": config.activation == Activation::Geglu});
-    if config.layer_scale != inherited {
-        table["layer_scale_initial_value"] = json!(config.layer_scale);
+fn ffn(spec: &ModFfnSpec, inherited: Option<f64>) -> Value {
+    let mut table = json!({"use_geglu": spec.activation == Activation::Geglu});
+    if spec.residual.layer_scale != inherited {
+        table["layer_scale_initial_value"] = json!(spec.residual.layer_scale);
     }
-    if !config.residual {
+    if !spec.residual.add {
         table["include_residual"] = json!(false);
     }
     table
 }
 
-fn latents(config: &LatentsConfig, learned_states: bool) -> Value {
+fn latents(spec: &ModuleSetSpec) -> Value {
+    let config = &spec.config;
     let mut table = json!({
         "graph_preset": match config.signatures {
             SignatureStart::Normal => Value::Null,
@@ -280,7 +267,7 @@ fn latents(config: &LatentsConfig, learned_states: bool) -> Value {
     if config.identical_codes {
         table["init_with_identical_codes"] = json!(true);
     }
-    if learned_states {
+    if spec.learned_states.is_some() {
         table["learnable_initial_states"] = json!(true);
     }
     table

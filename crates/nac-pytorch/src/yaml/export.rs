@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use crate::settings::{CAPACITY_PRESETS, import_neural_compiler, import_perceiver_io};
-use nac_modules::head::{HeadConfig, HeadKind};
+use nac_core::model::spec::{BodySpec, CircuitSpec, HeadSpec};
 use nac_modules::model::{ImageTokenizer, ModelConfig, ModelKind};
 use nac_modules::tokenizer::ConvNextConfig;
 use serde_json::{Map, Value, json};
 
 use super::circuit::circuit;
-use super::normal_form::normal_form;
+use super::lost::lost;
 use crate::weights::{Result, WeightsError};
 use nac_train::TrainError;
-use nac_train::config::{RunConfig, ValidConfig, differences};
+use nac_train::config::ValidConfig;
 
 /// Side in pixels of what one token stands for.
 pub(super) fn pixels_per_token(config: &ConvNextConfig) -> usize {
@@ -39,34 +39,29 @@ pub fn export_config(source: &Path, config: &ValidConfig) -> Result<String> {
     if config.baseline.match_circuit && config.model.kind == ModelKind::PerceiverIo {
         return Err(refuse(vec!["baseline.match_circuit = true".into()]));
     }
-    let mut model = normal_form(&config.model);
+    let (mut model, outputs) = (config.model.clone(), info.output.width());
     if model.image_tokenizer == ImageTokenizer::Convnext && model.convnext.grid_dim > 0 {
         let cell = pixels_per_token(&model.convnext).max(1);
-        model
-            .convnext
-            .grid_size
-            .get_or_insert([height / cell, width / cell]);
+        let cells = [height / cell, width / cell];
+        model.convnext.grid_size.get_or_insert(cells);
     }
-    let (name, arguments) = match model.kind {
-        ModelKind::Nac => (
-            "NeuralCompiler",
-            neural_compiler(&model, channels, info.output.width()),
-        ),
-        ModelKind::PerceiverIo => (
-            "PerceiverIO",
-            perceiver_io(&model, channels, info.output.width()),
-        ),
+    let model = &model;
+    let resolve = |model: &ModelConfig| {
+        let spec = model.resolve(&info.inputs, outputs);
+        spec.map_err(|error| refuse(vec![error.to_string()]))
+    };
+    let spec = resolve(model)?;
+    let ends = (&model.convnext, channels, outputs);
+    let (name, arguments) = match &spec.body {
+        BodySpec::Nac(circuit) => ("NeuralCompiler", neural_compiler(model, circuit, ends)),
+        BodySpec::PerceiverIo(_) => ("PerceiverIO", perceiver_io(model, ends)),
     };
     let back = match model.kind {
         ModelKind::Nac => import_neural_compiler(&arguments),
         ModelKind::PerceiverIo => import_perceiver_io(&arguments),
     };
     let back = back.map_err(|error| refuse(vec![error.to_string()]))?;
-    let run = |model: ModelConfig| RunConfig {
-        model,
-        ..RunConfig::default()
-    };
-    let lost = differences(&run(model), &run(normal_form(&back.config)));
+    let lost = lost(&spec, &resolve(&back.config)?);
     if !lost.is_empty() {
         return Err(refuse(lost));
     }
@@ -77,41 +72,48 @@ pub fn export_config(source: &Path, config: &ValidConfig) -> Result<String> {
     })
 }
 
-fn neural_compiler(model: &ModelConfig, channels: usize, classes: usize) -> Value {
-    let circuit_config = &model.circuit;
-    let (head, head_arguments) = head(&circuit_config.head);
+/// Tokenizer of images, channels and outputs.
+type Ends<'a> = (&'a ConvNextConfig, usize, usize);
+
+fn neural_compiler(
+    model: &ModelConfig,
+    spec: &CircuitSpec,
+    (tokenizer, channels, outputs): Ends<'_>,
+) -> Value {
+    let state_dim = spec.read_in.ffn.norm.dim;
+    let (head, head_arguments) = head(&spec.head);
     json!({
         "input_dim": channels,
-        "output_dim": classes,
-        "state_dim": circuit_config.state_dim,
+        "output_dim": outputs,
+        "state_dim": state_dim,
         "input_tokenizer_type": match model.image_tokenizer {
             ImageTokenizer::Convnext => "ConvNeXtImageTokenizer",
             ImageTokenizer::Pixels => "pixels",
         },
-        "input_tokenizer_kwargs": convnext(&model.convnext, circuit_config.state_dim),
+        "input_tokenizer_kwargs": convnext(tokenizer, state_dim),
         "latent_graph_type": "LatentGraph",
-        "latent_graph_kwargs": circuit(circuit_config),
+        "latent_graph_kwargs": circuit(spec),
         "output_tokenizer_type": head,
         "output_tokenizer_kwargs": head_arguments,
         "simplified_interface": true,
     })
 }
 
-fn perceiver_io(model: &ModelConfig, channels: usize, classes: usize) -> Value {
+fn perceiver_io(model: &ModelConfig, (tokenizer, channels, outputs): Ends<'_>) -> Value {
     let config = &model.perceiver_io;
     let pixels = model.image_tokenizer == ImageTokenizer::Pixels;
     let mut table = json!({
         "as_classifier": true,
         "dim": channels,
-        "logits_dim": classes,
+        "logits_dim": outputs,
         "depth": config.depth,
         "num_latents": config.latents,
         "latent_dim": config.latent_dim,
-        "queries_dim": config.query_dim.unwrap_or(config.latent_dim),
+        "queries_dim": config.query_dim(),
         "cross_heads": config.cross_heads,
         "latent_heads": config.latent_heads,
         "latent_dim_head": config.head_dim,
-        "cross_dim_head": config.cross_head_dim.unwrap_or(config.head_dim),
+        "cross_dim_head": config.cross_head_dim(),
         "weight_tie_layers": config.weight_tie_layers,
         "decoder_ff": config.decoder_ffn,
         "ffn_mult": config.ffn_multiplier,
@@ -119,7 +121,7 @@ fn perceiver_io(model: &ModelConfig, channels: usize, classes: usize) -> Value {
         "use_tokenizer": !pixels,
     });
     if !pixels {
-        table["tokenizer_kwargs"] = convnext(&model.convnext, config.latent_dim);
+        table["tokenizer_kwargs"] = convnext(tokenizer, config.latent_dim);
     }
     table
 }
@@ -157,13 +159,13 @@ fn convnext(config: &ConvNextConfig, width: usize) -> Value {
     Value::Object(table)
 }
 
-fn head(config: &HeadConfig) -> (&'static str, Value) {
-    match config.kind {
-        HeadKind::FirstSlot => ("FirstSlotAsLogits", Value::Null),
-        HeadKind::ConfidencePooling => {
-            let mut arguments = json!({"softmax_type": config.softmax});
-            if config.temperature != 1.0 {
-                arguments["softmax_temperature"] = json!(config.temperature);
+fn head(spec: &HeadSpec) -> (&'static str, Value) {
+    match spec {
+        HeadSpec::FirstSlot => ("FirstSlotAsLogits", Value::Null),
+        HeadSpec::ConfidencePooling(head) => {
+            let mut arguments = json!({"softmax_type": head.softmax});
+            if head.temperature != 1.0 {
+                arguments["softmax_temperature"] = json!(head.temperature);
             }
             ("OutputLatentPooling", arguments)
         }

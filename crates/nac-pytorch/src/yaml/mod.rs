@@ -2,12 +2,12 @@
 //!
 //! A settings file of the reference has its model under `model: {name, kwargs}`;
 //! [`crate::settings`] knows what the options mean. Going out, settings are written as the reference
-//! would have them, read again, and compared: what does not come back the same is an error, not a loss.
+//! would have them, read again, and both are resolved: what does not come back the same is an error, not a loss.
 
 mod circuit;
 mod export;
 mod import;
-mod normal_form;
+mod lost;
 
 pub use export::export_config;
 pub use import::{ReferenceConfig, import_config};

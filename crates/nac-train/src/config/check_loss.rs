@@ -111,7 +111,7 @@ impl RunConfig {
     /// Refuses a set of modules that the circuit does not have.
     fn check_modules(&self, name: &str, groups: ModuleGroups) -> Result<()> {
         let fits = !groups.contains(ModuleGroup::ReadIn)
-            || self.model.circuit.generator().read_in_modules.is_some();
+            || self.model.circuit.separate_readers().is_some();
         require(
             name,
             "[\"read_in\", …]",
@@ -132,7 +132,7 @@ impl RunConfig {
     fn modules_of(&self, group: ModuleGroup) -> Option<usize> {
         let circuit = &self.model.circuit;
         match group {
-            ModuleGroup::ReadIn => circuit.generator().read_in_modules,
+            ModuleGroup::ReadIn => circuit.separate_readers(),
             ModuleGroup::Processors => Some(circuit.modules),
             ModuleGroup::ReadOut => Some(circuit.read_out_modules),
         }

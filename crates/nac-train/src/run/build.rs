@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use nac_core::model::OutputSpec;
+use nac_core::model::spec::Node as _;
 use nac_core::rng::Streams;
 use nac_data::split::Subset;
 use nac_data::{
     DataDirs, Dataset, DatasetInfo, Progress, Transform, open_with_progress, transform,
 };
+use nac_modules::ModuleError;
 use nac_modules::model::{self, BuildModel, Model, ModelFile, ModelKind, matched_latent_dim};
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind};
@@ -101,10 +103,8 @@ pub fn model_file(config: &ValidConfig, info: &DatasetInfo) -> Result<ModelFile>
             kind: ModelKind::Nac,
             ..model.clone()
         };
-        let store = ParamStore::sizes_only(Device::Cpu, Kind::Float);
-        let parameters = model::build_model(store, &circuit, &inputs, &output)?
-            .params()
-            .parameter_count();
+        let circuit = circuit.resolve(&inputs, output.width());
+        let parameters = circuit.map_err(ModuleError::from)?.parameter_count();
         model.perceiver_io.latent_dim = matched_latent_dim(&model, &inputs, &output, parameters)?;
     }
     Ok(ModelFile {

@@ -2,7 +2,8 @@
 
 use nac_core::model::{
     Activation, CircuitConfig, EvaluationLinks, KernelConfig, ModFcConfig, ModelFile,
-    ProjectionKind, ReadInKind, ScaleNormalization, SeederConfig, StateMean, Truncation,
+    ProjectionKind, ReadInKind, ReadInSends, ScaleNormalization, SeederConfig, StateMean,
+    Truncation,
 };
 
 use super::both::agree;
@@ -25,7 +26,7 @@ fn links(
     circuit(name, move |c| {
         change(&mut c.propagator.attention.kernel);
         if !c.propagator.attention.kernel.eliminate_diagonal {
-            change(&mut c.read_out.kernel);
+            change(&mut c.read_out.attention.kernel);
         }
     })
 }
@@ -33,28 +34,32 @@ fn links(
 fn own_processors(c: &mut CircuitConfig) {
     c.wiring.read_in_states_become_processors = false;
     c.read_in_modules = Some(13);
-    c.wiring.read_in_sends_to_processors = true;
+    c.wiring.read_in_sends_to_processors = ReadInSends::Every;
 }
 
 #[test]
-fn who_hears_whom() {
+fn wirings() {
     agree(&[
         circuit("as it is", |_| {}),
-        circuit("processors hear the read-in", own_processors),
-        circuit("processors and read-out hear the read-in", |c| {
+        circuit("processors attend to the read-in", own_processors),
+        circuit("processors attend to the read-in once", |c| {
+            own_processors(c);
+            c.wiring.read_in_sends_to_processors = ReadInSends::First;
+        }),
+        circuit("processors and read-out attend to the read-in", |c| {
             own_processors(c);
             c.wiring.read_in_sends_to_read_out = true;
         }),
-        circuit("the read-out hears the read-in", |c| {
+        circuit("the read-out attends to the read-in", |c| {
             own_processors(c);
-            c.wiring.read_in_sends_to_processors = false;
+            c.wiring.read_in_sends_to_processors = ReadInSends::Never;
             c.wiring.read_in_sends_to_read_out = true;
         }),
         circuit("states taken over, and sent too", |c| {
-            c.wiring.read_in_sends_to_processors = true;
+            c.wiring.read_in_sends_to_processors = ReadInSends::Every;
             c.wiring.read_in_sends_to_read_out = true;
         }),
-        circuit("nobody hears the input", |c| {
+        circuit("nobody attends to the input", |c| {
             c.wiring.read_in_states_become_processors = false;
             c.wiring.allow_disconnected = true;
         }),
@@ -84,7 +89,7 @@ fn shared_layers_and_codes_of_layers() {
         }),
         circuit("propagator_layers", |c| {
             c.propagator_layers = vec![c.propagator.clone(); 3];
-            c.propagator_layers[1].attention.heads = 2;
+            c.propagator_layers[1].attention.heads = Some(2);
             c.propagator_layers[2].ffn.activation = Activation::Gelu;
             c.propagator_layers[2].attention.kernel.bandwidth = 0.4;
         }),
@@ -152,7 +157,7 @@ fn projections() {
             c.read_in.ffn.mod_fc = Some(of(ProjectionKind::Fc, tanh));
             c.propagator.attention.mod_fc = Some(of(ProjectionKind::Fc, tanh));
             c.propagator.ffn.mod_fc = Some(of(ProjectionKind::ModFc, tanh));
-            c.read_out.mod_fc = Some(of(ProjectionKind::WModFc, tanh));
+            c.read_out.attention.mod_fc = Some(of(ProjectionKind::WModFc, tanh));
             c.read_out.ffn.mod_fc = Some(of(ProjectionKind::WModFc, tanh));
         }),
     ]);
@@ -193,7 +198,7 @@ fn read_ins() {
                 ..ModFcConfig::default()
             });
             c.wiring.read_in_states_become_processors = false;
-            c.wiring.read_in_sends_to_processors = true;
+            c.wiring.read_in_sends_to_processors = ReadInSends::Every;
             c.read_in_modules = Some(30);
         }),
     ]);
@@ -204,23 +209,23 @@ fn attention_and_feed_forward() {
     agree(&[
         circuit("qkv_bias", |c| {
             c.propagator.attention.qkv_bias = true;
-            c.read_out.qkv_bias = true;
+            c.read_out.attention.qkv_bias = true;
         }),
         circuit("layer norms", |c| {
-            c.propagator.attention.share_layernorm = false;
-            c.read_out.share_layernorm = true;
+            c.propagator.attention.share_layernorm = Some(false);
+            c.read_out.attention.share_layernorm = Some(true);
         }),
         circuit("layer_scale", |c| {
             c.propagator.attention.layer_scale = Some(0.3);
             c.propagator.ffn.layer_scale = Some(0.2);
-            c.read_out.layer_scale = Some(0.4);
+            c.read_out.attention.layer_scale = Some(0.4);
             c.read_out.ffn.layer_scale = Some(0.5);
             c.read_in.ffn.layer_scale = Some(0.6);
         }),
         circuit("no residual", |c| {
-            c.propagator.attention.residual = false;
+            c.propagator.attention.residual = Some(false);
             c.propagator.ffn.residual = false;
-            c.read_out.residual = false;
+            c.read_out.attention.residual = Some(false);
             c.read_out.ffn.residual = false;
             c.read_in.ffn.residual = false;
         }),
@@ -237,7 +242,7 @@ fn attention_and_feed_forward() {
         circuit("geglu of 4/3", |c| {
             c.propagator.ffn.capacity_factor = 4.0 / 3.0
         }),
-        circuit("read-out heads", |c| c.read_out.heads = 3),
+        circuit("read-out heads", |c| c.read_out.attention.heads = Some(3)),
     ]);
 }
 
@@ -250,9 +255,11 @@ fn kinds_of_links() {
                 .attention
                 .scale_attention_by_affinities_after_softmax = scale;
             c.propagator.attention.normalize_kernel_along_keys = normalize;
-            c.read_out.mask_attn_scores_with_affinities = mask;
-            c.read_out.scale_attention_by_affinities_after_softmax = scale;
-            c.read_out.normalize_kernel_along_keys = normalize;
+            c.read_out.attention.mask_attn_scores_with_affinities = mask;
+            c.read_out
+                .attention
+                .scale_attention_by_affinities_after_softmax = scale;
+            c.read_out.attention.normalize_kernel_along_keys = normalize;
         })
     };
     agree(&[
@@ -295,7 +302,9 @@ fn kinds_of_links() {
             own_processors(c);
             c.wiring.read_in_sends_to_read_out = true;
             c.propagator.attention.kernel.truncation = Some(0.9);
-            c.read_out.scale_attention_by_affinities_after_softmax = true;
+            c.read_out
+                .attention
+                .scale_attention_by_affinities_after_softmax = true;
         }),
     ]);
 }

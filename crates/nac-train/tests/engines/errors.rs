@@ -190,7 +190,7 @@ fn settings_that_need_noise_or_make_no_sense() {
         "kernel.evaluation",
     );
     needs_noise(
-        &|file| file.model.circuit.read_out.kernel.evaluation = EvaluationLinks::Sample,
+        &|file| file.model.circuit.read_out.attention.kernel.evaluation = EvaluationLinks::Sample,
         "kernel.evaluation",
     );
     needs_noise(
@@ -218,7 +218,7 @@ fn settings_that_need_noise_or_make_no_sense() {
         &|f| f.model.circuit.state_dim = 0,
         &|f| f.model.circuit.signature_dim = 0,
         &|f| f.model.circuit.read_out_modules = 0,
-        &|f| f.model.circuit.propagator.attention.heads = 0,
+        &|f| f.model.circuit.propagator.attention.heads = Some(0),
         &|f| f.model.circuit.propagator.attention.head_dim = 0,
         &|f| f.model.circuit.read_in.attention.head_dim = 0,
         &|f| f.model.circuit.head.temperature = 0.0,

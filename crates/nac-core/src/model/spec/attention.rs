@@ -57,6 +57,15 @@ impl Node for KernelSpec {
     }
 }
 
+/// Whether an attention is that of a propagator or of the read-out, whose defaults differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttentionRole {
+    /// 8 heads, one layer norm for receivers and senders, states added to the result.
+    Propagator,
+    /// 1 head, separate layer norms, no residual.
+    ReadOut,
+}
+
 /// Stochastic kernel-modulated attention between modules.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SkmdpaSpec {
@@ -91,19 +100,25 @@ pub struct SkmdpaSpec {
 }
 
 impl SkmdpaConfig {
-    /// The attention with these settings at `at`.
+    /// The attention with these settings at `at`; what is not set has the defaults of `role`.
     ///
     /// # Errors
     /// [`ConfigError::Setting`] if a setting is out of range.
-    pub fn resolve(&self, at: &Surroundings<'_>) -> Result<SkmdpaSpec, ConfigError> {
+    pub fn resolve(
+        &self,
+        at: &Surroundings<'_>,
+        role: AttentionRole,
+    ) -> Result<SkmdpaSpec, ConfigError> {
+        let propagates = role == AttentionRole::Propagator;
+        let default_heads = if propagates { 8 } else { 1 };
         let mod_fc = self.mod_fc.as_ref().unwrap_or(at.mod_fc);
         let at = &Surroundings { mod_fc, ..*at };
-        let heads = positive("heads", self.heads)?;
+        let heads = positive("heads", self.heads.unwrap_or(default_heads))?;
         let head_dim = positive("head_dim", self.head_dim)?;
         let (state, inner) = (at.state_dim, heads * head_dim);
         let norm = |name| NormSpec::new(join(at.path, name), state);
         let inside = |name| ProjectionSpec::new(at, name, (state, inner), self.qkv_bias);
-        let shared = self.share_layernorm;
+        let shared = self.share_layernorm.unwrap_or(propagates);
         Ok(SkmdpaSpec {
             path: at.path.to_owned(),
             heads,
@@ -114,7 +129,7 @@ impl SkmdpaConfig {
             key: inside("key_compiler")?,
             value: inside("value_compiler")?,
             exit: ProjectionSpec::new(at, "exit_layer", (inner, state), true)?,
-            residual: ResidualSpec::new(at, self.layer_scale, self.residual)?,
+            residual: ResidualSpec::new(at, self.layer_scale, self.residual.unwrap_or(propagates))?,
             kernel: self.kernel.resolve(&join(at.path, "kernel"))?,
             mask: self.mask_attn_scores_with_affinities,
             scale: self.scale_attention_by_affinities_after_softmax,

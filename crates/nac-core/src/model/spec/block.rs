@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::attention::{ReadInAttentionSpec, SkmdpaSpec};
+use super::attention::{AttentionRole, ReadInAttentionSpec, SkmdpaSpec};
 use super::layer::{ModFfnSpec, NormSpec, ProjectionSpec, Surroundings, in_range, positive};
 use super::node::{Node, join};
 use crate::model::{ConfigError, PropagatorConfig, ReadInConfig, ReadInKind, ReadOutConfig};
@@ -63,6 +63,16 @@ impl ReadInConfig {
     }
 }
 
+impl ReadInSpec {
+    /// Features of a token.
+    pub fn token_dim(&self) -> usize {
+        match &self.mixer {
+            InputMixerSpec::Attention(attention) => attention.sender_norm.dim,
+            InputMixerSpec::Projection(projection) => projection.input,
+        }
+    }
+}
+
 impl Node for ReadInSpec {
     fn path(&self) -> &str {
         &self.path
@@ -102,12 +112,20 @@ impl PropagatorConfig {
     /// # Errors
     /// [`ConfigError::Setting`] if a setting is out of range.
     pub fn resolve(&self, at: &Surroundings<'_>) -> Result<PropagatorSpec, ConfigError> {
+        self.resolve_as(at, AttentionRole::Propagator)
+    }
+
+    fn resolve_as(
+        &self,
+        at: &Surroundings<'_>,
+        role: AttentionRole,
+    ) -> Result<PropagatorSpec, ConfigError> {
         let around = at.with_drop_path(self.drop_path);
         let path = join(at.path, "latent_attention");
         Ok(PropagatorSpec {
             path: at.path.to_owned(),
             shares: None,
-            attention: self.attention.resolve(&around.at(&path))?,
+            attention: self.attention.resolve(&around.at(&path), role)?,
             ffn: self.ffn.resolve(&around.at(&join(at.path, "ffn")))?,
             code_noise: code_noise(self.code_noise)?,
         })
@@ -175,7 +193,7 @@ impl ReadOutConfig {
     ) -> Result<ReadOutSpec, ConfigError> {
         let state = at.state_dim;
         let projection = if self.use_head {
-            let mod_fc = self.mod_fc.as_ref().unwrap_or(at.mod_fc);
+            let mod_fc = self.attention.mod_fc.as_ref().unwrap_or(at.mod_fc);
             let around = Surroundings { mod_fc, ..*at };
             let norm = NormSpec::new(join(at.path, "head.0.module"), state);
             let sizes = (state, positive("outputs", outputs)?);
@@ -187,7 +205,7 @@ impl ReadOutConfig {
             None
         };
         Ok(ReadOutSpec {
-            propagator: self.propagator().resolve(at)?,
+            propagator: self.propagator().resolve_as(at, AttentionRole::ReadOut)?,
             output_dim: if projection.is_some() { outputs } else { state },
             projection,
         })

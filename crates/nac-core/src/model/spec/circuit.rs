@@ -7,7 +7,7 @@ use super::generator::GeneratorSpec;
 use super::head::{HEAD_PATH, HeadSpec};
 use super::layer::{Surroundings, positive};
 use super::node::{Node, join};
-use crate::model::{CircuitConfig, ConfigError};
+use crate::model::{CircuitConfig, ConfigError, ReadInSends};
 
 /// One step in which processors talk.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,7 +81,11 @@ impl CircuitConfig {
             .map(|layer| {
                 Ok(PropagationSpec {
                     propagator: self.propagator(&around, layer)?,
-                    attends_to_read_in: wiring.read_in_sends_to_processors,
+                    attends_to_read_in: match wiring.read_in_sends_to_processors {
+                        ReadInSends::Never => false,
+                        ReadInSends::First => layer == 0,
+                        ReadInSends::Every => true,
+                    },
                     code_layer: if wiring.codes_per_propagator {
                         layer
                     } else {

@@ -165,13 +165,12 @@ impl CircuitConfig {
                 config: config.clone(),
             })
         };
-        let readers = self.read_in_modules.unwrap_or(self.modules);
-        let read_in = set("input_latents", readers, &self.read_in_latents)?;
+        let read_in = |count| set("input_latents", count, &self.read_in_latents);
         let seeder_path = join(path, "latent_seeder");
         let (state, code) = (self.state_dim, self.code_dim());
         Ok(GeneratorSpec {
             path: path.to_owned(),
-            read_in: wiring.separate_read_in_modules.then_some(read_in),
+            read_in: self.separate_readers().map(read_in).transpose()?,
             processors: ModuleSetSpec {
                 code_layers: wiring.codes_per_propagator.then_some(self.propagators),
                 ..set("mediator_latents", self.modules, &self.processor_latents)?

@@ -21,6 +21,17 @@ pub struct Surroundings<'a> {
 }
 
 impl<'a> Surroundings<'a> {
+    /// Around a box at the root of the parameter names, without drop-path.
+    pub fn new(state_dim: usize, code_dim: usize, mod_fc: &'a ModFcConfig) -> Self {
+        Self {
+            path: "",
+            state_dim,
+            code_dim,
+            mod_fc,
+            drop_path: 0.0,
+        }
+    }
+
     /// The same around a box at `path`.
     pub(super) fn at(self, path: &'a str) -> Self {
         Self { path, ..self }

@@ -26,10 +26,13 @@ mod inputs;
 mod layer;
 mod model;
 mod node;
+mod operations;
 mod perceiver_io;
 mod tokenizer;
 
-pub use attention::{KernelSpec, PlainAttentionSpec, ReadInAttentionSpec, SkmdpaSpec};
+pub use attention::{
+    AttentionRole, KernelSpec, PlainAttentionSpec, ReadInAttentionSpec, SkmdpaSpec,
+};
 pub use block::{InputMixerSpec, OutputProjectionSpec, PropagatorSpec, ReadInSpec, ReadOutSpec};
 pub use circuit::{CircuitSpec, PropagationSpec};
 pub use generator::{GeneratorSpec, ModuleSetSpec, SeederSpec, StateProjectionSpec};
@@ -38,6 +41,7 @@ pub use inputs::{InputsSpec, JoinSpec, TokenizedInputSpec};
 pub use layer::{LinearSpec, ModFfnSpec, NormSpec, ProjectionSpec, ResidualSpec, Surroundings};
 pub use model::{BodySpec, ModelSpec};
 pub use node::{Node, OwnTensor, ParameterSpec, tree};
+pub use operations::{Algorithm, Operations, Stage, Work, table};
 pub use perceiver_io::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
 pub use tokenizer::{
     ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, EmbeddingSpec, GridSpec, PatchSpec,

@@ -90,20 +90,22 @@ pub struct PerceiverIoSpec {
     pub latents: usize,
     /// Features of a latent.
     pub latent_dim: usize,
-    /// Features of the query; `classification_query` is `[1, query_dim]`.
+    /// Features of queries.
     pub query_dim: usize,
+    /// Whether there is a learned query, `classification_query`, `[1, query_dim]`; if not queries are given.
+    pub has_query: bool,
     /// Latents read the tokens.
     pub read: PerceiverLayerSpec,
     /// Latents talk.
     pub layers: Vec<PerceiverLayerSpec>,
     /// The query reads the latents.
     pub decode: PerceiverLayerSpec,
-    /// From the answer to the outputs.
-    pub to_logits: LinearSpec,
+    /// From an answer to the outputs, if the answer is not the output.
+    pub to_logits: Option<LinearSpec>,
 }
 
 impl PerceiverIoConfig {
-    /// The model with these settings but for its tokenizer, for tokens of `token_dim` and `outputs` outputs.
+    /// The classifier with these settings but for its tokenizer, for tokens of `token_dim` and `outputs` outputs.
     ///
     /// # Errors
     /// [`ConfigError::Setting`] if a size is zero.
@@ -111,6 +113,20 @@ impl PerceiverIoConfig {
         &self,
         token_dim: usize,
         outputs: usize,
+    ) -> Result<PerceiverIoSpec, ConfigError> {
+        self.resolve_with(token_dim, Some(outputs), true)
+    }
+
+    /// As [`resolve`](Self::resolve), with a linear layer to `outputs` if there are any, and a learned query if
+    /// `has_query`.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn resolve_with(
+        &self,
+        token_dim: usize,
+        outputs: Option<usize>,
+        has_query: bool,
     ) -> Result<PerceiverIoSpec, ConfigError> {
         self.check()?;
         let dim = positive("perceiver_io.latent_dim", self.latent_dim)?;
@@ -144,10 +160,15 @@ impl PerceiverIoConfig {
         });
         let answer = self.decoder_ffn.then(|| ffn("decoder_ff".into(), query));
         let decoder = "decoder_cross_attn".to_owned();
+        let to_logits = outputs.map(|outputs| {
+            let outputs = positive("outputs", outputs)?;
+            Ok::<_, ConfigError>(LinearSpec::new("to_logits".into(), query, outputs, true))
+        });
         Ok(PerceiverIoSpec {
             latents: positive("perceiver_io.latents", self.latents)?,
             latent_dim: dim,
             query_dim: query,
+            has_query,
             read: layer(
                 "cross_attend_blocks.0".into(),
                 (dim, tokens),
@@ -157,12 +178,7 @@ impl PerceiverIoConfig {
             ),
             layers: layers.collect(),
             decode: layer(decoder, (query, Some(dim)), cross, false, answer),
-            to_logits: LinearSpec::new(
-                "to_logits".into(),
-                query,
-                positive("outputs", outputs)?,
-                true,
-            ),
+            to_logits: to_logits.transpose()?,
         })
     }
 }
@@ -180,14 +196,16 @@ impl Node for PerceiverIoSpec {
     fn children(&self) -> Vec<&dyn Node> {
         let mut all: Vec<&dyn Node> = vec![&self.read];
         all.extend(self.layers.iter().map(|layer| layer as &dyn Node));
-        all.extend([&self.decode as &dyn Node, &self.to_logits]);
+        all.push(&self.decode);
+        let linear = self.to_logits.as_ref();
+        all.extend(linear.map(|linear| linear as &dyn Node));
         all
     }
 
     fn tensors(&self) -> Vec<OwnTensor> {
-        vec![
-            trained("latents", &[self.latents, self.latent_dim]),
-            trained("classification_query", &[1, self.query_dim]),
-        ]
+        let query = trained("classification_query", &[1, self.query_dim]);
+        let mut all = vec![trained("latents", &[self.latents, self.latent_dim])];
+        all.extend(self.has_query.then_some(query));
+        all
     }
 }

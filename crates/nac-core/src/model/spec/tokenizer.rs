@@ -164,6 +164,8 @@ pub struct ConvNextSpec {
     pub path: String,
     /// Channels of an image.
     pub channels: usize,
+    /// Height and width of the images that the model is made for.
+    pub image: [usize; 2],
     /// Stages in order.
     pub stages: Vec<ConvNextStageSpec>,
     /// Positional grid, if any.
@@ -224,6 +226,7 @@ impl ConvNextConfig {
         Ok(ConvNextSpec {
             path: path.to_owned(),
             channels,
+            image: [height, width],
             stages,
             grid: (self.grid_dim > 0).then_some(grid),
             stride,

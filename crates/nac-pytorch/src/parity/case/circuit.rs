@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::settings::ImportedCircuit;
+use nac_core::model::spec::CircuitSpec;
 use nac_modules::Tokens;
 use nac_modules::circuit::CircuitExecutor;
 use nac_modules::generator::{CircuitGenerator, FreeGenerator};
@@ -19,16 +19,10 @@ pub(super) const STATES: [(&str, &str); 4] = [
     ("output_states", "read_out.states"),
 ];
 
-pub(super) fn run(case: &mut Case<'_>, imported: &ImportedCircuit) -> CaseResult<()> {
+pub(super) fn run(case: &mut Case<'_>, spec: &CircuitSpec) -> CaseResult<()> {
     let mut store = case.store();
-    let config = &imported.config;
-    let generator = FreeGenerator::new(store.root(), &config.generator())?;
-    let executor = CircuitExecutor::new(
-        store.root(),
-        imported.token_dim,
-        imported.output_dim,
-        config,
-    )?;
+    let generator = FreeGenerator::new(&mut store.root(), &spec.generator)?;
+    let executor = CircuitExecutor::new(&mut store.root(), spec)?;
     case.load(&mut store)?;
     let inputs = case.inputs()?;
     let tokens = Tokens::new(case.of(&inputs, "inputs")?.shallow_clone())?;

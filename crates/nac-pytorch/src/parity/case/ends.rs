@@ -1,6 +1,7 @@
 //! Both ends of a model: tokenizer and positional grid, pooling and first slot.
 
-use crate::settings::{ImportedGrid, ImportedHead, ImportedTokenizer};
+use crate::settings::{ImportedGrid, ImportedTokenizer};
+use nac_core::model::spec::HeadSpec;
 use nac_modules::head::{ConfidencePooling, FirstSlot};
 use nac_modules::layer::PositionalGrid;
 use nac_modules::tokenizer::{ConvNextTokenizer, Tokenizer};
@@ -35,18 +36,17 @@ pub(super) fn grid(case: &mut Case<'_>, imported: &ImportedGrid) -> CaseResult<(
     case.check_squares(&[("grid", &y)], &case.inputs()?, Some(&store))
 }
 
-pub(super) fn head(case: &mut Case<'_>, imported: &ImportedHead) -> CaseResult<()> {
+pub(super) fn head(case: &mut Case<'_>, spec: &HeadSpec) -> CaseResult<()> {
     let mut store = case.store();
     let inputs = case.inputs()?;
     let states = case.of(&inputs, "states")?;
-    let logits = match (imported.state_dim, imported.classes) {
-        (Some(dim), Some(classes)) => {
-            let head =
-                ConfidencePooling::with_config(store.root(), dim, classes, &imported.config)?;
+    let logits = match spec {
+        HeadSpec::ConfidencePooling(spec) => {
+            let head = ConfidencePooling::new(&mut store.root(), spec)?;
             case.load(&mut store)?;
             head.forward(states, &mut case.pass())?
         }
-        _ => FirstSlot.forward(states)?,
+        HeadSpec::FirstSlot => FirstSlot.forward(states)?,
     };
     case.noise_is_used()?;
     case.check_squares(&[("logits", &logits)], &inputs, Some(&store))

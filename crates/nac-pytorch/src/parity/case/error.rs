@@ -32,6 +32,12 @@ impl From<ModuleError> for CaseError {
     }
 }
 
+impl From<nac_core::model::ConfigError> for CaseError {
+    fn from(error: nac_core::model::ConfigError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
 impl From<TchError> for CaseError {
     fn from(error: TchError) -> Self {
         Self::Broken(format!("libtorch: {error}"))

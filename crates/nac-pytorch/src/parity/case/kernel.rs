@@ -26,7 +26,7 @@ pub(super) fn outputs(case: &Case<'_>) -> Vec<String> {
 
 fn one(case: &mut Case<'_>, config: &KernelConfig, output: &str) -> CaseResult<()> {
     let mut store = case.store();
-    let kernel = SignatureKernel::new(store.root(), config)?;
+    let kernel = SignatureKernel::new(&mut store.root(), &config.resolve("")?)?;
     case.load(&mut store)?;
     case.replay(|name| drawn_for(name) == Some(output))?;
     let draw = draw_of(case, output).and_then(|name| case.golden().tensors.get(name));

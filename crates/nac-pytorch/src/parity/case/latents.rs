@@ -9,7 +9,7 @@ use super::error::{CaseError, CaseResult};
 
 pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> CaseResult<()> {
     let mut store = case.store();
-    let latents = ModuleLatents::new(store.root(), imported.sizes, &imported.config)?;
+    let latents = ModuleLatents::new(&mut store.root(), &imported.spec)?;
     case.load(&mut store)?;
     let mut outputs = vec![
         ("signatures", latents.signatures().shallow_clone()),
@@ -32,15 +32,8 @@ pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> CaseRe
 
 pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> CaseResult<()> {
     let mut store = case.store();
-    let sizes = imported.latents.sizes;
-    let mut root = store.root();
-    let latents = ModuleLatents::new(root.sub("latents"), sizes, &imported.latents.config)?;
-    let seeder = Seeder::new(
-        root.sub("seeder"),
-        imported.state_dim,
-        sizes.code_dim,
-        &imported.seeder,
-    )?;
+    let latents = ModuleLatents::new(&mut store.root(), &imported.latents)?;
+    let seeder = Seeder::new(&mut store.root(), &imported.seeder)?;
     case.load(&mut store)?;
     let batch = i64::try_from(imported.batch_size).unwrap_or(0);
     // States that are the same for every example come once.

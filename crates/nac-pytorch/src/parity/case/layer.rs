@@ -1,21 +1,14 @@
 //! Projections (`FC`, `ModFC`, `WModFC`) and the feed-forward block (`ModFFN`).
 
-use crate::settings::{ImportedFfn, ImportedProjection};
-use nac_modules::layer::{DropPath, ModFcConfig, ModFfn, Projection};
+use nac_core::model::spec::{ModFfnSpec, ProjectionSpec};
+use nac_modules::layer::{ModFfn, Projection};
 
 use super::context::Case;
 use super::error::CaseResult;
 
-pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> CaseResult<()> {
+pub(super) fn projection(case: &mut Case<'_>, spec: &ProjectionSpec) -> CaseResult<()> {
     let mut store = case.store();
-    let layer = Projection::new(
-        store.root(),
-        imported.in_dim,
-        imported.out_dim,
-        imported.code_dim,
-        imported.bias,
-        &imported.config,
-    )?;
+    let layer = Projection::new(&mut store.root(), spec)?;
     case.load(&mut store)?;
     let inputs = case.inputs()?;
     let y = layer.forward(
@@ -27,16 +20,9 @@ pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> 
     case.check_squares(&[("y", &y)], &inputs, Some(&store))
 }
 
-pub(super) fn ffn(case: &mut Case<'_>, imported: &ImportedFfn) -> CaseResult<()> {
+pub(super) fn ffn(case: &mut Case<'_>, spec: &ModFfnSpec) -> CaseResult<()> {
     let mut store = case.store();
-    let layer = ModFfn::new(
-        store.root(),
-        imported.state_dim,
-        imported.code_dim,
-        &imported.config,
-        &ModFcConfig::default(),
-        DropPath::new("drop_path", imported.drop_path)?,
-    )?;
+    let layer = ModFfn::new(&mut store.root(), spec)?;
     case.load(&mut store)?;
     let inputs = case.inputs()?;
     let (states, codes) = (case.of(&inputs, "states")?, case.of(&inputs, "codes")?);

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::settings::{ImportedAttention, ImportedBlock, ImportedReadInAttention};
-use nac_modules::attention::{ReadInAttention, Skmdpa};
-use nac_modules::circuit::{
-    ModuleStates, Propagator, PropagatorConfig, ReadIn, ReadInConfig, ReadOut, ReadOutConfig,
+use nac_core::model::spec::{
+    PropagatorSpec, ReadInAttentionSpec, ReadInSpec, ReadOutSpec, SkmdpaSpec,
 };
+use nac_modules::attention::{ReadInAttention, Skmdpa};
+use nac_modules::circuit::{ModuleStates, Propagator, ReadIn, ReadOut};
 use nac_modules::context::ForwardContext;
-use nac_modules::layer::{DropPath, ModFcConfig};
 use nac_modules::params::ParamStore;
 use nac_modules::{Result, Tokens};
 use tch::Tensor;
@@ -16,89 +15,41 @@ use tch::Tensor;
 use super::context::Case;
 use super::error::{CaseError, CaseResult};
 
-/// Drop-path of a layer on its own: blocks say theirs in their settings.
-const NO_DROP: f64 = 0.0;
-
-pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> CaseResult<()> {
+pub(super) fn attention(case: &mut Case<'_>, spec: &SkmdpaSpec) -> CaseResult<()> {
     let mut store = case.store();
-    let layer = Skmdpa::new(
-        store.root(),
-        imported.state_dim,
-        imported.code_dim,
-        &imported.config,
-        &ModFcConfig::default(),
-        DropPath::new("drop_path", imported.drop_path)?,
-    )?;
+    let layer = Skmdpa::new(&mut store.root(), spec)?;
     between_modules(case, store, |receivers, senders, ctx| {
         layer.forward(receivers, senders, ctx)
     })
 }
 
-pub(super) fn propagator(
-    case: &mut Case<'_>,
-    imported: &ImportedBlock<PropagatorConfig>,
-) -> CaseResult<()> {
+pub(super) fn propagator(case: &mut Case<'_>, spec: &PropagatorSpec) -> CaseResult<()> {
     let mut store = case.store();
-    let (dim, codes) = (imported.state_dim, imported.code_dim);
-    let mod_fc = ModFcConfig::default();
-    let layer = Propagator::new(store.root(), dim, codes, &imported.config, &mod_fc, NO_DROP)?;
+    let layer = Propagator::new(&mut store.root(), spec)?;
     between_modules(case, store, |receivers, senders, ctx| {
         layer.forward(receivers, senders, ctx)
     })
 }
 
-pub(super) fn read_out(
-    case: &mut Case<'_>,
-    imported: &ImportedBlock<ReadOutConfig>,
-) -> CaseResult<()> {
+pub(super) fn read_out(case: &mut Case<'_>, spec: &ReadOutSpec) -> CaseResult<()> {
     let mut store = case.store();
-    let layer = ReadOut::new(
-        store.root(),
-        imported.state_dim,
-        imported.code_dim,
-        imported.output_dim,
-        &imported.config,
-        &ModFcConfig::default(),
-        NO_DROP,
-    )?;
+    let layer = ReadOut::new(&mut store.root(), spec)?;
     between_modules(case, store, |receivers, senders, ctx| {
         layer.forward(receivers, senders, ctx)
     })
 }
 
-pub(super) fn read_in_attention(
-    case: &mut Case<'_>,
-    imported: &ImportedReadInAttention,
-) -> CaseResult<()> {
+pub(super) fn read_in_attention(case: &mut Case<'_>, spec: &ReadInAttentionSpec) -> CaseResult<()> {
     let mut store = case.store();
-    let layer = ReadInAttention::new(
-        store.root(),
-        imported.token_dim,
-        imported.state_dim,
-        imported.code_dim,
-        &imported.config,
-        &ModFcConfig::default(),
-        DropPath::new("drop_path", imported.drop_path)?,
-    )?;
+    let layer = ReadInAttention::new(&mut store.root(), spec)?;
     from_tokens(case, store, |receivers, tokens, ctx| {
         layer.forward(receivers, tokens, ctx)
     })
 }
 
-pub(super) fn read_in(
-    case: &mut Case<'_>,
-    imported: &ImportedBlock<ReadInConfig>,
-) -> CaseResult<()> {
+pub(super) fn read_in(case: &mut Case<'_>, spec: &ReadInSpec) -> CaseResult<()> {
     let mut store = case.store();
-    let layer = ReadIn::new(
-        store.root(),
-        imported.input_dim,
-        imported.state_dim,
-        imported.code_dim,
-        &imported.config,
-        &ModFcConfig::default(),
-        NO_DROP,
-    )?;
+    let layer = ReadIn::new(&mut store.root(), spec)?;
     from_tokens(case, store, |receivers, tokens, ctx| {
         layer.forward(receivers, tokens, ctx)
     })

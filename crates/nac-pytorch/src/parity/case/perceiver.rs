@@ -40,8 +40,11 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedPerceiverIo) -> CaseRe
     let token_dim = tokenizer
         .as_ref()
         .map_or(imported.dim, Tokenizer::token_dim);
-    let outputs = (imported.outputs, imported.classifier);
-    let core = PerceiverCore::new(store.root(), &imported.config, token_dim, outputs)?;
+    let (outputs, has_query) = (imported.outputs, imported.classifier);
+    let spec = imported
+        .config
+        .resolve_with(token_dim, outputs, has_query)?;
+    let core = PerceiverCore::new(&mut store.root(), &spec)?;
     case.load(&mut store)?;
 
     let values = match (&tokenizer, &imported.source) {

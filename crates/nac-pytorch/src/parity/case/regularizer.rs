@@ -191,7 +191,7 @@ fn links(
     };
     config.bandwidth = bandwidth.unwrap_or(config.bandwidth);
     let mut store = ParamStore::new(case.device(), case.kind(), 0);
-    let kernel = SignatureKernel::new(store.root(), &config)?;
+    let kernel = SignatureKernel::new(&mut store.root(), &config.resolve("")?)?;
     let links = kernel.link_probability(signatures, signatures)?;
     Ok((store, links))
 }

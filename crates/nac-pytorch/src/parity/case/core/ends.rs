@@ -1,10 +1,11 @@
 //! Both ends of a model: tokenizer and positional grid, pooling and first slot.
 
-use crate::settings::{ImportedGrid, ImportedHead, ImportedTokenizer};
+use crate::settings::{ImportedGrid, ImportedTokenizer};
+use nac_core::model::spec::HeadSpec;
 use nac_core::model::{InputSpec, ModelConfig};
 use nac_engine::Inputs;
 use nac_engine::single::SingleLayer;
-use ndarray::{Array4, Axis};
+use ndarray::Array4;
 
 use super::super::context::Case;
 use super::super::error::CaseResult;
@@ -34,7 +35,7 @@ pub(super) fn grid(case: &mut Case<'_>, imported: &ImportedGrid) -> CaseResult<(
     check(case, "grid", &batched)
 }
 
-pub(super) fn head(case: &mut Case<'_>, imported: &ImportedHead) -> CaseResult<()> {
+pub(super) fn head(case: &mut Case<'_>, spec: &HeadSpec) -> CaseResult<()> {
     let weights = weights(case)?;
     let mut states = input(case, "states")?;
     if case.tensor("in.states")?.dim() == 2 {
@@ -42,7 +43,6 @@ pub(super) fn head(case: &mut Case<'_>, imported: &ImportedHead) -> CaseResult<(
         states.swap_axes(0, 1);
     }
     let states = states.as_standard_layout();
-    let classes = imported.classes.unwrap_or(states.len_of(Axis(2)));
-    let logits = SingleLayer::new(&weights).head(&imported.config, classes, states.view())?;
+    let logits = SingleLayer::new(&weights).head(spec, states.view())?;
     check(case, "logits", &logits)
 }

@@ -1,7 +1,7 @@
 //! Sets of modules and their initial states.
 
 use crate::settings::{ImportedLatents, ImportedSeededLatents};
-use nac_core::model::{FreeGeneratorConfig, SeederConfig, StateMean};
+use nac_core::model::SeederConfig;
 use nac_engine::single::SingleLayer;
 use ndarray::{Array2, Array3, Axis};
 use tch::Tensor;
@@ -11,20 +11,12 @@ use super::super::error::{CaseError, CaseResult};
 use super::arrays::{check_all, tensor, weights};
 
 pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> CaseResult<()> {
-    // Without states of their own nothing is made of the codes.
-    let mean = match imported.sizes.state_dim {
-        Some(_) => StateMean::Learned,
-        None => StateMean::Code,
-    };
-    let seeder = SeederConfig {
-        mean,
-        ..SeederConfig::default()
-    };
-    let state_dim = imported.sizes.state_dim.unwrap_or(imported.sizes.code_dim);
-    let config = generator(imported, state_dim, seeder);
+    // Without learned states, codes are the states.
+    let code_dim = imported.spec.code_dim;
+    let seeder = SeederConfig::default().resolve("seeder", code_dim, code_dim)?;
     let weights = weights(case)?;
-    let set = SingleLayer::new(&weights).modules(&config, ("", ""))?;
-    let codes = match imported.sizes.code_layers {
+    let set = SingleLayer::new(&weights).modules(&imported.spec, &seeder)?;
+    let codes = match imported.spec.code_layers {
         None => tensor(first(&set.codes)?)?,
         Some(_) => {
             let layers: Vec<_> = set.codes.iter().map(|codes| codes.view()).collect();
@@ -48,13 +40,8 @@ pub(super) fn latents(case: &mut Case<'_>, imported: &ImportedLatents) -> CaseRe
 }
 
 pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> CaseResult<()> {
-    let config = generator(
-        &imported.latents,
-        imported.state_dim,
-        imported.seeder.clone(),
-    );
     let weights = weights(case)?;
-    let set = SingleLayer::new(&weights).modules(&config, ("latents", "seeder"))?;
+    let set = SingleLayer::new(&weights).modules(&imported.latents, &imported.seeder)?;
     let mut outputs = vec![("states", batched(first(&set.states)?, imported.batch_size)?)];
     if case.has("out.states_last")
         && let Some(last) = set.states.last()
@@ -63,20 +50,6 @@ pub(super) fn seeded(case: &mut Case<'_>, imported: &ImportedSeededLatents) -> C
     }
     let outputs: Vec<(&str, &Tensor)> = outputs.iter().map(|(name, t)| (*name, t)).collect();
     check_all(case, &outputs)
-}
-
-fn generator(
-    imported: &ImportedLatents,
-    state_dim: usize,
-    seeder: SeederConfig,
-) -> FreeGeneratorConfig {
-    let sizes = imported.sizes;
-    FreeGeneratorConfig {
-        code_dim: Some(sizes.code_dim),
-        code_layers: sizes.code_layers,
-        seeder,
-        ..FreeGeneratorConfig::new(sizes.modules, 1, state_dim, sizes.signature_dim)
-    }
 }
 
 fn first(all: &[Array2<f32>]) -> CaseResult<&Array2<f32>> {

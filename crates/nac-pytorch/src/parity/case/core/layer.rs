@@ -1,6 +1,6 @@
 //! Projections and the feed-forward block, for any leading dimensions.
 
-use crate::settings::{ImportedFfn, ImportedProjection};
+use nac_core::model::spec::{ModFfnSpec, ProjectionSpec};
 use nac_engine::single::SingleLayer;
 use ndarray::Array3;
 use tch::Tensor;
@@ -9,22 +9,21 @@ use super::super::context::Case;
 use super::super::error::{CaseError, CaseResult};
 use super::arrays::{array_of, check_all, tensor, weights};
 
-pub(super) fn projection(case: &mut Case<'_>, imported: &ImportedProjection) -> CaseResult<()> {
+pub(super) fn projection(case: &mut Case<'_>, spec: &ProjectionSpec) -> CaseResult<()> {
     let weights = weights(case)?;
     let operands = Operands::new(&case.tensor("in.x")?, &case.tensor("in.context")?)?;
-    let outputs = (imported.out_dim, imported.bias);
-    let layer = SingleLayer::new(&weights);
     let (x, codes) = (operands.x.view(), operands.codes.view());
-    let y = operands.restore(&layer.projection(&imported.config, outputs, x, codes)?)?;
+    let y = SingleLayer::new(&weights).projection(spec, x, codes)?;
+    let y = operands.restore(&y)?;
     check_all(case, &[("y", &y)])
 }
 
-pub(super) fn feed_forward(case: &mut Case<'_>, imported: &ImportedFfn) -> CaseResult<()> {
+pub(super) fn feed_forward(case: &mut Case<'_>, spec: &ModFfnSpec) -> CaseResult<()> {
     let weights = weights(case)?;
     let operands = Operands::new(&case.tensor("in.states")?, &case.tensor("in.codes")?)?;
     let layer = SingleLayer::new(&weights);
     let (states, codes) = (operands.x.view(), operands.codes.view());
-    let y = operands.restore(&layer.feed_forward(&imported.config, states, codes)?)?;
+    let y = operands.restore(&layer.feed_forward(spec, states, codes)?)?;
     check_all(case, &[("y", &y)])
 }
 

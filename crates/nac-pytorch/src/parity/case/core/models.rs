@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::settings::{ImportedCircuit, ImportedModel};
+use crate::settings::ImportedModel;
+use nac_core::model::spec::CircuitSpec;
 use nac_core::model::{InputSpec, ModelFile, ModelKind, OutputSpec};
 use nac_engine::single::SingleLayer;
 use nac_engine::{CoreEngine, EngineOptions, Inputs};
@@ -15,11 +16,10 @@ use super::super::error::CaseResult;
 use super::super::model::{IMAGE, check_cross_entropy};
 use super::arrays::{check_all, image, input, tensor, weights};
 
-pub(super) fn circuit(case: &mut Case<'_>, imported: &ImportedCircuit) -> CaseResult<()> {
+pub(super) fn circuit(case: &mut Case<'_>, spec: &CircuitSpec) -> CaseResult<()> {
     let weights = weights(case)?;
     let tokens = input(case, "inputs")?;
-    let layer = SingleLayer::new(&weights);
-    let states = layer.circuit(&imported.config, imported.output_dim, tokens.view())?;
+    let states = SingleLayer::new(&weights).circuit(spec, tokens.view())?;
     let states = tensors(&states)?;
     let outputs = recorded_states(case, &states)?;
     check_all(case, &outputs)

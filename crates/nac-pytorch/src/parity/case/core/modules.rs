@@ -1,7 +1,8 @@
 //! Layers between modules, and those that take in tokens.
 
-use crate::settings::{ImportedAttention, ImportedBlock, ImportedReadInAttention};
-use nac_core::model::{PropagatorConfig, ReadInConfig, ReadOutConfig};
+use nac_core::model::spec::{
+    PropagatorSpec, ReadInAttentionSpec, ReadInSpec, ReadOutSpec, SkmdpaSpec,
+};
 use nac_engine::single::{ModuleArrays, SingleLayer};
 use ndarray::Array3;
 
@@ -37,27 +38,21 @@ impl Modules {
 
 type Found = nac_engine::Result<Array3<f32>>;
 
-pub(super) fn attention(case: &mut Case<'_>, imported: &ImportedAttention) -> CaseResult<()> {
+pub(super) fn attention(case: &mut Case<'_>, spec: &SkmdpaSpec) -> CaseResult<()> {
     between(case, |layer, receivers, senders| {
-        layer.attention(&imported.config, receivers, senders)
+        layer.attention(spec, receivers, senders)
     })
 }
 
-pub(super) fn propagator(
-    case: &mut Case<'_>,
-    imported: &ImportedBlock<PropagatorConfig>,
-) -> CaseResult<()> {
+pub(super) fn propagator(case: &mut Case<'_>, spec: &PropagatorSpec) -> CaseResult<()> {
     between(case, |layer, receivers, senders| {
-        layer.propagator(&imported.config, receivers, senders)
+        layer.propagator(spec, receivers, senders)
     })
 }
 
-pub(super) fn read_out(
-    case: &mut Case<'_>,
-    imported: &ImportedBlock<ReadOutConfig>,
-) -> CaseResult<()> {
+pub(super) fn read_out(case: &mut Case<'_>, spec: &ReadOutSpec) -> CaseResult<()> {
     between(case, |layer, receivers, senders| {
-        layer.read_out(&imported.config, imported.output_dim, receivers, senders)
+        layer.read_out(spec, receivers, senders)
     })
 }
 
@@ -75,30 +70,24 @@ fn between(
     check(case, "y", &y)
 }
 
-pub(super) fn read_in_attention(
-    case: &mut Case<'_>,
-    imported: &ImportedReadInAttention,
-) -> CaseResult<()> {
+pub(super) fn read_in_attention(case: &mut Case<'_>, spec: &ReadInAttentionSpec) -> CaseResult<()> {
     let weights = weights(case)?;
     let (readers, tokens) = (
         Modules::read(case, "receiver")?,
         input(case, "sender_states")?,
     );
     let layer = SingleLayer::new(&weights);
-    let y = layer.read_in_attention(&imported.config, readers.arrays(), tokens.view())?;
+    let y = layer.read_in_attention(spec, readers.arrays(), tokens.view())?;
     check(case, "y", &y)
 }
 
-pub(super) fn read_in(
-    case: &mut Case<'_>,
-    imported: &ImportedBlock<ReadInConfig>,
-) -> CaseResult<()> {
+pub(super) fn read_in(case: &mut Case<'_>, spec: &ReadInSpec) -> CaseResult<()> {
     let weights = weights(case)?;
     let (readers, tokens) = (
         Modules::read(case, "receiver")?,
         input(case, "sender_states")?,
     );
     let layer = SingleLayer::new(&weights);
-    let y = layer.read_in(&imported.config, readers.arrays(), tokens.view())?;
+    let y = layer.read_in(spec, readers.arrays(), tokens.view())?;
     check(case, "y", &y)
 }

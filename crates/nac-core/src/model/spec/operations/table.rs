@@ -2,31 +2,32 @@
 
 use std::fmt::Write;
 
-use super::{Count, Work};
+use super::{Operations, Work};
 
 /// A table of both ways of computing, in billions of operations, millions of special functions and megabytes.
-pub fn table(reference: &Count, folded: &Count) -> String {
+#[must_use]
+pub fn table(reference: &Operations, folded: &Operations) -> String {
     let mut text = String::from(
         "| stage | reference GFLOP | needed GFLOP | exp and erf, M | activations MB | weights MB |\n\
          |---|---:|---:|---:|---:|---:|\n",
     );
     for (theirs, ours) in reference.stages.iter().zip(&folded.stages) {
-        let needed = if ours.per_image == Work::default() {
+        let needed = if ours.per_example == Work::default() {
             "once".to_owned()
         } else {
-            giga(ours.per_image.flops)
+            giga(ours.per_example.flops)
         };
-        let all = ours.per_image + ours.per_call;
-        let theirs = theirs.per_image + theirs.per_call;
+        let all = ours.per_example + ours.per_call;
+        let theirs = theirs.per_example + theirs.per_call;
         row(&mut text, ours.name, &giga(theirs.flops), &needed, all);
     }
-    let total = folded.per_image() + folded.per_call();
+    let total = folded.per_example() + folded.per_call();
     let (theirs, ours) = (giga(reference.forward(1)), giga(folded.forward(1)));
-    row(&mut text, "**one image**", &theirs, &ours, total);
+    row(&mut text, "**one example**", &theirs, &ours, total);
     let (theirs, ours) = (reference.per_call().flops, folded.per_call().flops);
     let _ = writeln!(
         text,
-        "\nOf these, {} GFLOP of the reference do not depend on the image; after folding, {} GFLOP are computed once \
+        "\nOf these, {} GFLOP of the reference do not depend on the input; after folding, {} GFLOP are computed once \
          for a model.",
         giga(theirs),
         giga(ours),

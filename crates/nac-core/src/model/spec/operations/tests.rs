@@ -1,24 +1,22 @@
 //! Counts against numbers worked out by hand.
 
-use nac_modules::presets::Preset;
+use super::{Algorithm, Operations, table};
+use crate::model::spec::{ModelSpec, Node};
+use crate::model::{ModelFile, Preset};
 
-use super::{Algorithm, Count, table};
-
-fn count(name: &str, algorithm: Algorithm) -> Count {
-    let preset = Preset::get(name).unwrap();
-    Count::new(
-        &preset.file.model,
-        &preset.file.inputs,
-        preset.file.output.width(),
-        algorithm,
-    )
-    .unwrap()
+fn spec(name: &str) -> ModelSpec {
+    let file = ModelFile::from_toml(Preset::get(name).unwrap().text).unwrap();
+    file.resolve().unwrap()
 }
 
-fn stage(count: &Count, name: &str) -> u64 {
+fn count(name: &str, algorithm: Algorithm) -> Operations {
+    spec(name).operations(algorithm)
+}
+
+fn stage(count: &Operations, name: &str) -> u64 {
     let found = count.stages.iter().find(|stage| stage.name == name);
     let stage = found.unwrap_or_else(|| panic!("no stage {name}"));
-    stage.per_image.flops + stage.per_call.flops
+    stage.per_example.flops + stage.per_call.flops
 }
 
 /// 640 modules with states and codes of 384, 784 tokens of 256, heads of 64, 8 propagators of 8 heads, hidden 1536.
@@ -60,7 +58,7 @@ fn giga(number: u64) -> f64 {
 fn chonker_in_total() {
     let reference = count("imagenet-chonker", Algorithm::Reference);
     assert_eq!(giga(reference.forward(1)), 85.6);
-    assert_eq!(giga(reference.per_image().flops), 69.2);
+    assert_eq!(giga(reference.per_example().flops), 69.2);
     assert_eq!(giga(reference.per_call().flops), 16.4);
     let folded = count("imagenet-chonker", Algorithm::Folded);
     assert_eq!(giga(folded.forward(1)), 36.7);
@@ -69,8 +67,8 @@ fn chonker_in_total() {
     let tokens = 2 * (2 * 640 * 784 * 256) + 2 * 640 * 64 * 256;
     let queries = 2 * 640 * 384 * 64 + 2 * 64 * 384 * 64;
     assert_eq!(
-        folded.per_image().flops,
-        reference.per_image().flops - pairs + tokens - queries
+        folded.per_example().flops,
+        reference.per_example().flops - pairs + tokens - queries
     );
     assert_eq!(folded.forward(8), 8 * folded.forward(1));
     assert!(folded.training_step(2) < reference.training_step(2));
@@ -92,11 +90,10 @@ fn perceiver_io_by_hand() {
 /// Weights that products read are those of the model, but for biases, norms, codes and signatures.
 #[test]
 fn weights_are_nearly_all_parameters() {
-    use nac_modules::presets::BuildModel;
     for name in ["imagenet-chonker", "tiny-imagenet-perceiver-io"] {
         let count = count(name, Algorithm::Reference);
-        let weights = (count.per_image() + count.per_call()).weight_bytes / 4;
-        let parameters = Preset::get(name).unwrap().parameter_count().unwrap() as u64;
+        let weights = (count.per_example() + count.per_call()).weight_bytes / 4;
+        let parameters = spec(name).parameter_count() as u64;
         assert!(weights < parameters, "{name}");
         assert!(
             weights as f64 > 0.95 * parameters as f64,
@@ -118,20 +115,24 @@ fn the_table_has_a_row_for_each_stage() {
         2 + ours.stages.len()
     );
     assert!(
-        text.contains("| **one image** | 85.593 | 36.655 |"),
+        text.contains("| **one example** | 85.593 | 36.655 |"),
         "{text}"
     );
     assert!(text.contains("| modulation | 16.002 | once |"), "{text}");
 }
 
+/// Read-in modules that send are senders like the others.
 #[test]
-fn other_models_are_refused() {
-    let preset = Preset::get("cpu-listops").unwrap();
-    let count = Count::new(
-        &preset.file.model,
-        &preset.file.inputs,
-        10,
-        Algorithm::Folded,
-    );
-    assert!(count.unwrap_err().to_string().contains("input"));
+fn wirings_change_the_number_of_senders() {
+    let plain = spec("cpu-listops");
+    let mut file = ModelFile::from_toml(Preset::get("cpu-listops").unwrap().text).unwrap();
+    file.model.circuit.wiring.read_in_sends_to_processors = crate::model::ReadInSends::First;
+    let sending = file.resolve().unwrap();
+    let name = "propagators attention";
+    let [plain, sending] = [plain, sending].map(|spec| {
+        let operations = spec.operations(Algorithm::Folded);
+        stage(&operations, name)
+    });
+    let layers = file.model.circuit.propagators as u64;
+    assert_eq!(sending * layers, plain * (layers + 1));
 }

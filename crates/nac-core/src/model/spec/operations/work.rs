@@ -5,16 +5,16 @@ use std::ops::{Add, Mul};
 
 use serde::Serialize;
 
-/// Work that grows with the number of images, or work of a call.
+/// Work that grows with the number of examples, or work of a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Work {
     /// Floating-point operations of matrix products and convolutions; a multiply-add is two.
     pub flops: u64,
     /// Exponentials and error functions: those of softmax, GELU and link probabilities.
     pub special: u64,
-    /// Bytes that products read and write, each operand once, at four bytes a number; weights not among them.
+    /// Bytes that products read and write, each operand once, at four bytes a value; weights not among them.
     pub bytes: u64,
-    /// Bytes of weights at four bytes a number, read once for a whole batch.
+    /// Bytes of weights at four bytes a value, read once for a whole batch.
     pub weight_bytes: u64,
 }
 
@@ -75,7 +75,7 @@ pub(super) fn product(rows: usize, inner: usize, columns: usize) -> Work {
 
 /// A convolution of `size` × `size` for `positions` outputs; `inputs` channels reach each of `outputs` channels.
 ///
-/// Its input is taken to be as large as the image or map it reads once: `read` numbers.
+/// Its input is taken to be as large as the image or map it reads once: `read` values.
 pub(super) fn convolution(
     positions: usize,
     size: usize,

@@ -1,0 +1,54 @@
+//! Tokenizers.
+
+use super::work::{Work, convolution, special};
+use crate::model::spec::{ConvNextBlockSpec, ConvNextSpec, InputsSpec, TokenizerSpec};
+
+impl InputsSpec {
+    /// Work for an example.
+    pub(super) fn work(&self) -> Work {
+        let each = self.inputs.iter().map(|input| {
+            let join = input
+                .join
+                .as_ref()
+                .and_then(|join| join.projection.as_ref());
+            let tokens = input.tokenizer.tokens();
+            input.tokenizer.work() + join.map_or(Work::default(), |linear| linear.work(tokens))
+        });
+        each.sum()
+    }
+}
+
+impl TokenizerSpec {
+    /// Work for an example; looking up embeddings is none.
+    pub(super) fn work(&self) -> Work {
+        match self {
+            Self::ConvNext(spec) => spec.work(),
+            Self::Vectors(spec) => spec.linear.work(spec.items),
+            Self::Pixels { .. } | Self::Embedding(_) => Work::default(),
+        }
+    }
+}
+
+impl ConvNextSpec {
+    fn work(&self) -> Work {
+        let [height, width] = self.image;
+        let mut before = height * width;
+        let mut work = Work::default();
+        for stage in &self.stages {
+            let patch = &stage.patch;
+            let cells = stage.map[0] * stage.map[1];
+            let read = patch.input * before;
+            work = work + convolution(cells, patch.side, (patch.input, patch.output), read);
+            for block in &stage.blocks {
+                let (dim, wide) = (block.channels, block.expand.output);
+                work = work
+                    + convolution(cells, ConvNextBlockSpec::SIDE, (1, dim), cells * dim)
+                    + block.expand.work(cells)
+                    + special(cells * wide)
+                    + block.contract.work(cells);
+            }
+            before = cells;
+        }
+        work
+    }
+}
