@@ -175,7 +175,7 @@ mod tests {
     use clap::CommandFactory;
 
     const HELP: &str = "\
-The one entry point of this workspace. It needs cargo, a C++ compiler and, to get libtorch, python3 with pip; `cargo xtask doctor` says what is there and how to mend what is not
+The one entry point of this workspace. It needs cargo, a C++ compiler and, to get libtorch, python3 with pip; `cargo xtask doctor` says what is there and how to fix what is not
 
 Usage: cargo xtask <COMMAND>
 

@@ -45,7 +45,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    // A listing cut off by `| head` ends quietly. A run must outlive whoever read its progress.
+    // A listing cut off by `| head` ends quietly. A run must survive the end of the process that read its progress.
     if !matches!(command, Command::Train(_) | Command::ReproducePaper(_)) {
         sigpipe::reset();
     }

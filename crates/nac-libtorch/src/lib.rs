@@ -13,7 +13,7 @@ use find::Source;
 /// find libtorch's shared libraries.
 ///
 /// Executables of the package itself get a run path. Link arguments do not travel to dependents and doc tests;
-/// but cargo runs all of them with every native search folder that lies in the target directory on the loader's
+/// but cargo runs all of them with every native search folder in the target directory on the loader's
 /// path, so a link to libtorch is put there.
 pub fn link() {
     println!("cargo::rerun-if-changed=build.rs");

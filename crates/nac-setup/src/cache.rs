@@ -25,7 +25,7 @@ pub fn free_space(path: &Path) -> Option<u64> {
         .and_then(|p| fs4::available_space(p).ok())
 }
 
-/// Makes the folder and checks that it has room.
+/// Makes the folder and checks that the disk has enough free space.
 pub(crate) fn prepare(dir: &Path, space: u64) -> Result<(), SetupError> {
     fs_err::create_dir_all(dir).map_err(SetupError::CacheFolder)?;
     match free_space(dir) {

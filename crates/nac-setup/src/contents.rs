@@ -27,7 +27,7 @@ pub(crate) fn complete(dir: &Path, torch: &Path) -> Result<(), SetupError> {
     let lib = torch.join("lib");
     fs_err::write(torch.join("build-version"), VERSION)?;
     if !lib.join("libtorch.so").exists() {
-        // torch-sys links `torch`, a library without code; this script stands for it.
+        // torch-sys links `torch`, a library without code; this script replaces it.
         fs_err::write(lib.join("libtorch.so"), "INPUT(-ltorch_cpu)\n")?;
     }
     #[cfg(unix)]

@@ -45,7 +45,7 @@ mod tests {
     fn the_second_waits_for_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(".lock");
-        let first = take(&path, || panic!("nobody has it")).unwrap();
+        let first = take(&path, || panic!("the lock is free")).unwrap();
         let (told, waits) = std::sync::mpsc::channel();
         let free = AtomicBool::new(false);
         std::thread::scope(|scope| {

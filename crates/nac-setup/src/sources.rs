@@ -14,7 +14,7 @@ pub(crate) enum Keep {
     LeanTorch(&'static [&'static str]),
     /// `torch/include`, `torch/lib` and the version, under `torch`.
     WholeTorch,
-    /// The files of these names, wherever they lie, into `lib`.
+    /// The files of these names, wherever they are, into `lib`.
     Libraries(&'static [&'static str]),
     /// All shared libraries, at their own paths (the run paths in libtorch lead there).
     LibrariesInPlace,

@@ -68,7 +68,7 @@ impl Server {
         self.state.lock().unwrap().broken = Some((format!("/files/{file}"), bytes));
     }
 
-    fn mend(&self) {
+    fn repair(&self) {
         self.state.lock().unwrap().broken = None;
     }
 
@@ -278,7 +278,7 @@ fn an_interrupted_download_leaves_nothing_half_made_and_goes_on() {
     assert!(!cache.path().join(&plan.name).exists());
     assert!(existing(&plan, cache.path()).is_err());
 
-    server.mend();
+    server.repair();
     build(&plan, cache.path(), || server.index(), false, &Silent).unwrap();
     let last = *server.requests(&plan.wheels[0].file).last().unwrap();
     assert!(last >= 1_000, "the second run began at byte {last}");
@@ -397,7 +397,7 @@ fn the_second_set_up_says_that_it_waits() {
     }
     let ((server, plan), cache) = (world(), cache());
     let notes = Notes::default();
-    let first = crate::lock::take(&cache.path().join(".lock"), || panic!("nobody else")).unwrap();
+    let first = crate::lock::take(&cache.path().join(".lock"), || panic!("the lock is free")).unwrap();
     std::thread::scope(|scope| {
         let second = scope
             .spawn(|| build(&plan, cache.path(), || server.index(), false, &notes).map(|_| ()));

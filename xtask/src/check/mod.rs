@@ -68,7 +68,7 @@ fn lints(workspace: &Workspace) -> Result<()> {
     ];
     must(
         workspace.cargo_at_root().args(words),
-        "Fix: mend the warnings above",
+        "Fix: correct the warnings above",
     )
 }
 
@@ -78,5 +78,5 @@ fn docs(workspace: &Workspace) -> Result<()> {
     command
         .args(["doc", "--workspace", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings");
-    must(&mut command, "Fix: mend the documentation above")
+    must(&mut command, "Fix: correct the documentation above")
 }

@@ -60,5 +60,5 @@ pub(super) fn book(workspace: &Workspace) -> Result<()> {
         .current_dir(workspace.root())
         .args(["build", "docs", "--dest-dir"])
         .arg(into);
-    must(&mut command, "Fix: mend the book")
+    must(&mut command, "Fix: correct the book")
 }

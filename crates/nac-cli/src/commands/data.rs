@@ -44,14 +44,14 @@ pub(crate) fn command(args: &Args) -> Result<()> {
             mirror,
         } => {
             let dirs = DataDirs::discover(data_dir.clone())?;
-            let place = match fetch::get(name, &dirs, mirror, &DataProgress::default())? {
+            let location = match fetch::get(name, &dirs, mirror, &DataProgress::default())? {
                 Got::Found(folder) => format!("found in {}", folder.display()),
                 Got::Unpacked(folder) => format!("unpacked into {}", folder.display()),
                 Got::Downloaded(folder) => format!("downloaded into {}", folder.display()),
                 Got::Bundled => "part of this program".into(),
                 Got::Generated => "generated when it is first used".into(),
             };
-            println!("{name}: {place}");
+            println!("{name}: {location}");
         }
     }
     Ok(())
@@ -59,7 +59,7 @@ pub(crate) fn command(args: &Args) -> Result<()> {
 
 fn list(dirs: &DataDirs) {
     for entry in fetch::list(dirs) {
-        let place = match entry.found {
+        let location = match entry.found {
             Some(Found::Folder(path)) => path.display().to_string(),
             Some(Found::Archive(path)) => format!("{}, not unpacked", path.display()),
             Some(Found::Bundled) => "part of this program".into(),
@@ -73,7 +73,7 @@ fn list(dirs: &DataDirs) {
             }
         };
         println!(
-            "{:10} {}\n{:10} licence: {}\n{:10} {place}",
+            "{:10} {}\n{:10} licence: {}\n{:10} {location}",
             entry.name, entry.title, "", entry.licence, ""
         );
     }

@@ -57,7 +57,7 @@ impl Graph {
     }
 
     /// Greedy order: first the module of greatest expected degree, then again and again the module
-    /// with the greatest sum of links (both directions) to those that already have a place. Ties go
+    /// with the greatest sum of links (both directions) to those placed before it. Ties go
     /// to the lower number. Hubs come first and the members of a cluster follow one another.
     pub(super) fn greedy_order(&self) -> Vec<usize> {
         let mut pull = self.expected_degrees();

@@ -54,9 +54,9 @@ pub(super) fn collect(
             task: kind.task(&experiment.config),
             notes: kind.notes(&experiment.config),
         });
-        for (place, model) in MODELS.iter().enumerate() {
+        for (index, model) in MODELS.iter().enumerate() {
             // Runs are seed by seed, and within a seed in the order of the models.
-            let ended: Vec<&Ended> = ended.iter().skip(place).step_by(MODELS.len()).collect();
+            let ended: Vec<&Ended> = ended.iter().skip(index).step_by(MODELS.len()).collect();
             report
                 .rows
                 .push(row(experiment, &model.to_string(), &ended, frame.changed));
@@ -154,7 +154,7 @@ fn notes(plan: &[PlannedExperiment], frame: &Frame<'_>) -> Vec<String> {
     }
     notes.push(
         "The authors' numbers for these tasks are not known to us: neither their code nor its documentation has \
-         them. The column Paper therefore says “not published”, and no value stands in for it."
+         them. The column Paper therefore says “not published”, and no value replaces it."
             .into(),
     );
     if frame.changed {

@@ -131,7 +131,7 @@ impl Experiment {
             ),
             Self::Cifar10 => {
                 format!(
-                    "Pictures of 32×32 pixels from the original binary batches, ten classes.{augment}"
+                    "Images of 32×32 pixels from the original binary batches, ten classes.{augment}"
                 )
             }
             Self::Digits => format!(
@@ -169,7 +169,7 @@ impl Experiment {
                     .into(),
             ],
             Self::Digits => vec![
-                "Not a task of the paper. These images stand in so that there is always an image task; they \
+                "Not a task of the paper. These images are used so that there is always an image task; they \
                  are no substitute for CIFAR-10."
                     .into(),
             ],

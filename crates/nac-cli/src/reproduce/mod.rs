@@ -37,7 +37,7 @@ use nac_train::{Result, TrainError};
 pub struct Request {
     /// How much.
     pub profile: Profile,
-    /// Which experiments; none stands for ListOps and CIFAR-10.
+    /// Which experiments; none means ListOps and CIFAR-10.
     pub only: Vec<Experiment>,
     /// Number of seeds, counted up from that of the settings; at least 1.
     pub seeds: u64,

@@ -50,8 +50,8 @@ pub(in crate::report) fn heat_map(graph: &Graph, name: &str) -> Result<String, R
         for step in 0..BAR_STEPS {
             let p = high - (high - low) * (step as f64 + 0.5) / BAR_STEPS as f64;
             let y = top + (step * BAR_STEP) as i32;
-            let place = [(bar_left, y), (bar_left + 14, y + BAR_STEP as i32)];
-            root.draw(&Rectangle::new(place, colour(p).filled()))?;
+            let corners = [(bar_left, y), (bar_left + 14, y + BAR_STEP as i32)];
+            root.draw(&Rectangle::new(corners, colour(p).filled()))?;
         }
         let font = |h, v| TextStyle::from(("sans-serif", 15).into_font()).pos(Pos::new(h, v));
         for tick in 0..=4_i32 {

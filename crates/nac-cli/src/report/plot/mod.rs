@@ -1,4 +1,4 @@
-//! Pictures of the report as inline SVG.
+//! Figures of the report as inline SVG.
 //!
 //! Text and axes are drawn black; the style sheet of the page gives them the colour of its text, so
 //! that they can be read in dark mode too.
@@ -38,7 +38,7 @@ pub(super) fn colour(model: &str) -> RGBColor {
     }
 }
 
-/// Draws a figure of `width × height` and makes its root element fit to stand in a page: scalable,
+/// Draws a figure of `width × height` and makes its root element fit for embedding in a page: scalable,
 /// with a text for those who do not see it, and without the address of the SVG name space.
 fn svg(
     figure: &'static str,
