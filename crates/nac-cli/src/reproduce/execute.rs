@@ -23,7 +23,7 @@ pub struct Job<'a> {
     pub label: &'a str,
 }
 
-/// Carries out single runs. The seam for tests; see [`Training`] for the real one.
+/// Carries out single runs; a trait for tests, see [`Training`] for the real one.
 pub trait Runner {
     /// Trains and tests a model.
     ///
