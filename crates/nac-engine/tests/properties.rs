@@ -1,4 +1,4 @@
-//! Whatever the settings, neither threads nor companions in a batch change a bit of what the engine computes.
+//! For all settings, neither threads nor other examples in the batch change a bit of what the engine computes.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use nac_core::model::{

@@ -1,7 +1,7 @@
 //! Adds a tokenizer: flat patches of an image, each through one linear layer.
 //!
 //! All it takes is a type that implements `Tokenizer`; the circuit takes any. The program runs one
-//! training pass on random pictures and checks shapes and gradients.
+//! training pass on random images and checks shapes and gradients.
 //!
 //! Run with `cargo run -p nac-modules --example custom_tokenizer`.
 
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     let model = NeuralCircuit::new(store, &config, 10, tokenizer)?;
 
     let mut pixels = vec![0.0_f32; 2 * 3 * 32 * 32];
-    Streams::new(7).stream("pictures").fill_normal(&mut pixels);
+    Streams::new(7).stream("images").fill_normal(&mut pixels);
     let image = Tensor::from_slice(&pixels).view([2, 3, 32, 32]);
     let mut noise = StreamNoise::new(Streams::new(42).child("step 0"));
     let mut ctx = ForwardContext::training(&mut noise).with_intermediates();

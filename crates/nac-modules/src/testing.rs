@@ -1,4 +1,4 @@
-//! Test doubles for the seams of this crate.
+//! Test doubles for the traits of this crate.
 
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
@@ -107,7 +107,7 @@ impl LinearGenerator {
     /// A generator conditioned on `input`, which has `features` numbers per example.
     ///
     /// # Errors
-    /// A setting is out of range, each propagator has codes of its own, or a name is taken.
+    /// A setting is out of range, each propagator has separate codes, or a name is taken.
     pub fn new(
         scope: &mut Scope<'_>,
         spec: &GeneratorSpec,

@@ -167,7 +167,7 @@ fn permuting_modules_permutes_their_outputs_and_nothing_else() {
             let [states_3, result_3] = evaluate(&blocks, &tokens, &processors, &shuffled);
             assert!(
                 distance(&states, &states_3) < 1e-10,
-                "processors do not hear readers"
+                "processors do not attend to readers"
             );
             assert!(distance(&result.index_select(1, &order), &result_3) < 1e-10);
         }

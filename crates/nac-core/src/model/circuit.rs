@@ -43,7 +43,7 @@ pub struct CircuitConfig {
     pub propagator_layers: Vec<PropagatorConfig>,
     /// Settings of the read-out.
     pub read_out: ReadOutConfig,
-    /// Who talks to whom.
+    /// Which modules attend to which.
     pub wiring: WiringConfig,
     /// Initial states.
     pub seeder: SeederConfig,
@@ -169,11 +169,11 @@ mod tests {
         refused(&two, "circuit.propagator_layers");
         let cut = |c: &mut CircuitConfig| c.wiring.read_in_states_become_processors = false;
         refused(&cut, "would not reach the logits");
-        let nobody = |c: &mut CircuitConfig| {
+        let no_reader = |c: &mut CircuitConfig| {
             c.wiring.separate_read_in_modules = false;
             c.wiring.read_in_sends_to_read_out = true;
         };
-        refused(&nobody, "separate_read_in_modules");
+        refused(&no_reader, "separate_read_in_modules");
         let first = |c: &mut CircuitConfig| c.head.kind = HeadKind::FirstSlot;
         refused(&first, "read_out.use_head");
         let mut config = CircuitConfig::default();

@@ -11,7 +11,7 @@ pub enum HeadKind {
     /// Confidence-weighted pooling over all read-out modules.
     #[default]
     ConfidencePooling,
-    /// The output of the first read-out module is the logits. The read-out then needs a head of its own
+    /// The output of the first read-out module is the logits. The read-out then needs its own head
     /// (`read_out.use_head`).
     FirstSlot,
 }

@@ -47,7 +47,7 @@ pub struct KernelConfig {
     pub evaluation: EvaluationLinks,
     /// Distance beyond which there is no link. Default none.
     ///
-    /// A receiver all of whose senders are cut receives nothing; among modules of its own set it keeps its self link.
+    /// A receiver all of whose senders are truncated receives nothing; within one set of modules it keeps its self link.
     pub truncation: Option<f64>,
     /// How links are cut: `direct` or `masked`. Default `direct`.
     pub truncation_implementation: Truncation,

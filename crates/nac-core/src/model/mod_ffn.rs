@@ -56,7 +56,7 @@ impl ModFfnConfig {
     /// Hidden width for a state dimension.
     ///
     /// # Errors
-    /// [`ConfigError::Setting`] if the result is not a positive whole number.
+    /// [`ConfigError::Setting`] if the result is not a positive integer.
     pub fn hidden_dim(&self, state_dim: usize) -> Result<usize, ConfigError> {
         let width = (self.capacity_factor * state_dim as f64).round_ties_even();
         if width.is_finite() && width >= 1.0 {

@@ -13,7 +13,7 @@ pub enum StateMean {
     Code,
     /// A linear layer on the normalised code.
     Projection,
-    /// States are parameters of their own (`initial_states_`), without noise.
+    /// States are separate parameters (`initial_states_`), without noise.
     Learned,
 }
 

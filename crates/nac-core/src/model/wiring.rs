@@ -1,4 +1,4 @@
-//! Who talks to whom in a circuit.
+//! Which modules attend to which in a circuit.
 
 use serde::{Deserialize, Serialize};
 

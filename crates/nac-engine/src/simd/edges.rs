@@ -112,7 +112,7 @@ impl WithSimd for AttendEdges<'_> {
     }
 }
 
-/// Where a group of heads lies in the items of senders.
+/// Where a group of heads is in the items of senders.
 #[derive(Debug, Clone, Copy)]
 struct HeadGroup {
     stride: usize,

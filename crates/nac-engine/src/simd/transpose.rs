@@ -30,7 +30,7 @@ impl ItemMajorLayout {
     }
 }
 
-/// Writes items; what lies between two heads becomes zero.
+/// Writes items; padding between two heads becomes zero.
 pub(crate) struct ToItemMajor<'a> {
     pub(crate) layout: ItemMajorLayout,
     /// Whole heads.

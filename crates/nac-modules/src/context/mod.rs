@@ -193,7 +193,7 @@ impl<'a> ForwardContext<'a> {
         }
     }
 
-    /// Offers an intermediate under a name; free unless somebody asked for intermediates.
+    /// Offers an intermediate under a name; free unless intermediates are recorded.
     pub fn record(&mut self, name: &str, tensor: &Tensor) {
         if let Some(kept) = &mut self.intermediates {
             kept.insert(name.to_owned(), tensor.shallow_clone());

@@ -1,4 +1,4 @@
-//! The first read-out module speaks for all: reference `tokenizers.py`, class `FirstSlotAsLogits`.
+//! The first read-out module's output as logits: reference `tokenizers.py`, class `FirstSlotAsLogits`.
 
 use tch::Tensor;
 

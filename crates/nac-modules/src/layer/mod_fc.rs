@@ -1,7 +1,7 @@
 //! Modulated fully-connected layer (ModFC).
 //!
 //! `y = W (x ⊙ (1 + α · LN(W_c c))) + b`: all modules share `W`, and the code `c` of a module decides
-//! which input features it listens to. `α` is one learned scalar per layer, 0.1 at the start;
+//! how strongly it weighs each input feature. `α` is one learned scalar per layer, 0.1 at the start;
 //! with `α = 0` the layer is a plain linear layer. The layer norm has no gain or bias and epsilon 1e-5.
 //! Source: paper section on ModFC; reference `utils.py`, class `ModFC`. [`super::Projection`] chooses
 //! between this layer, a plain one and the weight-demodulated one.

@@ -1,4 +1,4 @@
-//! The seam between a model and whatever trains, evaluates or inspects it.
+//! The interface between a model and code that trains, evaluates or inspects it.
 
 mod build;
 mod circuit_model;

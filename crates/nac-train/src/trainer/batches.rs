@@ -28,7 +28,7 @@ impl Batches {
         Ok(batch)
     }
 
-    /// Opens the epoch that the next batch lies in.
+    /// Opens the epoch of the next batch.
     fn start_epoch(&mut self, loader: &Loader) -> Result<Batch> {
         let per_epoch = loader.batches_per_epoch() as u64;
         let (epoch, skip) = (self.next / per_epoch, self.next % per_epoch);

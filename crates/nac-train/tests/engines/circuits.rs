@@ -1,4 +1,4 @@
-//! Options of circuits: who hears whom, projections, attention, links, initial states.
+//! Options of circuits: which modules attend to which, projections, attention, links, initial states.
 
 use nac_core::model::{
     Activation, CircuitConfig, EvaluationLinks, KernelConfig, ModFcConfig, ModelFile,
@@ -122,7 +122,7 @@ fn initial_states() {
             c.code_dim = Some(10);
             c.seeder = seeder(StateMean::Learned, false);
         }),
-        circuit("learned, processors of their own", move |c| {
+        circuit("learned, separate processors", move |c| {
             own_processors(c);
             c.seeder = seeder(StateMean::Learned, false);
         }),
@@ -274,7 +274,7 @@ fn kinds_of_links() {
             k.truncation = Some(0.9);
             k.truncation_implementation = Truncation::Masked;
         }),
-        links("truncation that leaves nobody", |k| {
+        links("truncation of all senders", |k| {
             k.truncation = Some(1e-4)
         }),
         links("threshold", |k| k.evaluation = EvaluationLinks::Threshold),

@@ -9,7 +9,7 @@ use super::layer::{Surroundings, positive};
 use super::node::{Node, join};
 use crate::model::{CircuitConfig, ConfigError, ReadInSends};
 
-/// One step in which processors talk.
+/// One layer of attention between processors.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PropagationSpec {
     /// The layers.
@@ -31,7 +31,7 @@ pub struct CircuitSpec {
     pub read_in: ReadInSpec,
     /// Whether processors start with the states of the read-in; if not with their own.
     pub starts_from_read_in: bool,
-    /// Processors talk, in this order.
+    /// Layers of attention between processors, in this order.
     pub propagations: Vec<PropagationSpec>,
     /// Read-out modules gather the result from the processors.
     pub read_out: ReadOutSpec,
@@ -128,7 +128,7 @@ impl CircuitConfig {
 }
 
 impl CircuitSpec {
-    /// The propagators with tensors of their own, by layer.
+    /// The propagators with separate tensors, by layer.
     pub fn distinct_propagators(&self) -> impl Iterator<Item = (usize, &PropagatorSpec)> {
         let all = self.propagations.iter().map(|step| &step.propagator);
         all.enumerate().filter(|(_, spec)| spec.shares.is_none())
@@ -144,7 +144,7 @@ impl Node for CircuitSpec {
         let from = if self.starts_from_read_in {
             ""
         } else {
-            ", processors with states of their own"
+            ", processors with separate states"
         };
         format!("circuit of {} propagators{from}", self.propagations.len())
     }

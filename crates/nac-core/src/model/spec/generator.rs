@@ -140,7 +140,7 @@ pub struct GeneratorSpec {
     pub path: String,
     /// Modules that read, `input_latents`; `None` if the processors do.
     pub read_in: Option<ModuleSetSpec>,
-    /// Modules that talk to each other, `mediator_latents`.
+    /// Modules that attend to each other, `mediator_latents`.
     pub processors: ModuleSetSpec,
     /// Modules that gather the result, `output_latents`.
     pub read_out: ModuleSetSpec,

@@ -14,9 +14,9 @@ pub struct Surroundings<'a> {
     pub state_dim: usize,
     /// Dimension of codes.
     pub code_dim: usize,
-    /// Settings of projections that say nothing of their own.
+    /// Settings of projections without settings.
     pub mod_fc: &'a ModFcConfig,
-    /// Drop-path probability of branches that say nothing of their own.
+    /// Drop-path probability of branches that set none.
     pub drop_path: f64,
 }
 
@@ -196,7 +196,7 @@ impl Node for ProjectionSpec {
 /// The end of a residual branch: layer scale, drop-path, addition to the states.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ResidualSpec {
-    /// Path of the branch; `layer_scale.gamma`, `[dim]`, lies below it, and drop-path draws from its `drop_path`.
+    /// Path of the branch; `layer_scale.gamma`, `[dim]`, is below it, and drop-path draws from its `drop_path`.
     pub path: String,
     /// Features of a state.
     pub dim: usize,

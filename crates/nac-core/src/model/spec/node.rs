@@ -65,7 +65,7 @@ pub trait Node {
         Vec::new()
     }
 
-    /// Path of the box whose tensors this one uses, if it has none of its own.
+    /// Path of the box whose tensors this one uses, if it has none itself.
     fn shares(&self) -> Option<&str> {
         None
     }

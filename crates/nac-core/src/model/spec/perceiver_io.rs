@@ -83,7 +83,7 @@ impl Node for PerceiverLayerSpec {
     }
 }
 
-/// Latents read the input once, talk among themselves, and one query reads the answer.
+/// Latents attend to the input once, then to each other, and one query attends to them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PerceiverIoSpec {
     /// Number of latents; `latents` is `[latents, latent_dim]`.
@@ -96,7 +96,7 @@ pub struct PerceiverIoSpec {
     pub has_query: bool,
     /// Latents read the tokens.
     pub read: PerceiverLayerSpec,
-    /// Latents talk.
+    /// Self-attention of the latents.
     pub layers: Vec<PerceiverLayerSpec>,
     /// The query reads the latents.
     pub decode: PerceiverLayerSpec,
