@@ -397,7 +397,8 @@ fn the_second_set_up_says_that_it_waits() {
     }
     let ((server, plan), cache) = (world(), cache());
     let notes = Notes::default();
-    let first = crate::lock::take(&cache.path().join(".lock"), || panic!("the lock is free")).unwrap();
+    let first =
+        crate::lock::take(&cache.path().join(".lock"), || panic!("the lock is free")).unwrap();
     std::thread::scope(|scope| {
         let second = scope
             .spawn(|| build(&plan, cache.path(), || server.index(), false, &notes).map(|_| ()));

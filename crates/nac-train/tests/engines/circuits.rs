@@ -274,9 +274,7 @@ fn kinds_of_links() {
             k.truncation = Some(0.9);
             k.truncation_implementation = Truncation::Masked;
         }),
-        links("truncation of all senders", |k| {
-            k.truncation = Some(1e-4)
-        }),
+        links("truncation of all senders", |k| k.truncation = Some(1e-4)),
         links("threshold", |k| k.evaluation = EvaluationLinks::Threshold),
         links("threshold of short links", |k| {
             k.evaluation = EvaluationLinks::Threshold;
