@@ -163,7 +163,7 @@ fn operations(model: &Named, options: &Options, seconds: f64) -> Option<Operatio
     let flops = |algorithm| {
         let count = model.count(algorithm).ok()?;
         Some(match options.pass {
-            Pass::Forward => count.forward(options.batch as usize),
+            Pass::Forward => count.inference(options.batch as usize),
             Pass::Train => count.training_step(options.batch as usize),
         })
     };

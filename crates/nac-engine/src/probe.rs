@@ -82,6 +82,88 @@ enum Layer {
     FeedForward(Box<FeedForward>),
 }
 
+/// What the layers of a probe are made of: random weights and codes.
+struct Parts<'a> {
+    source: &'a WeightSource<'a>,
+    precision: crate::Precision,
+}
+
+impl Parts<'_> {
+    fn scope(&self) -> WeightScope<'_, '_> {
+        WeightScope::root(self.source)
+    }
+
+    /// The layer and the rows of its result.
+    fn projection(&self, inputs: usize, outputs: usize, items: usize) -> Result<(Layer, usize)> {
+        let layouts = (Layout::plain(inputs), Layout::plain(outputs));
+        let mod_fc = ModFcConfig::default();
+        let around = Surroundings::new(inputs, inputs, &mod_fc);
+        let spec = ProjectionSpec::new(&around, "", (inputs, outputs), true)?;
+        let layer = Projection::load(&self.scope(), &spec, layouts, self.precision)?;
+        let modulation = layer.modulation(draw("codes", items, inputs).view());
+        Ok((
+            Layer::Projection(Box::new((layer, modulation))),
+            layouts.1.rows(),
+        ))
+    }
+
+    fn feed_forward(&self, state: usize, capacity: usize, items: usize) -> Result<Layer> {
+        let config = ModFfnConfig {
+            capacity_factor: capacity as f64,
+            ..ModFfnConfig::default()
+        };
+        let codes = draw("codes", items, state);
+        let spec = config.resolve(&Surroundings::new(state, state, &ModFcConfig::default()))?;
+        let layer = FeedForward::modulated(&self.scope(), &spec, codes.view(), self.precision)?;
+        Ok(Layer::FeedForward(Box::new(layer)))
+    }
+
+    fn attention(
+        &self,
+        (heads, head_dim): (usize, usize),
+        items: usize,
+        backend: &Backend,
+    ) -> Result<Layer> {
+        let (inner, state) = (Layout::heads(heads, head_dim), heads * head_dim);
+        let signatures = draw("signatures", items, 64);
+        let settings = LinkSettings {
+            kernel: KernelConfig::default(),
+            bandwidth: 1.0,
+            mask: true,
+            scale: false,
+            normalize: false,
+        };
+        let layouts = (inner, Layout::plain(state));
+        let exit = Projection::plain(&self.scope(), layouts, true, self.precision)?;
+        let queries = draw("queries", items, state);
+        let attention = Attention {
+            queries: Queries::fixed(queries.view(), inner, head_dim, backend),
+            keys: inner,
+            values: inner,
+            heads,
+            connections: Connections::Dense(links(
+                &settings,
+                signatures.view(),
+                &[signatures.view()],
+            )?),
+            fold: None,
+            exit,
+            exit_modulation: Modulation::default(),
+            gamma: None,
+            residual: true,
+        };
+        let key_values = KeyValueLayout::new(inner, inner, self.precision);
+        Ok(Layer::Attention(Box::new(attention), key_values))
+    }
+}
+
+/// Standard normal values, `[items, features]`, of the stream `name`.
+fn draw(name: &str, items: usize, features: usize) -> Array2<f32> {
+    let mut values = vec![0.0; items * features];
+    Streams::new(1).stream(name).fill_normal(&mut values);
+    Array2::from_shape_fn((items, features), |(i, j)| values[i * features + j])
+}
+
 impl Probe {
     /// Prepares an operation.
     ///
@@ -90,78 +172,34 @@ impl Probe {
     pub fn new(operation: Operation, options: &EngineOptions) -> Result<Self> {
         let backend = Backend::new(options.precision);
         let source = WeightSource::drawn(0);
-        let scope = WeightScope::root(&source);
-        let draw = |name: &str, items: usize, features: usize| {
-            let mut values = vec![0.0; items * features];
-            Streams::new(1).stream(name).fill_normal(&mut values);
-            Array2::from_shape_fn((items, features), |(i, j)| values[i * features + j])
+        let parts = Parts {
+            source: &source,
+            precision: options.precision,
         };
-        let mod_fc = ModFcConfig::default();
         let (layer, items, state, result_rows) = match operation {
             Operation::Projection {
                 inputs,
                 outputs,
                 items,
             } => {
-                let layouts = (Layout::plain(inputs), Layout::plain(outputs));
-                let precision = options.precision;
-                let around = Surroundings::new(inputs, inputs, &mod_fc);
-                let spec = ProjectionSpec::new(&around, "", (inputs, outputs), true)?;
-                let layer = Projection::load(&scope, &spec, layouts, precision)?;
-                let modulation = layer.modulation(draw("codes", items, inputs).view());
-                let layer = Layer::Projection(Box::new((layer, modulation)));
-                (layer, items, inputs, layouts.1.rows())
+                let (layer, rows) = parts.projection(inputs, outputs, items)?;
+                (layer, items, inputs, rows)
             }
             Operation::FeedForward {
                 state,
                 capacity,
                 items,
             } => {
-                let config = ModFfnConfig {
-                    capacity_factor: capacity as f64,
-                    ..ModFfnConfig::default()
-                };
-                let codes = draw("codes", items, state);
-                let spec = config.resolve(&Surroundings::new(state, state, &mod_fc))?;
-                let layer = FeedForward::modulated(&scope, &spec, codes.view(), options.precision)?;
-                let rows = Layout::plain(state).rows();
-                (Layer::FeedForward(Box::new(layer)), items, state, rows)
+                let layer = parts.feed_forward(state, capacity, items)?;
+                (layer, items, state, Layout::plain(state).rows())
             }
             Operation::Attention {
                 heads,
                 head_dim,
                 items,
             } => {
-                let (inner, state) = (Layout::heads(heads, head_dim), heads * head_dim);
-                let signatures = draw("signatures", items, 64);
-                let settings = LinkSettings {
-                    kernel: KernelConfig::default(),
-                    bandwidth: 1.0,
-                    mask: true,
-                    scale: false,
-                    normalize: false,
-                };
-                let layouts = (inner, Layout::plain(state));
-                let exit = Projection::plain(&scope, layouts, true, options.precision)?;
-                let queries = draw("queries", items, state);
-                let attention = Attention {
-                    queries: Queries::fixed(queries.view(), inner, head_dim, &backend),
-                    keys: inner,
-                    values: inner,
-                    heads,
-                    connections: Connections::Dense(links(
-                        &settings,
-                        signatures.view(),
-                        &[signatures.view()],
-                    )?),
-                    fold: None,
-                    exit,
-                    exit_modulation: Modulation::default(),
-                    gamma: None,
-                    residual: true,
-                };
-                let key_values = KeyValueLayout::new(inner, inner, options.precision);
-                let layer = Layer::Attention(Box::new(attention), key_values);
+                let layer = parts.attention((heads, head_dim), items, &backend)?;
+                let state = heads * head_dim;
                 (layer, items, state, Layout::plain(state).rows())
             }
         };

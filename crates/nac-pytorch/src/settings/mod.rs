@@ -11,7 +11,7 @@
 //! imported, by `noise_in_evaluation`, which is off otherwise.
 //!
 //! ```
-//! use crate::settings::{Imported, import};
+//! use nac_pytorch::settings::{Imported, import};
 //!
 //! let table = serde_json::json!({
 //!     "cls": "ModFC", "in_features": 12, "out_features": 10, "context_features": 8,
@@ -34,15 +34,15 @@ mod latents;
 mod layers;
 mod model;
 mod reader;
+mod tokenizer;
 
 use serde_json::Value;
 
 pub use error::ReferenceError;
 pub use latents::{ImportedLatents, ImportedSeededLatents, InitialGraph};
-pub(crate) use model::CAPACITY_PRESETS;
-pub use model::{
-    ImportedGrid, ImportedModel, ImportedPerceiverIo, ImportedTokenizer, PerceiverTokens,
-};
+pub use model::{ImportedModel, ImportedPerceiverIo, PerceiverTokens};
+pub(crate) use tokenizer::CAPACITY_PRESETS;
+pub use tokenizer::{ImportedGrid, ImportedTokenizer};
 
 use nac_core::model::spec::{
     CircuitSpec, HeadSpec, ModFfnSpec, ProjectionSpec, PropagatorSpec, ReadInAttentionSpec,
@@ -109,8 +109,8 @@ pub fn import(table: &Value) -> Result<Imported, ReferenceError> {
         "ReadOut" => blocks::read_out(r).map(Imported::ReadOut),
         "Latents" => latents::latents(r).map(Imported::Latents),
         "Latents+LatentSeeder" => latents::seeded_latents(r).map(Imported::SeededLatents),
-        "ConvNeXtImageTokenizer" => model::tokenizer(r).map(Imported::Tokenizer),
-        "PositionalGrid" => model::grid(r).map(Imported::Grid),
+        "ConvNeXtImageTokenizer" => tokenizer::tokenizer(r).map(Imported::Tokenizer),
+        "PositionalGrid" => tokenizer::grid(r).map(Imported::Grid),
         "OutputLatentPooling" | "FirstSlotAsLogits" => model::head(r, class).map(Imported::Head),
         "LatentGraph" => circuit::circuit(r).map(|c| Imported::Circuit(Box::new(c))),
         "NeuralCompiler" => model::neural_compiler(r).map(|m| Imported::Model(Box::new(m))),

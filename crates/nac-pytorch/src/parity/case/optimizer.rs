@@ -7,7 +7,7 @@ use crate::settings::ImportedModel;
 use nac_core::PriorConfig;
 use nac_core::prior::ScaleFree;
 use nac_modules::context::{ForwardContext, RecordedNoise};
-use nac_modules::model::Inputs;
+use nac_modules::model::{Inputs, Model};
 use tch::{Kind, Tensor};
 
 use super::super::compare::{Comparison, Direction};
@@ -30,7 +30,7 @@ const DECAY_RULE: &str = "dim<=1 or endswith bias/signatures_/grid";
 
 pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<()> {
     let (config, rate) = optimizer(case)?;
-    let mut model = build(case, imported)?;
+    let model = build(case, imported)?;
     let weight = prior_weight(case)?;
     let mut optimizer = AdamW::new(&config);
     let mut cross_entropy = CrossEntropy::new(0.0);
@@ -85,6 +85,18 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<(
             &Tensor::f_from_slice(values)?,
         )?;
     }
+    check_finals(case, model.as_ref(), &names, &largest, rate * steps as f64)
+}
+
+/// Compares the weights after the last step. `largest` has the greatest gradient of each of `names`, `path` how far a
+/// weight can have gone.
+fn check_finals(
+    case: &mut Case<'_>,
+    model: &dyn Model,
+    names: &[String],
+    largest: &[f64],
+    path: f64,
+) -> CaseResult<()> {
     let noise = NOISE * largest.iter().copied().fold(0.0, f64::max);
     let untrained = |name: &str| names.iter().position(|n| n == name).map(|i| largest[i]);
     let finals: Vec<String> = case
@@ -94,20 +106,20 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<(
         .collect();
     for name in finals {
         let full = format!("out.final.{name}");
-        let ours = model.params_mut().get(&name).map(Tensor::detach);
+        let ours = model.params().get(&name).map(Tensor::detach);
         let ours =
             ours.ok_or_else(|| CaseError::Different(format!("there is nothing called `{name}`")))?;
         match untrained(&name) {
             Some(gradient) if gradient > 0.0 && gradient < noise => {
-                case.add(drift(case, &full, &ours, 2.0 * rate * steps as f64)?);
+                case.add(drift(case, &full, &ours, 2.0 * path)?);
             }
             _ => {
-                let room = if case.kind() == Kind::Double {
+                let margin = if case.kind() == Kind::Double {
                     0.0
                 } else {
                     STEPS * case.floor(&full)
                 };
-                case.check_with_room(&full, &ours, room)?;
+                case.check_with_room(&full, &ours, margin)?;
             }
         }
     }

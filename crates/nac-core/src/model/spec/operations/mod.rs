@@ -123,7 +123,7 @@ impl Operations {
 
     /// Operations of a forward pass in evaluation mode.
     #[must_use]
-    pub fn forward(&self, batch: usize) -> u64 {
+    pub fn inference(&self, batch: usize) -> u64 {
         let examples = self.per_example().flops * batch as u64;
         match self.algorithm {
             Algorithm::Reference => examples + self.per_call().flops,

@@ -22,7 +22,7 @@ pub fn table(reference: &Operations, folded: &Operations) -> String {
         row(&mut text, ours.name, &giga(theirs.flops), &needed, all);
     }
     let total = folded.per_example() + folded.per_call();
-    let (theirs, ours) = (giga(reference.forward(1)), giga(folded.forward(1)));
+    let (theirs, ours) = (giga(reference.inference(1)), giga(folded.inference(1)));
     row(&mut text, "**one example**", &theirs, &ours, total);
     let (theirs, ours) = (reference.per_call().flops, folded.per_call().flops);
     let _ = writeln!(

@@ -57,11 +57,11 @@ fn giga(number: u64) -> f64 {
 #[test]
 fn chonker_in_total() {
     let reference = count("imagenet-chonker", Algorithm::Reference);
-    assert_eq!(giga(reference.forward(1)), 85.6);
+    assert_eq!(giga(reference.inference(1)), 85.6);
     assert_eq!(giga(reference.per_example().flops), 69.2);
     assert_eq!(giga(reference.per_call().flops), 16.4);
     let folded = count("imagenet-chonker", Algorithm::Folded);
-    assert_eq!(giga(folded.forward(1)), 36.7);
+    assert_eq!(giga(folded.inference(1)), 36.7);
     // Folding: scores and sums over tokens of 256 instead of keys and values of 64 for each pair.
     let pairs = 2 * (2 * 784 * 640 * 256 * 64) + 2 * (2 * 640 * 784 * 64);
     let tokens = 2 * (2 * 640 * 784 * 256) + 2 * 640 * 64 * 256;
@@ -70,7 +70,7 @@ fn chonker_in_total() {
         folded.per_example().flops,
         reference.per_example().flops - pairs + tokens - queries
     );
-    assert_eq!(folded.forward(8), 8 * folded.forward(1));
+    assert_eq!(folded.inference(8), 8 * folded.inference(1));
     assert!(folded.training_step(2) < reference.training_step(2));
 }
 
@@ -84,7 +84,7 @@ fn perceiver_io_by_hand() {
     assert_eq!(stage(&reference, "layers qkv"), qkv);
     let read = 2 * 64 * 256 * 128 + 2 * 2 * 320 * 64 * 64 + 2 * (2 * 320 * 384 * 64) + ffn;
     assert_eq!(stage(&reference, "read"), read);
-    assert_eq!(giga(reference.forward(1)), 14.6);
+    assert_eq!(giga(reference.inference(1)), 14.6);
 }
 
 /// Weights that products read are those of the model, but for biases, norms, codes and signatures.
