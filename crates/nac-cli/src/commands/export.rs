@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use nac_core::model::Preset;
 use nac_pytorch::weights::read;
 use nac_train::run::{Exported, export_preset, export_run};
 
@@ -36,6 +37,8 @@ pub(crate) fn command(args: &Args) -> Result<()> {
         (Some(run), ..) => export_run(run, &args.out, args.force)
             .with_context(|| format!("exporting {}", run.display()))?,
         (None, Some(preset), Some(weights)) => {
+            // An unknown name is an error before the weights are read.
+            Preset::get(preset)?;
             let tensors = read(weights, None)?.tensors;
             let source = weights.display().to_string();
             export_preset(preset, &source, &tensors, &args.out, args.force)?

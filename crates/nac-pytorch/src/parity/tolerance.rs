@@ -105,7 +105,6 @@ pub struct Allowed {
 ///
 /// # Errors
 /// libtorch fails.
-#[must_use]
 pub fn allowed(
     golden: &Golden,
     name: &str,

@@ -25,12 +25,12 @@ impl Trainer {
             ),
             ("loss".into(), loss / steps),
         ];
-        let value = |metric: &Box<dyn Metric>| {
+        let value = |metric: &dyn Metric| {
             let name = metric.name();
             let sums = metrics.get(name).cloned().unwrap_or_default();
             (name.to_owned(), metric.value(&sums))
         };
-        let measured: Vec<(String, f64)> = self.metrics.iter().map(value).collect();
+        let measured: Vec<(String, f64)> = self.metrics.iter().map(|m| value(m.as_ref())).collect();
         values.extend(measured.iter().cloned());
         let term = |(name, sum): (String, f64)| (format!("loss/{name}"), sum / steps);
         values.extend(terms.into_iter().map(term));

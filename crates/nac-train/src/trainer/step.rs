@@ -150,12 +150,12 @@ impl Trainer {
     }
 
     fn measure(&self, predictions: &Predictions<'_>) -> Result<Vec<Sums>> {
-        let measure = |metric: &Box<dyn Metric>| {
+        let measure = |metric: &dyn Metric| {
             let mut sums = Sums::default();
             metric.update(predictions, &mut sums)?;
             Ok(sums)
         };
-        self.metrics.iter().map(measure).collect()
+        self.metrics.iter().map(|m| measure(m.as_ref())).collect()
     }
 
     fn require_finite(&self, what: &str, value: f64) -> Result<()> {
