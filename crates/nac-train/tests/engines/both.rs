@@ -40,7 +40,7 @@ pub(crate) fn small() -> ModelFile {
         [model.circuit.propagator.attention]
         heads = 3
         head_dim = 12
-        [model.circuit.read_out]
+        [model.circuit.read_out.attention]
         head_dim = 10
         [model.perceiver_io]
         depth = 2
