@@ -2,7 +2,7 @@
 //! and a table for the terminal.
 //!
 //! A [`Report`] is plain data: what was run, a [`Row`] per line of the table and the
-//! [`RunSummary`] of every finished run. It holds no dates and no paths of
+//! [`RunSummary`](nac_train::summary::RunSummary) of every finished run. It holds no dates and no paths of
 //! its own, so the same results give the same bytes.
 
 mod data;
