@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Run the model through the common interface of engines: on nac-core's own, or on libtorch [default: the trainer's
+    /// Run the model through the common interface of engines: on nac-engine, or on libtorch [default: the trainer's
     /// evaluation on libtorch]
     #[arg(long, value_enum)]
     engine: Option<Runner>,

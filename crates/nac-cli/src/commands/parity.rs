@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Also write the results to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// What runs the layers: libtorch, or nac-core's engine (values in evaluation only)
+    /// What runs the layers: libtorch, or nac-engine (values in evaluation only)
     #[arg(long, value_enum, default_value = "torch")]
     engine: EngineName,
     /// cpu, cuda, cuda:N or auto

@@ -211,7 +211,7 @@ fn show_part(part: &TensorPart) {
         println!("--key {}", part.key);
     }
     let shape = |shape: &[u64]| format!("{shape:?}");
-    let widest = |width: fn(&nac_pytorch::weights::TensorFacts) -> usize| {
+    let widest = |width: fn(&nac_pytorch::weights::TensorHeader) -> usize| {
         part.tensors.iter().map(width).max().unwrap_or(0)
     };
     let (names, shapes) = (

@@ -5,7 +5,7 @@
 //!                                         compare ◄── tolerance
 //! ```
 //!
-//! The layers run on libtorch or on nac-core's engine ([`Engine`]), held to the same goldens by the same rules.
+//! The layers run on libtorch or on nac-engine ([`Engine`]), held to the same goldens by the same rules.
 //!
 //! A golden is a pair of files: the tensors and the metadata. The layer or model is built from the reference's own
 //! configuration in the metadata, and from nothing else; a golden nobody has seen before runs like a known one.

@@ -8,7 +8,7 @@ pub enum Engine {
     /// Layers on libtorch: values and gradients, in training and evaluation.
     #[default]
     Torch,
-    /// nac-core's engine: values in evaluation, in single precision on the CPU.
+    /// nac-engine: values in evaluation, in single precision on the CPU.
     Core,
 }
 

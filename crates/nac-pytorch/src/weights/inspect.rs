@@ -13,7 +13,7 @@ use super::torch::TorchFile;
 
 /// One tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorFacts {
+pub struct TensorHeader {
     /// Its name within its part.
     pub name: String,
     /// Size of each dimension.
@@ -32,7 +32,7 @@ pub struct TensorPart {
     /// What to give as key to read it; empty for the whole file.
     pub key: String,
     /// In the order of their names.
-    pub tensors: Vec<TensorFacts>,
+    pub tensors: Vec<TensorHeader>,
 }
 
 impl TensorPart {
@@ -88,7 +88,7 @@ fn inspect_safetensors(path: &Path) -> Result<Contents> {
             });
         let name = name.strip_prefix(key).unwrap_or(name);
         let elements = tensor.numel() as u64;
-        part.tensors.push(TensorFacts {
+        part.tensors.push(TensorHeader {
             name: name.strip_prefix('.').unwrap_or(name).to_owned(),
             shape: tensor.size().iter().map(|&size| size as u64).collect(),
             kind: kind_name(tensor.kind()),
@@ -107,12 +107,12 @@ fn inspect_torch(path: &Path) -> Result<Contents> {
     let file = TorchFile::open(path)?;
     let parts = file.parts()?.into_iter().map(|part| TensorPart {
         tensors: file
-            .facts(&part)
+            .headers(&part)
             .into_iter()
             .map(|(name, kind, shape)| {
                 let sizes = shape.iter();
                 let elements = sizes.fold(1_u64, |n, &size| n.saturating_mul(size));
-                TensorFacts {
+                TensorHeader {
                     name,
                     shape,
                     kind: kind_name(kind),

@@ -34,7 +34,7 @@ mod write;
 pub use check::check;
 pub use error::{Result, WeightsError};
 pub use format::Format;
-pub use inspect::{Contents, TensorFacts, TensorPart, inspect};
+pub use inspect::{Contents, TensorHeader, TensorPart, inspect};
 pub use pickle::PickleError;
 pub use read::{StateDict, read};
 pub use write::{write, write_text};

@@ -68,7 +68,7 @@ impl TorchFile {
     }
 
     /// Type and shape of each tensor of a part.
-    pub(super) fn facts(&self, part: &Part) -> Vec<(String, tch::Kind, Vec<u64>)> {
+    pub(super) fn headers(&self, part: &Part) -> Vec<(String, tch::Kind, Vec<u64>)> {
         let fact = |(name, tensor): &(String, usize)| {
             let tensor = &self.pickle.tensors[*tensor];
             let kind = self.pickle.storages[tensor.storage].kind;

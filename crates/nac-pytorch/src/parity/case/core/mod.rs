@@ -1,4 +1,4 @@
-//! Goldens on nac-core's engine, which computes values in evaluation and no gradients.
+//! Goldens on nac-engine, which computes values in evaluation and no gradients.
 //!
 //! Layers and models are built from the same configurations as on libtorch and held to the same tolerances. What
 //! nac-core computes anyway (graphs, graphons, presets) has one runner for both engines.
