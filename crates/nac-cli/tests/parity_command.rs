@@ -1,13 +1,15 @@
 //! `nac parity` from the outside, on a few small goldens; on all of them where `NAC_GOLDENS_DIR` says where they are.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use predicates::prelude::*;
 use serde_json::Value;
+use support::all_goldens;
 
 const MOD_FC: &str = "a_modfc_ln_chonker";
 
@@ -336,26 +338,18 @@ fn a_folder_without_recordings_and_a_bad_choice_are_errors() {
 
 #[test]
 fn the_whole_set_passes_in_both_precisions() {
-    let Some(goldens) = std::env::var_os("NAC_GOLDENS_DIR").filter(|value| !value.is_empty())
-    else {
-        let line =
-            "SKIPPED: comparison with all goldens (set NAC_GOLDENS_DIR to the full set of goldens)";
-        eprintln!("{line}");
-        if let Some(log) = std::env::var_os("NAC_SKIP_LOG") {
-            let file = fs::OpenOptions::new().create(true).append(true).open(log);
-            writeln!(file.unwrap(), "{line}").unwrap();
-        }
+    let Some(goldens) = all_goldens("comparison with all goldens") else {
         return;
     };
     let done = || predicate::str::contains(" 0 fail, ").and(predicate::str::contains(" 0 error;"));
     for kind in ["float", "double"] {
-        parity(Path::new(&goldens))
+        parity(&goldens)
             .args(["--kind", kind])
             .assert()
             .success()
             .stdout(done());
     }
-    parity(Path::new(&goldens))
+    parity(&goldens)
         .args(["--engine", "core"])
         .assert()
         .success()

@@ -1,9 +1,10 @@
 //! The reference's YAML settings to TOML and back, and the weights that go with them.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use nac_core::model::ModelConfig;
@@ -12,6 +13,7 @@ use nac_pytorch::weights::{Format, read, write};
 use nac_pytorch::yaml::{export_config, import_config};
 use nac_train::config::{RunConfig, from_toml, load};
 use predicates::prelude::*;
+use support::all_goldens;
 use tch::{Device, Kind, Tensor};
 
 fn small() -> PathBuf {
@@ -246,19 +248,7 @@ fn the_program_converts_settings_and_checks_weights_against_them() {
 
 #[test]
 fn the_models_of_all_recordings_are_imported_filled_and_exported() {
-    let Some(goldens) = std::env::var_os("NAC_GOLDENS_DIR").filter(|value| !value.is_empty())
-    else {
-        let line =
-            "SKIPPED: models of all recordings (set NAC_GOLDENS_DIR to the full set of recordings)";
-        eprintln!("{line}");
-        if let Some(log) = std::env::var_os("NAC_SKIP_LOG") {
-            let mut log = fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(log)
-                .unwrap();
-            writeln!(log, "{line}").unwrap();
-        }
+    let Some(goldens) = all_goldens("models of all goldens") else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();

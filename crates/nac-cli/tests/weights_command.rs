@@ -3,6 +3,8 @@
 //! The files and the script that makes them are in `tests/fixtures/pt`.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Write as _};
@@ -12,6 +14,7 @@ use nac_modules::params::TensorFile;
 use nac_pytorch::weights::{Format, inspect, read, write};
 use predicates::prelude::*;
 use proptest::prelude::{ProptestConfig, any, proptest};
+use support::all_goldens;
 use tch::{Kind, Tensor};
 
 fn fixture(name: &str) -> PathBuf {
@@ -262,18 +265,7 @@ proptest! {
 
 #[test]
 fn every_recording_survives_the_way_to_pytorch_and_back() {
-    let Some(goldens) = std::env::var_os("NAC_GOLDENS_DIR").filter(|value| !value.is_empty())
-    else {
-        let line = "SKIPPED: round trip of all recordings (set NAC_GOLDENS_DIR to the full set of recordings)";
-        eprintln!("{line}");
-        if let Some(log) = std::env::var_os("NAC_SKIP_LOG") {
-            let mut log = fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(log)
-                .unwrap();
-            writeln!(log, "{line}").unwrap();
-        }
+    let Some(goldens) = all_goldens("round trip of all goldens") else {
         return;
     };
     let mut files = 0;

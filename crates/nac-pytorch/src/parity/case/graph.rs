@@ -41,9 +41,7 @@ const WITHOUT_EFFECT: [&str; 8] = [
 pub(super) fn run(case: &mut Case<'_>) -> CaseResult<()> {
     let settings = Settings::new(case.golden().config());
     settings.ignore(&WITHOUT_EFFECT);
-    let modules = settings
-        .count("num_latents")?
-        .ok_or_else(|| settings.missing("num_latents"))?;
+    let modules = settings.required_count("num_latents")?;
     case.expect_square(OUTPUT, modules)?;
     let generator = generator(&settings, modules)?;
     settings.finish()?;

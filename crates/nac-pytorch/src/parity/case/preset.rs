@@ -25,9 +25,7 @@ const WITHOUT_EFFECT: [&str; 7] = [
 pub(super) fn run(case: &mut Case<'_>) -> CaseResult<()> {
     let settings = Settings::new(case.golden().config());
     settings.ignore(&WITHOUT_EFFECT);
-    let modules = settings
-        .count("num_latents")?
-        .ok_or_else(|| settings.missing("num_latents"))?;
+    let modules = settings.required_count("num_latents")?;
     generator(&settings, modules)?;
     let objective = if settings.flag("use_hinge_loss")?.unwrap_or(true) {
         FitObjective::Hinge

@@ -54,6 +54,11 @@ impl<'a> Settings<'a> {
         })
     }
 
+    /// A count that must be there.
+    pub(super) fn required_count(&self, key: &str) -> CaseResult<usize> {
+        self.count(key)?.ok_or_else(|| self.missing(key))
+    }
+
     /// A switch.
     pub(super) fn flag(&self, key: &str) -> CaseResult<Option<bool>> {
         self.typed(key, Value::as_bool)
