@@ -122,6 +122,7 @@ fn circuit(options: &PropagatorOptions) -> Result<ModelFile> {
     circuit.propagator.attention.kernel.truncation = Some(distance);
     Ok(ModelFile {
         output: OutputSpec::classes(10),
+        preprocessing: Default::default(),
         inputs: InputSpec::tokens(16, LENGTH, 0),
         model: ModelConfig {
             circuit,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use nac_data::DataDirs;
-use nac_data::fetch::{self, Found, Got, Listing};
+use nac_data::fetch::{Found, Got, Listing};
 use nac_setup::{Console, amount};
 
 use crate::cli::DataCommand;
@@ -15,7 +15,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
     match command {
         DataCommand::List { data_dir } => {
             let dirs = DataDirs::discover(data_dir)?;
-            print!("{}", listing(&fetch::list(&dirs), &dirs));
+            print!("{}", listing(&nac_data::list(&dirs), &dirs));
         }
         DataCommand::Get {
             name,
@@ -23,7 +23,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
             mirror,
         } => {
             let dirs = DataDirs::discover(data_dir)?;
-            let got = fetch::get(&name, &dirs, &mirror, &Console::new())?;
+            let got = nac_data::get(&name, &dirs, &mirror, &Console::new())?;
             println!("{name}: {}", sentence(&got));
         }
     }
@@ -33,7 +33,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
 /// Name and location of each data set; no location if it must be downloaded first.
 pub(crate) fn found(data_dir: Option<PathBuf>) -> Result<Vec<(String, Option<String>)>> {
     let dirs = DataDirs::discover(data_dir)?;
-    Ok(fetch::list(&dirs)
+    Ok(nac_data::list(&dirs)
         .into_iter()
         .map(|set| (set.name, set.found.as_ref().map(location)))
         .collect())
@@ -43,6 +43,7 @@ fn location(found: &Found) -> String {
     match found {
         Found::Folder(folder) => folder.display().to_string(),
         Found::Archive(archive) => format!("{} (unpacked at first use)", archive.display()),
+        Found::Own => "your own files: data.path".into(),
         Found::Bundled => "part of this project".into(),
         Found::Generated => "generated at first use".into(),
     }
@@ -88,7 +89,7 @@ mod tests {
     fn every_data_set_is_listed_with_its_location_or_the_command() {
         let dir = tempfile::tempdir().unwrap();
         let dirs = DataDirs::new(Some(dir.path().into()), None, dir.path().join("cache"));
-        let text = listing(&fetch::list(&dirs), &dirs);
+        let text = listing(&nac_data::list(&dirs), &dirs);
         for part in [
             "cargo xtask data get cifar10 (170.1 MB)",
             "digits",
@@ -100,7 +101,7 @@ mod tests {
         let folder = dir.path().join("cifar-10-batches-bin");
         fs_err::create_dir(&folder).unwrap();
         fs_err::write(folder.join("test_batch.bin"), "").unwrap();
-        let text = listing(&fetch::list(&dirs), &dirs);
+        let text = listing(&nac_data::list(&dirs), &dirs);
         assert!(
             text.contains(&format!("where    {}", folder.display())),
             "{text}"

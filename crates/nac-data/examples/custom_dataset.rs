@@ -24,6 +24,7 @@ impl Brackets {
                 name: "brackets".into(),
                 inputs: InputSpec::tokens(3, max_len, 0),
                 output: OutputSpec::named(["no match", "match"]),
+                preprocessing: Default::default(),
             },
             len,
         }

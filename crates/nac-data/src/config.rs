@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ListOpsConfig;
+use std::path::PathBuf;
+
+use crate::{ListOpsConfig, Resize, ResizeFilter};
 
 /// Which data, and how they are changed for training.
 ///
 /// ```toml
 /// [data]
-/// name = "cifar10"                                  # "cifar10", "digits" or "listops"
+/// name = "cifar10"                                  # one of `nac data list`
 /// augment = ["random_crop:4", "horizontal_flip"]    # training only; default none
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,18 @@ pub struct DataConfig {
     /// Random changes of training examples, in order, as `name` or `name:number`; see
     /// [`transform`](crate::transform). Default none.
     pub augment: Vec<String>,
+    /// Folder or file of your own data, or of a published data set that is not where it is looked for. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Leave out files that cannot be read, with a warning that counts and names them. Default false: the first one is
+    /// an error.
+    pub skip_unreadable: bool,
+    /// How image files become images; used by data sets that hold files.
+    pub image: ImageSettings,
+    /// How texts become symbols.
+    pub text: TextSettings,
+    /// How point clouds are made.
+    pub points: PointSettings,
     /// Settings of the ListOps generator; used if `name` is `"listops"`.
     pub listops: ListOpsConfig,
 }
@@ -28,7 +42,62 @@ impl Default for DataConfig {
         Self {
             name: "digits".into(),
             augment: Vec::new(),
+            path: None,
+            skip_unreadable: false,
+            image: ImageSettings::default(),
+            text: TextSettings::default(),
+            points: PointSettings::default(),
             listops: ListOpsConfig::default(),
         }
+    }
+}
+
+/// Settings of data sets whose images are files of any size.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageSettings {
+    /// Height and width that images get. Default: those of the data set where all its images have one size, else
+    /// `[64, 64]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+    /// How they get it. Default `crop`.
+    pub resize: Resize,
+    /// With which filter. Default `bilinear`.
+    pub filter: ResizeFilter,
+}
+
+/// Settings of data sets of texts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextSettings {
+    /// Longest text in symbols; the rest of longer ones is not read. Default 1024.
+    pub max_len: usize,
+    /// Column of the text in tables. Default `text`.
+    pub text_column: String,
+    /// Column of the class in tables. Default `label`.
+    pub label_column: String,
+}
+
+impl Default for TextSettings {
+    fn default() -> Self {
+        Self {
+            max_len: 1024,
+            text_column: "text".into(),
+            label_column: "label".into(),
+        }
+    }
+}
+
+/// Settings of data sets of points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PointSettings {
+    /// Points of an example. Default 1024.
+    pub count: usize,
+}
+
+impl Default for PointSettings {
+    fn default() -> Self {
+        Self { count: 1024 }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Example, InputSpec, OutputSpec};
+use crate::{DataError, Example, InputSpec, OutputSpec, PreprocessingSpec};
 
 /// Examples with targets, read by index from any thread.
 ///
@@ -30,6 +30,7 @@ use crate::{DataError, Example, InputSpec, OutputSpec};
 ///     name: "parity".into(),
 ///     inputs: InputSpec::tokens(11, 2, 0),
 ///     output: OutputSpec::named(["even", "odd"]),
+///     preprocessing: Default::default(),
 /// };
 /// assert_eq!(Parity(info).get(34).unwrap().target, Target::Class(1));
 /// ```
@@ -85,6 +86,9 @@ pub struct DatasetInfo {
     pub inputs: InputSpec,
     /// What the model predicts.
     pub output: OutputSpec,
+    /// How files become the inputs, where a model can be given files.
+    #[serde(default)]
+    pub preprocessing: PreprocessingSpec,
 }
 
 /// A data set shared between threads.

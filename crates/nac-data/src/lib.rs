@@ -59,15 +59,18 @@ pub mod testing;
 pub mod transform;
 
 pub use buffer::{Buffer, Values, ValuesMut};
-pub use config::DataConfig;
+pub use config::{DataConfig, ImageSettings, PointSettings, TextSettings};
 pub use dataset::{Dataset, DatasetInfo, SharedDataset};
 pub use dirs::{CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, DataDirs};
 pub use error::DataError;
 pub use example::{Batch, Example, Target, Targets};
 pub use loader::{EpochIter, Loader, LoaderOptions};
-pub use nac_core::model::{InputKind, InputSpec, Normalization, OutputSpec};
+pub use nac_core::model::{
+    InputKind, InputSpec, Normalization, OutputSpec, Preprocessing, PreprocessingSpec, Resize,
+    ResizeFilter,
+};
 pub use progress::{Progress, Silent};
-pub use registry::{describe, names, open, open_with_progress};
+pub use registry::{describe, entries, entry, get, list, names, open, open_with_progress};
 pub use source::listops::ListOpsConfig;
 pub use split::Splits;
 pub use transform::Transform;

@@ -1,24 +1,39 @@
 //! Data sets by name.
 
-use crate::fetch::locate::Location;
-use crate::fetch::{self, manifest};
-use crate::source::{cifar10, digits, listops};
+use crate::fetch::locate::{self, Location};
+use crate::fetch::{self, Found, Got, Listing};
+use crate::source::{Entry, Origin, Request, cifar10, digits, listops};
 use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
 
-/// The names that [`open`] knows.
+/// All data sets, in the order in which they are listed.
+const ENTRIES: &[Entry] = &[cifar10::ENTRY, digits::ENTRY, listops::ENTRY];
+
+/// All data sets that have a name.
 #[must_use]
-pub fn names() -> [&'static str; 3] {
-    ["cifar10", "digits", "listops"]
+pub fn entries() -> &'static [Entry] {
+    ENTRIES
 }
 
-/// Opens the data set of a config. `seed` draws what is generated (ListOps, unless its settings
-/// have their own seed). Nothing is downloaded; [`fetch::get`] does that.
+/// The names that [`open`] knows.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ENTRIES.iter().map(|entry| entry.name)
+}
+
+/// The data set of a name.
 ///
-/// | name | from |
-/// |---|---|
-/// | `cifar10` | `cifar-10-batches-bin/`, or the original archive, in one of `dirs` |
-/// | `digits` | this crate |
-/// | `listops` | the cache, else generated |
+/// # Errors
+/// [`DataError::UnknownName`] with the names that exist.
+pub fn entry(name: &str) -> Result<&'static Entry, DataError> {
+    let found = ENTRIES.iter().find(|entry| entry.name == name);
+    found.ok_or_else(|| DataError::UnknownName {
+        kind: "data set",
+        name: name.into(),
+        known: names().map(String::from).collect(),
+    })
+}
+
+/// Opens the data set of a config. `seed` draws what is generated (unless its settings have their own seed). Nothing is
+/// downloaded; [`get`] does that.
 ///
 /// # Errors
 /// [`DataError::UnknownName`]; [`DataError::NotFound`] with instructions; errors of reading; and those of
@@ -37,47 +52,86 @@ pub fn open_with_progress(
     seed: u64,
     progress: &dyn Progress,
 ) -> Result<Splits, DataError> {
-    let splits = match config.name.as_str() {
-        "cifar10" => open_cifar10(dirs, progress)?,
-        "digits" => digits::load()?,
-        "listops" => listops::open(&config.listops, dirs, seed, progress)?,
-        _ => return Err(unknown(config)),
+    let request = Request {
+        config,
+        dirs,
+        seed,
+        progress,
     };
+    let splits = (entry(&config.name)?.open)(&request)?;
     transform::from_specs(&config.augment, splits.train.info())?;
     Ok(splits)
 }
 
-/// What the examples of a data set look like, without its files.
+/// What the examples of a data set look like. Published and generated sets are described without their files; the
+/// user's own are looked at.
 ///
 /// # Errors
-/// [`DataError::UnknownName`], or [`DataError::Config`] for impossible settings.
-pub fn describe(config: &DataConfig) -> Result<DatasetInfo, DataError> {
-    match config.name.as_str() {
-        "cifar10" => Ok(cifar10::info()),
-        "digits" => Ok(digits::load()?.train.info().clone()),
-        "listops" => listops::info(&config.listops),
-        _ => Err(unknown(config)),
-    }
-}
-
-fn unknown(config: &DataConfig) -> DataError {
-    DataError::UnknownName {
-        kind: "data set",
-        name: config.name.clone(),
-        known: names().map(String::from).to_vec(),
-    }
-}
-
-fn open_cifar10(dirs: &DataDirs, progress: &dyn Progress) -> Result<Splits, DataError> {
-    let source = manifest::cifar10();
-    let folder = match fetch::locate::locate(&source, dirs) {
-        Some(Location::Folder(folder)) => folder,
-        Some(Location::Archive(archive)) => {
-            fetch::install(&source, &archive, dirs.cache(), progress)?
-        }
-        None => return Err(fetch::not_found(&source, dirs)),
+/// [`DataError::UnknownName`], [`DataError::Config`] for impossible settings, errors of reading the user's own files.
+pub fn describe(config: &DataConfig, dirs: &DataDirs) -> Result<DatasetInfo, DataError> {
+    let request = Request {
+        config,
+        dirs,
+        seed: 0,
+        progress: &Silent,
     };
-    cifar10::load(&folder)
+    (entry(&config.name)?.describe)(&request)
+}
+
+/// Makes a data set available in [`DataDirs::download_dir`], if it is not in `dirs` already.
+///
+/// `mirrors` are tried before the published addresses; what they send must have the published digest.
+///
+/// # Errors
+/// [`DataError::UnknownName`]; [`DataError::Download`] with instructions for doing it by hand; errors of
+/// checking, unpacking and writing; [`DataError::Config`] for a name that stands for the user's own files.
+pub fn get(
+    name: &str,
+    dirs: &DataDirs,
+    mirrors: &[String],
+    progress: &dyn Progress,
+) -> Result<Got, DataError> {
+    match entry(name)?.origin {
+        Origin::Bundled => Ok(Got::Bundled),
+        Origin::Generated => Ok(Got::Generated),
+        Origin::Published(source) => fetch::get_source(&source(), dirs, mirrors, progress),
+        Origin::Own => Err(DataError::Config {
+            field: "data.name".into(),
+            reason: format!("`{name}` reads your own files, there is nothing to download"),
+        }),
+    }
+}
+
+/// All data sets, with where they are.
+#[must_use]
+pub fn list(dirs: &DataDirs) -> Vec<Listing> {
+    let listing = |entry: &Entry| {
+        let (bytes, found) = match entry.origin {
+            Origin::Bundled => (0, Some(Found::Bundled)),
+            Origin::Generated if entry.name == listops::ENTRY.name => {
+                let original = listops::locate_original(dirs);
+                (0, Some(original.map_or(Found::Generated, Found::Folder)))
+            }
+            Origin::Generated => (0, Some(Found::Generated)),
+            Origin::Own => (0, Some(Found::Own)),
+            Origin::Published(source) => {
+                let source = source();
+                let found = locate::locate(&source, dirs).map(|location| match location {
+                    Location::Folder(folder) => Found::Folder(folder),
+                    Location::Archive(archive) => Found::Archive(archive),
+                });
+                (source.archive.bytes, found)
+            }
+        };
+        Listing {
+            name: entry.name.into(),
+            title: entry.title.into(),
+            bytes,
+            licence: entry.licence.into(),
+            found,
+        }
+    };
+    ENTRIES.iter().map(listing).collect()
 }
 
 #[cfg(test)]
@@ -111,7 +165,7 @@ mod tests {
                 ..DataConfig::default()
             };
             (config.listops.min_length, config.listops.max_length) = (5, 50);
-            let described = describe(&config).unwrap();
+            let described = describe(&config, &DataDirs::new(None, None, "cache".into())).unwrap();
             assert_eq!(described.name, name);
             described.inputs.check().unwrap();
             described.output.check().unwrap();

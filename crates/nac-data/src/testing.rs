@@ -67,6 +67,7 @@ impl InMemory {
             name: "in-memory images".into(),
             inputs: InputSpec::new("image", kind),
             output: OutputSpec::classes(classes),
+            preprocessing: Default::default(),
         };
         Self::new(info, (0..len).map(example).collect())
     }
@@ -88,6 +89,7 @@ impl InMemory {
             name: "in-memory tokens".into(),
             inputs: InputSpec::tokens(vocabulary, max_len, 0),
             output: OutputSpec::classes(classes),
+            preprocessing: Default::default(),
         };
         Self::new(info, (0..len).map(example).collect())
     }
@@ -116,6 +118,7 @@ impl InMemory {
             name: "in-memory points".into(),
             inputs: InputSpec::new("points", InputKind::Points { points, dims }),
             output: OutputSpec::classes(classes),
+            preprocessing: Default::default(),
         };
         Self::new(info, (0..len).map(example).collect())
     }
@@ -135,8 +138,16 @@ impl InMemory {
         };
         let info = DatasetInfo {
             name: "in-memory regression".into(),
-            inputs: InputSpec::new("features", InputKind::Features { items, dim }),
+            inputs: InputSpec::new(
+                "features",
+                InputKind::Features {
+                    items,
+                    dim,
+                    padded: false,
+                },
+            ),
             output: OutputSpec::values(2),
+            preprocessing: Default::default(),
         };
         Self::new(info, (0..len).map(example).collect())
     }

@@ -10,8 +10,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use nac_data::fetch::download::{Expected, download};
 use nac_data::fetch::manifest::{ArchiveFile, DataFile, Source};
-use nac_data::fetch::{Got, checksum, get, get_source, install, list};
+use nac_data::fetch::{Got, checksum, get_source, install};
 use nac_data::{DataDirs, DataError, Silent};
+use nac_data::{get, list};
 use server::{Reply, Server};
 
 const CONTENT: &[u8] = b"the numbers of a small data set";

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use nac_core::model::Preset;
-use nac_data::{DataConfig, describe};
+use nac_data::{DataConfig, DataDirs, describe};
 
 #[test]
 fn presets_describe_their_data_sets() {
@@ -11,7 +11,7 @@ fn presets_describe_their_data_sets() {
             name: name.into(),
             ..DataConfig::default()
         };
-        let info = describe(&config).unwrap();
+        let info = describe(&config, &DataDirs::new(None, None, "cache".into())).unwrap();
         let file = Preset::get(&format!("cpu-{name}")).unwrap().file;
         assert_eq!(file.inputs, info.inputs, "{name}");
         assert_eq!(file.output, info.output, "{name}");

@@ -50,7 +50,9 @@ impl RandomInputs {
                     width,
                     ..
                 } => Drawn::Floats(normal(&[batch, *channels, *height, *width])),
-                InputKind::Features { items, dim } => Drawn::Floats(normal(&[batch, *items, *dim])),
+                InputKind::Features { items, dim, .. } => {
+                    Drawn::Floats(normal(&[batch, *items, *dim]))
+                }
                 InputKind::Points { points, dims } => {
                     Drawn::Floats(normal(&[batch, *points, *dims]))
                 }

@@ -46,6 +46,7 @@ fn model(sizes: &[usize], flags: u32) -> ModelFile {
         InputSpec::image(2, 12, 13)
     };
     let mut file = ModelFile {
+        preprocessing: Default::default(),
         inputs: input,
         output: OutputSpec::classes(sizes[14] + 1),
         model: ModelConfig::default(),

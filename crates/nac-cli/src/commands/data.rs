@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use nac_data::DataDirs;
-use nac_data::fetch::{self, Found, Got};
+use nac_data::fetch::{Found, Got};
 use nac_train::run::DataProgress;
 
 /// Arguments of `nac data`.
@@ -44,7 +44,7 @@ pub(crate) fn command(args: &Args) -> Result<()> {
             mirror,
         } => {
             let dirs = DataDirs::discover(data_dir.clone())?;
-            let location = match fetch::get(name, &dirs, mirror, &DataProgress::default())? {
+            let location = match nac_data::get(name, &dirs, mirror, &DataProgress::default())? {
                 Got::Found(folder) => format!("found in {}", folder.display()),
                 Got::Unpacked(folder) => format!("unpacked into {}", folder.display()),
                 Got::Downloaded(folder) => format!("downloaded into {}", folder.display()),
@@ -58,10 +58,11 @@ pub(crate) fn command(args: &Args) -> Result<()> {
 }
 
 fn list(dirs: &DataDirs) {
-    for entry in fetch::list(dirs) {
+    for entry in nac_data::list(dirs) {
         let location = match entry.found {
             Some(Found::Folder(path)) => path.display().to_string(),
             Some(Found::Archive(path)) => format!("{}, not unpacked", path.display()),
+            Some(Found::Own) => "your own files: data.path".into(),
             Some(Found::Bundled) => "part of this program".into(),
             Some(Found::Generated) => "generated when it is first used".into(),
             None => {

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use nac_core::model::spec::{Algorithm, Node, table, tree};
 use nac_core::model::{ModelFile, Preset};
+use nac_data::DataDirs;
 use nac_train::config::{RunConfig, load};
 use nac_train::run::{RunFolder, model_file};
 
@@ -68,7 +69,10 @@ fn read(name: &str) -> Result<ModelFile> {
 
 fn of_run(config: RunConfig) -> Result<ModelFile> {
     let config = config.check()?;
-    Ok(model_file(&config, &nac_data::describe(&config.data)?)?)
+    Ok(model_file(
+        &config,
+        &nac_data::describe(&config.data, &DataDirs::discover(None)?)?,
+    )?)
 }
 
 #[cfg(test)]

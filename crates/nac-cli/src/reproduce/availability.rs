@@ -1,6 +1,7 @@
 //! Is CIFAR-10 here, or can it be brought here?
 
-use nac_data::fetch::{self, locate, manifest};
+use nac_data::fetch::{self, locate};
+use nac_data::source::cifar10;
 use nac_data::{DataDirs, DataError, Progress};
 
 /// Whether CIFAR-10 can be used.
@@ -17,7 +18,7 @@ pub(super) enum Availability {
 
 /// Looks for CIFAR-10 in `dirs`; if it is not there and `offline` is not set, downloads it.
 pub(super) fn cifar10(dirs: &DataDirs, offline: bool, progress: &dyn Progress) -> Availability {
-    let source = manifest::cifar10();
+    let source = cifar10::source();
     if locate::locate(&source, dirs).is_some() {
         return Availability::Here;
     }

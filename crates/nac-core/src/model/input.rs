@@ -46,7 +46,8 @@ fn decimals<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Er
     serializer.collect_seq(values.iter().map(double))
 }
 
-/// Form of one input. In a file, a table with `kind = "image"`, `"tokens"`, `"features"` or `"points"`.
+/// Form of one input. In a file, a table with `kind = "image"`, `"tokens"`, `"features"`,
+/// `"points"` or `"voxels"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
@@ -72,12 +73,16 @@ pub enum InputKind {
         /// Symbol that means padding; never inside an example.
         pad: i64,
     },
-    /// A fixed number of feature vectors: floats `[batch, items, dim]`.
+    /// Feature vectors: floats `[batch, items, dim]`.
     Features {
-        /// Vectors of an example.
+        /// Vectors of an example, the greatest number if it varies.
         items: usize,
         /// Features of a vector.
         dim: usize,
+        /// Whether their number varies: a batch is `[batch, 1..=items, dim]`, and vectors of NaN at the end of an
+        /// example are padding. Default false.
+        #[serde(default, skip_serializing_if = "is_false")]
+        padded: bool,
     },
     /// A set of points: floats `[batch, points, dims]`, coordinates best within −1 and 1.
     Points {
@@ -86,6 +91,15 @@ pub enum InputKind {
         /// Coordinates of a point.
         dims: usize,
     },
+    /// Occupancy of a grid: bytes 0 or 1, or floats, `[batch, x, y, z]`.
+    Voxels {
+        /// Cells along each axis.
+        size: [usize; 3],
+    },
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl InputKind {
@@ -108,6 +122,7 @@ impl InputKind {
             Self::Tokens { .. } => "tokens",
             Self::Features { .. } => "features",
             Self::Points { .. } => "points",
+            Self::Voxels { .. } => "voxels",
         }
     }
 
@@ -122,7 +137,11 @@ impl InputKind {
                 ..
             } => format!("u8 or float [batch, {channels}, {height}, {width}]"),
             Self::Tokens { max_len, .. } => format!("integers [batch, 1..={max_len}]"),
-            Self::Features { items, dim } => format!("float [batch, {items}, {dim}]"),
+            Self::Features { items, dim, padded } => {
+                let least = if *padded { "1..=" } else { "" };
+                format!("float [batch, {least}{items}, {dim}]")
+            }
+            Self::Voxels { size: [x, y, z] } => format!("u8 or float [batch, {x}, {y}, {z}]"),
             Self::Points { points, dims } => format!("float [batch, {points}, {dims}]"),
         }
     }
@@ -141,7 +160,10 @@ impl InputKind {
                 &[_, c, h, w],
             ) => [c, h, w] == [*channels, *height, *width],
             (Self::Tokens { max_len, .. }, &[_, length]) => (1..=*max_len).contains(&length),
-            (Self::Features { items, dim }, &[_, n, d]) => [n, d] == [*items, *dim],
+            (Self::Features { items, dim, padded }, &[_, n, d]) => {
+                d == *dim && (n == *items || (*padded && (1..=*items).contains(&n)))
+            }
+            (Self::Voxels { size }, &[_, x, y, z]) => [x, y, z] == *size,
             (Self::Points { points, dims }, &[_, n, d]) => [n, d] == [*points, *dims],
             _ => false,
         }
@@ -171,7 +193,8 @@ impl InputKind {
                 max_len,
                 ..
             } => vec![("vocabulary", *vocabulary), ("max_len", *max_len)],
-            Self::Features { items, dim } => vec![("items", *items), ("dim", *dim)],
+            Self::Features { items, dim, .. } => vec![("items", *items), ("dim", *dim)],
+            Self::Voxels { size } => size.iter().map(|&cells| ("size", cells)).collect(),
             Self::Points { points, dims } => vec![("points", *points), ("dims", *dims)],
         };
         if let Some((key, size)) = sizes.iter().find(|(_, size)| *size == 0) {

@@ -21,7 +21,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, InputSpec, ModelConfig, OutputSpec};
+use super::{ConfigError, InputSpec, ModelConfig, OutputSpec, PreprocessingSpec};
 
 /// What errors call text that comes from no file.
 const NO_FILE: &str = "model settings";
@@ -34,6 +34,9 @@ pub struct ModelFile {
     pub inputs: InputSpec,
     /// What the model answers.
     pub output: OutputSpec,
+    /// How files become the inputs. Default empty.
+    #[serde(default, skip_serializing_if = "PreprocessingSpec::is_empty")]
+    pub preprocessing: PreprocessingSpec,
     /// Settings of the model.
     pub model: ModelConfig,
 }

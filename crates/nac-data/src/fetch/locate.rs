@@ -43,7 +43,6 @@ pub fn locate(source: &Source, dirs: &DataDirs) -> Option<Location> {
 mod tests {
     use fs_err as fs;
 
-    use super::super::manifest;
     use super::*;
 
     #[test]
@@ -53,7 +52,7 @@ mod tests {
         [&a, &b, &c]
             .iter()
             .for_each(|dir| fs::create_dir(dir).unwrap());
-        let source = manifest::cifar10();
+        let source = crate::source::cifar10::source();
         let dirs = DataDirs::new(Some(a.clone()), Some(b.clone()), c.clone());
         assert_eq!(locate(&source, &dirs), None);
 

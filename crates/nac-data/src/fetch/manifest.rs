@@ -105,70 +105,19 @@ impl Source {
     }
 }
 
-/// All data sets that can be downloaded.
-#[must_use]
-pub fn all() -> Vec<Source> {
-    vec![cifar10()]
-}
-
-/// CIFAR-10, binary version. The authors publish the archive's MD5,
-/// `c32a1d4ab5d03f1284b67883e8d87530`; the SHA-256 is the one that other loaders check too.
-#[must_use]
-pub fn cifar10() -> Source {
-    let file = |path: &str, sha256: &str| DataFile {
-        path: path.into(),
-        bytes: 30_730_000,
-        sha256: sha256.into(),
-    };
-    Source {
-        name: "cifar10".into(),
-        title: "CIFAR-10: 60,000 colour images 32x32, 10 classes (binary version)".into(),
-        licence: "none stated; the authors ask for citation".into(),
-        homepage: "https://www.cs.toronto.edu/~kriz/cifar.html".into(),
-        folder: "cifar-10-batches-bin".into(),
-        archive: ArchiveFile {
-            file_name: "cifar-10-binary.tar.gz".into(),
-            bytes: 170_052_171,
-            sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
-            urls: vec!["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into()],
-        },
-        files: vec![
-            file(
-                "data_batch_1.bin",
-                "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
-            ),
-            file(
-                "data_batch_2.bin",
-                "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
-            ),
-            file(
-                "data_batch_3.bin",
-                "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
-            ),
-            file(
-                "data_batch_4.bin",
-                "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
-            ),
-            file(
-                "data_batch_5.bin",
-                "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
-            ),
-            file(
-                "test_batch.bin",
-                "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
-            ),
-        ],
-        max_unpacked_bytes: 200_000_000,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn digests_and_addresses_have_their_form() {
-        for source in all() {
+        for source in crate::entries()
+            .iter()
+            .filter_map(|entry| match entry.origin {
+                crate::source::Origin::Published(source) => Some(source()),
+                _ => None,
+            })
+        {
             let digests = source
                 .files
                 .iter()
@@ -197,7 +146,7 @@ mod tests {
     #[test]
     fn the_recipe_names_address_folder_and_files() {
         let dirs = DataDirs::new(Some("my-data".into()), None, "cache".into());
-        let instructions = cifar10().instructions(&dirs);
+        let instructions = crate::source::cifar10::source().instructions(&dirs);
         for part in [
             "cs.toronto.edu",
             "my-data",

@@ -1,7 +1,7 @@
 //! Getting data: found on disk, else downloaded, checked, unpacked and put in place.
 //!
 //! [`manifest`] (what is published) → [`locate`] (is it here?) → [`download`] → [`checksum`] →
-//! [`extract`]. [`get`] does all of it and [`list`] shows what there is. A data set appears under
+//! [`extract`]. [`get_source`] does all of it. A data set appears under
 //! its name only when it is complete; concurrent runs wait for each other; nothing that exists is
 //! overwritten.
 
@@ -17,7 +17,6 @@ use fs_err as fs;
 
 use self::locate::Location;
 use self::manifest::Source;
-use crate::source::listops;
 use crate::storage::FolderLock;
 use crate::{DataDirs, DataError, Progress};
 
@@ -39,40 +38,13 @@ pub enum Got {
     Generated,
 }
 
-/// Makes a data set available in [`DataDirs::download_dir`], if it is not in `dirs` already.
+/// Makes a published data set available in [`DataDirs::download_dir`], if it is not in `dirs` already.
 ///
 /// `mirrors` are tried before the addresses of the manifest; what they send must have the
 /// published SHA-256.
 ///
 /// # Errors
-/// [`DataError::UnknownName`]; [`DataError::Download`] with instructions for doing it by hand; errors of
-/// checking, unpacking and writing.
-pub fn get(
-    name: &str,
-    dirs: &DataDirs,
-    mirrors: &[String],
-    progress: &dyn Progress,
-) -> Result<Got, DataError> {
-    match name {
-        "digits" => return Ok(Got::Bundled),
-        "listops" => return Ok(Got::Generated),
-        _ => {}
-    }
-    let source = manifest::all()
-        .into_iter()
-        .find(|source| source.name == name);
-    let source = source.ok_or_else(|| DataError::UnknownName {
-        kind: "data set",
-        name: name.into(),
-        known: list(dirs).into_iter().map(|listing| listing.name).collect(),
-    })?;
-    get_source(&source, dirs, mirrors, progress)
-}
-
-/// As [`get`], for a data set with your own manifest.
-///
-/// # Errors
-/// As [`get`].
+/// [`DataError::Download`] with instructions for doing it by hand; errors of checking, unpacking and writing.
 pub fn get_source(
     source: &Source,
     dirs: &DataDirs,
@@ -170,7 +142,7 @@ pub(crate) fn not_found(source: &Source, dirs: &DataDirs) -> DataError {
     }
 }
 
-/// A line of [`list`].
+/// A line of [`list`](crate::list).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     /// Name.
@@ -196,37 +168,6 @@ pub enum Found {
     Bundled,
     /// Generated when it is first used.
     Generated,
-}
-
-/// All data sets, with where they are.
-#[must_use]
-pub fn list(dirs: &DataDirs) -> Vec<Listing> {
-    let mut all: Vec<Listing> = manifest::all()
-        .into_iter()
-        .map(|source| Listing {
-            found: locate::locate(&source, dirs).map(|location| match location {
-                Location::Folder(folder) => Found::Folder(folder),
-                Location::Archive(archive) => Found::Archive(archive),
-            }),
-            name: source.name,
-            title: source.title,
-            bytes: source.archive.bytes,
-            licence: source.licence,
-        })
-        .collect();
-    all.push(Listing {
-        name: "digits".into(),
-        title: "UCI optical digits: 1,797 images 8x8, 10 classes".into(),
-        bytes: 0,
-        licence: "CC BY 4.0 (UCI), distributed with scikit-learn under BSD".into(),
-        found: Some(Found::Bundled),
-    });
-    all.push(Listing {
-        name: "listops".into(),
-        title: "ListOps by the Long Range Arena's rules, 10 classes".into(),
-        bytes: 0,
-        licence: "generated".into(),
-        found: Some(listops::locate_original(dirs).map_or(Found::Generated, Found::Folder)),
-    });
-    all
+    /// The user's own files, wherever `data.path` says.
+    Own,
 }

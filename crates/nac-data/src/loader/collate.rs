@@ -39,9 +39,17 @@ pub(super) fn collate(
                 width,
                 ..
             } => stack(info, name, column, indices, &[*channels, *height, *width])?,
-            InputKind::Features { items, dim } => {
-                stack(info, name, column, indices, &[*items, *dim])?
-            }
+            InputKind::Features {
+                items,
+                dim,
+                padded: false,
+            } => stack(info, name, column, indices, &[*items, *dim])?,
+            InputKind::Features {
+                items,
+                dim,
+                padded: true,
+            } => vectors(info, name, column, indices, [*items, *dim])?,
+            InputKind::Voxels { size } => stack(info, name, column, indices, size)?,
             InputKind::Points { points, dims } => {
                 stack(info, name, column, indices, &[*points, *dims])?
             }
@@ -140,6 +148,35 @@ fn stack(
     let mut full = vec![indices.len()];
     full.extend(shape);
     Buffer::new(full, all.unwrap_or(Values::U8(Vec::new())))
+}
+
+/// Vectors, padded with NaN to the greatest number of them.
+fn vectors(
+    info: &DatasetInfo,
+    name: &str,
+    column: Vec<Buffer>,
+    indices: &[usize],
+    [items, dim]: [usize; 2],
+) -> Result<Buffer, DataError> {
+    let most = column.iter().map(|b| b.shape().first().copied());
+    let most = most.flatten().max().unwrap_or(0);
+    let mut all = Vec::with_capacity(most * dim * column.len());
+    for (row, (buffer, &index)) in column.into_iter().zip(indices).enumerate() {
+        let found = format!("{name} {}", buffer.describe());
+        match buffer.into_parts() {
+            (shape, Values::F32(values))
+                if shape.len() == 2 && shape[1] == dim && (1..=items).contains(&shape[0]) =>
+            {
+                all.extend(values);
+                all.resize((row + 1) * most * dim, f32::NAN);
+            }
+            _ => {
+                let expected = format!("{name} f32 [items, {dim}], 1 <= items <= {items}");
+                return Err(mismatch(info, index, expected, found));
+            }
+        }
+    }
+    Buffer::new(vec![indices.len(), most, dim], Values::F32(all))
 }
 
 /// Sequences, padded to the longest of them.

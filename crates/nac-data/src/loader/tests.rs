@@ -151,6 +151,7 @@ fn tokens_are_padded_to_the_longest() {
         name: "t".into(),
         inputs: InputSpec::tokens(9, 3, 0),
         output: OutputSpec::classes(2),
+        preprocessing: Default::default(),
     };
     let example =
         |ids: &[i64]| Example::new("tokens", Buffer::tokens(ids.to_vec()), Target::Class(1));
@@ -193,9 +194,16 @@ fn tokens_are_padded_to_the_longest() {
 fn values_and_several_inputs_are_stacked() {
     let info = DatasetInfo {
         name: "t".into(),
-        inputs: InputSpec::tokens(9, 3, 0)
-            .with("extra", crate::InputKind::Features { items: 1, dim: 2 }),
+        inputs: InputSpec::tokens(9, 3, 0).with(
+            "extra",
+            crate::InputKind::Features {
+                items: 1,
+                dim: 2,
+                padded: false,
+            },
+        ),
         output: OutputSpec::values(2),
+        preprocessing: Default::default(),
     };
     let example = |index: usize, values: Vec<f32>| {
         let extra = Buffer::new(vec![1, 2], Values::F32(vec![index as f32, 0.5])).unwrap();

@@ -10,9 +10,20 @@ use std::sync::Arc;
 use fs_err as fs;
 
 use super::images::Images;
-use crate::fetch::manifest;
+use super::{Entry, Origin};
+use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
 use crate::{
     DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Progress, Splits,
+};
+
+/// For the registry.
+pub const ENTRY: Entry = Entry {
+    name: "cifar10",
+    title: "CIFAR-10: 60,000 colour images 32x32, 10 classes (binary version)",
+    licence: "none stated; the authors ask for citation",
+    origin: Origin::Published(source),
+    describe: |_| Ok(info()),
+    open: |request| load(&request.folder(&source())?),
 };
 
 /// Name of the folder in the original archive.
@@ -75,7 +86,7 @@ fn load_records(folder: &Path, records: usize) -> Result<Splits, DataError> {
 /// # Errors
 /// [`DataError::Io`] for a missing file, [`DataError::Checksum`] for one that differs.
 pub fn verify(folder: &Path, progress: &dyn Progress) -> Result<(), DataError> {
-    manifest::cifar10().verify(folder, progress)
+    source().verify(folder, progress)
 }
 
 /// What its examples look like; needs no file.
@@ -94,6 +105,58 @@ pub fn info() -> DatasetInfo {
         name: "cifar10".into(),
         inputs: InputSpec::new("image", kind),
         output: OutputSpec::named(CLASS_NAMES),
+        preprocessing: Default::default(),
+    }
+}
+
+/// CIFAR-10, binary version. The authors publish the archive's MD5,
+/// `c32a1d4ab5d03f1284b67883e8d87530`; the SHA-256 is the one that other loaders check too.
+#[must_use]
+pub fn source() -> Source {
+    let file = |path: &str, sha256: &str| DataFile {
+        path: path.into(),
+        bytes: 30_730_000,
+        sha256: sha256.into(),
+    };
+    Source {
+        name: "cifar10".into(),
+        title: "CIFAR-10: 60,000 colour images 32x32, 10 classes (binary version)".into(),
+        licence: "none stated; the authors ask for citation".into(),
+        homepage: "https://www.cs.toronto.edu/~kriz/cifar.html".into(),
+        folder: "cifar-10-batches-bin".into(),
+        archive: ArchiveFile {
+            file_name: "cifar-10-binary.tar.gz".into(),
+            bytes: 170_052_171,
+            sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
+            urls: vec!["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into()],
+        },
+        files: vec![
+            file(
+                "data_batch_1.bin",
+                "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+            ),
+            file(
+                "data_batch_2.bin",
+                "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+            ),
+            file(
+                "data_batch_3.bin",
+                "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+            ),
+            file(
+                "data_batch_4.bin",
+                "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+            ),
+            file(
+                "data_batch_5.bin",
+                "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+            ),
+            file(
+                "test_batch.bin",
+                "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+            ),
+        ],
+        max_unpacked_bytes: 200_000_000,
     }
 }
 

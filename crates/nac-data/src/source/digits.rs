@@ -14,9 +14,20 @@ use std::sync::Arc;
 use flate2::read::GzDecoder;
 
 use super::images::Images;
+use super::{Entry, Origin};
 use crate::random::Stream;
 use crate::{
     DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Splits, split,
+};
+
+/// For the registry.
+pub const ENTRY: Entry = Entry {
+    name: "digits",
+    title: "UCI optical digits: 1,797 images 8x8, 10 classes",
+    licence: "CC BY 4.0 (UCI), distributed with scikit-learn under BSD",
+    origin: Origin::Bundled,
+    describe: |_| Ok(load()?.train.info().clone()),
+    open: |_| load(),
 };
 
 const FILE: &[u8] = include_bytes!("../../assets/digits.csv.gz");
@@ -82,6 +93,7 @@ fn info(train_pixels: &[u8]) -> DatasetInfo {
         name: "digits".into(),
         inputs: InputSpec::new("image", kind),
         output: OutputSpec::named((0..10).map(|digit: u8| digit.to_string())),
+        preprocessing: Default::default(),
     }
 }
 

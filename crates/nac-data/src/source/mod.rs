@@ -2,5 +2,8 @@
 
 pub mod cifar10;
 pub mod digits;
+mod entry;
 mod images;
 pub mod listops;
+
+pub use entry::{Entry, Origin, Request};

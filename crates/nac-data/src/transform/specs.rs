@@ -98,6 +98,7 @@ mod tests {
             name: "listops".into(),
             inputs: InputSpec::tokens(16, 9, 0),
             output: OutputSpec::classes(10),
+            preprocessing: Default::default(),
         };
         let Err(error) = from_specs(&specs(&["horizontal_flip"]), &info) else {
             panic!("accepted");

@@ -7,6 +7,7 @@ use tch::Device;
 
 use super::error::Result;
 use super::read::StateDict;
+use nac_data::DataDirs;
 use nac_train::TrainError;
 use nac_train::config::ValidConfig;
 use nac_train::run::build_model;
@@ -17,7 +18,8 @@ use nac_train::run::build_model;
 /// [`ModuleError::Weights`](nac_modules::ModuleError::Weights) with all missing, unexpected and mis-shaped names
 /// together; or the model cannot be built.
 pub fn check(config: &ValidConfig, source: &Path, weights: &StateDict) -> Result<Box<dyn Model>> {
-    let info = nac_data::describe(&config.data).map_err(TrainError::from)?;
+    let dirs = DataDirs::discover(None).map_err(TrainError::from)?;
+    let info = nac_data::describe(&config.data, &dirs).map_err(TrainError::from)?;
     let mut model = build_model(config, &info, Device::Cpu)?;
     let source = source.display().to_string();
     model.params_mut().import(&source, &weights.tensors)?;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::circuit::circuit;
 use super::lost::lost;
 use crate::weights::{Result, WeightsError};
+use nac_data::DataDirs;
 use nac_train::TrainError;
 use nac_train::config::ValidConfig;
 
@@ -27,7 +28,8 @@ pub(super) fn pixels_per_token(config: &ConvNextConfig) -> usize {
 /// # Errors
 /// [`WeightsError::NotExpressible`] with every setting that the reference has no option for.
 pub fn export_config(source: &Path, config: &ValidConfig) -> Result<String> {
-    let info = nac_data::describe(&config.data).map_err(TrainError::from)?;
+    let dirs = DataDirs::discover(None).map_err(TrainError::from)?;
+    let info = nac_data::describe(&config.data, &dirs).map_err(TrainError::from)?;
     let refuse = |settings: Vec<String>| WeightsError::NotExpressible {
         path: source.to_owned(),
         settings,

@@ -110,6 +110,7 @@ pub fn model_file(config: &ValidConfig, info: &DatasetInfo) -> Result<ModelFile>
     Ok(ModelFile {
         inputs,
         output,
+        preprocessing: info.preprocessing.clone(),
         model,
     })
 }

@@ -50,7 +50,7 @@ pub fn export_run(run: &Path, out: &Path, replace: bool) -> Result<Exported> {
     let last = folder.last_checkpoint()?;
     let info = match &last.data {
         Some(info) => info.clone(),
-        None => nac_data::describe(&config.data)?,
+        None => nac_data::describe(&config.data, &nac_data::DataDirs::discover(None)?)?,
     };
     let file = model_file(&config, &info)?;
     let step = last.state.step;

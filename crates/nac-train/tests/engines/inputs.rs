@@ -56,7 +56,14 @@ fn several_inputs() {
                 file.inputs = InputSpec::image(3, 24, 20)
                     .with("photo", InputKind::image(2, 5, 7))
                     .with("answer", question(33))
-                    .with("boxes", InputKind::Features { items: 9, dim: 4 })
+                    .with(
+                        "boxes",
+                        InputKind::Features {
+                            items: 9,
+                            dim: 4,
+                            padded: false,
+                        },
+                    )
                     .with(
                         "cloud",
                         InputKind::Points {
@@ -78,7 +85,11 @@ fn several_inputs() {
 fn features_and_points() {
     let features = |dim, position_dim| {
         move |file: &mut ModelFile| {
-            let kind = InputKind::Features { items: 37, dim: 5 };
+            let kind = InputKind::Features {
+                items: 37,
+                dim: 5,
+                padded: false,
+            };
             file.inputs = InputSpec::new("boxes", kind);
             (file.model.features.dim, file.model.features.position_dim) = (dim, position_dim);
         }

@@ -65,6 +65,13 @@ impl ModelConfig {
             (None, InputKind::Tokens { .. }) => TokenizerConfig::Embedding(self.embedding.clone()),
             (None, InputKind::Features { .. }) => TokenizerConfig::Features(self.features.clone()),
             (None, InputKind::Points { .. }) => TokenizerConfig::Points(self.points.clone()),
+            (None, InputKind::Voxels { .. }) => {
+                return Err(ConfigError::Setting {
+                    name: format!("inputs.{name}.kind"),
+                    value: "voxels".into(),
+                    reason: "no tokenizer reads voxels".into(),
+                });
+            }
         };
         if config.reads(kind) {
             return Ok(config);

@@ -168,7 +168,7 @@ impl TokenizerSpec {
                     pad,
                 },
             ) => Self::Embedding(config.resolve(path, (vocabulary, max_len, pad))?),
-            (TokenizerConfig::Features(config), &InputKind::Features { items, dim }) => {
+            (TokenizerConfig::Features(config), &InputKind::Features { items, dim, .. }) => {
                 Self::Vectors(VectorsSpec {
                     path: path.to_owned(),
                     items: positive("items", items)?,

@@ -25,6 +25,7 @@ pub(super) fn info(config: &ListOpsConfig) -> DatasetInfo {
         name: "listops".into(),
         inputs: InputSpec::tokens(VOCABULARY, longest(config), PAD),
         output: OutputSpec::named((0..10).map(|answer: u8| answer.to_string())),
+        preprocessing: Default::default(),
     }
 }
 

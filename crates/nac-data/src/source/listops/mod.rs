@@ -27,7 +27,26 @@ pub use generate::{Parts, generate};
 pub use text::{parse, read_tsv, write_text, write_tsv};
 pub use vocabulary::{CLOSE, PAD, Symbol, VOCABULARY, symbol_text};
 
+use super::{Entry, Origin, Request};
 use crate::{DataDirs, DataError, DatasetInfo, Progress, Splits};
+
+/// For the registry.
+pub const ENTRY: Entry = Entry {
+    name: "listops",
+    title: "ListOps by the Long Range Arena's rules, 10 classes",
+    licence: "generated",
+    origin: Origin::Generated,
+    describe: |request| info(&request.config.listops),
+    open: |request| {
+        let Request {
+            config,
+            dirs,
+            seed,
+            progress,
+        } = request;
+        open(&config.listops, dirs, *seed, *progress)
+    },
+};
 
 /// What the examples look like; needs no file.
 ///

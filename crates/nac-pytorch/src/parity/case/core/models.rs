@@ -32,6 +32,7 @@ pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> CaseR
     let file = ModelFile {
         output: OutputSpec::classes(imported.classes),
         inputs: InputSpec::image(imported.channels, height, width),
+        preprocessing: Default::default(),
         model: imported.config.clone(),
     };
     let one = EngineOptions {
