@@ -23,7 +23,7 @@ use crate::scratch::ScratchSize;
 use crate::simd::{Row, WIDTH};
 use crate::thread_pool::Workers;
 use crate::weights::WeightScope;
-use nac_core::model::ConvNextConfig;
+use nac_core::model::spec::{ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec};
 
 /// Tensors under `backbone` and `positional_grid`.
 #[derive(Debug, Clone)]
@@ -49,45 +49,27 @@ struct Stage {
 impl ConvNext {
     pub(super) fn load(
         scope: &WeightScope<'_, '_>,
-        size: (usize, usize, usize),
-        config: &ConvNextConfig,
+        spec: &ConvNextSpec,
         backend: &Backend,
     ) -> Result<Self> {
-        let (channels, height, width) = size;
-        let stride = config.stride(height, width)?;
-        let backbone = scope.sub("backbone");
-        let mut input = Map {
-            channels,
+        let [height, width] = spec.image;
+        let mut map = Map {
+            channels: spec.channels,
             height,
             width,
         };
-        let mut stages = Vec::with_capacity(config.dims.len());
-        for (index, (&dim, &depth)) in config.dims.iter().zip(&config.depths).enumerate() {
-            let patch = if index > 0 { 2 } else { config.stem_patch };
-            let output = Map {
-                channels: dim,
-                height: input.height / patch,
-                width: input.width / patch,
-            };
-            stages.push(stage(
-                &backbone,
-                index,
-                depth,
-                (input, output),
-                patch,
-                backend,
-            )?);
-            input = output;
+        let size = (spec.channels, height, width);
+        let mut stages = Vec::with_capacity(spec.stages.len());
+        for stage in &spec.stages {
+            let stage = Stage::load(scope, stage, map, backend)?;
+            map = stage.output;
+            stages.push(stage);
         }
-        let [rows, columns] = config
-            .grid_size
-            .unwrap_or([height / stride, width / stride]);
-        let grid = if config.grid_dim == 0 {
-            Vec::new()
-        } else {
-            let (scope, from) = (scope.sub("positional_grid"), (rows, columns));
-            grid::planes(&scope, config.grid_dim, from, (input.height, input.width))?
-        };
+        let grid = spec.grid.as_ref().map(|grid| {
+            let (scope, [rows, columns]) = (scope.sub(&grid.path), grid.size);
+            grid::planes(&scope, grid.dim, (rows, columns), (map.height, map.width))
+        });
+        let grid = grid.transpose()?.unwrap_or_default();
         Ok(Self { size, stages, grid })
     }
 
@@ -180,43 +162,42 @@ impl ConvNext {
     }
 }
 
-fn stage(
-    backbone: &WeightScope<'_, '_>,
-    index: usize,
-    depth: usize,
-    (input, output): (Map, Map),
-    patch: usize,
-    backend: &Backend,
-) -> Result<Stage> {
-    let norm_first = index > 0;
-    let (conv_at, norm_at) = if norm_first { (1, 0) } else { (0, 1) };
-    let scope = backbone.sub(format!("downsample_layers.{index}"));
-    let normed = if norm_first { input } else { output };
-    let convolution = scope.sub(conv_at);
-    let shape = [output.channels, input.channels, patch, patch];
-    let raw = Raw {
-        weight: convolution.matrix("weight", &shape)?,
-        bias: Some(convolution.tensor("bias", &[output.channels])?),
-    };
-    let unfolded = Layout::plain(input.channels * patch * patch);
-    let layouts = (unfolded, Layout::plain(output.channels));
-    Ok(Stage {
-        norm: Norm::with_epsilon(&scope.sub(norm_at), normed.channels, EPSILON)?,
-        norm_first,
-        convolution: Projection::of(&raw, layouts, backend.precision.without_int8()),
-        patch,
-        input,
-        output,
-        blocks: (0..depth)
-            .map(|block| {
-                let scope = backbone.sub(format!("stages.{index}.{block}"));
-                Block::load(&scope, output.channels, backend)
-            })
-            .collect::<Result<_>>()?,
-    })
-}
-
 impl Stage {
+    fn load(
+        scope: &WeightScope<'_, '_>,
+        spec: &ConvNextStageSpec,
+        input: Map,
+        backend: &Backend,
+    ) -> Result<Self> {
+        let [height, width] = spec.map;
+        let output = Map {
+            channels: spec.patch.output,
+            height,
+            width,
+        };
+        let patch = spec.patch.side;
+        let convolution = scope.sub(&spec.patch.path);
+        let shape = [output.channels, input.channels, patch, patch];
+        let raw = Raw {
+            weight: convolution.matrix("weight", &shape)?,
+            bias: Some(convolution.tensor("bias", &[output.channels])?),
+        };
+        let unfolded = Layout::plain(input.channels * patch * patch);
+        let layouts = (unfolded, Layout::plain(output.channels));
+        let block = |spec: &ConvNextBlockSpec| {
+            Block::load(&scope.sub(&spec.path), spec.channels, backend)
+        };
+        Ok(Self {
+            norm: Norm::with_epsilon(&scope.sub(&spec.norm.path), spec.norm.dim, EPSILON)?,
+            norm_first: spec.norm_first,
+            convolution: Projection::of(&raw, layouts, backend.precision.without_int8()),
+            patch,
+            input,
+            output,
+            blocks: spec.blocks.iter().map(block).collect::<Result<_>>()?,
+        })
+    }
+
     /// Layer norm of every cell of the input, in place.
     fn normalize_input(&self, workers: &Workers<'_>, map: &mut [Row]) {
         if !self.norm_first {

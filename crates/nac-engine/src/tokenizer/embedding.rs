@@ -10,7 +10,7 @@ use crate::circuit::Buffers;
 use crate::error::{EngineError, Result};
 use crate::simd::WIDTH;
 use crate::weights::WeightScope;
-use nac_core::model::EmbeddingConfig;
+use nac_core::model::spec::EmbeddingSpec;
 
 /// Tensors `embedding.weight`, `[vocabulary, dim]`, and `positions`, `[max_len, position_dim]`.
 #[derive(Debug, Clone)]
@@ -23,16 +23,16 @@ pub(super) struct Embedding {
 impl Embedding {
     pub(super) fn load(
         scope: &WeightScope<'_, '_>,
-        (vocabulary, max_len, pad): (usize, usize, i64),
-        config: &EmbeddingConfig,
+        spec: &EmbeddingSpec,
     ) -> Result<Self> {
-        let size = [vocabulary, config.dim];
+        let scope = scope.sub(&spec.path);
+        let size = [spec.vocabulary, spec.dim];
         let embedding = scope.sub("embedding").matrix("weight", &size)?;
-        let positions = scope.matrix("positions", &[max_len, config.position_dim])?;
+        let positions = scope.matrix("positions", &[spec.max_len, spec.position_dim])?;
         Ok(Self {
             embedding: embedding.into_owned(),
             positions: positions.into_owned(),
-            pad,
+            pad: spec.pad,
         })
     }
 

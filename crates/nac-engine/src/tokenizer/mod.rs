@@ -68,11 +68,14 @@ impl Join {
         let load = |layer: &nac_core::model::spec::LinearSpec| {
             let layouts = (Layout::plain(layer.input), Layout::plain(layer.output));
             let precision = backend.precision.without_int8();
-            Projection::plain(&scope.sub("projection"), layouts, layer.bias, precision)
+            Projection::linear(scope, layer, layouts, precision)
         };
         Ok(Some(Self {
             projection: join.projection.as_ref().map(load).transpose()?,
-            side: scope.tensor("side_embedding", &[join.dim])?.to_vec(),
+            side: scope
+                .sub(&join.path)
+                .tensor("side_embedding", &[join.dim])?
+                .to_vec(),
         }))
     }
 }
@@ -87,10 +90,7 @@ impl Tokenizer {
         let InputsSpec {
             inputs, token_dim, ..
         } = config.resolve_inputs("", inputs)?;
-        let several = inputs.len() > 1;
         let part = |input: &TokenizedInputSpec| {
-            let below = scope.sub(&input.name);
-            let scope = if several { &below } else { scope };
             let tokenizer = OneTokenizer::load(scope, input, backend)?;
             Ok((tokenizer, Join::load(scope, input, backend)?))
         };

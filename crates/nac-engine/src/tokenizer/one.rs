@@ -9,13 +9,13 @@ use super::pixels::Pixels;
 use super::vectors::Vectors;
 use crate::backend::Backend;
 use crate::circuit::Buffers;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use crate::input::{Inputs, Ready};
 use crate::scratch::ScratchSize;
 use crate::thread_pool::Workers;
 use crate::weights::WeightScope;
+use nac_core::model::InputKind;
 use nac_core::model::spec::{TokenizedInputSpec, TokenizerSpec};
-use nac_core::model::{InputKind, TokenizerConfig};
 
 /// Makes tokens of one input.
 #[derive(Debug, Clone)]
@@ -49,48 +49,13 @@ impl OneTokenizer {
         input: &TokenizedInputSpec,
         backend: &Backend,
     ) -> Result<Self> {
-        let by = match (&input.tokenizer, &input.config, &input.kind) {
-            (TokenizerSpec::Vectors(spec), ..) => By::Vectors(Vectors::load(scope, spec, backend)?),
-            (
-                _,
-                TokenizerConfig::Pixels {},
-                &InputKind::Image {
-                    channels,
-                    height,
-                    width,
-                    ..
-                },
-            ) => By::Pixels(Pixels::new(channels, height, width)),
-            (
-                _,
-                TokenizerConfig::ConvNext(config),
-                &InputKind::Image {
-                    channels,
-                    height,
-                    width,
-                    ..
-                },
-            ) => {
-                let size = (channels, height, width);
-                By::ConvNext(Box::new(ConvNext::load(scope, size, config, backend)?))
+        let by = match &input.tokenizer {
+            TokenizerSpec::ConvNext(spec) => {
+                By::ConvNext(Box::new(ConvNext::load(scope, spec, backend)?))
             }
-            (
-                _,
-                TokenizerConfig::Embedding(config),
-                &InputKind::Tokens {
-                    vocabulary,
-                    max_len,
-                    pad,
-                },
-            ) => {
-                let sizes = (vocabulary, max_len, pad);
-                By::Embedding(Embedding::load(scope, sizes, config)?)
-            }
-            (_, config, kind) => {
-                let name = format!("model.tokenizers.{}.kind", input.name);
-                let reason = format!("does not read inputs of kind `{}`", kind.name());
-                return Err(EngineError::unsupported(&name, config.name(), &reason));
-            }
+            TokenizerSpec::Pixels(spec) => By::Pixels(Pixels::new(spec)),
+            TokenizerSpec::Embedding(spec) => By::Embedding(Embedding::load(scope, spec)?),
+            TokenizerSpec::Vectors(spec) => By::Vectors(Vectors::load(scope, spec, backend)?),
         };
         Ok(Self {
             name: input.name.clone(),

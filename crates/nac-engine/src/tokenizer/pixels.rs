@@ -8,6 +8,7 @@ use crate::blocks::Layout;
 use crate::blocks::resize;
 use crate::circuit::Buffers;
 use crate::simd::WIDTH;
+use nac_core::model::spec::PixelsSpec;
 
 /// Pixels of images of one size, row by row from the top.
 #[derive(Debug, Clone, Copy)]
@@ -18,9 +19,10 @@ pub(super) struct Pixels {
 }
 
 impl Pixels {
-    pub(super) fn new(channels: usize, height: usize, width: usize) -> Self {
+    pub(super) fn new(spec: &PixelsSpec) -> Self {
+        let [height, width] = spec.image;
         Self {
-            channels,
+            channels: spec.channels,
             height,
             width,
         }

@@ -35,9 +35,9 @@ impl Vectors {
             Layout::plain(spec.linear.output),
         );
         let precision = backend.precision.without_int8();
-        let linear = Projection::plain(&scope.sub("linear"), layouts, true, precision)?;
+        let linear = Projection::linear(scope, &spec.linear, layouts, precision)?;
         let positions = (spec.position_dim > 0)
-            .then(|| scope.matrix("positions", &[spec.items, spec.position_dim]))
+            .then(|| scope.sub(&spec.path).matrix("positions", &[spec.items, spec.position_dim]))
             .transpose()?;
         Ok(Self {
             spec: spec.clone(),

@@ -4,9 +4,10 @@
 //! ImageNet configuration is two stages of depths 1 and 0 and widths 96 and 192, a stem of stride 4, and a
 //! 64-dimensional grid: an image of 64×64 gives 8×8 tokens of 256 features.
 
+use nac_core::model::spec::{ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec};
 use tch::Tensor;
 
-use super::{ConvNextConfig, Tokenizer};
+use super::Tokenizer;
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::inputs::Inputs;
@@ -39,46 +40,33 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(
-        root: &mut Scope<'_>,
-        index: usize,
-        in_dim: usize,
-        dim: usize,
-        depth: usize,
-        config: &ConvNextConfig,
-    ) -> Result<Self> {
-        let norm_first = index > 0;
-        let (conv_at, norm_at) = if norm_first { (1, 0) } else { (0, 1) };
-        let patch = shape::positive("stem_patch", if norm_first { 2 } else { config.stem_patch })?;
-        let mut scope = root.sub(format!("downsample_layers.{index}"));
-        let norm = LayerNorm2d::new(scope.sub(norm_at), if norm_first { in_dim } else { dim })?;
+    fn new(scope: &mut Scope<'_>, spec: &ConvNextStageSpec) -> Result<Self> {
+        let patch = &spec.patch;
+        let side = shape::positive("stem_patch", patch.side)?;
         let size = [
-            shape::positive("dims", dim)?,
-            shape::positive("channels", in_dim)?,
-            patch,
-            patch,
+            shape::positive("dims", patch.output)?,
+            shape::positive("channels", patch.input)?,
+            side,
+            side,
         ];
-        let weight =
-            scope
-                .sub(conv_at)
-                .parameter("weight", &size, Init::TruncatedNormal { std: 0.02 })?;
+        let start = Init::TruncatedNormal { std: 0.02 };
+        let norm = LayerNorm2d::new(scope.sub(&spec.norm.path), spec.norm.dim)?;
+        let weight = scope.sub(&patch.path).parameter("weight", &size, start)?;
         let bias = scope
-            .sub(conv_at)
+            .sub(&patch.path)
             .parameter("bias", &[size[0]], Init::Zeros)?;
-        let blocks = (0..depth)
-            .map(|block| {
-                let scope = root.sub(format!("stages.{index}.{block}"));
-                let drop_path = DropPath::new(scope.path().to_owned(), 0.0)?;
-                ConvNextBlock::new(scope, dim, config.layer_scale, drop_path)
-            })
-            .collect::<Result<_>>()?;
+        let block = |spec: &ConvNextBlockSpec| {
+            let scope = scope.sub(&spec.path);
+            let drop_path = DropPath::new(scope.path().to_owned(), spec.drop_path)?;
+            ConvNextBlock::new(scope, spec.channels, spec.layer_scale, drop_path)
+        };
         Ok(Self {
-            norm_first,
+            blocks: spec.blocks.iter().map(block).collect::<Result<_>>()?,
+            norm_first: spec.norm_first,
             norm,
             weight,
             bias,
-            patch,
-            blocks,
+            patch: side,
         })
     }
 
@@ -101,47 +89,23 @@ impl Stage {
 }
 
 impl ConvNextTokenizer {
-    /// A tokenizer for images of `channels × height × width`.
+    /// The tokenizer of `spec`.
     ///
     /// # Errors
-    /// Depths and widths differ in number, an image is smaller than one token, or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        channels: usize,
-        height: usize,
-        width: usize,
-        config: &ConvNextConfig,
-    ) -> Result<Self> {
-        let stride = config.stride(height, width)?;
-        let mut backbone = scope.sub("backbone");
-        let mut in_dim = channels;
-        let mut stages = Vec::with_capacity(config.dims.len());
-        for (index, (&dim, &depth)) in config.dims.iter().zip(&config.depths).enumerate() {
-            stages.push(Stage::new(
-                &mut backbone,
-                index,
-                in_dim,
-                dim,
-                depth,
-                config,
-            )?);
-            in_dim = dim;
-        }
-        let [rows, columns] = config
-            .grid_size
-            .unwrap_or([height / stride, width / stride]);
-        let grid = (config.grid_dim > 0)
-            .then(|| {
-                let scope = scope.sub("positional_grid");
-                PositionalGrid::new(scope, config.grid_dim, rows, columns)
-            })
-            .transpose()?;
+    /// A size is zero or a name is taken.
+    pub fn new(scope: &mut Scope<'_>, spec: &ConvNextSpec) -> Result<Self> {
+        let stages = spec.stages.iter().map(|stage| Stage::new(scope, stage));
+        let stages = stages.collect::<Result<_>>()?;
+        let grid = spec.grid.as_ref().map(|grid| {
+            let [rows, columns] = grid.size;
+            PositionalGrid::new(scope.sub(&grid.path), grid.dim, rows, columns)
+        });
         Ok(Self {
             stages,
-            grid,
-            channels: shape::positive("channels", channels)?,
-            stride: shape::positive("stride", stride)?,
-            token_dim: in_dim + config.grid_dim,
+            grid: grid.transpose()?,
+            channels: shape::positive("channels", spec.channels)?,
+            stride: shape::positive("stride", spec.stride)?,
+            token_dim: spec.token_dim,
             input: "image".into(),
         })
     }

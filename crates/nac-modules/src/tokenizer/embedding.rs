@@ -1,8 +1,9 @@
 //! Sequence tokenizer: a learned vector per symbol beside a learned vector per position.
 
+use nac_core::model::spec::EmbeddingSpec;
 use tch::{Kind, Tensor};
 
-use super::{EmbeddingConfig, Tokenizer};
+use super::Tokenizer;
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::inputs::Inputs;
@@ -24,33 +25,28 @@ pub struct EmbeddingTokenizer {
 }
 
 impl EmbeddingTokenizer {
-    /// A tokenizer for sequences of up to `max_len` of `vocabulary` symbols, of which `pad` is padding.
+    /// The tokenizer of `spec`.
     ///
     /// # Errors
     /// A size is zero or a name is taken.
-    pub fn new(
-        mut scope: Scope<'_>,
-        vocabulary: usize,
-        max_len: usize,
-        pad: i64,
-        config: &EmbeddingConfig,
-    ) -> Result<Self> {
+    pub fn new(scope: &mut Scope<'_>, spec: &EmbeddingSpec) -> Result<Self> {
+        let mut scope = scope.sub(&spec.path);
         let start = Init::Normal { std: 1.0 };
         let size = [
-            shape::positive("vocabulary", vocabulary)?,
-            shape::positive("dim", config.dim)?,
+            shape::positive("vocabulary", spec.vocabulary)?,
+            shape::positive("dim", spec.dim)?,
         ];
         let embedding = scope.sub("embedding").parameter("weight", &size, start)?;
         let size = [
-            shape::positive("max_len", max_len)?,
-            shape::positive("position_dim", config.position_dim)?,
+            shape::positive("max_len", spec.max_len)?,
+            shape::positive("position_dim", spec.position_dim)?,
         ];
         let positions = scope.parameter("positions", &size, start)?;
         Ok(Self {
             embedding,
             positions,
-            pad,
-            token_dim: config.dim + config.position_dim,
+            pad: spec.pad,
+            token_dim: spec.token_dim(),
             input: "tokens".into(),
         })
     }
@@ -117,6 +113,7 @@ impl Tokenizer for EmbeddingTokenizer {
 mod tests {
     use super::*;
     use crate::params::ParamStore;
+    use nac_core::model::EmbeddingConfig;
     use tch::Device;
 
     #[test]
@@ -126,7 +123,8 @@ mod tests {
             dim: 4,
             position_dim: 2,
         };
-        let tokenizer = EmbeddingTokenizer::new(store.root(), 5, 6, 0, &config).unwrap();
+        let tokenizer = EmbeddingTokenizer::new(&mut store.root(), &config.resolve("", (5, 6, 0)).unwrap());
+        let tokenizer = tokenizer.unwrap();
         let mut ctx = ForwardContext::evaluation();
         let mut run = |values: &[i64], shape: [i64; 2]| {
             let inputs = Inputs::tokens(Tensor::from_slice(values).view(shape));

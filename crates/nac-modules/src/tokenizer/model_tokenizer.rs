@@ -1,7 +1,7 @@
 //! The tokenizer of a whole model: prepares its inputs, makes tokens of each, and joins them.
 
 use nac_core::model::spec::{InputsSpec, TokenizedInputSpec, TokenizerSpec};
-use nac_core::model::{InputKind, InputSpec, ModelConfig, TokenizerConfig};
+use nac_core::model::{InputSpec, ModelConfig};
 use tch::{Kind, Tensor};
 
 use super::prepare::Preparation;
@@ -49,38 +49,24 @@ impl ModelTokenizer {
         let InputsSpec {
             inputs, token_dim, ..
         } = config.resolve_inputs("", inputs)?;
-        let parts = match inputs.as_slice() {
-            [only] => vec![Part {
-                tokenizer: tokenizer(scope, only)?,
-                join: None,
-            }],
-            several => {
-                let part = |input: &TokenizedInputSpec| Part::new(scope.sub(&input.name), input);
-                several.iter().map(part).collect::<Result<_>>()?
-            }
-        };
+        let part = |input: &TokenizedInputSpec| Part::new(&mut scope, input);
         Ok(Self {
             preparation,
-            parts,
+            parts: inputs.iter().map(part).collect::<Result<_>>()?,
             token_dim,
         })
     }
 }
 
 impl Part {
-    /// One of several inputs.
-    fn new(mut scope: Scope<'_>, input: &TokenizedInputSpec) -> Result<Self> {
+    /// The tokenizer of an input, and how its tokens join those of others.
+    fn new(scope: &mut Scope<'_>, input: &TokenizedInputSpec) -> Result<Self> {
         let join = input.join.as_ref().map(|join| {
-            let projection = join.projection.as_ref().map(|layer| {
-                Linear::new(
-                    scope.sub("projection"),
-                    layer.input,
-                    layer.output,
-                    layer.bias,
-                )
-            });
-            let start = Init::Normal { std: 0.02 };
-            let side = scope.parameter("side_embedding", &[join.dim as i64], start)?;
+            let projection = join.projection.as_ref();
+            let projection = projection.map(|layer| Linear::from_spec(scope, layer));
+            let (start, size) = (Init::Normal { std: 0.02 }, [join.dim as i64]);
+            let mut scope = scope.sub(&join.path);
+            let side = scope.parameter("side_embedding", &size, start)?;
             Ok::<_, ModuleError>((projection.transpose()?, side))
         });
         let join = join.transpose()?;
@@ -109,47 +95,17 @@ impl Part {
 }
 
 /// The tokenizer of one input.
-fn tokenizer(scope: Scope<'_>, input: &TokenizedInputSpec) -> Result<Box<dyn Tokenizer>> {
+fn tokenizer(scope: &mut Scope<'_>, input: &TokenizedInputSpec) -> Result<Box<dyn Tokenizer>> {
     let name = &input.name;
-    Ok(match (&input.tokenizer, &input.config, &input.kind) {
-        (TokenizerSpec::Pixels { channels, .. }, ..) => {
-            Box::new(PixelTokenizer::new(*channels)?.reading(name))
+    Ok(match &input.tokenizer {
+        TokenizerSpec::ConvNext(spec) => {
+            Box::new(ConvNextTokenizer::new(scope, spec)?.reading(name))
         }
-        (TokenizerSpec::Vectors(spec), ..) => {
-            Box::new(VectorTokenizer::new(scope, spec)?.reading(name))
+        TokenizerSpec::Pixels(spec) => Box::new(PixelTokenizer::new(spec)?.reading(name)),
+        TokenizerSpec::Embedding(spec) => {
+            Box::new(EmbeddingTokenizer::new(scope, spec)?.reading(name))
         }
-        (
-            _,
-            TokenizerConfig::ConvNext(config),
-            &InputKind::Image {
-                channels,
-                height,
-                width,
-                ..
-            },
-        ) => {
-            let built = ConvNextTokenizer::new(scope, channels, height, width, config)?;
-            Box::new(built.reading(name))
-        }
-        (
-            _,
-            TokenizerConfig::Embedding(config),
-            &InputKind::Tokens {
-                vocabulary,
-                max_len,
-                pad,
-            },
-        ) => {
-            let built = EmbeddingTokenizer::new(scope, vocabulary, max_len, pad, config)?;
-            Box::new(built.reading(name))
-        }
-        (_, config, kind) => {
-            return Err(ModuleError::Setting {
-                name: format!("model.tokenizers.{name}.kind"),
-                value: config.name().into(),
-                reason: format!("does not read inputs of kind `{}`", kind.name()),
-            });
-        }
+        TokenizerSpec::Vectors(spec) => Box::new(VectorTokenizer::new(scope, spec)?.reading(name)),
     })
 }
 

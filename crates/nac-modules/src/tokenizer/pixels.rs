@@ -1,5 +1,7 @@
 //! Image tokenizer that takes each pixel as it is: reference `PerceiverIO` with `from_bchw`.
 
+use nac_core::model::spec::PixelsSpec;
+
 use super::Tokenizer;
 use crate::context::ForwardContext;
 use crate::error::Result;
@@ -18,14 +20,14 @@ pub struct PixelTokenizer {
 }
 
 impl PixelTokenizer {
-    /// A tokenizer for images of `channels`.
+    /// The tokenizer of `spec`.
     ///
     /// # Errors
     /// There are no channels.
-    pub fn new(channels: usize) -> Result<Self> {
+    pub fn new(spec: &PixelsSpec) -> Result<Self> {
         Ok(Self {
-            channels,
-            size: shape::positive("channels", channels)?,
+            channels: spec.channels,
+            size: shape::positive("channels", spec.channels)?,
             input: "image".into(),
         })
     }
@@ -66,13 +68,18 @@ mod tests {
     #[test]
     fn pixels_are_tokens_row_by_row() {
         let image = Tensor::arange(12, (Kind::Float, Device::Cpu)).view([1, 2, 2, 3]);
-        let tokenizer = PixelTokenizer::new(2).unwrap();
+        let spec = |channels| PixelsSpec {
+            path: String::new(),
+            channels,
+            image: [2, 3],
+        };
+        let tokenizer = PixelTokenizer::new(&spec(2)).unwrap();
         let mut ctx = ForwardContext::evaluation();
         let inputs = Inputs::image(image);
         let tokens = tokenizer.tokenize(&inputs, &mut ctx).unwrap();
         assert_eq!(tokens.values().size(), [1, 6, 2]);
         let fourth = Vec::<f32>::try_from(tokens.values().get(0).get(3)).unwrap();
         assert_eq!(fourth, [3.0, 9.0]);
-        assert!(PixelTokenizer::new(0).is_err());
+        assert!(PixelTokenizer::new(&spec(0)).is_err());
     }
 }

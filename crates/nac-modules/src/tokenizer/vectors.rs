@@ -29,9 +29,9 @@ impl VectorTokenizer {
     ///
     /// # Errors
     /// A size is zero or a name is taken.
-    pub fn new(mut scope: Scope<'_>, spec: &VectorsSpec) -> Result<Self> {
-        let (width, dim) = (spec.linear.input, spec.linear.output);
-        let linear = Linear::new(scope.sub("linear"), width, dim, true)?;
+    pub fn new(scope: &mut Scope<'_>, spec: &VectorsSpec) -> Result<Self> {
+        let linear = Linear::from_spec(scope, &spec.linear)?;
+        let mut scope = scope.sub(&spec.path);
         let size = [spec.items as i64, spec.position_dim as i64];
         let positions = (spec.position_dim > 0)
             .then(|| scope.parameter("positions", &size, Init::Normal { std: 1.0 }))

@@ -27,8 +27,6 @@ pub struct TokenizedInputSpec {
     pub name: String,
     /// Its form.
     pub kind: InputKind,
-    /// Settings of its tokenizer.
-    pub config: TokenizerConfig,
     /// Its tokenizer.
     pub tokenizer: TokenizerSpec,
     /// Where there are several inputs, how their tokens join.
@@ -119,7 +117,6 @@ impl ModelConfig {
                 name: name.to_owned(),
                 kind: kind.clone(),
                 tokenizer: TokenizerSpec::new(&path, &config, kind)?,
-                config,
                 join: None,
             });
         }

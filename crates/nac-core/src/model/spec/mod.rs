@@ -20,7 +20,6 @@
 mod attention;
 mod block;
 mod circuit;
-mod convnext;
 mod generator;
 mod head;
 mod inputs;
@@ -36,7 +35,6 @@ pub use attention::{
 };
 pub use block::{InputMixerSpec, OutputProjectionSpec, PropagatorSpec, ReadInSpec, ReadOutSpec};
 pub use circuit::{CircuitSpec, PropagationSpec};
-pub use convnext::{ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, GridSpec, PatchSpec};
 pub use generator::{GeneratorSpec, ModuleSetSpec, SeederSpec, StateProjectionSpec};
 pub use head::{ConfidencePoolingSpec, HeadSpec};
 pub use inputs::{InputsSpec, JoinSpec, TokenizedInputSpec};
@@ -45,7 +43,9 @@ pub use model::{BodySpec, ModelSpec};
 pub use node::{Node, OwnTensor, ParameterSpec, tree};
 pub use operations::{Algorithm, Operations, Stage, Work, table};
 pub use perceiver_io::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
-pub use tokenizer::{EmbeddingSpec, TokenizerSpec, VectorsSpec};
+pub use tokenizer::{
+    ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, EmbeddingSpec, GridSpec, PatchSpec, PixelsSpec, TokenizerSpec, VectorsSpec,
+};
 
 #[cfg(test)]
 mod tests {

@@ -12,13 +12,9 @@ use super::error::CaseResult;
 pub(super) fn tokenizer(case: &mut Case<'_>, imported: &ImportedTokenizer) -> CaseResult<()> {
     let mut store = case.store();
     let (height, width) = (case.input_size("image", 2)?, case.input_size("image", 3)?);
-    let tokenizer = ConvNextTokenizer::new(
-        store.root(),
-        imported.channels,
-        height,
-        width,
-        &imported.config,
-    )?;
+    let size = [imported.channels, height, width];
+    let spec = imported.config.resolve("", size)?;
+    let tokenizer = ConvNextTokenizer::new(&mut store.root(), &spec)?;
     case.load(&mut store)?;
     let inputs = case.inputs()?;
     let tokens = tokenizer.tokenize(&model_inputs(&inputs), &mut case.pass())?;

@@ -25,15 +25,8 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedPerceiverIo) -> CaseRe
     let tokenizer = match &imported.source {
         PerceiverTokens::ConvNext(config) => {
             let (height, width) = (case.input_size(name, 2)?, case.input_size(name, 3)?);
-            let mut root = store.root();
-            let scope = root.sub("tokenizer");
-            Some(ConvNextTokenizer::new(
-                scope,
-                imported.dim,
-                height,
-                width,
-                config,
-            )?)
+            let spec = config.resolve("tokenizer", [imported.dim, height, width])?;
+            Some(ConvNextTokenizer::new(&mut store.root(), &spec)?)
         }
         PerceiverTokens::Given | PerceiverTokens::Pixels => None,
     };

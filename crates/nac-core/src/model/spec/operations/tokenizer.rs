@@ -24,7 +24,7 @@ impl TokenizerSpec {
         match self {
             Self::ConvNext(spec) => spec.work(),
             Self::Vectors(spec) => spec.linear.work(spec.items),
-            Self::Pixels { .. } | Self::Embedding(_) => Work::default(),
+            Self::Pixels(_) | Self::Embedding(_) => Work::default(),
         }
     }
 }

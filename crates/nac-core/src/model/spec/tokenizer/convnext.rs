@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::layer::{LinearSpec, NormSpec, positive};
-use super::node::{Node, OwnTensor, join, trained};
+use crate::model::spec::layer::{LinearSpec, NormSpec, positive};
+use crate::model::spec::node::{Node, OwnTensor, join, trained};
 use crate::model::{ConfigError, ConvNextConfig};
 
 /// A convolution whose stride is its size.

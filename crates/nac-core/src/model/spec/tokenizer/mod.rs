@@ -1,0 +1,139 @@
+//! Resolved tokenizers, one file for each.
+
+mod convnext;
+mod embedding;
+mod pixels;
+mod vectors;
+
+use serde::Serialize;
+
+use super::layer::positive;
+use super::node::{Node, OwnTensor};
+use crate::model::{ConfigError, InputKind, TokenizerConfig};
+
+pub use convnext::{ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, GridSpec, PatchSpec};
+pub use embedding::EmbeddingSpec;
+pub use pixels::PixelsSpec;
+pub use vectors::VectorsSpec;
+
+/// From an input to tokens.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum TokenizerSpec {
+    /// Images, through the first stages of a ConvNeXt.
+    ConvNext(ConvNextSpec),
+    /// Images, each pixel a token.
+    Pixels(PixelsSpec),
+    /// Sequences of symbols.
+    Embedding(EmbeddingSpec),
+    /// Feature vectors, or points.
+    Vectors(VectorsSpec),
+}
+
+impl TokenizerSpec {
+    /// The tokenizer with these settings at `path` for inputs of a kind that it reads.
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`] if a setting is out of range or does not suit the input.
+    pub(super) fn new(
+        path: &str,
+        config: &TokenizerConfig,
+        kind: &InputKind,
+    ) -> Result<Self, ConfigError> {
+        use TokenizerConfig as By;
+        Ok(match *kind {
+            InputKind::Image {
+                channels,
+                height,
+                width,
+                ..
+            } => match config {
+                By::ConvNext(config) => {
+                    Self::ConvNext(config.resolve(path, [channels, height, width])?)
+                }
+                By::Pixels {} => Self::Pixels(PixelsSpec {
+                    path: path.to_owned(),
+                    channels: positive("channels", channels)?,
+                    image: [height, width],
+                }),
+                _ => return unread(config, kind),
+            },
+            InputKind::Tokens {
+                vocabulary,
+                max_len,
+                pad,
+            } => match config {
+                By::Embedding(config) => {
+                    Self::Embedding(config.resolve(path, (vocabulary, max_len, pad))?)
+                }
+                _ => return unread(config, kind),
+            },
+            InputKind::Features { items, dim, .. } => match config {
+                By::Features(config) => Self::Vectors(config.resolve(path, (items, dim))?),
+                _ => return unread(config, kind),
+            },
+            InputKind::Points { points, dims } => match config {
+                By::Points(config) => Self::Vectors(config.resolve(path, (points, dims))?),
+                _ => return unread(config, kind),
+            },
+            InputKind::Voxels { .. } => return unread(config, kind),
+        })
+    }
+
+    /// The box of the tokenizer.
+    fn node(&self) -> &dyn Node {
+        match self {
+            Self::ConvNext(spec) => spec,
+            Self::Pixels(spec) => spec,
+            Self::Embedding(spec) => spec,
+            Self::Vectors(spec) => spec,
+        }
+    }
+
+    /// Features of a token.
+    #[must_use]
+    pub fn token_dim(&self) -> usize {
+        match self {
+            Self::ConvNext(spec) => spec.token_dim,
+            Self::Pixels(spec) => spec.channels,
+            Self::Embedding(spec) => spec.token_dim(),
+            Self::Vectors(spec) => spec.token_dim(),
+        }
+    }
+
+    /// Number of tokens of an input of the size that the model is made for, the longest if that varies.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        match self {
+            Self::ConvNext(spec) => spec.tokens,
+            Self::Pixels(spec) => spec.tokens(),
+            Self::Embedding(spec) => spec.max_len,
+            Self::Vectors(spec) => spec.items,
+        }
+    }
+}
+
+fn unread<T>(config: &TokenizerConfig, kind: &InputKind) -> Result<T, ConfigError> {
+    Err(ConfigError::Setting {
+        name: "model.tokenizers".into(),
+        value: config.name().into(),
+        reason: format!("does not read inputs of kind `{}`", kind.name()),
+    })
+}
+
+impl Node for TokenizerSpec {
+    fn path(&self) -> &str {
+        self.node().path()
+    }
+
+    fn describe(&self) -> String {
+        self.node().describe()
+    }
+
+    fn children(&self) -> Vec<&dyn Node> {
+        self.node().children()
+    }
+
+    fn tensors(&self) -> Vec<OwnTensor> {
+        self.node().tensors()
+    }
+}
