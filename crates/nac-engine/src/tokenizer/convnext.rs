@@ -184,9 +184,8 @@ impl Stage {
         };
         let unfolded = Layout::plain(input.channels * patch * patch);
         let layouts = (unfolded, Layout::plain(output.channels));
-        let block = |spec: &ConvNextBlockSpec| {
-            Block::load(&scope.sub(&spec.path), spec.channels, backend)
-        };
+        let block =
+            |spec: &ConvNextBlockSpec| Block::load(&scope.sub(&spec.path), spec.channels, backend);
         Ok(Self {
             norm: Norm::with_epsilon(&scope.sub(&spec.norm.path), spec.norm.dim, EPSILON)?,
             norm_first: spec.norm_first,

@@ -21,10 +21,7 @@ pub(super) struct Embedding {
 }
 
 impl Embedding {
-    pub(super) fn load(
-        scope: &WeightScope<'_, '_>,
-        spec: &EmbeddingSpec,
-    ) -> Result<Self> {
+    pub(super) fn load(scope: &WeightScope<'_, '_>, spec: &EmbeddingSpec) -> Result<Self> {
         let scope = scope.sub(&spec.path);
         let size = [spec.vocabulary, spec.dim];
         let embedding = scope.sub("embedding").matrix("weight", &size)?;

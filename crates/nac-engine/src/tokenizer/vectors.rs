@@ -37,7 +37,11 @@ impl Vectors {
         let precision = backend.precision.without_int8();
         let linear = Projection::linear(scope, &spec.linear, layouts, precision)?;
         let positions = (spec.position_dim > 0)
-            .then(|| scope.sub(&spec.path).matrix("positions", &[spec.items, spec.position_dim]))
+            .then(|| {
+                scope
+                    .sub(&spec.path)
+                    .matrix("positions", &[spec.items, spec.position_dim])
+            })
             .transpose()?;
         Ok(Self {
             spec: spec.clone(),

@@ -123,7 +123,8 @@ mod tests {
             dim: 4,
             position_dim: 2,
         };
-        let tokenizer = EmbeddingTokenizer::new(&mut store.root(), &config.resolve("", (5, 6, 0)).unwrap());
+        let tokenizer =
+            EmbeddingTokenizer::new(&mut store.root(), &config.resolve("", (5, 6, 0)).unwrap());
         let tokenizer = tokenizer.unwrap();
         let mut ctx = ForwardContext::evaluation();
         let mut run = |values: &[i64], shape: [i64; 2]| {

@@ -44,7 +44,8 @@ pub use node::{Node, OwnTensor, ParameterSpec, tree};
 pub use operations::{Algorithm, Operations, Stage, Work, table};
 pub use perceiver_io::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
 pub use tokenizer::{
-    ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, EmbeddingSpec, GridSpec, PatchSpec, PixelsSpec, TokenizerSpec, VectorsSpec,
+    ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, EmbeddingSpec, GridSpec, PatchSpec,
+    PixelsSpec, TokenizerSpec, VectorsSpec,
 };
 
 #[cfg(test)]
