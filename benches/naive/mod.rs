@@ -19,10 +19,10 @@ mod tests;
 mod tokenizer;
 mod weights;
 
-use nac_modules::Result;
 use nac_modules::context::Noise;
 use nac_modules::model::{ModelConfig, ModelKind};
 use nac_modules::params::ParamStore;
+use nac_modules::{ModuleError, Result};
 use tch::Tensor;
 
 use kernel::Sampling;
@@ -79,6 +79,11 @@ impl Naive {
                 let tokens = tokenizer::tokens(&root.sub("tokenizer"), image, &config.convnext)?;
                 perceiver_io::forward(&root, &tokens, &config.perceiver_io)
             }
+            ModelKind::StemOnly => Err(ModuleError::Setting {
+                name: "model.kind".into(),
+                value: config.kind.to_string(),
+                reason: "the authors' code has no such model".into(),
+            }),
         }
     }
 }

@@ -39,7 +39,7 @@ depth = 2
 latents = 8
 
 [baseline]
-match_circuit = true
+match = "parameters"
 
 [training]
 steps = 12

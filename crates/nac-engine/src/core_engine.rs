@@ -7,13 +7,15 @@ use ndarray::{Array2, ArrayViewMut2};
 
 use super::backend::{Backend, Precision};
 use super::blocks::resize;
-use super::circuit::{Buffers, Observer, Plan, TokenCount, circuit, collect_states};
+use super::body::Body;
+use super::circuit::{Buffers, Observer, TokenCount, circuit, collect_states};
 use super::connectivity::{Connectivity, Wiring};
 use super::error::{EngineError, Result};
 use super::input::Inputs;
 use super::perceiver_io::perceiver_io;
 use super::scratch::{ScratchSize, ThreadScratch};
 use super::simd::{Row, WIDTH};
+use super::stem_only::StemOnly;
 use super::thread_pool::{ThreadPool, Workers};
 use super::tokenizer::{Tokenizer, TokenizerBuffers};
 use super::weights::{ModelWeights, WeightScope, WeightSource};
@@ -68,7 +70,7 @@ pub struct EngineOptions {
 pub struct CoreEngine {
     file: ModelFile,
     tokenizer: Tokenizer,
-    plan: Plan,
+    body: Body,
     backend: Backend,
     pool: ThreadPool,
     scratch_size: ScratchSize,
@@ -76,7 +78,7 @@ pub struct CoreEngine {
 }
 
 /// What is loaded.
-type Parts = (Tokenizer, Plan, Backend);
+type Parts = (Tokenizer, Body, Backend);
 
 /// Buffers of one call in progress.
 #[derive(Debug)]
@@ -125,21 +127,21 @@ impl CoreEngine {
     /// not exist.
     #[must_use]
     pub fn propagator_edges(&self, layer: usize) -> Option<usize> {
-        self.plan.propagations.get(layer)?.step.edges()
+        self.body.plan()?.propagations.get(layer)?.step.edges()
     }
 
     /// Number of edges that the read-out goes over; `None` if it is dense.
     #[must_use]
     pub fn read_out_edges(&self) -> Option<usize> {
-        self.plan.read_out.layer.step.edges()
+        self.body.plan()?.read_out.layer.step.edges()
     }
 
-    fn assemble(file: ModelFile, (tokenizer, plan, backend): Parts, pool: ThreadPool) -> Self {
+    fn assemble(file: ModelFile, (tokenizer, body, backend): Parts, pool: ThreadPool) -> Self {
         Self {
-            scratch_size: plan.scratch_size().max(tokenizer.scratch_size()),
+            scratch_size: body.scratch_size().max(tokenizer.scratch_size()),
             file,
             tokenizer,
-            plan,
+            body,
             backend,
             pool,
             idle: Mutex::default(),
@@ -160,27 +162,34 @@ impl CoreEngine {
         file.inputs.check()?;
         file.output.check()?;
         let (model, classes) = (&file.model, file.output.width());
-        let (tokenizer, plan) = match model.kind {
+        if model.kind != ModelKind::Nac && !wiring.is_plain() {
+            let reason = "it has no links that could be cut";
+            return Err(EngineError::unsupported("model.kind", model.kind, reason));
+        }
+        let (tokenizer, body) = match model.kind {
             ModelKind::Nac => {
                 let scope = root.sub("input_tokenizer");
                 let tokenizer = Tokenizer::load(&scope, &file.inputs, model, &backend)?;
                 let spec = model.circuit.resolve(tokenizer.token_dim(), classes)?;
                 let plan = circuit(&root, &spec, (&backend, &wiring))?;
-                (tokenizer, plan)
+                (tokenizer, Body::Plan(Box::new(plan)))
             }
             ModelKind::PerceiverIo => {
-                if !wiring.is_plain() {
-                    let reason = "its latents have no links that could be cut";
-                    return Err(EngineError::unsupported("model.kind", model.kind, reason));
-                }
                 let scope = root.sub("tokenizer");
                 let tokenizer = Tokenizer::load(&scope, &file.inputs, model, &backend)?;
                 let spec = model.perceiver_io.resolve(tokenizer.token_dim(), classes)?;
                 let plan = perceiver_io(&root, &spec, &backend)?;
-                (tokenizer, plan)
+                (tokenizer, Body::Plan(Box::new(plan)))
+            }
+            ModelKind::StemOnly => {
+                let scope = root.sub("tokenizer");
+                let tokenizer = Tokenizer::load(&scope, &file.inputs, model, &backend)?;
+                let spec = model.stem_only.resolve(tokenizer.token_dim(), classes)?;
+                let stem = StemOnly::load(&root, &spec, &backend)?;
+                (tokenizer, Body::StemOnly(Box::new(stem)))
             }
         };
-        Ok((tokenizer, plan, backend))
+        Ok((tokenizer, body, backend))
     }
 
     /// An untrained model with random weights, and those weights, for benchmarks and tests. `seed` fixes them.
@@ -237,7 +246,7 @@ impl CoreEngine {
     fn width_of(&self, name: &str) -> usize {
         let model = &self.file.model;
         match (model.kind, name) {
-            (_, "tokens") => self.tokenizer.token_dim(),
+            (_, "tokens") | (ModelKind::StemOnly, _) => self.tokenizer.token_dim(),
             (ModelKind::PerceiverIo, "read_out.states") => model.perceiver_io.query_dim(),
             (ModelKind::PerceiverIo, _) => model.perceiver_io.latent_dim,
             (ModelKind::Nac, "read_out.states") if model.circuit.read_out.use_head => {
@@ -281,7 +290,7 @@ impl CoreEngine {
             pooled: Vec::new(),
             confidence: Vec::new(),
             logits: Vec::new(),
-            operand: vec![Row::ZERO; self.plan.head.operand_rows()],
+            operand: vec![Row::ZERO; self.body.head().operand_rows()],
         })
     }
 
@@ -290,7 +299,7 @@ impl CoreEngine {
         if observed {
             return batch;
         }
-        let wanted = (BLOCKS_PER_THREAD * self.pool.threads()).div_ceil(self.plan.blocks());
+        let wanted = (BLOCKS_PER_THREAD * self.pool.threads()).div_ceil(self.body.blocks());
         let waves = batch.div_ceil(wanted);
         batch.div_ceil(waves)
     }
@@ -303,8 +312,7 @@ impl CoreEngine {
         mut observer: Option<Observer<'_>>,
     ) -> Result<()> {
         let batch = inputs.batch();
-        let rows = self.plan.output_rows();
-        let modules = self.plan.read_out.count;
+        let ((modules, rows), head) = (self.body.outputs(), self.body.head());
         let outputs_size = modules.div_ceil(WIDTH) * rows;
         resize(&mut workspace.pooled, batch.div_ceil(WIDTH) * rows);
         let wave = self.wave(batch, observer.is_some());
@@ -317,7 +325,7 @@ impl CoreEngine {
                 .map(|observer| &mut **observer as Observer<'_>);
             self.pass(workspace, inputs, examples, observer)?;
             for example in 0..count {
-                self.plan.head.pool(
+                head.pool(
                     &workspace.buffers.outputs[example * outputs_size..][..outputs_size],
                     (modules, rows),
                     &mut workspace.pooled,
@@ -328,7 +336,7 @@ impl CoreEngine {
         }
         let pooled = (&workspace.pooled[..], rows);
         let (operand, own) = (&mut workspace.operand, &mut workspace.logits);
-        (self.plan.head).logits(&self.backend, pooled, operand, own, logits);
+        head.logits(&self.backend, pooled, operand, own, logits);
         Ok(())
     }
 
@@ -354,13 +362,13 @@ impl CoreEngine {
             let range = examples.clone();
             let (tokens, masked) =
                 (self.tokenizer).tokenize(&workers, inputs, range, buffers, tokenizer)?;
-            self.plan.expect_tokens("Engine::infer", tokens)?;
+            self.body.expect_tokens("Engine::infer", tokens)?;
             let count = TokenCount {
                 examples: examples.len(),
                 tokens,
                 masked,
             };
-            self.plan.run(&workers, buffers, count, observer);
+            self.body.run(&workers, buffers, count, observer);
             Ok(())
         })
     }

@@ -13,6 +13,7 @@
 mod attention;
 mod backend;
 mod blocks;
+mod body;
 mod circuit;
 mod connectivity;
 mod core_engine;
@@ -25,6 +26,7 @@ mod random_inputs;
 mod scratch;
 mod simd;
 pub mod single;
+mod stem_only;
 mod thread_pool;
 mod tokenizer;
 mod weights;

@@ -154,6 +154,7 @@ pub fn model_label(model: &str) -> &str {
     match model {
         "nac" => "NAC",
         "perceiver-io" => "Perceiver IO",
+        "stem-only" => "stem only",
         other => other,
     }
 }

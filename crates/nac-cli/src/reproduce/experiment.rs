@@ -181,6 +181,7 @@ impl Experiment {
 mod tests {
     use super::*;
     use nac_modules::model::ModelKind;
+    use nac_train::config::BaselineMatch;
 
     #[test]
     fn every_file_of_settings_is_valid_and_belongs_to_its_task() {
@@ -192,7 +193,11 @@ mod tests {
                 assert_eq!(config.data.name, experiment.name());
                 assert_eq!(format!("{}.toml", config.name), file);
                 assert_eq!(config.model.kind, ModelKind::Nac);
-                assert!(config.baseline.match_circuit, "{file}");
+                assert_eq!(
+                    config.baseline.matching,
+                    BaselineMatch::Parameters,
+                    "{file}"
+                );
                 assert!(config.loss.graph_prior.is_some(), "{file}");
             }
         }

@@ -9,7 +9,8 @@
 //!                  ├───► circuit: wiring · latents, seeder
 //!                  │        read_in ─► propagator (kernel) ─► read_out ─► head
 //!                  │        each made of mod_fc and mod_ffn
-//!                  └───► perceiver_io
+//!                  ├───► perceiver_io
+//!                  └───► stem_only
 //! ```
 //!
 //! Every setting has a default, and the defaults together are the paper's final configuration; a key that
@@ -49,6 +50,7 @@ mod read_in;
 mod read_out;
 mod seeder;
 pub mod spec;
+mod stem_only;
 mod tokenizer;
 mod wiring;
 
@@ -71,6 +73,7 @@ pub use propagator::{PropagatorConfig, SkmdpaConfig};
 pub use read_in::{ReadInAttentionConfig, ReadInConfig, ReadInKind};
 pub use read_out::ReadOutConfig;
 pub use seeder::{SeederConfig, StateMean};
+pub use stem_only::StemOnlyConfig;
 pub use tokenizer::{
     ConvNextConfig, EmbeddingConfig, FeaturesConfig, PointsConfig, TokenizerConfig,
 };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CircuitConfig, ConvNextConfig, EmbeddingConfig, FeaturesConfig, PerceiverIoConfig,
-    PointsConfig, TokenizerConfig,
+    PointsConfig, StemOnlyConfig, TokenizerConfig,
 };
 
 /// Which model.
@@ -19,6 +19,8 @@ pub enum ModelKind {
     Nac,
     /// The Perceiver IO baseline.
     PerceiverIo,
+    /// The baseline without a body: mean of the tokens, linear head.
+    StemOnly,
 }
 
 /// How images become tokens.
@@ -55,4 +57,6 @@ pub struct ModelConfig {
     pub circuit: CircuitConfig,
     /// The baseline, for kind `perceiver-io`.
     pub perceiver_io: PerceiverIoConfig,
+    /// The baseline without a body, for kind `stem-only`.
+    pub stem_only: StemOnlyConfig,
 }

@@ -4,7 +4,7 @@ use nac_core::model::Preset;
 use nac_core::model::spec::{ModelSpec, Node as _};
 
 use super::{InputSpec, Model, ModelConfig, ModelFile, ModelKind, NeuralCircuit, OutputSpec};
-use crate::baseline::PerceiverIo;
+use crate::baseline::{PerceiverIo, StemOnly};
 use crate::error::Result;
 use crate::params::{ParamStore, Scope};
 use crate::tokenizer::{ModelTokenizer, Tokenizer};
@@ -37,6 +37,7 @@ pub fn build_model(
             width,
             tokenizer,
         )?),
+        ModelKind::StemOnly => Box::new(StemOnly::new(store, &config.stem_only, width, tokenizer)?),
     })
 }
 

@@ -13,7 +13,7 @@ use super::lost::lost;
 use crate::weights::{Result, WeightsError};
 use nac_data::DataDirs;
 use nac_train::TrainError;
-use nac_train::config::ValidConfig;
+use nac_train::config::{BaselineMatch, ValidConfig};
 
 /// Side in pixels of what one token stands for.
 pub(super) fn pixels_per_token(config: &ConvNextConfig) -> usize {
@@ -38,8 +38,9 @@ pub fn export_config(source: &Path, config: &ValidConfig) -> Result<String> {
         let what = format!("data.name = {} (the reference reads images)", info.name);
         return Err(refuse(vec![what]));
     };
-    if config.baseline.match_circuit && config.model.kind == ModelKind::PerceiverIo {
-        return Err(refuse(vec!["baseline.match_circuit = true".into()]));
+    let matched = config.baseline.matching != BaselineMatch::None;
+    if matched && config.model.kind == ModelKind::PerceiverIo {
+        return Err(refuse(vec!["baseline.match".into()]));
     }
     let (mut model, outputs) = (config.model.clone(), info.output.width());
     if model.image_tokenizer == ImageTokenizer::Convnext && model.convnext.grid_dim > 0 {
@@ -54,13 +55,18 @@ pub fn export_config(source: &Path, config: &ValidConfig) -> Result<String> {
     };
     let spec = resolve(model)?;
     let ends = (&model.convnext, channels, outputs);
-    let (name, arguments) = match &spec.body {
-        BodySpec::Nac(circuit) => ("NeuralCompiler", neural_compiler(model, circuit, ends)),
-        BodySpec::PerceiverIo(_) => ("PerceiverIO", perceiver_io(model, ends)),
-    };
-    let back = match model.kind {
-        ModelKind::Nac => import_neural_compiler(&arguments),
-        ModelKind::PerceiverIo => import_perceiver_io(&arguments),
+    let (name, arguments, back) = match &spec.body {
+        BodySpec::Nac(circuit) => {
+            let arguments = neural_compiler(model, circuit, ends);
+            let back = import_neural_compiler(&arguments);
+            ("NeuralCompiler", arguments, back)
+        }
+        BodySpec::PerceiverIo(_) => {
+            let arguments = perceiver_io(model, ends);
+            let back = import_perceiver_io(&arguments);
+            ("PerceiverIO", arguments, back)
+        }
+        BodySpec::StemOnly(_) => return Err(refuse(vec!["model.kind = stem-only".into()])),
     };
     let back = back.map_err(|error| refuse(vec![error.to_string()]))?;
     let lost = lost(&spec, &resolve(&back.config)?);

@@ -131,8 +131,9 @@ impl ReferenceConfig {
         .map_err(|error| fail(error.to_string()))?;
         // Tables that this model does not look at.
         let unused: &[&str] = match config.kind {
-            ModelKind::Nac => &["embedding", "perceiver_io"],
-            ModelKind::PerceiverIo => &["embedding", "circuit"],
+            ModelKind::Nac => &["embedding", "perceiver_io", "stem_only"],
+            ModelKind::PerceiverIo => &["embedding", "circuit", "stem_only"],
+            ModelKind::StemOnly => &["embedding", "circuit", "perceiver_io"],
         };
         if let Some(toml::Value::Table(model)) = table.get_mut("model") {
             unused.iter().for_each(|key| {

@@ -79,8 +79,22 @@ impl Default for RunConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct BaselineConfig {
     /// With `model.kind = "perceiver-io"`: choose `model.perceiver_io.latent_dim` such that the baseline
-    /// has as many parameters as the circuit that the same file describes. Default false.
-    pub match_circuit: bool,
+    /// is of the size of the circuit that the same file describes. Default `none`.
+    #[serde(rename = "match")]
+    pub matching: BaselineMatch,
+}
+
+/// In what the baseline equals the circuit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BaselineMatch {
+    /// In nothing: its width is what `model.perceiver_io.latent_dim` says.
+    #[default]
+    None,
+    /// In the number of parameters.
+    Parameters,
+    /// In the floating-point operations of a training step, as nac-core counts them.
+    Flops,
 }
 
 #[cfg(test)]

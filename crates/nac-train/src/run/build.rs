@@ -3,19 +3,17 @@
 use std::sync::Arc;
 
 use nac_core::model::OutputSpec;
-use nac_core::model::spec::Node as _;
 use nac_core::rng::Streams;
 use nac_data::split::Subset;
 use nac_data::{
     DataDirs, Dataset, DatasetInfo, Progress, Transform, open_with_progress, transform,
 };
-use nac_modules::ModuleError;
-use nac_modules::model::{self, BuildModel, Model, ModelFile, ModelKind, matched_latent_dim};
+use nac_modules::model::{BuildModel, Measure, Model, ModelFile, ModelKind, matched_latent_dim};
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind};
 
 use super::Split;
-use crate::config::{OptimizerKind, ValidConfig};
+use crate::config::{BaselineMatch, OptimizerKind, ValidConfig};
 use crate::error::{Result, TrainError};
 use crate::loss::{
     CrossEntropy, GraphPriorLoss, LossTerm, MeanSquaredError, PriorDistance, SignatureDistribution,
@@ -98,14 +96,15 @@ impl Data {
 pub fn model_file(config: &ValidConfig, info: &DatasetInfo) -> Result<ModelFile> {
     let (inputs, output) = (info.inputs.clone(), info.output.clone());
     let mut model = config.model.clone();
-    if config.baseline.match_circuit && model.kind == ModelKind::PerceiverIo {
-        let circuit = model::ModelConfig {
-            kind: ModelKind::Nac,
-            ..model.clone()
-        };
-        let circuit = circuit.resolve(&inputs, output.width());
-        let parameters = circuit.map_err(ModuleError::from)?.parameter_count();
-        model.perceiver_io.latent_dim = matched_latent_dim(&model, &inputs, &output, parameters)?;
+    let measure = match config.baseline.matching {
+        BaselineMatch::None => None,
+        BaselineMatch::Parameters => Some(Measure::Parameters),
+        BaselineMatch::Flops => Some(Measure::TrainingFlops {
+            batch: config.training.batch_size * config.training.accumulate,
+        }),
+    };
+    if let (Some(measure), ModelKind::PerceiverIo) = (measure, model.kind) {
+        model.perceiver_io.latent_dim = matched_latent_dim(&model, &inputs, &output, measure)?;
     }
     Ok(ModelFile {
         inputs,
@@ -238,7 +237,7 @@ mod tests {
             config.model.perceiver_io.depth,
             config.model.perceiver_io.latents,
         ) = (2, 16);
-        config.baseline.match_circuit = true;
+        config.baseline.matching = BaselineMatch::Parameters;
         let info = InMemory::images(4, 1, 8, 8, 3).info_owned();
         let count = |config: &RunConfig| {
             build_model(&config.check().unwrap(), &info, Device::Cpu)

@@ -1,10 +1,11 @@
 //! The engine without libtorch computes what models on libtorch compute, for presets and for every option.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod baselines;
 mod both;
 mod circuits;
 mod ends;
 mod errors;
 mod inputs;
-mod perceiver_io;
+
 mod runs;

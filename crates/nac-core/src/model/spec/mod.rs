@@ -28,6 +28,7 @@ mod model;
 mod node;
 mod operations;
 mod perceiver_io;
+mod stem_only;
 mod tokenizer;
 
 pub use attention::{
@@ -43,6 +44,7 @@ pub use model::{BodySpec, ModelSpec};
 pub use node::{Node, OwnTensor, ParameterSpec, tree};
 pub use operations::{Algorithm, Operations, Stage, Work, table};
 pub use perceiver_io::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
+pub use stem_only::StemOnlySpec;
 pub use tokenizer::{
     ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, EmbeddingSpec, GridSpec, PatchSpec,
     PixelsSpec, TokenizerSpec, VectorsSpec,

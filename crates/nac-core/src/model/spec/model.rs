@@ -6,6 +6,7 @@ use super::circuit::CircuitSpec;
 use super::inputs::InputsSpec;
 use super::node::Node;
 use super::perceiver_io::PerceiverIoSpec;
+use super::stem_only::StemOnlySpec;
 
 use crate::model::{ConfigError, InputSpec, ModelConfig, ModelFile, ModelKind};
 
@@ -16,6 +17,8 @@ pub enum BodySpec {
     Nac(Box<CircuitSpec>),
     /// The Perceiver IO baseline.
     PerceiverIo(Box<PerceiverIoSpec>),
+    /// The baseline without a body.
+    StemOnly(Box<StemOnlySpec>),
 }
 
 /// A whole model.
@@ -37,7 +40,7 @@ impl ModelConfig {
     pub fn resolve(&self, inputs: &InputSpec, outputs: usize) -> Result<ModelSpec, ConfigError> {
         let path = match self.kind {
             ModelKind::Nac => "input_tokenizer",
-            ModelKind::PerceiverIo => "tokenizer",
+            ModelKind::PerceiverIo | ModelKind::StemOnly => "tokenizer",
         };
         let inputs = self.resolve_inputs(path, inputs)?;
         let token_dim = inputs.token_dim;
@@ -46,6 +49,9 @@ impl ModelConfig {
             ModelKind::PerceiverIo => {
                 let baseline = self.perceiver_io.resolve(token_dim, outputs)?;
                 BodySpec::PerceiverIo(Box::new(baseline))
+            }
+            ModelKind::StemOnly => {
+                BodySpec::StemOnly(Box::new(self.stem_only.resolve(token_dim, outputs)?))
             }
         };
         Ok(ModelSpec {
@@ -80,6 +86,7 @@ impl Node for ModelSpec {
         let body: &dyn Node = match &self.body {
             BodySpec::Nac(circuit) => circuit.as_ref(),
             BodySpec::PerceiverIo(baseline) => baseline.as_ref(),
+            BodySpec::StemOnly(baseline) => baseline.as_ref(),
         };
         vec![&self.inputs, body]
     }

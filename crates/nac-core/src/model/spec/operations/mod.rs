@@ -91,6 +91,9 @@ impl ModelSpec {
                 pair_bytes = Some((4 * pairs * self.inputs.token_dim) as u64);
             }
             BodySpec::PerceiverIo(baseline) => stages.extend(baseline.stages(tokens, algorithm)),
+            BodySpec::StemOnly(baseline) => {
+                stages.push(Stage::of_examples("head", baseline.to_logits.work(1)));
+            }
         }
         stages.sort_by_key(|stage| stage.per_example == Work::default());
         Operations {

@@ -1,4 +1,4 @@
-//! Options of Perceiver IO.
+//! Options of the baselines.
 
 use nac_core::model::{ModelFile, ModelKind, PerceiverIoConfig};
 
@@ -37,4 +37,16 @@ fn every_option() {
         with("ffn_multiplier", |p| p.ffn_multiplier = 2),
         with("one layer", |p| p.depth = 1),
     ]);
+}
+
+#[test]
+fn stem_only() {
+    let with = |name: &'static str, layer_norm: bool| {
+        let change = move |file: &mut ModelFile| {
+            file.model.kind = ModelKind::StemOnly;
+            file.model.stem_only.layer_norm = layer_norm;
+        };
+        (name, change)
+    };
+    agree(&[with("with a layer norm", true), with("without", false)]);
 }
