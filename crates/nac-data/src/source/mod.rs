@@ -5,5 +5,6 @@ pub mod digits;
 mod entry;
 mod images;
 pub mod listops;
+pub mod points;
 
 pub use entry::{Entry, Origin, Request};

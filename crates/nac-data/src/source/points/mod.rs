@@ -1,0 +1,24 @@
+//! Point clouds from files: meshes, lists of points, arrays, and a folder of them.
+//!
+//! A file is read ([`read`]) into a [`Shape`]; a number of points is drawn from it, by area from a mesh, and they are
+//! centred and scaled into the unit sphere ([`to_unit_sphere`]). [`read_points`] does all of it, for a data set and for a
+//! single file that a model is given.
+
+mod clouds;
+mod draw;
+mod file;
+pub mod folder;
+mod lines;
+mod listing;
+mod normalize;
+mod npy;
+mod off;
+mod shape;
+mod text;
+
+pub use clouds::{Clouds, info};
+pub use draw::draw;
+pub use file::{EXTENSIONS, MAX_BYTES, parse, read, read_points};
+pub use normalize::to_unit_sphere;
+pub use npy::Array;
+pub use shape::{Mesh, Shape};
