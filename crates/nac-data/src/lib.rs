@@ -11,6 +11,8 @@
 //! 4. [`transform`]: random changes with one named random stream per example;
 //! 5. [`loader`]: order, read ahead with worker threads, and put into batches.
 //!
+//! [`preprocess`] makes inputs of single files, for a model that is trained.
+//!
 //! [`open`] does 1 and 2 from a [`DataConfig`]; the [`Dataset`] trait is the extension point
 //! for your own data. Every random choice is a function of a seed and a name:
 //! batches do not depend on the number of threads.
@@ -52,6 +54,7 @@ mod storage;
 
 pub mod fetch;
 pub mod loader;
+pub mod preprocess;
 pub mod random;
 pub mod source;
 pub mod split;
