@@ -5,7 +5,7 @@ mod commands;
 use std::process::ExitCode;
 
 use crate::commands::{
-    config, data, eval, export, inspect, parity, presets, reproduce, train, weights,
+    config, data, eval, export, inspect, parity, predict, presets, reproduce, train, weights,
 };
 use clap::{Parser, Subcommand};
 use nac_train::TrainError;
@@ -27,6 +27,8 @@ enum Command {
     Eval(eval::Args),
     /// Write the model of a run as two files that programs without libtorch read
     Export(export::Args),
+    /// Say what a trained model makes of files
+    Predict(predict::Args),
     /// Run the main experiments and write one report
     ReproducePaper(reproduce::Args),
     /// List data sets, or get one
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::command(&args).map(|()| ExitCode::SUCCESS),
         Command::ReproducePaper(args) => reproduce::command(args),
         Command::Parity(args) => parity::command(args),
+        Command::Predict(args) => predict::command(&args),
         Command::Eval(args) => eval::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Data(args) => data::command(&args).map(|()| ExitCode::SUCCESS),

@@ -1,39 +1,14 @@
 //! From the plain buffers of a batch to arrays and tensors, in the types that they have.
 
-use nac_data::{Batch, Targets, Values};
+use nac_data::{Batch, Targets};
 use nac_engine::InputView;
 use nac_modules::model::Inputs;
-use ndarray::{ArrayViewD, IxDyn};
+pub use nac_predict::arrays;
+use ndarray::ArrayViewD;
 use tch::kind::Element;
 use tch::{Device, TchError, Tensor};
 
 use crate::error::{Result, TrainError};
-
-/// The inputs of a batch as engines read them; nothing is copied.
-///
-/// # Errors
-/// A buffer has values of a type that engines do not read.
-pub fn arrays(batch: &Batch) -> Result<nac_engine::Inputs<'_>> {
-    let mut inputs = nac_engine::Inputs::new();
-    for (name, buffer) in &batch.inputs {
-        let refused = || TrainError::Input {
-            dataset: "batch".into(),
-            reason: format!("input `{name}`: no array for {}", buffer.describe()),
-        };
-        let shape = IxDyn(buffer.shape());
-        inputs = match buffer.values() {
-            Values::U8(v) => inputs.with(name, view(&shape, v).ok_or_else(refused)?),
-            Values::F32(v) => inputs.with(name, view(&shape, v).ok_or_else(refused)?),
-            Values::I64(v) => inputs.with(name, view(&shape, v).ok_or_else(refused)?),
-            _ => return Err(refused()),
-        };
-    }
-    Ok(inputs)
-}
-
-fn view<'a, T>(shape: &IxDyn, values: &'a [T]) -> Option<ArrayViewD<'a, T>> {
-    ArrayViewD::from_shape(shape.clone(), values).ok()
-}
 
 /// Tensors of plain arrays, on a device, in the types that the arrays have.
 ///
@@ -93,7 +68,7 @@ pub fn tensors(batch: &Batch, device: Device) -> Result<(Inputs, Tensor)> {
 mod tests {
     use super::*;
     use nac_data::testing::InMemory;
-    use nac_data::{Loader, LoaderOptions};
+    use nac_data::{Loader, LoaderOptions, Values};
     use std::sync::Arc;
     use tch::Kind;
 

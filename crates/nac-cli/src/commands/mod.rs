@@ -6,6 +6,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod inspect;
 pub(crate) mod parity;
+pub(crate) mod predict;
 pub(crate) mod presets;
 pub(crate) mod reproduce;
 pub(crate) mod train;

@@ -4,8 +4,14 @@ use crate::{
     Batch, Buffer, DataError, DatasetInfo, Example, InputKind, OutputSpec, Target, Targets, Values,
 };
 
-/// One batch of the examples with the given indices.
-pub(super) fn collate(
+/// One batch of the examples with the given indices, as `info` describes them.
+///
+/// # Shapes
+/// Each input gets the batch as its first axis; sequences and feature vectors are padded to the longest of the batch.
+///
+/// # Errors
+/// [`DataError::Shape`] or [`DataError::Class`] naming the example that is not as described.
+pub fn collate(
     info: &DatasetInfo,
     examples: Vec<Example>,
     indices: &[usize],

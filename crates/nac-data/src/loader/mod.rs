@@ -10,6 +10,7 @@ mod prefetch;
 
 use std::sync::Arc;
 
+pub use collate::collate;
 pub use prefetch::EpochIter;
 
 use crate::transform::{Draws, Transform};
@@ -160,7 +161,7 @@ impl Loader {
             }
             examples.push(example);
         }
-        collate::collate(info, examples, indices)
+        collate(info, examples, indices)
     }
 }
 

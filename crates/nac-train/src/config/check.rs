@@ -20,7 +20,8 @@ impl Deref for ValidConfig {
 }
 
 impl RunConfig {
-    /// Checks all ranges.
+    /// Checks all ranges, and makes paths of data absolute, so that the settings that a run writes down can be used from
+    /// every folder.
     ///
     /// # Errors
     /// [`TrainError::Setting`] naming the first setting that is out of range.
@@ -37,7 +38,20 @@ impl RunConfig {
         self.check_optimizer()?;
         self.check_signature_fit()?;
         self.check_loss()?;
-        Ok(ValidConfig(self.clone()))
+        let mut config = self.clone();
+        let data = &mut config.data;
+        for (name, path) in [
+            ("data.path", &mut data.path),
+            ("data.listops.folder", &mut data.listops.folder),
+        ] {
+            if let Some(path) = path {
+                let absolute = std::path::absolute(&*path);
+                *path = absolute.map_err(|error| {
+                    TrainError::setting(name, path.display(), error.to_string())
+                })?;
+            }
+        }
+        Ok(ValidConfig(config))
     }
 
     fn check_training(&self) -> Result<()> {
@@ -157,6 +171,18 @@ mod tests {
 
     fn scale_free() -> GraphPriorConfig {
         GraphPriorConfig::new(nac_core::PriorConfig::from_name("scale-free").unwrap())
+    }
+
+    #[test]
+    fn paths_of_data_become_absolute() {
+        let mut config = RunConfig::default();
+        config.data.path = Some("photos".into());
+        let checked = config.check().unwrap();
+        let path = checked.data.path.clone().unwrap();
+        assert!(path.is_absolute() && path.ends_with("photos"), "{path:?}");
+        assert_eq!(checked.check().unwrap(), checked);
+        config.data.path = Some("".into());
+        assert!(config.check().unwrap_err().to_string().contains("data.path"));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use nac_core::model::ModelFile;
 use nac_data::{DataDirs, Dataset};
 use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights};
 use nac_modules::device::open_device;
-use nac_modules::params::TensorFile;
 
+use super::trained::weights;
 use super::{Data, DataProgress, RunFolder, Split, evaluator, metrics, model_file, set_threads};
 use crate::TorchEngine;
 use crate::batch::arrays;
@@ -64,11 +64,7 @@ pub fn evaluate_run_on(
     let data = Data::open(&config, data_dirs, &DataProgress::default())?;
     let last = folder.last_checkpoint()?;
     let file = model_file(&config, last.data.as_ref().unwrap_or(data.train.info()))?;
-    let content = TensorFile {
-        tensors: last.model,
-        ..TensorFile::default()
-    };
-    let weights = ModelWeights::from_bytes(&content.to_bytes()?)?;
+    let weights = weights(last)?;
     // An explicit choice comes later and wins.
     set_threads(config.threads);
     let engine = open_engine(file, &weights, choice)?;

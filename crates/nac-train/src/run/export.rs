@@ -13,16 +13,13 @@ use nac_core::model::{ModelFile, Preset};
 use nac_modules::ModuleError;
 use nac_modules::model::BuildModel;
 use nac_modules::params::{ParamStore, TensorFile};
+pub use nac_predict::{SETTINGS_FILE, WEIGHTS_FILE};
 use tch::{Device, Kind, Tensor};
 
-use super::{RunFolder, model_file};
+use super::RunFolder;
+use super::trained::trained_file;
 use crate::error::{Result, TrainError};
 use crate::storage::{self, refuse_existing};
-
-/// Name of the file of settings.
-pub const SETTINGS_FILE: &str = "model.toml";
-/// Name of the file of weights.
-pub const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,11 +45,7 @@ pub fn export_run(run: &Path, out: &Path, replace: bool) -> Result<Exported> {
     let folder = RunFolder::new(run.to_owned());
     let config = folder.config()?.check()?;
     let last = folder.last_checkpoint()?;
-    let info = match &last.data {
-        Some(info) => info.clone(),
-        None => nac_data::describe(&config.data, &nac_data::DataDirs::discover(None)?)?,
-    };
-    let file = model_file(&config, &info)?;
+    let file = trained_file(&config, &last)?;
     let step = last.state.step;
     let metadata = [
         ("run", config.name.clone()),

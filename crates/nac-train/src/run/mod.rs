@@ -16,6 +16,7 @@ mod fit_signatures;
 mod folder;
 mod options;
 mod revision;
+mod trained;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use fit_signatures::fit_signatures;
 pub use folder::RunFolder;
 pub use options::{RunOptions, Split};
 pub use revision::revision;
+pub use trained::trained_model;
 
 use crate::batch::tensors;
 use crate::checkpoint::FolderStore;

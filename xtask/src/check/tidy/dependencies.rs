@@ -1,5 +1,5 @@
-//! Rule: core ← engine, data, modules ← train ← pytorch ← cli. What runs without libtorch never depends on it, not
-//! even in tests.
+//! Rule: core ← engine, data, modules; engine, data ← predict; predict, modules ← train ← pytorch ← cli. What runs
+//! without libtorch never depends on it, not even in tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +8,13 @@ use cargo_metadata::Metadata;
 use super::finding::Finding;
 
 /// For each package, the packages of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("nac-core", &[]),
     ("nac-libtorch", &[]),
     ("nac-engine", &["nac-core"]),
     ("nac-data", &["nac-core"]),
     ("nac-setup", &["nac-data"]),
+    ("nac-predict", &["nac-core", "nac-engine", "nac-data"]),
     ("nac-modules", &["nac-core", "nac-libtorch"]),
     (
         "nac-train",
@@ -23,6 +24,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "nac-data",
             "nac-libtorch",
             "nac-modules",
+            "nac-predict",
         ],
     ),
     (
@@ -33,6 +35,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "nac-data",
             "nac-libtorch",
             "nac-modules",
+            "nac-predict",
             "nac-train",
         ],
     ),
@@ -44,6 +47,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "nac-data",
             "nac-libtorch",
             "nac-modules",
+            "nac-predict",
             "nac-train",
             "nac-pytorch",
         ],
@@ -51,8 +55,14 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("xtask", &["nac-setup", "nac-data"]),
 ];
 /// What is built where libtorch has never been seen.
-pub(in crate::check) const WITHOUT_LIBTORCH: [&str; 5] =
-    ["nac-core", "nac-engine", "nac-data", "nac-setup", "xtask"];
+pub(in crate::check) const WITHOUT_LIBTORCH: [&str; 6] = [
+    "nac-core",
+    "nac-engine",
+    "nac-data",
+    "nac-predict",
+    "nac-setup",
+    "xtask",
+];
 const LIBTORCH: [&str; 2] = ["tch", "torch-sys"];
 
 /// The names of the packages that each package depends on; versions of one name are one package.
