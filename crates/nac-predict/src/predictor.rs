@@ -58,7 +58,11 @@ impl Predictor {
         let file = ModelFile::read(&folder.join(SETTINGS_FILE))?;
         // What cannot be given files is an error before the weights are read.
         check(&file)?;
-        let engine = CoreEngine::load(folder.join(SETTINGS_FILE), folder.join(WEIGHTS_FILE), options)?;
+        let engine = CoreEngine::load(
+            folder.join(SETTINGS_FILE),
+            folder.join(WEIGHTS_FILE),
+            options,
+        )?;
         Self::new(&file, Box::new(engine))
     }
 

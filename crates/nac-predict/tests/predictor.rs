@@ -69,11 +69,17 @@ fn models_without_preprocessing_are_refused_with_what_to_do() {
 
     let folder = tempfile::tempdir().unwrap();
     let error = Predictor::load(folder.path(), EngineOptions::default()).unwrap_err();
-    assert!(error.to_string().contains("there is no model.toml"), "{error}");
+    assert!(
+        error.to_string().contains("there is no model.toml"),
+        "{error}"
+    );
     std::fs::write(folder.path().join("model.toml"), file.to_toml().unwrap()).unwrap();
     std::fs::write(folder.path().join("model.safetensors"), "").unwrap();
     let error = Predictor::load(folder.path(), EngineOptions::default()).unwrap_err();
-    assert!(matches!(error, PredictError::NoPreprocessing { .. }), "{error}");
+    assert!(
+        matches!(error, PredictError::NoPreprocessing { .. }),
+        "{error}"
+    );
 }
 
 #[test]

@@ -5,9 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use nac_core::model::{
-    Column, InputKind, InputSpec, ModelFile, OutputSpec, Preprocessing, Preset,
-};
+use nac_core::model::{Column, InputKind, InputSpec, ModelFile, OutputSpec, Preprocessing, Preset};
 use nac_engine::{CoreEngine, EngineOptions};
 use predicates::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
@@ -19,7 +17,10 @@ impl Place {
     fn new(inputs: InputSpec, output: OutputSpec, how: &[(&str, Preprocessing)]) -> Self {
         let mut file = Preset::get("cpu-digits").unwrap().file;
         (file.inputs, file.output) = (inputs, output);
-        file.preprocessing = how.iter().map(|(n, p)| ((*n).to_owned(), p.clone())).collect();
+        file.preprocessing = how
+            .iter()
+            .map(|(n, p)| ((*n).to_owned(), p.clone()))
+            .collect();
         let folder = tempfile::tempdir().unwrap();
         let place = Self(folder);
         place.export(&file);
@@ -33,7 +34,11 @@ impl Place {
             pad: 0,
         };
         let output = OutputSpec::named(["good", "bad", "ugly"]);
-        Self::new(InputSpec::new("tokens", kind), output, &[("tokens", Preprocessing::Bytes {})])
+        Self::new(
+            InputSpec::new("tokens", kind),
+            output,
+            &[("tokens", Preprocessing::Bytes {})],
+        )
     }
 
     fn export(&self, file: &ModelFile) {
@@ -62,14 +67,19 @@ impl Place {
 
     fn predict(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("nac-predict"));
-        command.current_dir(self.0.path()).arg("model").args(arguments);
+        command
+            .current_dir(self.0.path())
+            .arg("model")
+            .args(arguments);
         assert_cmd::Command::from_std(command).assert()
     }
 
     fn json(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
         let done = self.predict(&[arguments, &["--json"]].concat());
         let text = String::from_utf8(done.get_output().stdout.clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
@@ -90,7 +100,10 @@ fn an_unreadable_file_among_many_is_named_and_the_others_are_answered() {
                 .and(predicate::str::contains("2 of 4 could not be read")),
         );
     let lines = place.json(&files);
-    let inputs: Vec<&str> = lines.iter().map(|line| line["input"].as_str().unwrap()).collect();
+    let inputs: Vec<&str> = lines
+        .iter()
+        .map(|line| line["input"].as_str().unwrap())
+        .collect();
     assert_eq!(inputs, files);
     assert!(lines[1]["error"].as_str().unwrap().contains("empty"));
     assert!(lines[2]["error"].is_string() && lines[0]["error"].is_null());
@@ -103,18 +116,34 @@ fn an_unreadable_file_among_many_is_named_and_the_others_are_answered() {
 fn texts_are_given_as_they_are_or_in_a_file() {
     let place = Place::texts();
     fs::write(place.path("a.txt"), "fine").unwrap();
-    let lines = place.json(&["--input", "tokens=fine", "--input", "tokens=@a.txt", "--top", "2"]);
+    let lines = place.json(&[
+        "--input",
+        "tokens=fine",
+        "--input",
+        "tokens=@a.txt",
+        "--top",
+        "2",
+    ]);
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["top"], lines[1]["top"]);
     assert_eq!(lines[0]["top"].as_array().unwrap().len(), 2);
     assert_eq!(lines[0]["class"], lines[0]["top"][0]["class"]);
-    assert_eq!((&lines[0]["input"], &lines[1]["input"]), (&"fine".into(), &"a.txt".into()));
+    assert_eq!(
+        (&lines[0]["input"], &lines[1]["input"]),
+        (&"fine".into(), &"a.txt".into())
+    );
     for (arguments, part) in [
-        (&["--input", "image=a.png"][..], "`image`; the model reads tokens"),
+        (
+            &["--input", "image=a.png"][..],
+            "`image`; the model reads tokens",
+        ),
         (&[], "give files"),
         (&["--input", "tokens"], "NAME=VALUE"),
     ] {
-        place.predict(arguments).failure().stderr(predicate::str::contains(part));
+        place
+            .predict(arguments)
+            .failure()
+            .stderr(predicate::str::contains(part));
     }
 }
 
@@ -138,10 +167,19 @@ fn each_row_of_a_table_is_an_example() {
     fs::write(place.path("t.csv"), "y,label,x\n1,a,2\n3,b,4\n1,a,2\n").unwrap();
     let lines = place.json(&["t.csv"]);
     assert_eq!(lines.len(), 3);
-    assert_eq!((lines[2]["row"].as_u64(), &lines[2]["values"]), (Some(3), &lines[0]["values"]));
+    assert_eq!(
+        (lines[2]["row"].as_u64(), &lines[2]["values"]),
+        (Some(3), &lines[0]["values"])
+    );
     assert_ne!(lines[1]["values"], lines[0]["values"]);
-    assert_eq!(place.json(&["t.csv", "--batch", "1", "--threads", "2"]), lines);
+    assert_eq!(
+        place.json(&["t.csv", "--batch", "1", "--threads", "2"]),
+        lines
+    );
     fs::write(place.path("bad.csv"), "y,x\n1,2\n3,none\n").unwrap();
     let text = "bad.csv: line 3: column `x` is `none`";
-    place.predict(&["bad.csv"]).failure().stderr(predicate::str::contains(text));
+    place
+        .predict(&["bad.csv"])
+        .failure()
+        .stderr(predicate::str::contains(text));
 }

@@ -31,7 +31,11 @@ pub(super) fn read(path: &Path, columns: &[Column]) -> Result<Vec<Buffer>, DataE
             let named = |name: &str| name.trim_start_matches('\u{feff}') == column.name;
             names.iter().position(named).ok_or_else(|| {
                 let known: Vec<&str> = names.iter().collect();
-                let reason = format!("no column `{}`; there are: {}", column.name, known.join(", "));
+                let reason = format!(
+                    "no column `{}`; there are: {}",
+                    column.name,
+                    known.join(", ")
+                );
                 corrupt(1, reason)
             })
         })
@@ -45,7 +49,10 @@ pub(super) fn read(path: &Path, columns: &[Column]) -> Result<Vec<Buffer>, DataE
             let field = row.get(place).unwrap_or("");
             let value = field.parse::<f32>().ok().filter(|value| value.is_finite());
             let value = value.ok_or_else(|| {
-                corrupt(line, format!("column `{}` is `{field}`, no finite number", column.name))
+                corrupt(
+                    line,
+                    format!("column `{}` is `{field}`, no finite number", column.name),
+                )
             })?;
             values.push((value - column.mean) / column.std);
         }

@@ -20,7 +20,6 @@ use std::path::Path;
 
 use crate::{Buffer, DataError, InputKind, Preprocessing};
 
-
 /// The examples of a file for the input `name`: one, or one for each row of a table.
 ///
 /// # Shapes
@@ -113,7 +112,10 @@ mod tests {
         let bytes = Preprocessing::Bytes {};
         let found = read_file(&path, "tokens", &tokens, &bytes).unwrap();
         assert_eq!(*found[0].values(), Values::I64(vec![73, 106]));
-        assert_eq!(found[0], read_text("Hi", "tokens", &tokens, &bytes).unwrap());
+        assert_eq!(
+            found[0],
+            read_text("Hi", "tokens", &tokens, &bytes).unwrap()
+        );
 
         let features = |items| InputKind::Features {
             items,
@@ -134,7 +136,11 @@ mod tests {
         assert_eq!(found[0].describe(), "f32 [1, 1]");
         assert_eq!(*found[0].values(), Values::F32(vec![2.0]));
 
-        for (kind, how) in [(features(2), &columns), (features(1), &bytes), (tokens, &columns)] {
+        for (kind, how) in [
+            (features(2), &columns),
+            (features(1), &bytes),
+            (tokens, &columns),
+        ] {
             let error = read_file(&path, "in", &kind, how).unwrap_err().to_string();
             assert!(error.contains("preprocessing.in"), "{error}");
         }

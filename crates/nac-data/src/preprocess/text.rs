@@ -27,20 +27,29 @@ pub(super) fn symbols(
     how: &Preprocessing,
 ) -> Result<Buffer, DataError> {
     let ids: Vec<i64> = match how {
-        Preprocessing::Bytes {} => text.iter().map(|&b| i64::from(b) + 1).take(max_len).collect(),
+        Preprocessing::Bytes {} => text
+            .iter()
+            .map(|&b| i64::from(b) + 1)
+            .take(max_len)
+            .collect(),
         Preprocessing::Words { words } => {
             let known = numbered(words, 2);
             let text = String::from_utf8_lossy(text).to_lowercase();
             let found = text.split_whitespace().take(max_len);
-            found.map(|word| known.get(word).copied().unwrap_or(1)).collect()
+            found
+                .map(|word| known.get(word).copied().unwrap_or(1))
+                .collect()
         }
         Preprocessing::Symbols { symbols } => {
             let known = numbered(symbols, 1);
             let text = String::from_utf8_lossy(text);
             let id = |(position, symbol): (usize, &str)| {
-                known.get(symbol).copied().ok_or_else(|| refused(name, format!(
-                    "symbol {position} is `{symbol}`, which the model does not know"
-                )))
+                known.get(symbol).copied().ok_or_else(|| {
+                    refused(
+                        name,
+                        format!("symbol {position} is `{symbol}`, which the model does not know"),
+                    )
+                })
             };
             let found = text.split_whitespace().take(max_len).enumerate();
             found.map(id).collect::<Result<_, _>>()?
@@ -93,7 +102,11 @@ mod tests {
         let error = ids(b"[MAX 8 ]", 9, &symbols).unwrap_err();
         assert!(error.contains("symbol 1 is `8`"), "{error}");
         for how in [&bytes, &words, &symbols] {
-            assert!(ids(b"", 9, how).unwrap_err().contains("t: the text is empty"));
+            assert!(
+                ids(b"", 9, how)
+                    .unwrap_err()
+                    .contains("t: the text is empty")
+            );
         }
     }
 

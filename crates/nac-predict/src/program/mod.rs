@@ -98,7 +98,11 @@ fn refuse(query: &Query, error: &crate::PredictError, options: &Options) -> Resu
         println!("{}", report::json_error(&label, &text)?);
     }
     let named = text.contains(&label);
-    let prefix = if named { String::new() } else { format!("{label}: ") };
+    let prefix = if named {
+        String::new()
+    } else {
+        format!("{label}: ")
+    };
     eprintln!("error: {prefix}{text}");
     Ok(())
 }

@@ -75,10 +75,18 @@ impl Query {
             .iter()
             .map(|(name, given)| Ok((name, predictor.read(name, given)?)))
             .collect::<Result<Vec<_>>>()?;
-        let rows = columns.iter().map(|(_, column)| column.len()).max().unwrap_or(0);
+        let rows = columns
+            .iter()
+            .map(|(_, column)| column.len())
+            .max()
+            .unwrap_or(0);
         let example = |row: usize| {
             let inputs = columns.iter().map(|(name, column)| {
-                let buffer = if column.len() == 1 { column.first() } else { column.get(row) };
+                let buffer = if column.len() == 1 {
+                    column.first()
+                } else {
+                    column.get(row)
+                };
                 let buffer = buffer.ok_or_else(|| PredictError::Inputs {
                     reason: format!("`{name}` has {} rows, another input {rows}", column.len()),
                     names: predictor.input_names().map(String::from).collect(),
@@ -127,14 +135,24 @@ pub(super) fn queries(predictor: &Predictor, options: &Options) -> Result<Vec<Qu
         }
         columns.push((*name, given));
     }
-    let count = columns.iter().map(|(_, given)| given.len()).max().unwrap_or(0);
+    let count = columns
+        .iter()
+        .map(|(_, given)| given.len())
+        .max()
+        .unwrap_or(0);
     if let Some((name, given)) = (columns.iter()).find(|(_, g)| g.len() != 1 && g.len() != count) {
-        let reason = format!("`{name}` is given {} times, another input {count} times", given.len());
+        let reason = format!(
+            "`{name}` is given {} times, another input {count} times",
+            given.len()
+        );
         return Err(refuse(reason));
     }
     let query = |row: usize| {
         let input = |(name, given): &(&str, Vec<Given>)| {
-            Some(((*name).to_owned(), given.get(row).or(given.first())?.clone()))
+            Some((
+                (*name).to_owned(),
+                given.get(row).or(given.first())?.clone(),
+            ))
         };
         Query(columns.iter().filter_map(input).collect())
     };

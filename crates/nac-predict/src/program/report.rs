@@ -70,7 +70,9 @@ pub(super) fn json_error(input: &str, error: &str) -> serde_json::Result<String>
 
 /// As a line for people.
 pub(super) fn line(subject: &Subject, answer: &Answer, top: u16) -> String {
-    let row = subject.row.map_or_else(String::new, |row| format!(" row {row}"));
+    let row = subject
+        .row
+        .map_or_else(String::new, |row| format!(" row {row}"));
     let answer: String = match answer {
         Answer::Classes(classes) => (classes.iter().take(top.into()))
             .map(|c| format!("  {} {:.1} %", c.class, 100.0 * c.confidence))

@@ -182,7 +182,13 @@ mod tests {
         assert!(path.is_absolute() && path.ends_with("photos"), "{path:?}");
         assert_eq!(checked.check().unwrap(), checked);
         config.data.path = Some("".into());
-        assert!(config.check().unwrap_err().to_string().contains("data.path"));
+        assert!(
+            config
+                .check()
+                .unwrap_err()
+                .to_string()
+                .contains("data.path")
+        );
     }
 
     #[test]
