@@ -12,7 +12,7 @@ const OP: &str = "Engine::infer";
 /// A batch of one input, in the type that it comes in.
 #[derive(Debug, Clone)]
 pub enum InputView<'a> {
-    /// Bytes: pixels 0–255, which the model normalizes.
+    /// Bytes: pixels 0–255, which the model normalizes, or voxels.
     U8(ArrayViewD<'a, u8>),
     /// Real numbers: features, points, or pixels that are normalized already.
     F32(ArrayViewD<'a, f32>),
@@ -136,7 +136,7 @@ impl<'a> Inputs<'a> {
             let dtype = matches!(
                 (kind, view),
                 (
-                    InputKind::Image { .. },
+                    InputKind::Image { .. } | InputKind::Voxels { .. },
                     InputView::U8(_) | InputView::F32(_)
                 ) | (InputKind::Tokens { .. }, InputView::I64(_))
                     | (
@@ -162,7 +162,8 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// The input of a name as a tokenizer computes with it. Bytes of the given examples are normalized into `pixels`.
+    /// The input of a name as a tokenizer computes with it. Bytes of the given examples become floats in `pixels`, those of
+    /// images normalized.
     /// Gives the examples' range within the result.
     pub(crate) fn ready<'b>(
         &'b self,
@@ -180,9 +181,12 @@ impl<'a> Inputs<'a> {
         };
         let ready = match self.get(name) {
             Some(InputView::U8(view)) => {
-                let InputKind::Image { normalization, .. } = kind else {
-                    return Err(refused());
+                let normalization = match kind {
+                    InputKind::Image { normalization, .. } => normalization.as_ref(),
+                    InputKind::Voxels { .. } => None,
+                    _ => return Err(refused()),
                 };
+                let is_image = matches!(kind, InputKind::Image { .. });
                 let bytes = view.view().into_dimensionality().map_err(|_| refused())?;
                 let bytes: ArrayView4<'_, u8> = bytes;
                 let bytes = bytes.slice_move(ndarray::s![examples, .., .., ..]);
@@ -193,18 +197,28 @@ impl<'a> Inputs<'a> {
                         let plane = plane.iter();
                         match normalization {
                             Some(by) => pixels.extend(plane.map(|&x| by.apply(channel, x))),
-                            None => pixels.extend(plane.map(|&x| f32::from(x) / 255.0)),
+                            None if is_image => {
+                                pixels.extend(plane.map(|&x| f32::from(x) / 255.0));
+                            }
+                            None => pixels.extend(plane.map(|&x| f32::from(x))),
                         }
                     }
                 }
                 let count = bytes.dim().0;
-                let image = ArrayView4::from_shape(bytes.dim(), &pixels[..]);
-                return Ok((Ready::Image(image.map_err(|_| refused())?), 0..count));
+                let array = ArrayView4::from_shape(bytes.dim(), &pixels[..]);
+                let array = array.map_err(|_| refused())?;
+                let ready = if is_image {
+                    Ready::Image(array)
+                } else {
+                    Ready::Voxels(array)
+                };
+                return Ok((ready, 0..count));
             }
             Some(InputView::F32(view)) => {
                 let view = view.view();
                 match kind {
                     InputKind::Image { .. } => view.into_dimensionality().map(Ready::Image),
+                    InputKind::Voxels { .. } => view.into_dimensionality().map(Ready::Voxels),
                     _ => view.into_dimensionality().map(Ready::Vectors),
                 }
             }
@@ -219,6 +233,8 @@ impl<'a> Inputs<'a> {
 pub(crate) enum Ready<'a> {
     /// Normalized pixels, `[batch, channels, height, width]`.
     Image(ArrayView4<'a, f32>),
+    /// Voxels, `[batch, x, y, z]`.
+    Voxels(ArrayView4<'a, f32>),
     /// Symbols, `[batch, length]`.
     Symbols(ArrayView2<'a, i64>),
     /// Features or points, `[batch, items, dim]`.

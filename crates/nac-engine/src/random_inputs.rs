@@ -29,9 +29,14 @@ enum Drawn {
     Symbols(ArrayD<i64>),
 }
 
+/// Whether an item of an example that may have up to `most` is there and not padding.
+fn here(example: usize, item: usize, most: usize) -> bool {
+    item <= most / 2 + example
+}
+
 impl RandomInputs {
     /// Draws `batch` examples; `seed` fixes them. Images are floats as if they were normalized, features and points
-    /// normally distributed; sequences are padded more the earlier they are in the batch.
+    /// normally distributed, about a third of voxels 1; what may be padded is padded more the earlier it is in the batch.
     #[must_use]
     pub fn new(spec: &InputSpec, batch: usize, seed: u64) -> Self {
         let draw = |(name, kind): (&str, &InputKind)| {
@@ -50,8 +55,18 @@ impl RandomInputs {
                     width,
                     ..
                 } => Drawn::Floats(normal(&[batch, *channels, *height, *width])),
-                InputKind::Features { items, dim, .. } => {
-                    Drawn::Floats(normal(&[batch, *items, *dim]))
+                InputKind::Features { items, dim, padded } => {
+                    let mut vectors = normal(&[batch, *items, *dim]);
+                    for (at, x) in vectors.indexed_iter_mut().filter(|_| *padded) {
+                        if !here(at[0], at[1], *items) {
+                            *x = f32::NAN;
+                        }
+                    }
+                    Drawn::Floats(vectors)
+                }
+                InputKind::Voxels { size: [x, y, z] } => {
+                    let noise = normal(&[batch, *x, *y, *z]);
+                    Drawn::Floats(noise.mapv(|x| f32::from(u8::from(x > 0.5))))
                 }
                 InputKind::Points { points, dims } => {
                     Drawn::Floats(normal(&[batch, *points, *dims]))
@@ -65,8 +80,9 @@ impl RandomInputs {
                     let symbols: Vec<i64> = (0..*vocabulary as i64).filter(|s| s != pad).collect();
                     let symbol = |(at, x): (ndarray::IxDyn, &f32)| {
                         let index = (x.abs() * 1000.0) as usize % symbols.len().max(1);
-                        let here = at[1] <= max_len / 2 + at[0];
-                        symbols.get(index).copied().filter(|_| here).unwrap_or(*pad)
+                        let symbol = symbols.get(index).copied();
+                        let symbol = symbol.filter(|_| here(at[0], at[1], *max_len));
+                        symbol.unwrap_or(*pad)
                     };
                     let drawn: Vec<i64> = noise.indexed_iter().map(symbol).collect();
                     let array = ArrayD::from_shape_vec(noise.raw_dim(), drawn);

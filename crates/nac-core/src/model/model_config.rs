@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CircuitConfig, ConvNextConfig, EmbeddingConfig, FeaturesConfig, PerceiverIoConfig,
-    PointsConfig, StemOnlyConfig, TokenizerConfig,
+    CircuitConfig, ConvNextConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig,
+    PerceiverIoConfig, PointsConfig, StemOnlyConfig, TokenizerConfig, VoxelsConfig,
 };
 
 /// Which model.
@@ -32,6 +32,8 @@ pub enum ImageTokenizer {
     Convnext,
     /// Each pixel is a token.
     Pixels,
+    /// Square patches through a linear layer.
+    Patches,
 }
 
 /// Settings of the model. Only the tables that its kind and its input need are used.
@@ -40,10 +42,14 @@ pub enum ImageTokenizer {
 pub struct ModelConfig {
     /// Which model. Default `nac`.
     pub kind: ModelKind,
-    /// How images become tokens: `convnext` or `pixels`. Default `convnext`.
+    /// How images become tokens: `convnext`, `pixels` or `patches`. Default `convnext`.
     pub image_tokenizer: ImageTokenizer,
     /// Tokenizer of image inputs, for `convnext`.
     pub convnext: ConvNextConfig,
+    /// Tokenizer of image inputs, for `patches`.
+    pub patches: PatchesConfig,
+    /// Tokenizer of voxels.
+    pub voxels: VoxelsConfig,
     /// Tokenizer of sequence inputs.
     pub embedding: EmbeddingConfig,
     /// Tokenizer of feature vectors.

@@ -8,7 +8,9 @@ mod embedding;
 pub(crate) mod grid;
 mod map;
 mod one;
+mod patches;
 mod pixels;
+mod positions;
 mod vectors;
 
 use std::ops::Range;

@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
+use ndarray::Axis;
+
 use super::buffers::InputBuffers;
 use super::convnext::ConvNext;
 use super::embedding::Embedding;
+use super::patches::Patches;
 use super::pixels::Pixels;
 use super::vectors::Vectors;
 use crate::backend::Backend;
@@ -30,6 +33,7 @@ pub(super) struct OneTokenizer {
 enum By {
     ConvNext(Box<ConvNext>),
     Pixels(Pixels),
+    Patches(Patches),
     Embedding(Embedding),
     Vectors(Vectors),
 }
@@ -53,6 +57,7 @@ impl OneTokenizer {
             TokenizerSpec::ConvNext(spec) => {
                 By::ConvNext(Box::new(ConvNext::load(scope, spec, backend)?))
             }
+            TokenizerSpec::Patches(spec) => By::Patches(Patches::load(scope, spec, backend)?),
             TokenizerSpec::Pixels(spec) => By::Pixels(Pixels::new(spec)),
             TokenizerSpec::Embedding(spec) => By::Embedding(Embedding::load(scope, spec)?),
             TokenizerSpec::Vectors(spec) => By::Vectors(Vectors::load(scope, spec, backend)?),
@@ -68,6 +73,7 @@ impl OneTokenizer {
         match &self.by {
             By::ConvNext(tokenizer) => tokenizer.scratch_size(),
             By::Vectors(tokenizer) => tokenizer.scratch_size(),
+            By::Patches(tokenizer) => tokenizer.scratch_size(),
             By::Pixels(_) | By::Embedding(_) => ScratchSize::default(),
         }
     }
@@ -77,13 +83,11 @@ impl OneTokenizer {
         match &self.by {
             By::ConvNext(tokenizer) => tokenizer.tokens(),
             By::Pixels(tokenizer) => tokenizer.tokens(),
-            By::Vectors(tokenizer) => tokenizer.tokens(),
-            By::Embedding(_) => {
-                let symbols = inputs.get(&self.name);
-                symbols
-                    .and_then(|view| view.shape().get(1))
-                    .copied()
-                    .unwrap_or(0)
+            By::Patches(tokenizer) => tokenizer.tokens(),
+            By::Vectors(_) | By::Embedding(_) => {
+                let view = inputs.get(&self.name);
+                let length = view.and_then(|view| view.shape().get(1));
+                length.copied().unwrap_or(0)
             }
         }
     }
@@ -109,7 +113,16 @@ impl OneTokenizer {
                 false
             }
             (By::Vectors(tokenizer), Ready::Vectors(vectors)) => {
-                tokenizer.run(workers, &vectors, examples, buffers);
+                tokenizer.run(workers, &vectors, examples, buffers)
+            }
+            (By::Patches(tokenizer), Ready::Image(image)) => {
+                let arrays = image.insert_axis(Axis(2));
+                tokenizer.run(workers, &arrays, examples, buffers);
+                false
+            }
+            (By::Patches(tokenizer), Ready::Voxels(voxels)) => {
+                let arrays = voxels.insert_axis(Axis(1));
+                tokenizer.run(workers, &arrays, examples, buffers);
                 false
             }
             (By::Embedding(tokenizer), Ready::Symbols(symbols)) => {

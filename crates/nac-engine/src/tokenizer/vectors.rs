@@ -3,7 +3,9 @@
 use std::f32::consts::PI;
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView3};
+use ndarray::{Array2, ArrayView1, ArrayView3, Axis};
+
+use super::positions;
 
 use crate::backend::Backend;
 use crate::blocks::{Layout, resize};
@@ -36,26 +38,16 @@ impl Vectors {
         );
         let precision = backend.precision.without_int8();
         let linear = Projection::linear(scope, &spec.linear, layouts, precision)?;
-        let positions = (spec.position_dim > 0)
-            .then(|| {
-                scope
-                    .sub(&spec.path)
-                    .matrix("positions", &[spec.items, spec.position_dim])
-            })
-            .transpose()?;
+        let size = [spec.items, spec.position_dim];
         Ok(Self {
             spec: spec.clone(),
             linear,
-            positions: positions.map(|positions| positions.into_owned()),
+            positions: positions::load(&scope.sub(&spec.path), size)?,
         })
     }
 
     pub(super) fn token_dim(&self) -> usize {
         self.spec.token_dim()
-    }
-
-    pub(super) fn tokens(&self) -> usize {
-        self.spec.items
     }
 
     pub(super) fn scratch_size(&self) -> ScratchSize {
@@ -67,23 +59,40 @@ impl Vectors {
         }
     }
 
+    /// Tokens of some examples; whether the mask counts.
     pub(super) fn run(
         &self,
         workers: &Workers<'_>,
         vectors: &ArrayView3<'_, f32>,
         examples: Range<usize>,
         buffers: &mut Buffers,
-    ) {
+    ) -> bool {
+        let count = vectors.dim().1;
+        if self.spec.padded {
+            buffers.mask.clear();
+            let there = |item: ArrayView1<'_, f32>| !item.iter().all(|x| x.is_nan());
+            for example in examples.clone() {
+                let items = vectors.index_axis(Axis(0), example);
+                buffers.mask.extend(items.outer_iter().map(there));
+            }
+        }
         let rows = Layout::plain(self.token_dim()).rows();
-        let blocks = self.tokens().div_ceil(WIDTH);
+        let blocks = count.div_ceil(WIDTH);
         resize(&mut buffers.tokens, examples.len() * blocks * rows);
         let depth = self.linear.input_rows();
+        let mask = if self.spec.padded {
+            &buffers.mask[..]
+        } else {
+            &[]
+        };
         workers.each(&mut buffers.tokens, rows, |index, y, scratch| {
             let (example, first) = (examples.start + index / blocks, index % blocks * WIDTH);
-            let items = first..self.tokens().min(first + WIDTH);
+            let items = first..count.min(first + WIDTH);
             let x = &mut scratch.message[..depth];
             x.fill(Row::ZERO);
-            for item in items.clone() {
+            let before = (example - examples.start) * count;
+            let there = |item: &usize| mask.get(before + item).is_none_or(|there| *there);
+            for item in items.clone().filter(there) {
                 for coordinate in 0..self.spec.dim {
                     let value = vectors[[example, item, coordinate]];
                     self.lift(value, coordinate, |row, value| {
@@ -95,16 +104,11 @@ impl Vectors {
             let (buffer, none) = (&mut scratch.operand, Modulation::default());
             self.linear
                 .apply(workers.backend, &none, 0, x, buffer, target);
-            let Some(positions) = &self.positions else {
-                return;
-            };
-            for item in items {
-                let beside = &mut y[self.spec.linear.output..];
-                for (row, feature) in beside.iter_mut().zip(positions.row(item)) {
-                    row.0[item - first] = *feature;
-                }
+            if let Some(positions) = &self.positions {
+                positions::write(positions, items, &mut y[self.spec.linear.output..]);
             }
         });
+        self.spec.padded
     }
 
     /// `write(row, value)` for the coordinate and its Fourier features.

@@ -3,6 +3,7 @@
 mod convnext;
 mod embedding;
 mod model_tokenizer;
+mod patches;
 mod pixels;
 mod prepare;
 mod vectors;
@@ -11,8 +12,10 @@ pub use convnext::ConvNextTokenizer;
 pub use embedding::EmbeddingTokenizer;
 pub use model_tokenizer::ModelTokenizer;
 pub use nac_core::model::{
-    ConvNextConfig, EmbeddingConfig, FeaturesConfig, PointsConfig, TokenizerConfig,
+    ConvNextConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig, PointsConfig, TokenizerConfig,
+    VoxelsConfig,
 };
+pub use patches::PatchTokenizer;
 pub use pixels::PixelTokenizer;
 pub use vectors::VectorTokenizer;
 

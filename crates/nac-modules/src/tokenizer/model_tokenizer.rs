@@ -5,7 +5,10 @@ use nac_core::model::{InputSpec, ModelConfig};
 use tch::{Kind, Tensor};
 
 use super::prepare::Preparation;
-use super::{ConvNextTokenizer, EmbeddingTokenizer, PixelTokenizer, Tokenizer, VectorTokenizer};
+use super::{
+    ConvNextTokenizer, EmbeddingTokenizer, PatchTokenizer, PixelTokenizer, Tokenizer,
+    VectorTokenizer,
+};
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::inputs::Inputs;
@@ -17,7 +20,8 @@ use crate::tokens::Tokens;
 ///
 /// With one input, parameters are those of its tokenizer. With several, those of each are below its name, with a
 /// `projection` to the greatest width among them where its own is another, and a `side_embedding`, `[token_dim]`, that
-/// is added to its tokens. Tokens follow each other in the order of names; masks do too.
+/// is added to its tokens. A tokenizer that several inputs share has its parameters below the name of the input that owns
+/// it. Tokens follow each other in the order of names; masks do too.
 pub struct ModelTokenizer {
     preparation: Preparation,
     parts: Vec<Part>,
@@ -26,7 +30,10 @@ pub struct ModelTokenizer {
 
 /// One input.
 struct Part {
-    tokenizer: Box<dyn Tokenizer>,
+    name: String,
+    /// None if it is that of the part `owner`.
+    tokenizer: Option<Box<dyn Tokenizer>>,
+    owner: usize,
     join: Option<(Option<Linear>, Tensor)>,
 }
 
@@ -49,18 +56,40 @@ impl ModelTokenizer {
         let InputsSpec {
             inputs, token_dim, ..
         } = config.resolve_inputs("", inputs)?;
-        let part = |input: &TokenizedInputSpec| Part::new(&mut scope, input);
+        let mut parts = Vec::with_capacity(inputs.len());
+        for input in &inputs {
+            let owner = input.shared_with.as_ref().unwrap_or(&input.name);
+            let owner = inputs.iter().position(|input| input.name == *owner);
+            parts.push(Part::new(&mut scope, input, owner.unwrap_or(parts.len()))?);
+        }
         Ok(Self {
             preparation,
-            parts: inputs.iter().map(part).collect::<Result<_>>()?,
+            parts,
             token_dim,
         })
     }
 }
 
+impl ModelTokenizer {
+    /// The tokens of one input.
+    fn tokens(&self, part: &Part, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
+        if let Some(tokenizer) = &part.tokenizer {
+            return part.join(tokenizer.tokenize(inputs, ctx)?);
+        }
+        let owner = self.parts.get(part.owner);
+        match owner.and_then(|owner| Some((&owner.name, owner.tokenizer.as_ref()?))) {
+            Some((name, tokenizer)) => {
+                let input = inputs.get(&part.name)?.shallow_clone();
+                part.join(tokenizer.tokenize(&Inputs::new().with(name.as_str(), input), ctx)?)
+            }
+            None => unreachable!("resolving refuses a shared tokenizer that nobody owns"),
+        }
+    }
+}
+
 impl Part {
     /// The tokenizer of an input, and how its tokens join those of others.
-    fn new(scope: &mut Scope<'_>, input: &TokenizedInputSpec) -> Result<Self> {
+    fn new(scope: &mut Scope<'_>, input: &TokenizedInputSpec, owner: usize) -> Result<Self> {
         let join = input.join.as_ref().map(|join| {
             let projection = join.projection.as_ref();
             let projection = projection.map(|layer| Linear::from_spec(scope, layer));
@@ -70,15 +99,17 @@ impl Part {
             Ok::<_, ModuleError>((projection.transpose()?, side))
         });
         let join = join.transpose()?;
+        let is_own = input.shared_with.is_none();
         Ok(Self {
-            tokenizer: tokenizer(scope, input)?,
+            name: input.name.clone(),
+            tokenizer: is_own.then(|| tokenizer(scope, input)).transpose()?,
+            owner,
             join,
         })
     }
 
-    /// The input's tokens as they join those of others.
-    fn tokens(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
-        let tokens = self.tokenizer.tokenize(inputs, ctx)?;
+    /// The input's tokens, which its tokenizer made, as they join those of others.
+    fn join(&self, tokens: Tokens) -> Result<Tokens> {
         let Some((projection, side)) = &self.join else {
             return Ok(tokens);
         };
@@ -101,6 +132,7 @@ fn tokenizer(scope: &mut Scope<'_>, input: &TokenizedInputSpec) -> Result<Box<dy
         TokenizerSpec::ConvNext(spec) => {
             Box::new(ConvNextTokenizer::new(scope, spec)?.reading(name))
         }
+        TokenizerSpec::Patches(spec) => Box::new(PatchTokenizer::new(scope, spec)?.reading(name)),
         TokenizerSpec::Pixels(spec) => Box::new(PixelTokenizer::new(spec)?.reading(name)),
         TokenizerSpec::Embedding(spec) => {
             Box::new(EmbeddingTokenizer::new(scope, spec)?.reading(name))
@@ -120,9 +152,9 @@ impl Tokenizer for ModelTokenizer {
 
     fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
         if let [only] = self.parts.as_slice() {
-            return only.tokens(inputs, ctx);
+            return self.tokens(only, inputs, ctx);
         }
-        let parts = self.parts.iter().map(|part| part.tokens(inputs, ctx));
+        let parts = self.parts.iter().map(|part| self.tokens(part, inputs, ctx));
         let parts: Vec<Tokens> = parts.collect::<Result<_>>()?;
         let values: Vec<&Tensor> = parts.iter().map(Tokens::values).collect();
         let tokens = Tensor::f_cat(&values, 1)?;

@@ -43,7 +43,7 @@ impl Preparation {
     }
 
     /// The inputs of the spec as tokenizers compute with them: bytes of images become `(x / 255 − mean) / std` in
-    /// single precision, everything else stays as it is.
+    /// single precision, those of voxels 0 and 1, everything else stays as it is.
     ///
     /// # Shapes
     /// - inputs and result: as the spec says
@@ -57,7 +57,10 @@ impl Preparation {
         for (name, kind) in self.spec.iter() {
             let tensor = inputs.get(name)?;
             check(name, kind, batch, tensor)?;
-            let tensor = if tensor.kind() == Kind::Uint8 {
+            let is_byte = tensor.kind() == Kind::Uint8;
+            let tensor = if is_byte && matches!(kind, InputKind::Voxels { .. }) {
+                tensor.f_to_kind(Kind::Float)?
+            } else if is_byte && matches!(kind, InputKind::Image { .. }) {
                 let unit = tensor.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?;
                 match self.scales.get(name) {
                     Some((mean, std)) => unit.f_sub(mean)?.f_div(std)?,
@@ -86,7 +89,7 @@ fn check(name: &str, kind: &InputKind, batch: i64, tensor: &Tensor) -> Result<()
         Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16
     );
     let fits_dtype = match kind {
-        InputKind::Image { .. } => floats || dtype == Kind::Uint8,
+        InputKind::Image { .. } | InputKind::Voxels { .. } => floats || dtype == Kind::Uint8,
         InputKind::Tokens { .. } => {
             matches!(dtype, Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Uint8)
         }

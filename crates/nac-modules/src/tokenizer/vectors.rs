@@ -5,7 +5,7 @@ use tch::Tensor;
 
 use super::Tokenizer;
 use crate::context::ForwardContext;
-use crate::error::Result;
+use crate::error::{ModuleError, Result};
 use crate::inputs::Inputs;
 use crate::layer::Linear;
 use crate::params::{Init, Scope};
@@ -15,7 +15,8 @@ use crate::tokens::Tokens;
 /// A linear layer on vectors or on Fourier features of them, beside a learned vector for each position if the vectors
 /// have an order. Parameters `linear` and `positions`, `[items, position_dim]`.
 ///
-/// Reads the input that [`reading`](Self::reading) names, `[batch, items, dim]`.
+/// Reads the input that [`reading`](Self::reading) names, `[batch, items, dim]`. Where their number varies, vectors of NaN
+/// alone are padding.
 #[derive(Debug)]
 pub struct VectorTokenizer {
     linear: Linear,
@@ -51,6 +52,13 @@ impl VectorTokenizer {
         self
     }
 
+    /// Which vectors are padding, `[batch, items]`, if any may be.
+    fn padding(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let padded = self.spec.padded;
+        let padding = padded.then(|| x.f_isnan()?.f_all_dim(-1, false));
+        Ok(padding.transpose()?)
+    }
+
     /// `x`, then for each band `sin(2^k π x)` and `cos(2^k π x)`, along the last dimension.
     fn fourier(&self, x: &Tensor) -> Result<Tensor> {
         let mut parts = vec![x.shallow_clone()];
@@ -69,20 +77,35 @@ impl Tokenizer for VectorTokenizer {
 
     fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
         let x = inputs.get(&self.input)?;
-        let expected = [
-            ("batch", None),
-            ("items", Some(self.spec.items as i64)),
-            ("dim", Some(self.spec.dim as i64)),
-        ];
+        let items = (!self.spec.padded).then_some(self.spec.items as i64);
+        let dim = Some(self.spec.dim as i64);
+        let expected = [("batch", None), ("items", items), ("dim", dim)];
         shape::check("VectorTokenizer", &self.input, x, &expected)?;
-        let x = x.f_to_kind(self.linear.weight().kind())?;
+        let items = x.size()[1];
+        if items > self.spec.items as i64 {
+            return Err(ModuleError::Shape {
+                op: "VectorTokenizer",
+                name: self.input.clone(),
+                expected: format!("[batch, 1..={}, dim]", self.spec.items),
+                found: x.size(),
+            });
+        }
+        let mut x = x.f_to_kind(self.linear.weight().kind())?;
+        let padding = self.padding(&x)?;
+        if let Some(padding) = &padding {
+            x = x.f_masked_fill(&padding.f_unsqueeze(-1)?, 0.0)?;
+        }
         let mut tokens = self.linear.forward(&self.fourier(&x)?)?;
         if let Some(positions) = &self.positions {
             let batch = tokens.size()[0];
+            let positions = positions.f_narrow(0, 0, items)?;
             let positions = positions.unsqueeze(0).f_expand([batch, -1, -1], false)?;
             tokens = Tensor::f_cat(&[tokens, positions], -1)?;
         }
         ctx.record("tokens", &tokens);
-        Tokens::new(tokens)
+        match padding {
+            Some(padding) => Tokens::masked(tokens, padding.f_logical_not()?),
+            None => Tokens::new(tokens),
+        }
     }
 }

@@ -58,6 +58,7 @@ impl ImportedModel {
         let source = match config.image_tokenizer {
             ImageTokenizer::Convnext => PerceiverTokens::ConvNext(config.convnext.clone()),
             ImageTokenizer::Pixels => PerceiverTokens::Pixels,
+            _ => return None,
         };
         (config.kind == ModelKind::PerceiverIo).then(|| ImportedPerceiverIo {
             config: config.perceiver_io.clone(),

@@ -38,6 +38,10 @@ pub fn export_config(source: &Path, config: &ValidConfig) -> Result<String> {
         let what = format!("data.name = {} (the reference reads images)", info.name);
         return Err(refuse(vec![what]));
     };
+    let known = [ImageTokenizer::Convnext, ImageTokenizer::Pixels];
+    if !known.contains(&config.model.image_tokenizer) {
+        return Err(refuse(vec!["model.image_tokenizer".into()]));
+    }
     let matched = config.baseline.matching != BaselineMatch::None;
     if matched && config.model.kind == ModelKind::PerceiverIo {
         return Err(refuse(vec!["baseline.match".into()]));
@@ -96,7 +100,7 @@ fn neural_compiler(
         "state_dim": state_dim,
         "input_tokenizer_type": match model.image_tokenizer {
             ImageTokenizer::Convnext => "ConvNeXtImageTokenizer",
-            ImageTokenizer::Pixels => "pixels",
+            _ => "pixels",
         },
         "input_tokenizer_kwargs": convnext(tokenizer, state_dim),
         "latent_graph_type": "LatentGraph",

@@ -130,13 +130,15 @@ impl ReferenceConfig {
         })
         .map_err(|error| fail(error.to_string()))?;
         // Tables that this model does not look at.
-        let unused: &[&str] = match config.kind {
-            ModelKind::Nac => &["embedding", "perceiver_io", "stem_only"],
-            ModelKind::PerceiverIo => &["embedding", "circuit", "stem_only"],
-            ModelKind::StemOnly => &["embedding", "circuit", "perceiver_io"],
+        let body: &[&str] = match config.kind {
+            ModelKind::Nac => &["perceiver_io", "stem_only"],
+            ModelKind::PerceiverIo => &["circuit", "stem_only"],
+            ModelKind::StemOnly => &["circuit", "perceiver_io"],
         };
+        let tokenizers = ["patches", "voxels", "embedding", "features", "points"];
+        let unused = tokenizers.iter().chain(body);
         if let Some(toml::Value::Table(model)) = table.get_mut("model") {
-            unused.iter().for_each(|key| {
+            unused.for_each(|key| {
                 model.remove(*key);
             });
         }

@@ -29,6 +29,8 @@ pub struct TokenizedInputSpec {
     pub kind: InputKind,
     /// Its tokenizer.
     pub tokenizer: TokenizerSpec,
+    /// Name of the input whose tokenizer it is; `None` if it has its own.
+    pub shared_with: Option<String>,
     /// Where there are several inputs, how their tokens join.
     pub join: Option<JoinSpec>,
 }
@@ -37,7 +39,9 @@ pub struct TokenizedInputSpec {
 ///
 /// The tokenizer of an only input has the path of the whole, `input_tokenizer`; those of several are below it, each
 /// under the name of its input. Tokens of several inputs are brought to the greatest width by linear layers, get the
-/// vector of their input added, and follow each other in the order of names.
+/// vector of their input added, and follow each other in the order of names. A shared tokenizer has its parameters once,
+/// under the name of the input that does not say `shared`; the linear layer to the greatest width and the added vector
+/// are each input's own.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InputsSpec {
     /// Path of the tokenizers.
@@ -59,17 +63,12 @@ impl ModelConfig {
             (None, InputKind::Image { .. }) => match self.image_tokenizer {
                 ImageTokenizer::Convnext => TokenizerConfig::ConvNext(self.convnext.clone()),
                 ImageTokenizer::Pixels => TokenizerConfig::Pixels {},
+                ImageTokenizer::Patches => TokenizerConfig::Patches(self.patches.clone()),
             },
             (None, InputKind::Tokens { .. }) => TokenizerConfig::Embedding(self.embedding.clone()),
             (None, InputKind::Features { .. }) => TokenizerConfig::Features(self.features.clone()),
             (None, InputKind::Points { .. }) => TokenizerConfig::Points(self.points.clone()),
-            (None, InputKind::Voxels { .. }) => {
-                return Err(ConfigError::Setting {
-                    name: format!("inputs.{name}.kind"),
-                    value: "voxels".into(),
-                    reason: "no tokenizer reads voxels".into(),
-                });
-            }
+            (None, InputKind::Voxels { .. }) => TokenizerConfig::Voxels(self.voxels.clone()),
         };
         if config.reads(kind) {
             return Ok(config);
@@ -79,6 +78,37 @@ impl ModelConfig {
             value: config.name().into(),
             reason: format!("does not read inputs of kind `{}`", kind.name()),
         })
+    }
+
+    /// The input whose tokenizer reads the input `name`, and the settings of that tokenizer.
+    fn owner<'a>(
+        &'a self,
+        name: &'a str,
+        kind: &InputKind,
+        inputs: &InputSpec,
+    ) -> Result<(&'a str, TokenizerConfig), ConfigError> {
+        let Some(TokenizerConfig::Shared { with }) = self.tokenizers.get(name) else {
+            return Ok((name, self.tokenizer(name, kind)?));
+        };
+        let refuse = |reason: &str| {
+            Err(ConfigError::Setting {
+                name: format!("model.tokenizers.{name}.with"),
+                value: with.to_owned(),
+                reason: reason.to_owned(),
+            })
+        };
+        let Some(other) = inputs.get(with) else {
+            return refuse("there is no such input");
+        };
+        let config = self.tokenizer(with, other)?;
+        if matches!(config, TokenizerConfig::Shared { .. }) {
+            return refuse("must name an input with a tokenizer of its own");
+        }
+        let spec = |kind: &InputKind| TokenizerSpec::new("", &config, kind).ok();
+        if spec(kind) != spec(other) {
+            return refuse("the inputs differ in kind or size");
+        }
+        Ok((with, config))
     }
 
     /// The tokenizers of `inputs` at `path`.
@@ -107,16 +137,17 @@ impl ModelConfig {
         let several = inputs.len() > 1;
         let mut all = Vec::with_capacity(inputs.len());
         for (name, kind) in inputs.iter() {
+            let (owner, config) = self.owner(name, kind, inputs)?;
             let path = if several {
-                join(path, name)
+                join(path, owner)
             } else {
                 path.to_owned()
             };
-            let config = self.tokenizer(name, kind)?;
             all.push(TokenizedInputSpec {
                 name: name.to_owned(),
                 kind: kind.clone(),
                 tokenizer: TokenizerSpec::new(&path, &config, kind)?,
+                shared_with: (owner != name).then(|| owner.to_owned()),
                 join: None,
             });
         }
@@ -196,7 +227,9 @@ impl Node for InputsSpec {
         }
         let mut all: Vec<&dyn Node> = Vec::new();
         for input in &self.inputs {
-            all.push(&input.tokenizer);
+            if input.shared_with.is_none() {
+                all.push(&input.tokenizer);
+            }
             all.extend(input.join.as_ref().map(|join| join as &dyn Node));
         }
         all
@@ -212,14 +245,15 @@ mod tests {
     use super::*;
 
     fn two() -> InputSpec {
-        InputSpec::image(3, 8, 8).with(
-            "question",
-            InputKind::Tokens {
-                vocabulary: 7,
-                max_len: 5,
-                pad: 0,
-            },
-        )
+        InputSpec::image(3, 8, 8).with("question", question())
+    }
+
+    fn question() -> InputKind {
+        InputKind::Tokens {
+            vocabulary: 7,
+            max_len: 5,
+            pad: 0,
+        }
     }
 
     fn config(text: &str) -> ModelConfig {
@@ -249,6 +283,44 @@ mod tests {
         let alone = config(text).resolve_inputs("input_tokenizer", &InputSpec::image(3, 8, 8));
         let alone = alone.unwrap();
         assert_eq!((alone.token_dim, alone.parameters().len()), (3, 0));
+    }
+
+    #[test]
+    fn a_shared_tokenizer_has_its_parameters_once() {
+        let image = || InputKind::image(1, 8, 8);
+        let pair = InputSpec::new("left", image()).with("right", image());
+        let shared = |with: &str| {
+            let left = format!("[tokenizers.left]\nkind = \"shared\"\nwith = \"{with}\"\n");
+            config(&format!("image_tokenizer = \"patches\"\n{left}"))
+        };
+        let spec = shared("right").resolve_inputs("in", &pair).unwrap();
+        let names: Vec<String> = spec.parameters().into_iter().map(|p| p.name).collect();
+        assert_eq!(
+            names,
+            [
+                "in.left.side_embedding",
+                "in.right.positions",
+                "in.right.linear.weight",
+                "in.right.linear.bias",
+                "in.right.side_embedding",
+            ]
+        );
+        assert_eq!(spec.inputs[0].tokenizer, spec.inputs[1].tokenizer);
+        let other = InputSpec::new("left", image()).with("right", InputKind::image(1, 8, 7));
+        let mixed = InputSpec::new("left", image()).with("right", question());
+        for (with, inputs, part) in [
+            ("left", &pair, "of its own"),
+            ("centre", &pair, "no such input"),
+            ("right", &other, "differ in kind or size"),
+            ("right", &mixed, "differ in kind or size"),
+        ] {
+            let error = shared(with).resolve_inputs("in", inputs).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.contains("tokenizers.left.with") && error.contains(part),
+                "{error}"
+            );
+        }
     }
 
     #[test]

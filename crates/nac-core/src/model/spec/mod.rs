@@ -47,7 +47,7 @@ pub use perceiver_io::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
 pub use stem_only::StemOnlySpec;
 pub use tokenizer::{
     ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, EmbeddingSpec, GridSpec, PatchSpec,
-    PixelsSpec, TokenizerSpec, VectorsSpec,
+    PatchesSpec, PixelsSpec, TokenizerSpec, VectorsSpec,
 };
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod convnext;
 mod embedding;
+mod patches;
 mod vectors;
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +11,10 @@ use super::InputKind;
 
 pub use convnext::ConvNextConfig;
 pub use embedding::EmbeddingConfig;
+pub use patches::{PatchesConfig, VoxelsConfig};
 pub use vectors::{FeaturesConfig, PointsConfig};
 
-/// The tokenizer of one input. In a file, a table with `kind = "convnext"`, `"pixels"`, `"embedding"`, `"features"` or
-/// `"points"`.
+/// The tokenizer of one input. In a file, a table with `kind`, for example `kind = "patches"`, and its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
@@ -22,12 +23,21 @@ pub enum TokenizerConfig {
     ConvNext(ConvNextConfig),
     /// Images, each pixel a token.
     Pixels {},
+    /// Images, cut into patches.
+    Patches(PatchesConfig),
+    /// Voxels, cut into cubes.
+    Voxels(VoxelsConfig),
     /// Sequences of symbols.
     Embedding(EmbeddingConfig),
     /// Feature vectors.
     Features(FeaturesConfig),
     /// Sets of points.
     Points(PointsConfig),
+    /// The tokenizer of another input of the same form, parameters and all.
+    Shared {
+        /// Name of the other input.
+        with: String,
+    },
 }
 
 impl TokenizerConfig {
@@ -37,6 +47,9 @@ impl TokenizerConfig {
         match self {
             Self::ConvNext(_) => "convnext",
             Self::Pixels {} => "pixels",
+            Self::Patches(_) => "patches",
+            Self::Voxels(_) => "voxels",
+            Self::Shared { .. } => "shared",
             Self::Embedding(_) => "embedding",
             Self::Features(_) => "features",
             Self::Points(_) => "points",
@@ -48,7 +61,12 @@ impl TokenizerConfig {
     pub fn reads(&self, kind: &InputKind) -> bool {
         matches!(
             (self, kind),
-            (Self::ConvNext(_) | Self::Pixels {}, InputKind::Image { .. })
+            (Self::Shared { .. }, _)
+                | (
+                    Self::ConvNext(_) | Self::Pixels {} | Self::Patches(_),
+                    InputKind::Image { .. }
+                )
+                | (Self::Voxels(_), InputKind::Voxels { .. })
                 | (Self::Embedding(_), InputKind::Tokens { .. })
                 | (Self::Features(_), InputKind::Features { .. })
                 | (Self::Points(_), InputKind::Points { .. })

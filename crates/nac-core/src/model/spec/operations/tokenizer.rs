@@ -12,7 +12,11 @@ impl InputsSpec {
                 .as_ref()
                 .and_then(|join| join.projection.as_ref());
             let tokens = input.tokenizer.tokens();
-            input.tokenizer.work() + join.map_or(Work::default(), |linear| linear.work(tokens))
+            let mut work = input.tokenizer.work();
+            if input.shared_with.is_some() {
+                work.weight_bytes = 0;
+            }
+            work + join.map_or(Work::default(), |linear| linear.work(tokens))
         });
         each.sum()
     }
@@ -24,6 +28,7 @@ impl TokenizerSpec {
         match self {
             Self::ConvNext(spec) => spec.work(),
             Self::Vectors(spec) => spec.linear.work(spec.items),
+            Self::Patches(spec) => spec.linear.work(spec.tokens()),
             Self::Pixels(_) | Self::Embedding(_) => Work::default(),
         }
     }

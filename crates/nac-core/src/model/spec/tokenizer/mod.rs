@@ -2,6 +2,7 @@
 
 mod convnext;
 mod embedding;
+mod patches;
 mod pixels;
 mod vectors;
 
@@ -13,6 +14,7 @@ use crate::model::{ConfigError, InputKind, TokenizerConfig};
 
 pub use convnext::{ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, GridSpec, PatchSpec};
 pub use embedding::EmbeddingSpec;
+pub use patches::PatchesSpec;
 pub use pixels::PixelsSpec;
 pub use vectors::VectorsSpec;
 
@@ -23,6 +25,8 @@ pub enum TokenizerSpec {
     ConvNext(ConvNextSpec),
     /// Images, each pixel a token.
     Pixels(PixelsSpec),
+    /// Images or voxels, cut into patches.
+    Patches(PatchesSpec),
     /// Sequences of symbols.
     Embedding(EmbeddingSpec),
     /// Feature vectors, or points.
@@ -55,6 +59,9 @@ impl TokenizerSpec {
                     channels: positive("channels", channels)?,
                     image: [height, width],
                 }),
+                By::Patches(config) => {
+                    Self::Patches(config.resolve(path, [channels, height, width])?)
+                }
                 _ => return unread(config, kind),
             },
             InputKind::Tokens {
@@ -67,15 +74,20 @@ impl TokenizerSpec {
                 }
                 _ => return unread(config, kind),
             },
-            InputKind::Features { items, dim, .. } => match config {
-                By::Features(config) => Self::Vectors(config.resolve(path, (items, dim))?),
+            InputKind::Features { items, dim, padded } => match config {
+                By::Features(config) => {
+                    Self::Vectors(config.resolve(path, (items, dim), padded)?)
+                }
                 _ => return unread(config, kind),
             },
             InputKind::Points { points, dims } => match config {
                 By::Points(config) => Self::Vectors(config.resolve(path, (points, dims))?),
                 _ => return unread(config, kind),
             },
-            InputKind::Voxels { .. } => return unread(config, kind),
+            InputKind::Voxels { size } => match config {
+                By::Voxels(config) => Self::Patches(config.resolve(path, size)?),
+                _ => return unread(config, kind),
+            },
         })
     }
 
@@ -84,6 +96,7 @@ impl TokenizerSpec {
         match self {
             Self::ConvNext(spec) => spec,
             Self::Pixels(spec) => spec,
+            Self::Patches(spec) => spec,
             Self::Embedding(spec) => spec,
             Self::Vectors(spec) => spec,
         }
@@ -95,6 +108,7 @@ impl TokenizerSpec {
         match self {
             Self::ConvNext(spec) => spec.token_dim,
             Self::Pixels(spec) => spec.channels,
+            Self::Patches(spec) => spec.token_dim(),
             Self::Embedding(spec) => spec.token_dim(),
             Self::Vectors(spec) => spec.token_dim(),
         }
@@ -106,6 +120,7 @@ impl TokenizerSpec {
         match self {
             Self::ConvNext(spec) => spec.tokens,
             Self::Pixels(spec) => spec.tokens(),
+            Self::Patches(spec) => spec.tokens(),
             Self::Embedding(spec) => spec.max_len,
             Self::Vectors(spec) => spec.items,
         }

@@ -11,7 +11,7 @@ use crate::model::{ConfigError, FeaturesConfig, PointsConfig};
 pub struct VectorsSpec {
     /// Path of `linear` and `positions`, `[items, position_dim]`.
     pub path: String,
-    /// Vectors of an example.
+    /// Vectors of an example, the greatest number if it varies.
     pub items: usize,
     /// Numbers of a vector.
     pub dim: usize,
@@ -21,6 +21,8 @@ pub struct VectorsSpec {
     pub linear: LinearSpec,
     /// Features of a position; 0 for vectors without order.
     pub position_dim: usize,
+    /// Whether vectors of which no number is one are padding.
+    pub padded: bool,
 }
 
 impl VectorsSpec {
@@ -32,7 +34,8 @@ impl VectorsSpec {
 }
 
 impl FeaturesConfig {
-    /// The tokenizer with these settings at `path` for `items` vectors of `dim` features.
+    /// The tokenizer with these settings at `path` for `items` vectors of `dim` features, or up to so many if they are
+    /// `padded`.
     ///
     /// # Errors
     /// [`ConfigError::Setting`] if a size is zero.
@@ -40,6 +43,7 @@ impl FeaturesConfig {
         &self,
         path: &str,
         (items, dim): (usize, usize),
+        padded: bool,
     ) -> Result<VectorsSpec, ConfigError> {
         Ok(VectorsSpec {
             path: path.to_owned(),
@@ -48,6 +52,7 @@ impl FeaturesConfig {
             bands: 0,
             linear: linear(path, dim, self.dim)?,
             position_dim: self.position_dim,
+            padded,
         })
     }
 }
@@ -70,6 +75,7 @@ impl PointsConfig {
             bands: self.bands,
             linear: linear(path, width, self.dim)?,
             position_dim: 0,
+            padded: false,
         })
     }
 }
