@@ -33,6 +33,8 @@ pub struct DataConfig {
     pub text: TextSettings,
     /// How point clouds are made.
     pub points: PointSettings,
+    /// What the columns of a table of numbers are.
+    pub table: TableSettings,
     /// Settings of the ListOps generator; used if `name` is `"listops"`.
     pub listops: ListOpsConfig,
 }
@@ -47,6 +49,7 @@ impl Default for DataConfig {
             image: ImageSettings::default(),
             text: TextSettings::default(),
             points: PointSettings::default(),
+            table: TableSettings::default(),
             listops: ListOpsConfig::default(),
         }
     }
@@ -99,5 +102,27 @@ pub struct PointSettings {
 impl Default for PointSettings {
     fn default() -> Self {
         Self { count: 1024 }
+    }
+}
+
+/// Settings of tables of numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TableSettings {
+    /// Column of the answer. Default `label`.
+    pub label_column: String,
+    /// Whether the answer is a number to be predicted, not one of several classes. Default false.
+    pub regression: bool,
+    /// Columns that the model reads, in order. Default none: all columns but the answer.
+    pub columns: Vec<String>,
+}
+
+impl Default for TableSettings {
+    fn default() -> Self {
+        Self {
+            label_column: "label".into(),
+            regression: false,
+            columns: Vec::new(),
+        }
     }
 }

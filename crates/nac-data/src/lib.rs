@@ -51,18 +51,20 @@ mod example;
 mod progress;
 mod registry;
 mod storage;
+mod table;
 
 pub mod fetch;
 pub mod loader;
 pub mod preprocess;
 pub mod random;
+pub mod sample;
 pub mod source;
 pub mod split;
 pub mod testing;
 pub mod transform;
 
 pub use buffer::{Buffer, Values, ValuesMut};
-pub use config::{DataConfig, ImageSettings, PointSettings, TextSettings};
+pub use config::{DataConfig, ImageSettings, PointSettings, TableSettings, TextSettings};
 pub use dataset::{Dataset, DatasetInfo, SharedDataset};
 pub use dirs::{CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, DataDirs};
 pub use error::DataError;

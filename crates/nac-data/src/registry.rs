@@ -2,7 +2,7 @@
 
 use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
-use crate::source::{Entry, Origin, Request, cifar10, digits, listops, points};
+use crate::source::{Entry, Origin, Request, cifar10, csv_table, digits, listops, points};
 use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
 
 /// All data sets, in the order in which they are listed.
@@ -11,6 +11,7 @@ const ENTRIES: &[Entry] = &[
     digits::ENTRY,
     listops::ENTRY,
     points::folder::ENTRY,
+    csv_table::ENTRY,
 ];
 
 /// All data sets that have a name.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use nac_data::DataDirs;
 use nac_data::fetch::{Found, Got};
+use nac_data::sample::{self, Sample};
 use nac_train::run::DataProgress;
 
 /// Arguments of `nac data`.
@@ -22,6 +23,13 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
     },
+    /// Write a small generated folder of files, to try out `nac init`
+    Sample {
+        /// Which files
+        kind: Kind,
+        /// Folder for them
+        folder: PathBuf,
+    },
     /// Download a data set, check and unpack it
     Get {
         /// Name of the data set
@@ -35,9 +43,37 @@ enum Command {
     },
 }
 
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    /// PNG images in a folder for each class
+    Images,
+    /// Text files in a folder for each class
+    Texts,
+    /// Meshes (OFF) in a folder for each class
+    Points,
+    /// A table of numbers, table.csv
+    Csv,
+}
+
+impl From<Kind> for Sample {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Images => Self::Images,
+            Kind::Texts => Self::Texts,
+            Kind::Points => Self::Points,
+            Kind::Csv => Self::Table,
+        }
+    }
+}
+
 pub(crate) fn command(args: &Args) -> Result<()> {
     match &args.command {
         Command::List { data_dir } => list(&DataDirs::discover(data_dir.clone())?),
+        Command::Sample { kind, folder } => {
+            let count = sample::write((*kind).into(), folder)?;
+            let files = if count == 1 { "file" } else { "files" };
+            println!("{}: {count} {files}", folder.display());
+        }
         Command::Get {
             name,
             data_dir,

@@ -2,64 +2,28 @@
 
 use std::path::Path;
 
-use fs_err as fs;
 use nac_core::model::Column;
 
+use crate::table::Table;
 use crate::{Buffer, DataError, Values};
 
 /// One example for each row of a table with named columns: `f32 [columns, 1]`, each `(x − mean) / std`.
 pub(super) fn read(path: &Path, columns: &[Column]) -> Result<Vec<Buffer>, DataError> {
-    let tabs = path.extension().is_some_and(|extension| extension == "tsv");
-    let delimiter = if tabs { b'\t' } else { b',' };
-    let mut table = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .trim(csv::Trim::All)
-        .from_reader(std::io::BufReader::new(fs::File::open(path)?));
-    let corrupt = |line: u64, reason: String| DataError::CorruptLine {
-        path: path.into(),
-        line,
-        reason,
-    };
-    let refused = |error: csv::Error| {
-        let line = error.position().map_or(1, csv::Position::line);
-        corrupt(line, error.to_string())
-    };
-    let names = table.headers().map_err(refused)?.clone();
+    let mut table = Table::open(path)?;
     let places = columns
         .iter()
-        .map(|column| {
-            let named = |name: &str| name.trim_start_matches('\u{feff}') == column.name;
-            names.iter().position(named).ok_or_else(|| {
-                let known: Vec<&str> = names.iter().collect();
-                let reason = format!(
-                    "no column `{}`; there are: {}",
-                    column.name,
-                    known.join(", ")
-                );
-                corrupt(1, reason)
-            })
-        })
+        .map(|column| table.place(&column.name))
         .collect::<Result<Vec<usize>, _>>()?;
     let mut examples = Vec::new();
-    for row in table.records() {
-        let row = row.map_err(refused)?;
-        let line = row.position().map_or(0, csv::Position::line);
+    while let Some(row) = table.next_row()? {
         let mut values = Vec::with_capacity(columns.len());
         for (column, &place) in columns.iter().zip(&places) {
-            let field = row.get(place).unwrap_or("");
-            let value = field.parse::<f32>().ok().filter(|value| value.is_finite());
-            let value = value.ok_or_else(|| {
-                corrupt(
-                    line,
-                    format!("column `{}` is `{field}`, no finite number", column.name),
-                )
-            })?;
-            values.push((value - column.mean) / column.std);
+            values.push((table.number(&row, place)? - column.mean) / column.std);
         }
         examples.push(Buffer::new(vec![columns.len(), 1], Values::F32(values))?);
     }
     if examples.is_empty() {
-        return Err(corrupt(1, "there are no rows".into()));
+        return Err(table.corrupt(1, "there are no rows".into()));
     }
     Ok(examples)
 }
@@ -110,6 +74,7 @@ mod tests {
             ("a,b\n1,inf\n", "line 2: column `b` is `inf`"),
             ("a,b\n1,2\n3\n", "line 3"),
             ("a,b\n", "no rows"),
+            ("a,b,a\n1,2,3\n", "two columns `a`"),
             ("", "no column"),
         ] {
             let error = rows(text).unwrap_err();

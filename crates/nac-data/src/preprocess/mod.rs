@@ -18,7 +18,11 @@ mod text;
 
 use std::path::Path;
 
+use crate::source::points::read_points;
 use crate::{Buffer, DataError, InputKind, Preprocessing};
+
+/// Draws the points of a mesh: the same ones of the same file.
+const POINTS_SEED: u64 = 0;
 
 /// The examples of a file for the input `name`: one, or one for each row of a table.
 ///
@@ -40,6 +44,9 @@ pub fn read_file(
             if columns.len() == items =>
         {
             columns::read(path, columns)
+        }
+        (Preprocessing::Points {}, &InputKind::Points { points, dims: 3 }) => {
+            Ok(vec![read_points(path, points, POINTS_SEED, &[])?])
         }
         (_, &InputKind::Tokens { max_len, .. }) if takes_text(how) => {
             let text = text::read(path, max_len)?;

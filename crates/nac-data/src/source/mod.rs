@@ -1,6 +1,7 @@
 //! The data sets of this crate, one file or folder each.
 
 pub mod cifar10;
+pub mod csv_table;
 pub mod digits;
 mod entry;
 mod images;
