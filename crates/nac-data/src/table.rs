@@ -24,7 +24,9 @@ impl Table {
     /// # Errors
     /// [`DataError::Io`]; [`DataError::CorruptLine`] if the first line names a column twice or is no text.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
-        let tabs = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tsv"));
+        let tabs = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("tsv"));
         let file = fs::File::open(path)?;
         let length = file.metadata()?.len();
         if length > MAX_BYTES {
@@ -99,7 +101,10 @@ impl Table {
         let number = field.parse::<f32>().ok().filter(|value| value.is_finite());
         number.ok_or_else(|| {
             let name = self.names.get(place).map_or("", String::as_str);
-            self.corrupt(*line, format!("column `{name}` is `{field}`, no finite number"))
+            self.corrupt(
+                *line,
+                format!("column `{name}` is `{field}`, no finite number"),
+            )
         })
     }
 

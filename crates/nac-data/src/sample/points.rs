@@ -63,7 +63,12 @@ fn cuboid() -> Mesh {
 }
 
 fn pyramid() -> Mesh {
-    let base = [[-1.0, -1.0, -0.5], [1.0, -1.0, -0.5], [1.0, 1.0, -0.5], [-1.0, 1.0, -0.5]];
+    let base = [
+        [-1.0, -1.0, -0.5],
+        [1.0, -1.0, -0.5],
+        [1.0, 1.0, -0.5],
+        [-1.0, 1.0, -0.5],
+    ];
     let mut vertices = base.to_vec();
     vertices.push([0.0, 0.0, 1.2]);
     let mut faces = vec![vec![3, 2, 1, 0]];
@@ -87,7 +92,12 @@ fn sphere(rings: usize, segments: usize) -> Mesh {
         for segment in 0..segments {
             let next = (segment + 1) % segments;
             let [upper, lower] = [ring * segments, (ring + 1) * segments];
-            faces.push(vec![upper + segment, lower + segment, lower + next, upper + next]);
+            faces.push(vec![
+                upper + segment,
+                lower + segment,
+                lower + next,
+                upper + next,
+            ]);
         }
     }
     (vertices, faces)
@@ -100,9 +110,18 @@ mod tests {
     #[test]
     fn vertices_of_the_solids_are_where_they_should_be() {
         let (vertices, faces) = sphere(8, 12);
-        assert!(vertices.iter().all(|v| (v.iter().map(|c| c * c).sum::<f64>() - 1.0).abs() < 1e-9));
+        assert!(
+            vertices
+                .iter()
+                .all(|v| (v.iter().map(|c| c * c).sum::<f64>() - 1.0).abs() < 1e-9)
+        );
         for (vertices, faces) in [(vertices, faces), cuboid(), pyramid()] {
-            assert!(faces.iter().flatten().all(|&corner| corner < vertices.len()));
+            assert!(
+                faces
+                    .iter()
+                    .flatten()
+                    .all(|&corner| corner < vertices.len())
+            );
         }
         let text = off(&[[0.0, 1.0, -0.5]], &[vec![0, 0, 0]]);
         assert_eq!(text, "OFF\n1 1 0\n0.00000 1.00000 -0.50000\n3 0 0 0\n");

@@ -24,7 +24,10 @@ pub(super) fn write(folder: &Path) -> Result<usize, DataError> {
 fn review(class: usize, number: u64) -> String {
     let mut stream = Stream::new(0, "sample texts", &[class as u64, number]);
     let mut pick = |words: &'static [&'static str]| {
-        words.get(stream.below(words.len() as u64) as usize).copied().unwrap_or_default()
+        words
+            .get(stream.below(words.len() as u64) as usize)
+            .copied()
+            .unwrap_or_default()
     };
     let words: &'static [&'static str] = WORDS.get(class).map_or(&[], |words| words);
     let sentences = 2 + (number % 3) as usize;

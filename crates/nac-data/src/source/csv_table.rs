@@ -72,7 +72,10 @@ impl Rows {
         let mut table = Table::open(&request.own_path()?)?;
         let answer = table.place(&settings.label_column)?;
         let names: Vec<String> = if settings.columns.is_empty() {
-            let others = table.names().iter().filter(|name| **name != settings.label_column);
+            let others = table
+                .names()
+                .iter()
+                .filter(|name| **name != settings.label_column);
             others.cloned().collect()
         } else {
             settings.columns.clone()
@@ -105,13 +108,18 @@ impl Rows {
             }
         }
         let (targets, output) = if settings.regression {
-            let targets = numbers.into_iter().map(|number| Target::Values(vec![number]));
+            let targets = numbers
+                .into_iter()
+                .map(|number| Target::Values(vec![number]));
             (targets.collect(), OutputSpec::values(1))
         } else {
             classes(&labels)
         };
         if targets.len() < 2 {
-            return Err(refuse("path", format!("{} rows; at least 2 are needed", targets.len())));
+            return Err(refuse(
+                "path",
+                format!("{} rows; at least 2 are needed", targets.len()),
+            ));
         }
         match output.class_count() {
             Some(count) if !(2..=MAX_CLASSES).contains(&count) => {
@@ -142,12 +150,19 @@ impl Rows {
         let column = |(place, name): (usize, &String)| {
             let values = || rows.iter().filter_map(|&row| self.row(row).get(place));
             let mean = values().map(|&x| f64::from(x)).sum::<f64>() / count;
-            let variance = values().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
+            let variance = values()
+                .map(|&x| (f64::from(x) - mean).powi(2))
+                .sum::<f64>()
+                / count;
             let std = variance.sqrt() as f32;
             Column {
                 name: name.clone(),
                 mean: mean as f32,
-                std: if std > 0.0 && std.is_finite() { std } else { 1.0 },
+                std: if std > 0.0 && std.is_finite() {
+                    std
+                } else {
+                    1.0
+                },
             }
         };
         self.names.iter().enumerate().map(column).collect()
@@ -177,8 +192,11 @@ fn classes(labels: &[String]) -> (Vec<Target>, OutputSpec) {
     let number = |name: &String| name.parse::<i64>().ok();
     names.sort_by(|a, b| (number(a), a).cmp(&(number(b), b)));
     names.dedup();
-    let places: std::collections::HashMap<&String, usize> =
-        names.iter().enumerate().map(|(class, name)| (*name, class)).collect();
+    let places: std::collections::HashMap<&String, usize> = names
+        .iter()
+        .enumerate()
+        .map(|(class, name)| (*name, class))
+        .collect();
     let target = |label| Target::Class(places.get(label).copied().unwrap_or(0));
     let output = OutputSpec::named(names.iter().map(|name| name.as_str()));
     (labels.iter().map(target).collect(), output)
@@ -214,10 +232,16 @@ impl Dataset for Part {
     fn get(&self, index: usize) -> Result<Example, DataError> {
         self.check(index)?;
         let row = self.rows.row(index).iter().zip(&self.columns);
-        let values: Vec<f32> = row.map(|(x, column)| (x - column.mean) / column.std).collect();
+        let values: Vec<f32> = row
+            .map(|(x, column)| (x - column.mean) / column.std)
+            .collect();
         let features = Buffer::new(vec![self.columns.len(), 1], Values::F32(values))?;
         let target = self.rows.targets.get(index).cloned();
-        Ok(Example::new(INPUT, features, target.unwrap_or(Target::Class(0))))
+        Ok(Example::new(
+            INPUT,
+            features,
+            target.unwrap_or(Target::Class(0)),
+        ))
     }
 
     fn class(&self, index: usize) -> Option<usize> {
@@ -268,7 +292,10 @@ mod tests {
             sums[0] += values[0];
             sums[1] += values[0] * values[0];
         }
-        assert!(sums[0].abs() < 1e-5 && (sums[1] - 8.0).abs() < 1e-4, "{sums:?}");
+        assert!(
+            sums[0].abs() < 1e-5 && (sums[1] - 8.0).abs() < 1e-4,
+            "{sums:?}"
+        );
         let classes: Vec<_> = (0..2).map(|i| splits.test.class(i)).collect();
         assert_eq!(classes, [Some(0), Some(1)]);
     }
@@ -311,7 +338,10 @@ mod tests {
             ("x,label\n1,a\n2,a\n", "has 1 classes"),
             ("x,label\n1,a\nz,b\n", "line 3: column `x` is `z`"),
             ("x,label\n1,a\n2,\n", "line 3: the answer is empty"),
-            ("x,class\n1,a\n2,b\n", "no column `label`; there are: x, class"),
+            (
+                "x,class\n1,a\n2,b\n",
+                "no column `label`; there are: x, class",
+            ),
             ("label\na\nb\n", "data.table.columns"),
         ] {
             let error = opened(text, |_| ()).unwrap_err();
