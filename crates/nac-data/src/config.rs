@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use std::path::PathBuf;
 
-use crate::{ListOpsConfig, Resize, ResizeFilter};
+use crate::{ListOpsConfig, ModelNetConfig, Resize, ResizeFilter};
 
 /// Which data, and how they are changed for training.
 ///
@@ -37,6 +37,8 @@ pub struct DataConfig {
     pub table: TableSettings,
     /// Settings of the ListOps generator; used if `name` is `"listops"`.
     pub listops: ListOpsConfig,
+    /// Settings of `"modelnet10"` and `"modelnet40"`.
+    pub modelnet: ModelNetConfig,
 }
 
 impl Default for DataConfig {
@@ -51,6 +53,7 @@ impl Default for DataConfig {
             points: PointSettings::default(),
             table: TableSettings::default(),
             listops: ListOpsConfig::default(),
+            modelnet: ModelNetConfig::default(),
         }
     }
 }

@@ -77,5 +77,6 @@ pub use nac_core::model::{
 pub use progress::{Progress, Silent};
 pub use registry::{describe, entries, entry, get, list, names, open, open_with_progress};
 pub use source::listops::ListOpsConfig;
+pub use source::modelnet::{ModelNetConfig, ModelNetForm};
 pub use split::Splits;
 pub use transform::Transform;

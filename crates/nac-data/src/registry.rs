@@ -2,7 +2,9 @@
 
 use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
-use crate::source::{Entry, Origin, Request, cifar10, csv_table, digits, listops, points};
+use crate::source::{
+    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, points,
+};
 use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
 
 /// All data sets, in the order in which they are listed.
@@ -10,6 +12,8 @@ const ENTRIES: &[Entry] = &[
     cifar10::ENTRY,
     digits::ENTRY,
     listops::ENTRY,
+    modelnet::ENTRY_10,
+    modelnet::ENTRY_40,
     points::folder::ENTRY,
     csv_table::ENTRY,
 ];
@@ -101,6 +105,14 @@ pub fn get(
         Origin::Bundled => Ok(Got::Bundled),
         Origin::Generated => Ok(Got::Generated),
         Origin::Published(source) => fetch::get_source(&source(), dirs, mirrors, progress),
+        Origin::ByHand { find, recipe } => match find(dirs) {
+            Some(folder) => Ok(Got::Found(folder)),
+            None => Err(DataError::NotFound {
+                name: name.into(),
+                searched: dirs.search(),
+                instructions: recipe(dirs),
+            }),
+        },
         Origin::Own => Err(DataError::Config {
             field: "data.name".into(),
             reason: format!("`{name}` reads your own files, there is nothing to download"),
@@ -119,6 +131,7 @@ pub fn list(dirs: &DataDirs) -> Vec<Listing> {
                 (0, Some(original.map_or(Found::Generated, Found::Folder)))
             }
             Origin::Generated => (0, Some(Found::Generated)),
+            Origin::ByHand { find, .. } => (0, find(dirs).map(Found::Folder)),
             Origin::Own => (0, Some(Found::Own)),
             Origin::Published(source) => {
                 let source = source();
@@ -176,7 +189,7 @@ mod tests {
             assert_eq!(described.name, *name);
             described.inputs.check().unwrap();
             described.output.check().unwrap();
-            if !matches!(origin, Origin::Published(_)) {
+            if !matches!(origin, Origin::Published(_) | Origin::ByHand { .. }) {
                 assert_eq!(open_named(name, &[]).unwrap().test.info(), &described);
             }
         }

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use nac_data::source::listops::{Corpus, evaluate, parse, read_tsv, write_text};
 use nac_data::source::{cifar10, listops};
-use nac_data::{DataConfig, DataDirs, Dataset, InputKind, Normalization, Silent, Values, open};
+use nac_data::{
+    DataConfig, DataDirs, Dataset, InputKind, ModelNetForm, Normalization, Silent, Values, open,
+};
 
 /// The file or folder, or a notice that the test is skipped: on the terminal, and as a line in the file
 /// `NAC_SKIP_LOG`, from which the test command makes its list.
@@ -178,4 +180,50 @@ fn rows_made_by_the_arena_s_rules_look_like_ours() {
             summary(&theirs)
         );
     }
+}
+
+#[test]
+fn the_voxels_of_modelnet10_are_read_as_cells_and_as_points() {
+    let Some(folder) = real("modelnet10-voxels") else {
+        return;
+    };
+    let dirs = DataDirs::new(folder.parent().map(Into::into), None, "cache".into());
+    let open_as = |form| {
+        let mut config = DataConfig {
+            name: "modelnet10".into(),
+            ..DataConfig::default()
+        };
+        config.modelnet.form = form;
+        config.points.count = 256;
+        open(&config, &dirs, 0).unwrap()
+    };
+    let cells = open_as(ModelNetForm::Voxels);
+    // Seven of the 3,991 training shapes are empty and left out; the empty test shape stays.
+    assert_eq!((cells.train.len(), cells.test.len()), (3_984, 908));
+    let counts = class_counts(cells.test.as_ref());
+    assert_eq!(counts, [50, 100, 100, 86, 86, 100, 86, 100, 100, 100]);
+    let points = open_as(ModelNetForm::VoxelPoints);
+    assert_eq!((points.train.len(), points.test.len()), (3_984, 908));
+    let mut empty = Vec::new();
+    for index in 0..908 {
+        let grid = cells.test.get(index).unwrap();
+        let Values::U8(grid) = grid.input("voxels").unwrap().values() else {
+            panic!("not bytes")
+        };
+        if !grid.contains(&1) {
+            empty.push(index);
+        }
+        let cloud = points.test.get(index).unwrap();
+        let Values::F32(cloud) = cloud.input("points").unwrap().values() else {
+            panic!("not floats")
+        };
+        assert_eq!(cloud.len(), 256 * 3);
+        let norms = cloud
+            .chunks(3)
+            .map(|p| p.iter().map(|x| x * x).sum::<f32>().sqrt());
+        let greatest = norms.fold(0.0, f32::max);
+        let expected = if grid.contains(&1) { 1.0 } else { 0.0 };
+        assert!((greatest - expected).abs() < 1e-5, "{index}: {greatest}");
+    }
+    assert_eq!(empty, [304]);
 }

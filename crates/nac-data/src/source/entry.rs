@@ -33,6 +33,13 @@ pub enum Origin {
     Generated,
     /// Published as this says.
     Published(fn() -> Source),
+    /// Published, but without digests of its archives: looked for, and got by hand.
+    ByHand {
+        /// Its folder, if it is there.
+        find: fn(&DataDirs) -> Option<PathBuf>,
+        /// How to get it.
+        recipe: fn(&DataDirs) -> String,
+    },
     /// The user's own files, in `data.path`.
     Own,
 }

@@ -6,6 +6,7 @@ pub mod digits;
 mod entry;
 mod images;
 pub mod listops;
+pub mod modelnet;
 pub mod points;
 
 pub use entry::{Entry, Origin, Request};

@@ -58,7 +58,7 @@ fn known_extension(path: &Path) -> Result<String, DataError> {
 pub fn parse(path: &Path, extension: &str, bytes: &[u8]) -> Result<Shape, DataError> {
     match extension {
         "off" => Ok(Shape::Mesh(off::parse(path, bytes)?)),
-        "npy" => Ok(Shape::Points(rows(path, npy::parse(path, bytes)?)?)),
+        "npy" => Ok(Shape::Points(rows(path, npy::Array::parse(path, bytes)?)?)),
         _ => Ok(Shape::Points(text::parse(path, bytes)?)),
     }
 }

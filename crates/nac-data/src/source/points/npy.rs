@@ -20,8 +20,17 @@ pub struct Array {
     pub values: Vec<f32>,
 }
 
-/// Parses a whole file; `path` is for errors.
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
+impl Array {
+    /// Parses a whole file; `path` is for errors.
+    ///
+    /// # Errors
+    /// [`DataError::CorruptFile`] with the byte of what is wrong, a value that is not finite included.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, DataError> {
+        parse(path, bytes)
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Array, DataError> {
     let corrupt = |offset: usize, reason: String| DataError::CorruptFile {
         path: path.into(),
         offset: offset as u64,
