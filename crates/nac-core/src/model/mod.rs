@@ -75,7 +75,7 @@ pub use read_out::ReadOutConfig;
 pub use seeder::{SeederConfig, StateMean};
 pub use stem_only::StemOnlyConfig;
 pub use tokenizer::{
-    ConvNextConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig, PointsConfig, TokenizerConfig,
-    VoxelsConfig,
+    ConvNextConfig, ConvStemConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig, PointsConfig,
+    TokenizerConfig, VoxelsConfig,
 };
 pub use wiring::{ReadInSends, WiringConfig};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CircuitConfig, ConvNextConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig,
+    CircuitConfig, ConvNextConfig, ConvStemConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig,
     PerceiverIoConfig, PointsConfig, StemOnlyConfig, TokenizerConfig, VoxelsConfig,
 };
 
@@ -34,6 +34,8 @@ pub enum ImageTokenizer {
     Pixels,
     /// Square patches through a linear layer.
     Patches,
+    /// 3×3 convolutions.
+    ConvStem,
 }
 
 /// Settings of the model. Only the tables that its kind and its input need are used.
@@ -42,10 +44,12 @@ pub enum ImageTokenizer {
 pub struct ModelConfig {
     /// Which model. Default `nac`.
     pub kind: ModelKind,
-    /// How images become tokens: `convnext`, `pixels` or `patches`. Default `convnext`.
+    /// How images become tokens: `convnext`, `conv-stem`, `patches` or `pixels`. Default `convnext`.
     pub image_tokenizer: ImageTokenizer,
     /// Tokenizer of image inputs, for `convnext`.
     pub convnext: ConvNextConfig,
+    /// Tokenizer of image inputs, for `conv-stem`.
+    pub conv_stem: ConvStemConfig,
     /// Tokenizer of image inputs, for `patches`.
     pub patches: PatchesConfig,
     /// Tokenizer of voxels.

@@ -45,3 +45,21 @@ impl WithSimd for Activate<'_> {
         }
     }
 }
+
+/// `x = GELU(x)`.
+pub(crate) struct Gelu<'a> {
+    pub(crate) rows: &'a mut [Row],
+}
+
+impl WithSimd for Gelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for row in self.rows {
+            for x in S::as_mut_simd_f32s(&mut row.0).0 {
+                *x = gelu(simd, *x);
+            }
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Tokenizers: from inputs to blocks of tokens.
 
 mod buffers;
+mod conv_layer;
+mod conv_stem;
 mod convnext;
 mod convnext_block;
 mod depthwise;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use ndarray::Axis;
 
 use super::buffers::InputBuffers;
+use super::conv_stem::ConvStem;
 use super::convnext::ConvNext;
 use super::embedding::Embedding;
 use super::patches::Patches;
@@ -32,6 +33,7 @@ pub(super) struct OneTokenizer {
 #[derive(Debug, Clone)]
 enum By {
     ConvNext(Box<ConvNext>),
+    ConvStem(Box<ConvStem>),
     Pixels(Pixels),
     Patches(Patches),
     Embedding(Embedding),
@@ -58,6 +60,9 @@ impl OneTokenizer {
                 By::ConvNext(Box::new(ConvNext::load(scope, spec, backend)?))
             }
             TokenizerSpec::Patches(spec) => By::Patches(Patches::load(scope, spec, backend)?),
+            TokenizerSpec::ConvStem(spec) => {
+                By::ConvStem(Box::new(ConvStem::load(scope, spec, backend)?))
+            }
             TokenizerSpec::Pixels(spec) => By::Pixels(Pixels::new(spec)),
             TokenizerSpec::Embedding(spec) => By::Embedding(Embedding::load(scope, spec)?),
             TokenizerSpec::Vectors(spec) => By::Vectors(Vectors::load(scope, spec, backend)?),
@@ -72,6 +77,7 @@ impl OneTokenizer {
     pub(super) fn scratch_size(&self) -> ScratchSize {
         match &self.by {
             By::ConvNext(tokenizer) => tokenizer.scratch_size(),
+            By::ConvStem(tokenizer) => tokenizer.scratch_size(),
             By::Vectors(tokenizer) => tokenizer.scratch_size(),
             By::Patches(tokenizer) => tokenizer.scratch_size(),
             By::Pixels(_) | By::Embedding(_) => ScratchSize::default(),
@@ -82,6 +88,7 @@ impl OneTokenizer {
     pub(super) fn length(&self, inputs: &Inputs<'_>) -> usize {
         match &self.by {
             By::ConvNext(tokenizer) => tokenizer.tokens(),
+            By::ConvStem(tokenizer) => tokenizer.tokens(),
             By::Pixels(tokenizer) => tokenizer.tokens(),
             By::Patches(tokenizer) => tokenizer.tokens(),
             By::Vectors(_) | By::Embedding(_) => {
@@ -105,6 +112,10 @@ impl OneTokenizer {
         let (ready, examples) = inputs.ready(&self.name, &self.kind, examples, &mut pixels)?;
         let masked = match (&self.by, ready) {
             (By::ConvNext(tokenizer), Ready::Image(image)) => {
+                tokenizer.run(workers, &image, examples, buffers, own);
+                false
+            }
+            (By::ConvStem(tokenizer), Ready::Image(image)) => {
                 tokenizer.run(workers, &image, examples, buffers, own);
                 false
             }

@@ -1,5 +1,6 @@
 //! Tokenizers: from raw inputs to the tokens that modules read.
 
+mod conv_stem;
 mod convnext;
 mod embedding;
 mod model_tokenizer;
@@ -8,12 +9,13 @@ mod pixels;
 mod prepare;
 mod vectors;
 
+pub use conv_stem::ConvStemTokenizer;
 pub use convnext::ConvNextTokenizer;
 pub use embedding::EmbeddingTokenizer;
 pub use model_tokenizer::ModelTokenizer;
 pub use nac_core::model::{
-    ConvNextConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig, PointsConfig, TokenizerConfig,
-    VoxelsConfig,
+    ConvNextConfig, ConvStemConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig, PointsConfig,
+    TokenizerConfig, VoxelsConfig,
 };
 pub use patches::PatchTokenizer;
 pub use pixels::PixelTokenizer;

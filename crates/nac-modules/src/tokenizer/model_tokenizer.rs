@@ -6,8 +6,8 @@ use tch::{Kind, Tensor};
 
 use super::prepare::Preparation;
 use super::{
-    ConvNextTokenizer, EmbeddingTokenizer, PatchTokenizer, PixelTokenizer, Tokenizer,
-    VectorTokenizer,
+    ConvNextTokenizer, ConvStemTokenizer, EmbeddingTokenizer, PatchTokenizer, PixelTokenizer,
+    Tokenizer, VectorTokenizer,
 };
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
@@ -131,6 +131,9 @@ fn tokenizer(scope: &mut Scope<'_>, input: &TokenizedInputSpec) -> Result<Box<dy
     Ok(match &input.tokenizer {
         TokenizerSpec::ConvNext(spec) => {
             Box::new(ConvNextTokenizer::new(scope, spec)?.reading(name))
+        }
+        TokenizerSpec::ConvStem(spec) => {
+            Box::new(ConvStemTokenizer::new(scope, spec)?.reading(name))
         }
         TokenizerSpec::Patches(spec) => Box::new(PatchTokenizer::new(scope, spec)?.reading(name)),
         TokenizerSpec::Pixels(spec) => Box::new(PixelTokenizer::new(spec)?.reading(name)),

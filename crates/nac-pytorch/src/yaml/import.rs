@@ -135,7 +135,14 @@ impl ReferenceConfig {
             ModelKind::PerceiverIo => &["circuit", "stem_only"],
             ModelKind::StemOnly => &["circuit", "perceiver_io"],
         };
-        let tokenizers = ["patches", "voxels", "embedding", "features", "points"];
+        let tokenizers = [
+            "conv_stem",
+            "patches",
+            "voxels",
+            "embedding",
+            "features",
+            "points",
+        ];
         let unused = tokenizers.iter().chain(body);
         if let Some(toml::Value::Table(model)) = table.get_mut("model") {
             unused.for_each(|key| {

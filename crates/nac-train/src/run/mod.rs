@@ -17,6 +17,7 @@ mod folder;
 mod options;
 mod revision;
 mod trained;
+mod whitening;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use folder::RunFolder;
 pub use options::{RunOptions, Split};
 pub use revision::revision;
 pub use trained::trained_model;
+pub use whitening::set_whitening;
 
 use crate::batch::tensors;
 use crate::checkpoint::FolderStore;
@@ -69,6 +71,7 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
     )?;
     let model = build_model(&config, data.train.info(), device)?;
     fit_signatures(&config, model.as_ref())?;
+    set_whitening(&config, data.train.as_ref(), model.as_ref())?;
     let _lock = folder.create(&config)?;
     let mut trainer = trainer(&config, &data, model, &folder, options)?;
     if options.resume {

@@ -50,6 +50,32 @@ fn rows() -> Vec<Row> {
             flops: 0,
         },
         Row {
+            name: "conv-stem",
+            inputs: InputSpec::image(3, 23, 20),
+            settings: |model| {
+                model.image_tokenizer = ImageTokenizer::ConvStem;
+                let stem = &mut model.conv_stem;
+                (stem.widths, stem.strides) = (vec![10, 9, 12], vec![1, 2, 1]);
+                (stem.pools, stem.grid_dim) = (vec![2, 1, 3], 5);
+            },
+            // Maps of 23×20, 11×10; 6×5; 6×5, 2×1 cells.
+            parameters: (27 * 10 + 3 * 10) + (90 * 9 + 3 * 9) + (81 * 12 + 3 * 12) + 5 * 2,
+            flops: 2 * (460 * 27 * 10 + 30 * 90 * 9 + 30 * 81 * 12),
+        },
+        Row {
+            name: "conv-stem with whitening",
+            inputs: InputSpec::image(3, 9, 10),
+            settings: |model| {
+                model.image_tokenizer = ImageTokenizer::ConvStem;
+                let stem = &mut model.conv_stem;
+                (stem.widths, stem.strides) = (vec![10], vec![1]);
+                (stem.pools, stem.grid_dim, stem.whitening) = (vec![1], 0, 2);
+            },
+            // The filters of the whitening are not trained.
+            parameters: 24 + 9 * 24 * 10 + 3 * 10,
+            flops: 2 * 90 * (12 * 24 + 9 * 24 * 10),
+        },
+        Row {
             name: "patches of an image, beyond its border",
             inputs: InputSpec::image(3, 23, 20),
             settings: |model| {

@@ -63,6 +63,7 @@ impl ModelConfig {
             (None, InputKind::Image { .. }) => match self.image_tokenizer {
                 ImageTokenizer::Convnext => TokenizerConfig::ConvNext(self.convnext.clone()),
                 ImageTokenizer::Pixels => TokenizerConfig::Pixels {},
+                ImageTokenizer::ConvStem => TokenizerConfig::ConvStem(self.conv_stem.clone()),
                 ImageTokenizer::Patches => TokenizerConfig::Patches(self.patches.clone()),
             },
             (None, InputKind::Tokens { .. }) => TokenizerConfig::Embedding(self.embedding.clone()),

@@ -46,8 +46,8 @@ pub use operations::{Algorithm, Operations, Stage, Work, table};
 pub use perceiver_io::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
 pub use stem_only::StemOnlySpec;
 pub use tokenizer::{
-    ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, EmbeddingSpec, GridSpec, PatchSpec,
-    PatchesSpec, PixelsSpec, TokenizerSpec, VectorsSpec,
+    ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, ConvStageSpec, ConvStemSpec, EmbeddingSpec,
+    GridSpec, PatchSpec, PatchesSpec, PixelsSpec, TokenizerSpec, VectorsSpec, WhiteningSpec,
 };
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Settings of the tokenizers, one file for each.
 
+mod conv_stem;
 mod convnext;
 mod embedding;
 mod patches;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::InputKind;
 
+pub use conv_stem::ConvStemConfig;
 pub use convnext::ConvNextConfig;
 pub use embedding::EmbeddingConfig;
 pub use patches::{PatchesConfig, VoxelsConfig};
@@ -21,6 +23,9 @@ pub use vectors::{FeaturesConfig, PointsConfig};
 pub enum TokenizerConfig {
     /// Images, through the first stages of a ConvNeXt.
     ConvNext(ConvNextConfig),
+    /// Small images, through 3×3 convolutions.
+    #[serde(rename = "conv-stem")]
+    ConvStem(ConvStemConfig),
     /// Images, each pixel a token.
     Pixels {},
     /// Images, cut into patches.
@@ -46,6 +51,7 @@ impl TokenizerConfig {
     pub fn name(&self) -> &'static str {
         match self {
             Self::ConvNext(_) => "convnext",
+            Self::ConvStem(_) => "conv-stem",
             Self::Pixels {} => "pixels",
             Self::Patches(_) => "patches",
             Self::Voxels(_) => "voxels",
@@ -63,7 +69,7 @@ impl TokenizerConfig {
             (self, kind),
             (Self::Shared { .. }, _)
                 | (
-                    Self::ConvNext(_) | Self::Pixels {} | Self::Patches(_),
+                    Self::ConvNext(_) | Self::ConvStem(_) | Self::Pixels {} | Self::Patches(_),
                     InputKind::Image { .. }
                 )
                 | (Self::Voxels(_), InputKind::Voxels { .. })

@@ -1,7 +1,9 @@
 //! Tokenizers.
 
 use super::work::{Work, convolution, special};
-use crate::model::spec::{ConvNextBlockSpec, ConvNextSpec, InputsSpec, TokenizerSpec};
+use crate::model::spec::{
+    ConvNextBlockSpec, ConvNextSpec, ConvStageSpec, ConvStemSpec, InputsSpec, TokenizerSpec,
+};
 
 impl InputsSpec {
     /// Work for an example.
@@ -27,10 +29,33 @@ impl TokenizerSpec {
     pub(super) fn work(&self) -> Work {
         match self {
             Self::ConvNext(spec) => spec.work(),
+            Self::ConvStem(spec) => spec.work(),
             Self::Vectors(spec) => spec.linear.work(spec.items),
             Self::Patches(spec) => spec.linear.work(spec.tokens()),
             Self::Pixels(_) | Self::Embedding(_) => Work::default(),
         }
+    }
+}
+
+impl ConvStemSpec {
+    fn work(&self) -> Work {
+        let [height, width] = self.image;
+        let mut before = height * width;
+        let whiten = self.whitening.as_ref().map(|layer| {
+            let (channels, values) = ((layer.input, layer.output), before * layer.output);
+            convolution(before, layer.side, channels, layer.input * before) + special(values)
+        });
+        let mut work = whiten.unwrap_or_default();
+        for stage in &self.stages {
+            let [cells, pooled] =
+                [stage.convolved, stage.map].map(|[height, width]| height * width);
+            let channels = (stage.input, stage.output);
+            work = work
+                + convolution(cells, ConvStageSpec::SIDE, channels, stage.input * before)
+                + special(pooled * stage.output);
+            before = pooled;
+        }
+        work
     }
 }
 

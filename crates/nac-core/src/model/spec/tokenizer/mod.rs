@@ -1,5 +1,6 @@
 //! Resolved tokenizers, one file for each.
 
+mod conv_stem;
 mod convnext;
 mod embedding;
 mod patches;
@@ -12,6 +13,7 @@ use super::layer::positive;
 use super::node::{Node, OwnTensor};
 use crate::model::{ConfigError, InputKind, TokenizerConfig};
 
+pub use conv_stem::{ConvStageSpec, ConvStemSpec, WhiteningSpec};
 pub use convnext::{ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, GridSpec, PatchSpec};
 pub use embedding::EmbeddingSpec;
 pub use patches::PatchesSpec;
@@ -23,6 +25,8 @@ pub use vectors::VectorsSpec;
 pub enum TokenizerSpec {
     /// Images, through the first stages of a ConvNeXt.
     ConvNext(ConvNextSpec),
+    /// Small images, through 3×3 convolutions.
+    ConvStem(ConvStemSpec),
     /// Images, each pixel a token.
     Pixels(PixelsSpec),
     /// Images or voxels, cut into patches.
@@ -53,6 +57,9 @@ impl TokenizerSpec {
             } => match config {
                 By::ConvNext(config) => {
                     Self::ConvNext(config.resolve(path, [channels, height, width])?)
+                }
+                By::ConvStem(config) => {
+                    Self::ConvStem(config.resolve(path, [channels, height, width])?)
                 }
                 By::Pixels {} => Self::Pixels(PixelsSpec {
                     path: path.to_owned(),
@@ -95,6 +102,7 @@ impl TokenizerSpec {
     fn node(&self) -> &dyn Node {
         match self {
             Self::ConvNext(spec) => spec,
+            Self::ConvStem(spec) => spec,
             Self::Pixels(spec) => spec,
             Self::Patches(spec) => spec,
             Self::Embedding(spec) => spec,
@@ -107,6 +115,7 @@ impl TokenizerSpec {
     pub fn token_dim(&self) -> usize {
         match self {
             Self::ConvNext(spec) => spec.token_dim,
+            Self::ConvStem(spec) => spec.token_dim,
             Self::Pixels(spec) => spec.channels,
             Self::Patches(spec) => spec.token_dim(),
             Self::Embedding(spec) => spec.token_dim(),
@@ -119,6 +128,7 @@ impl TokenizerSpec {
     pub fn tokens(&self) -> usize {
         match self {
             Self::ConvNext(spec) => spec.tokens,
+            Self::ConvStem(spec) => spec.tokens,
             Self::Pixels(spec) => spec.tokens(),
             Self::Patches(spec) => spec.tokens(),
             Self::Embedding(spec) => spec.max_len,
