@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use std::path::PathBuf;
 
-use crate::{ListOpsConfig, ModelNetConfig, Resize, ResizeFilter};
+use crate::{ListOpsConfig, ModelNetConfig, Resize, ResizeFilter, Shapes3dConfig};
 
 /// Which data, and how they are changed for training.
 ///
@@ -39,6 +39,8 @@ pub struct DataConfig {
     pub listops: ListOpsConfig,
     /// Settings of `"modelnet10"` and `"modelnet40"`.
     pub modelnet: ModelNetConfig,
+    /// Settings of the generator of solids; used if `name` is `"shapes3d"`.
+    pub shapes3d: Shapes3dConfig,
 }
 
 impl Default for DataConfig {
@@ -54,6 +56,7 @@ impl Default for DataConfig {
             table: TableSettings::default(),
             listops: ListOpsConfig::default(),
             modelnet: ModelNetConfig::default(),
+            shapes3d: Shapes3dConfig::default(),
         }
     }
 }

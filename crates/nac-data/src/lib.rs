@@ -78,5 +78,6 @@ pub use progress::{Progress, Silent};
 pub use registry::{describe, entries, entry, get, list, names, open, open_with_progress};
 pub use source::listops::ListOpsConfig;
 pub use source::modelnet::{ModelNetConfig, ModelNetForm};
+pub use source::shapes3d::Shapes3dConfig;
 pub use split::Splits;
 pub use transform::Transform;

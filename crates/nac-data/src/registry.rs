@@ -3,7 +3,7 @@
 use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
 use crate::source::{
-    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, points,
+    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, points, shapes3d,
 };
 use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
 
@@ -15,6 +15,7 @@ const ENTRIES: &[Entry] = &[
     modelnet::ENTRY_10,
     modelnet::ENTRY_40,
     points::folder::ENTRY,
+    shapes3d::ENTRY,
     csv_table::ENTRY,
 ];
 

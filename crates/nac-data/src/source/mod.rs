@@ -8,5 +8,6 @@ mod images;
 pub mod listops;
 pub mod modelnet;
 pub mod points;
+pub mod shapes3d;
 
 pub use entry::{Entry, Origin, Request};
