@@ -71,8 +71,8 @@ pub use error::DataError;
 pub use example::{Batch, Example, Target, Targets};
 pub use loader::{EpochIter, Loader, LoaderOptions};
 pub use nac_core::model::{
-    InputKind, InputSpec, Normalization, OutputSpec, Preprocessing, PreprocessingSpec, Resize,
-    ResizeFilter,
+    Column, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing, PreprocessingSpec,
+    Resize, ResizeFilter,
 };
 pub use progress::{Progress, Silent};
 pub use registry::{describe, entries, entry, get, list, names, open, open_with_progress};

@@ -18,7 +18,7 @@ mod text;
 
 use std::path::Path;
 
-use crate::source::points::read_points;
+use crate::source::points::{read_points, read_voxels};
 use crate::{Buffer, DataError, InputKind, Preprocessing};
 
 /// Draws the points of a mesh: the same ones of the same file.
@@ -28,7 +28,7 @@ const POINTS_SEED: u64 = 0;
 ///
 /// # Shapes
 /// Each as [`InputKind`] says, without the batch: images `u8 [channels, height, width]`, tokens `i64 [length]`, points
-/// `f32 [points, dims]`, features `f32 [items, dim]`.
+/// `f32 [points, dims]`, voxels `u8 [x, y, z]`, features `f32 [items, dim]`.
 ///
 /// # Errors
 /// The file cannot be read, is damaged or empty, or a table lacks a column or has a field that is no number: with the
@@ -47,6 +47,9 @@ pub fn read_file(
         }
         (Preprocessing::Points {}, &InputKind::Points { points, dims: 3 }) => {
             Ok(vec![read_points(path, points, POINTS_SEED, &[])?])
+        }
+        (Preprocessing::Voxels {}, &InputKind::Voxels { size }) => {
+            Ok(vec![read_voxels(path, size)?])
         }
         (_, &InputKind::Tokens { max_len, .. }) if takes_text(how) => {
             let text = text::read(path, max_len)?;

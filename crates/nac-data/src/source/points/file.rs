@@ -23,7 +23,26 @@ pub const MAX_BYTES: u64 = 1 << 29;
 /// [`DataError::Io`]; [`DataError::CorruptLine`] or [`DataError::CorruptFile`] with the place of what is wrong;
 /// [`DataError::UnknownName`] for another extension.
 pub fn read(path: &Path) -> Result<Shape, DataError> {
-    let extension = known_extension(path)?;
+    let extension = known_extension(path, &EXTENSIONS)?;
+    parse(path, &extension, &bytes(path)?)
+}
+
+/// The extension of a file in lower case, which must be one of `known`.
+pub(super) fn known_extension(path: &Path, known: &[&str]) -> Result<String, DataError> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let extension = extension.to_lowercase();
+    if known.contains(&extension.as_str()) {
+        return Ok(extension);
+    }
+    Err(DataError::UnknownName {
+        kind: "format: the extension of",
+        name: path.display().to_string(),
+        known: known.iter().map(|&name| name.into()).collect(),
+    })
+}
+
+/// The bytes of a file of at most [`MAX_BYTES`].
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     let file = fs::File::open(path)?;
     let length = file.metadata()?.len();
     if length > MAX_BYTES {
@@ -35,20 +54,7 @@ pub fn read(path: &Path) -> Result<Shape, DataError> {
     }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    parse(path, &extension, &bytes)
-}
-
-fn known_extension(path: &Path) -> Result<String, DataError> {
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    let extension = extension.to_lowercase();
-    if EXTENSIONS.contains(&extension.as_str()) {
-        return Ok(extension);
-    }
-    Err(DataError::UnknownName {
-        kind: "format of points: the extension of",
-        name: path.display().to_string(),
-        known: EXTENSIONS.map(String::from).to_vec(),
-    })
+    Ok(bytes)
 }
 
 /// Parses the bytes of a file with an extension of [`EXTENSIONS`]; `path` is for errors.

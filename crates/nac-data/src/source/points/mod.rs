@@ -15,6 +15,7 @@ mod npy;
 mod off;
 mod shape;
 mod text;
+mod voxel_file;
 
 pub use clouds::{Clouds, info};
 pub use draw::draw;
@@ -22,3 +23,4 @@ pub use file::{EXTENSIONS, MAX_BYTES, parse, read, read_points};
 pub use normalize::to_unit_sphere;
 pub use npy::Array;
 pub use shape::{Mesh, Shape};
+pub use voxel_file::{parse_voxels, read_voxels};
