@@ -1,9 +1,11 @@
 //! What the program `nac` adds to the crates below it: the paper's experiments and reports of runs.
 //!
 //! - [`reproduce`]: the main experiments, as `nac reproduce-paper` runs them;
+//! - [`init`]: settings for a user's own data;
 //! - [`report`]: tables and pages of several runs.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod init;
 pub mod report;
 pub mod reproduce;
 

@@ -5,7 +5,7 @@ mod commands;
 use std::process::ExitCode;
 
 use crate::commands::{
-    config, data, eval, export, inspect, parity, predict, presets, reproduce, train, weights,
+    config, data, eval, export, init, inspect, parity, predict, presets, reproduce, train, weights,
 };
 use clap::{Parser, Subcommand};
 use nac_train::TrainError;
@@ -21,6 +21,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at your own data and write settings that train on them
+    Init(init::Args),
     /// Train a model, or go on with an interrupted run
     Train(train::Args),
     /// Evaluate the last checkpoint of a run
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Train(args) => train::command(&args).map(|()| ExitCode::SUCCESS),
         Command::ReproducePaper(args) => reproduce::command(args),
         Command::Parity(args) => parity::command(args),
+        Command::Init(args) => init::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Predict(args) => predict::command(&args),
         Command::Eval(args) => eval::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::command(&args).map(|()| ExitCode::SUCCESS),

@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod parity;
 pub(crate) mod predict;

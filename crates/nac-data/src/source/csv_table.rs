@@ -3,6 +3,8 @@
 //! Each column is an item of one feature, `(x − mean) / std` over the training rows; a model tells columns apart by
 //! their positions. A fifth of the rows is for testing, by a fixed rule that no seed changes.
 
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use nac_core::model::Column;
@@ -54,6 +56,52 @@ pub fn open(request: &Request<'_>) -> Result<Splits, DataError> {
         train: part(&train)?,
         validation: None,
         test: part(&test)?,
+    })
+}
+
+/// What the columns of a table are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    /// Columns of numbers, apart from the answer.
+    pub numbers: Vec<String>,
+    /// Columns of anything else.
+    pub others: Vec<String>,
+    /// Whether the answer is a measured number: it has a fraction somewhere, or more than [`MAX_COUNTED`] values.
+    pub label_is_measured: bool,
+}
+
+/// Values of an answer of whole numbers up to which it counts as one of several classes.
+pub const MAX_COUNTED: usize = 100;
+
+/// Looks at all rows of a table whose answer is in the column `label`.
+///
+/// # Errors
+/// [`DataError::CorruptLine`] if there is no such column, or a row has not as many fields as there are columns.
+pub fn survey(path: &Path, label: &str) -> Result<Columns, DataError> {
+    let mut table = Table::open(path)?;
+    let answer = table.place(label)?;
+    let mut numeric = vec![true; table.names().len()];
+    let (mut fraction, mut values) = (false, HashSet::new());
+    while let Some(row) = table.next_row()? {
+        for (place, numeric) in numeric.iter_mut().enumerate() {
+            *numeric = *numeric && table.number(&row, place).is_ok();
+        }
+        let field = row.1.get(answer).unwrap_or("");
+        fraction |= field.parse::<i64>().is_err();
+        if values.len() <= MAX_COUNTED && !values.contains(field) {
+            values.insert(field.to_owned());
+        }
+    }
+    let named = |wanted: bool| {
+        let columns = table.names().iter().zip(&numeric).enumerate();
+        let chosen = columns.filter(|(place, (_, is))| *place != answer && **is == wanted);
+        chosen.map(|(_, (name, _))| name.clone()).collect()
+    };
+    let answer_is_number = numeric.get(answer).is_some_and(|is| *is);
+    Ok(Columns {
+        numbers: named(true),
+        others: named(false),
+        label_is_measured: answer_is_number && (fraction || values.len() > MAX_COUNTED),
     })
 }
 
@@ -329,6 +377,24 @@ mod tests {
         let text = "x,label\n1,10\n2,9\n3,10\n";
         let splits = opened(text, |_| ()).unwrap();
         assert_eq!(splits.train.info().output, OutputSpec::named(["9", "10"]));
+    }
+
+    #[test]
+    fn surveys_tell_numbers_from_classes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.csv");
+        fs_err::write(&path, "a,b,c,d\n1,x,0.5,1\n2,y,1,0\n").unwrap();
+        let columns = survey(&path, "b").unwrap();
+        assert_eq!(columns.numbers, ["a", "c", "d"]);
+        assert!(columns.others.is_empty() && !columns.label_is_measured);
+        let columns = survey(&path, "c").unwrap();
+        assert_eq!((columns.numbers.len(), &*columns.others[0]), (2, "b"));
+        assert!(columns.label_is_measured);
+        assert!(!survey(&path, "d").unwrap().label_is_measured);
+        assert!(survey(&path, "z").is_err());
+        let many: String = (0..200).map(|i| format!("{i},{i}\n")).collect();
+        fs_err::write(&path, format!("a,label\n{many}")).unwrap();
+        assert!(survey(&path, "label").unwrap().label_is_measured);
     }
 
     #[test]
