@@ -54,7 +54,7 @@ fn results(folder: &Path) -> Value {
 }
 
 #[test]
-fn listops_runs_both_models_and_what_is_finished_is_reused() {
+fn listops_runs_all_models_and_what_is_finished_is_reused() {
     let dir = tempfile::tempdir().unwrap();
     let first = nac(dir.path(), &["--only", "listops"]).assert().success();
     first
@@ -66,8 +66,8 @@ fn listops_runs_both_models_and_what_is_finished_is_reused() {
         )
         .stderr(
             contains("profile: quick, because runs will be on the CPU. --profile paper needs")
-                .and(contains("run 1 of 2: ListOps, short: NAC, seed 0"))
-                .and(contains("run 2 of 2: ListOps, short: Perceiver IO, seed 0")),
+                .and(contains("run 1 of 3: ListOps, short: NAC, seed 0"))
+                .and(contains("run 2 of 3: ListOps, short: Perceiver IO, seed 0")),
         );
     let found = results(dir.path());
     assert_eq!(found["schema"], 1);
@@ -80,8 +80,8 @@ fn listops_runs_both_models_and_what_is_finished_is_reused() {
         "{found}"
     );
     let rows = found["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 2);
-    for (row, model) in rows.iter().zip(["nac", "perceiver-io"]) {
+    assert_eq!(rows.len(), 3);
+    for (row, model) in rows.iter().zip(["nac", "perceiver-io", "stem-only"]) {
         assert_eq!(row["experiment"], "listops");
         assert_eq!(row["model"], model);
         assert_eq!(row["profile"], "quick");
@@ -120,7 +120,7 @@ fn listops_runs_both_models_and_what_is_finished_is_reused() {
         .assert()
         .success()
         .stderr(
-            contains("run 1 of 2: ListOps, short: NAC, seed 0 (finished before")
+            contains("run 1 of 3: ListOps, short: NAC, seed 0 (finished before")
                 .and(contains("step 3/3").not()),
         );
     assert_eq!(results(dir.path()), found);
@@ -175,6 +175,8 @@ fn without_cifar10_the_rows_say_so_and_the_digits_run() {
         [
             ("cifar10", "skipped"),
             ("cifar10", "skipped"),
+            ("cifar10", "skipped"),
+            ("digits", "done"),
             ("digits", "done"),
             ("digits", "done")
         ]
@@ -206,10 +208,10 @@ fn a_run_that_fails_is_reported_and_gives_an_exit_code() {
     .assert()
     .code(1)
     .stdout(contains("failed:").and(contains("UCI digits")))
-    .stderr(contains("2 of the runs failed"));
+    .stderr(contains("3 of the runs failed"));
     let found = results(dir.path());
     assert_eq!(found["rows"][0]["status"]["state"], "failed");
-    assert_eq!(found["rows"][2]["status"]["state"], "done");
+    assert_eq!(found["rows"][3]["status"]["state"], "done");
 }
 
 #[test]
@@ -226,7 +228,7 @@ fn what_cannot_be_is_refused_before_anything_runs() {
     nac(dir.path(), &["--only", "imagenet"])
         .assert()
         .failure()
-        .stderr(contains("listops, cifar10, digits"));
+        .stderr(contains("listops, cifar10, modelnet10, shapes3d, digits"));
     nac(dir.path(), &["--seeds", "0"]).assert().failure();
     std::fs::write(dir.path().join("out"), "a file").unwrap();
     nac(dir.path(), &["--only", "digits"])

@@ -31,8 +31,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Run only this experiment; may be repeated [default: listops and cifar10]
-    #[arg(long, value_enum, value_name = "NAME")]
-    only: Vec<Task>,
+    #[arg(long, value_enum, value_name = "NAME", conflicts_with = "all")]
+    only: Vec<Experiment>,
+    /// Run the experiments of all modalities whose data are here or generated: some hours in the quick profile
+    #[arg(long)]
+    all: bool,
     /// auto, cpu, cuda or cuda:N; as --set device=…
     #[arg(long)]
     device: Option<String>,
@@ -49,23 +52,6 @@ enum ProfileChoice {
     Quick,
     Paper,
     Auto,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Task {
-    Listops,
-    Cifar10,
-    Digits,
-}
-
-impl From<Task> for Experiment {
-    fn from(task: Task) -> Self {
-        match task {
-            Task::Listops => Self::ListOps,
-            Task::Cifar10 => Self::Cifar10,
-            Task::Digits => Self::Digits,
-        }
-    }
 }
 
 pub(crate) fn command(args: Args) -> Result<ExitCode> {
@@ -91,7 +77,7 @@ pub(crate) fn command(args: Args) -> Result<ExitCode> {
     options.interrupt = Interrupt::on_ctrl_c()?;
     let request = Request {
         profile,
-        only: args.only.into_iter().map(Experiment::from).collect(),
+        only: if args.all { Experiment::ALL.to_vec() } else { args.only },
         seeds: args.seeds,
         changed: changed(&overrides)?,
         overrides,

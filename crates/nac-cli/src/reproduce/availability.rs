@@ -1,10 +1,10 @@
-//! Is CIFAR-10 here, or can it be brought here?
+//! Are the data here, or can they be brought here?
 
 use nac_data::fetch::{self, locate};
 use nac_data::source::cifar10;
-use nac_data::{DataDirs, DataError, Progress};
+use nac_data::{DataConfig, DataDirs, DataError, Progress};
 
-/// Whether CIFAR-10 can be used.
+/// Whether a data set can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Availability {
     /// It is on this machine.
@@ -14,6 +14,24 @@ pub(super) enum Availability {
         /// What to do.
         instructions: String,
     },
+}
+
+/// Looks for a data set in `dirs`; what is generated is always here. Nothing is downloaded.
+pub(super) fn of(name: &str, dirs: &DataDirs) -> Availability {
+    let config = DataConfig {
+        name: name.into(),
+        ..DataConfig::default()
+    };
+    let listed = nac_data::list(dirs).into_iter().find(|listing| listing.name == name);
+    if listed.is_some_and(|listing| listing.found.is_some()) {
+        return Availability::Here;
+    }
+    // The error of opening what is not there says how to get it.
+    let instructions = match nac_data::open(&config, dirs, 0) {
+        Err(error) => format!("{error}\nor: nac data get {name}"),
+        Ok(_) => return Availability::Here,
+    };
+    Availability::Missing { instructions }
 }
 
 /// Looks for CIFAR-10 in `dirs`; if it is not there and `offline` is not set, downloads it.
@@ -63,6 +81,17 @@ mod tests {
             "{instructions}"
         );
         assert!(!dir.path().join("cache").exists(), "nothing is written");
+    }
+
+    #[test]
+    fn generated_data_are_always_here_and_others_come_with_a_recipe() {
+        let dir = tempfile::tempdir().unwrap();
+        let dirs = DataDirs::new(None, None, dir.path().into());
+        assert_eq!(of("shapes3d", &dirs), Availability::Here);
+        let Availability::Missing { instructions } = of("modelnet10", &dirs) else {
+            panic!("found")
+        };
+        assert!(instructions.contains("ModelNet10.zip"), "{instructions}");
     }
 
     #[test]

@@ -140,8 +140,8 @@ fn notes(plan: &[PlannedExperiment], frame: &Frame<'_>) -> Vec<String> {
         Profile::Quick => {
             notes.push(
                 "The quick profile is sized for two CPU cores and minutes: small models, few steps, short ListOps \
-                 expressions. Its accuracies show that everything works and how the two models compare at this \
-                 size, not what the architecture can reach."
+                 expressions. Its accuracies show that everything works and how the models compare at this size, not \
+                 what the architecture can reach."
                     .into(),
             );
             notes.push(format!("The paper's sizes: --profile paper {PAPER_NEEDS}."));

@@ -77,7 +77,7 @@ mod tests {
                     .any(|p| p.name() == entry.profile)
             );
             assert!(Experiment::ALL.iter().any(|e| e.name() == entry.experiment));
-            assert!(["nac", "perceiver-io"].contains(&entry.model.as_str()));
+            assert!(["nac", "perceiver-io", "stem-only"].contains(&entry.model.as_str()));
             assert!((0.0..=1.0).contains(&entry.accuracy_mean) && entry.seeds > 0);
             assert_eq!(entry.accuracy_sd.is_some(), entry.seeds > 1);
             assert!(!entry.measured_with.is_empty());

@@ -1,4 +1,4 @@
-//! [`Experiment`]: a task on which the circuit and the baseline are compared, with its settings.
+//! [`Experiment`]: a task on which the circuit and the baselines are compared, with its settings.
 
 use std::path::Path;
 
@@ -6,73 +6,77 @@ use super::Profile;
 use nac_train::Result;
 use nac_train::config::{Override, RunConfig, from_toml};
 
-/// The settings that come with the program: file name and text.
-const CONFIGS: [(Experiment, Profile, &str, &str); 5] = [
-    (
-        Experiment::ListOps,
-        Profile::Quick,
-        "quick-listops.toml",
-        include_str!("../../configs/quick-listops.toml"),
-    ),
-    (
-        Experiment::Cifar10,
-        Profile::Quick,
-        "quick-cifar10.toml",
-        include_str!("../../configs/quick-cifar10.toml"),
-    ),
-    (
-        Experiment::Digits,
-        Profile::Quick,
-        "quick-digits.toml",
-        include_str!("../../configs/quick-digits.toml"),
-    ),
-    (
-        Experiment::ListOps,
-        Profile::Paper,
-        "paper-listops.toml",
-        include_str!("../../configs/paper-listops.toml"),
-    ),
-    (
-        Experiment::Cifar10,
-        Profile::Paper,
-        "paper-cifar10.toml",
-        include_str!("../../configs/paper-cifar10.toml"),
-    ),
-];
+/// A file of settings: what for, its name and its text.
+type Config = (Experiment, Profile, &'static str, &'static str);
 
-/// A task on which the circuit and the baseline are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+macro_rules! configs {
+    ($($experiment:ident $profile:ident $file:literal,)+) => {
+        /// The settings that come with the program.
+        const CONFIGS: &[Config] = &[$((
+            Experiment::$experiment,
+            Profile::$profile,
+            $file,
+            include_str!(concat!("../../configs/", $file)),
+        )),+];
+    };
+}
+configs! {
+    ListOps Quick "quick-listops.toml",
+    Cifar10 Quick "quick-cifar10.toml",
+    ModelNet10 Quick "quick-modelnet10.toml",
+    Shapes3d Quick "quick-shapes3d.toml",
+    Digits Quick "quick-digits.toml",
+    ListOps Paper "paper-listops.toml",
+    Cifar10 Paper "paper-cifar10.toml",
+}
+
+/// A task on which the circuit and the baselines are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Experiment {
     /// ListOps by the rules of the Long Range Arena.
+    #[value(name = "listops")]
     ListOps,
     /// CIFAR-10 from its original binary batches.
     Cifar10,
+    /// ModelNet10 as voxels.
+    #[value(name = "modelnet10")]
+    ModelNet10,
+    /// Generated solids as point clouds.
+    Shapes3d,
     /// The UCI digits, which come with the program.
     Digits,
 }
 
 impl Experiment {
     /// All, in the order in which they run.
-    pub const ALL: [Self; 3] = [Self::ListOps, Self::Cifar10, Self::Digits];
+    pub const ALL: &[Self] = &[
+        Self::ListOps,
+        Self::Cifar10,
+        Self::ModelNet10,
+        Self::Shapes3d,
+        Self::Digits,
+    ];
 
-    /// Short name, as on the command line.
+    /// Those that run if none is named.
+    pub const DEFAULT: &[Self] = &[Self::ListOps, Self::Cifar10];
+
+    /// Short name, as on the command line; that of the data set.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ListOps => "listops",
             Self::Cifar10 => "cifar10",
+            Self::ModelNet10 => "modelnet10",
+            Self::Shapes3d => "shapes3d",
             Self::Digits => "digits",
         }
     }
 
-    /// The profile that is run when `profile` is asked for: the digits have only a quick one.
+    /// The profile that is run when `profile` is asked for: some have only a quick one.
     #[must_use]
     pub fn profile(self, profile: Profile) -> Profile {
-        if self == Self::Digits {
-            Profile::Quick
-        } else {
-            profile
-        }
+        let has = |config: &Config| (config.0, config.1) == (self, profile);
+        if CONFIGS.iter().any(has) { profile } else { Profile::Quick }
     }
 
     /// Name of the file of settings and its text.
@@ -94,87 +98,6 @@ impl Experiment {
         let (file, text) = self.config_text(profile);
         from_toml(text, Path::new(file), overrides)
     }
-
-    /// Name to show; ListOps says if it is not of full length.
-    #[must_use]
-    pub fn title(self, config: &RunConfig) -> String {
-        match self {
-            Self::ListOps if !config.data.listops.is_long_range_arena() => "ListOps, short".into(),
-            Self::ListOps => "ListOps".into(),
-            Self::Cifar10 => "CIFAR-10".into(),
-            Self::Digits => "UCI digits (8×8)".into(),
-        }
-    }
-
-    /// What is run, in a sentence or two.
-    #[must_use]
-    pub fn task(self, config: &RunConfig) -> String {
-        let listops = &config.data.listops;
-        let augment = match config.data.augment.as_slice() {
-            [] => String::new(),
-            changes => format!(
-                " Training images are augmented at random: {}.",
-                changes.join(", ")
-            ),
-        };
-        match self {
-            Self::ListOps => format!(
-                "Nested expressions over digits, generated by the rules of the Long Range Arena: longer than {} \
-                 and shorter than {} symbols, depth up to {}, {} to train on, {} to validate, {} to test. \
-                 The answer is one of ten digits.",
-                listops.min_length,
-                listops.max_length,
-                listops.max_depth,
-                listops.train,
-                listops.validation,
-                listops.test
-            ),
-            Self::Cifar10 => {
-                format!(
-                    "Images of 32×32 pixels from the original binary batches, ten classes.{augment}"
-                )
-            }
-            Self::Digits => format!(
-                "Scanned digits of 8×8 pixels from the UCI repository, which come with the program, ten \
-                 classes.{augment}"
-            ),
-        }
-    }
-
-    /// What to know about the numbers.
-    #[must_use]
-    pub fn notes(self, config: &RunConfig) -> Vec<String> {
-        match self {
-            Self::ListOps => {
-                let mut notes = Vec::new();
-                let listops = &config.data.listops;
-                if !listops.is_long_range_arena() {
-                    notes.push(format!(
-                        "Shortened: the Long Range Arena has expressions longer than 500 and shorter than 2000 \
-                         symbols and 96,000 of them to train on; here they are between {} and {} symbols, and \
-                         {} to train on.",
-                        listops.min_length, listops.max_length, listops.train
-                    ));
-                }
-                notes.push(
-                    "For context: the Transformer of the Long Range Arena reaches 36.37 % on the full-length \
-                     task, not comparable."
-                        .into(),
-                );
-                notes
-            }
-            Self::Cifar10 => vec![
-                "The paper uses CIFAR only for low-shot adaptation; this training from scratch is our own \
-                 protocol."
-                    .into(),
-            ],
-            Self::Digits => vec![
-                "Not a task of the paper. These images are used so that there is always an image task; they \
-                 are no substitute for CIFAR-10."
-                    .into(),
-            ],
-        }
-    }
 }
 
 #[cfg(test)]
@@ -185,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_file_of_settings_is_valid_and_belongs_to_its_task() {
-        for experiment in Experiment::ALL {
+        for &experiment in Experiment::ALL {
             for profile in [Profile::Quick, Profile::Paper] {
                 let (file, _) = experiment.config_text(profile);
                 let config = experiment.config(profile, &[]).unwrap();
@@ -213,7 +136,7 @@ mod tests {
 
     #[test]
     fn headers_say_source_command_needs_time_and_result() {
-        for (_, profile, file, text) in CONFIGS {
+        for &(_, profile, file, text) in CONFIGS {
             for part in [
                 "# Source:",
                 "# Command:    nac reproduce-paper",
@@ -230,24 +153,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn descriptions_follow_the_settings() {
-        let change = ["data.listops.max_length=77".parse().unwrap()];
-        let config = Experiment::ListOps.config(Profile::Quick, &change).unwrap();
-        assert!(
-            Experiment::ListOps
-                .task(&config)
-                .contains("shorter than 77")
-        );
-        assert_eq!(Experiment::ListOps.title(&config), "ListOps, short");
-        assert!(Experiment::ListOps.notes(&config)[0].contains("and 77 symbols"));
-        let full = Experiment::ListOps.config(Profile::Paper, &[]).unwrap();
-        assert_eq!(Experiment::ListOps.title(&full), "ListOps");
-        assert_eq!(Experiment::ListOps.notes(&full).len(), 1);
-        let error =
-            Experiment::Digits.config(Profile::Quick, &["training.stepz=1".parse().unwrap()]);
-        assert!(error.unwrap_err().to_string().contains("training.stepz"));
     }
 }

@@ -1,13 +1,14 @@
-//! The main job: the circuit against a baseline of as many parameters, on ListOps and on images, with
-//! one report at the end.
+//! The main job: the circuit against a baseline of as many parameters and one without a body, on tasks of each modality,
+//! with one report at the end.
 //!
-//! The path through this folder: `profile` and `experiment` (what there is, with the settings embedded from
-//! `configs/`) → `availability` (is CIFAR-10 here?) → `plan` (experiments × seeds × models) → `execute`
+//! The path through this folder: `profile`, `experiment` and `describe` (what there is, with the settings embedded from
+//! `configs/`) → `availability` (are the data here?) → `plan` (experiments × seeds × models) → `execute`
 //! (one after another; finished runs are taken as they are, unfinished ones go on) → `collect` (a
 //! [`Report`]). [`reproduce`] does all of it.
 
 mod availability;
 mod collect;
+mod describe;
 mod execute;
 mod expected;
 mod experiment;
@@ -37,7 +38,7 @@ use nac_train::{Result, TrainError};
 pub struct Request {
     /// How much.
     pub profile: Profile,
-    /// Which experiments; none means ListOps and CIFAR-10.
+    /// Which experiments; none means [`Experiment::DEFAULT`].
     pub only: Vec<Experiment>,
     /// Number of seeds, counted up from that of the settings; at least 1.
     pub seeds: u64,
@@ -82,8 +83,8 @@ pub enum ReproduceError {
 
 /// Runs what is asked for and writes the report.
 ///
-/// If CIFAR-10 is asked for and can neither be found nor downloaded, its rows say `skipped: no data` and the
-/// UCI digits run under their own name.
+/// Rows of data sets that are not there say `skipped: no data`. CIFAR-10 is downloaded if it is asked for and not there;
+/// if it cannot be, the UCI digits run under their own name.
 ///
 /// # Errors
 /// A setting cannot be used, or a folder below `out` holds a run with other settings (both before anything
@@ -122,10 +123,6 @@ fn planned(
     request: &Request,
     progress: &dyn Progress,
 ) -> Result<(Vec<PlannedExperiment>, Vec<String>)> {
-    let asked = |experiment| {
-        request.only.contains(&experiment)
-            || (request.only.is_empty() && experiment != Experiment::Digits)
-    };
     let new = |experiment| {
         PlannedExperiment::new(
             experiment,
@@ -135,25 +132,35 @@ fn planned(
             &request.out,
         )
     };
+    let asked = if request.only.is_empty() {
+        Experiment::DEFAULT
+    } else {
+        &request.only
+    };
+    let mut digits = asked.contains(&Experiment::Digits);
     let mut plan = Vec::new();
     let mut notes = Vec::new();
-    let mut digits = asked(Experiment::Digits);
-    if asked(Experiment::ListOps) {
-        plan.push(new(Experiment::ListOps)?);
-    }
-    if asked(Experiment::Cifar10) {
-        let cifar10 = new(Experiment::Cifar10)?;
-        match availability::cifar10(&request.dirs, request.offline, progress) {
-            Availability::Here => plan.push(cifar10),
-            Availability::Missing { instructions } => {
-                progress.note(
-                    "CIFAR-10: skipped, no data. The UCI digits run instead, under their own name.",
-                );
-                notes.push(instructions);
-                plan.push(cifar10.skip("no data"));
-                digits = true;
-            }
+    let others = Experiment::ALL.iter().filter(|one| **one != Experiment::Digits);
+    for &experiment in others.filter(|one| asked.contains(one)) {
+        let planned = new(experiment)?;
+        let found = if experiment == Experiment::Cifar10 {
+            availability::cifar10(&request.dirs, request.offline, progress)
+        } else {
+            availability::of(experiment.name(), &request.dirs)
+        };
+        let Availability::Missing { instructions } = found else {
+            plan.push(planned);
+            continue;
+        };
+        let title = experiment.title(&planned.config);
+        if experiment == Experiment::Cifar10 {
+            progress.note("CIFAR-10: skipped, no data. The UCI digits run instead, under their own name.");
+            digits = true;
+        } else {
+            progress.note(&format!("{title}: skipped, no data.\n{instructions}"));
         }
+        notes.push(instructions);
+        plan.push(planned.skip("no data"));
     }
     if digits {
         plan.push(new(Experiment::Digits)?);

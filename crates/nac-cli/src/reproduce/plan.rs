@@ -8,8 +8,8 @@ use super::{Experiment, Profile};
 use nac_train::Result;
 use nac_train::config::{Override, RunConfig};
 
-/// Circuit first, then the baseline of the same size.
-pub(super) const MODELS: [ModelKind; 2] = [ModelKind::Nac, ModelKind::PerceiverIo];
+/// Circuit first, then the baseline of the same size, then what the tokenizer alone does.
+pub(super) const MODELS: [ModelKind; 3] = [ModelKind::Nac, ModelKind::PerceiverIo, ModelKind::StemOnly];
 
 /// One run.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_models_get_the_same_budget_and_seed() {
+    fn all_models_get_the_same_budget_and_seed() {
         let overrides = [
             "seed=5".parse().unwrap(),
             "training.steps=3".parse().unwrap(),
@@ -131,19 +131,22 @@ mod tests {
         let expected = [
             "nac-seed5",
             "perceiver-io-seed5",
+            "stem-only-seed5",
             "nac-seed6",
             "perceiver-io-seed6",
+            "stem-only-seed6",
         ]
         .map(|n| format!("quick-listops-{n}"));
         assert_eq!(names, expected);
         assert_eq!(plan.seeds, [5, 6]);
-        for pair in plan.runs.chunks(2) {
-            let mut circuit = pair[0].config.clone();
-            assert_eq!(circuit.training.steps, Some(3));
-            (circuit.name, circuit.model.kind) =
-                (pair[1].config.name.clone(), ModelKind::PerceiverIo);
-            assert_eq!(circuit, pair[1].config, "only name and model differ");
-            assert_eq!(pair[1].folder, Path::new("out").join(&pair[1].config.name));
+        for runs in plan.runs.chunks(3) {
+            assert_eq!(runs[0].config.training.steps, Some(3));
+            for (run, kind) in runs.iter().zip(MODELS) {
+                let mut circuit = runs[0].config.clone();
+                (circuit.name, circuit.model.kind) = (run.config.name.clone(), kind);
+                assert_eq!(circuit, run.config, "only name and model differ");
+                assert_eq!(run.folder, Path::new("out").join(&run.config.name));
+            }
         }
         assert_eq!(
             plan.label(&plan.runs[1]),

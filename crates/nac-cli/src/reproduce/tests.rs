@@ -121,15 +121,16 @@ fn finished_runs_are_reused_and_the_report_stays_the_same() {
     );
     assert_eq!(
         (runner.asked.len(), first.failed, first.stopped),
-        (4, 0, false)
+        (6, 0, false)
     );
-    let [nac, baseline] = first.report.rows.as_slice() else {
+    let [nac, baseline, stem] = first.report.rows.as_slice() else {
         panic!("{:?}", first.report.rows)
     };
     assert_eq!(
         (nac.model.as_str(), baseline.model.as_str()),
         ("nac", "perceiver-io")
     );
+    assert_eq!(stem.model, "stem-only");
     assert_eq!(
         (nac.seeds.clone(), nac.status.clone()),
         (vec![0, 1], Status::Done)
@@ -146,7 +147,7 @@ fn finished_runs_are_reused_and_the_report_stays_the_same() {
         },
         &mut runner,
     );
-    assert_eq!(runner.asked.len(), 4, "nothing ran again");
+    assert_eq!(runner.asked.len(), 6, "nothing ran again");
     assert_eq!(
         (read(&second.written.html), read(&second.written.json)),
         before
@@ -193,8 +194,10 @@ fn a_stopped_reproduction_goes_on_where_it_stopped() {
         .collect();
     let expected = [
         ("quick-listops-perceiver-io-seed0", true),
+        ("quick-listops-stem-only-seed0", false),
         ("quick-listops-nac-seed1", false),
         ("quick-listops-perceiver-io-seed1", false),
+        ("quick-listops-stem-only-seed1", false),
     ];
     assert_eq!(asked, expected);
 }
@@ -236,11 +239,13 @@ fn without_cifar10_its_rows_say_so_and_the_digits_run() {
     let expected = [
         ("cifar10", &skipped),
         ("cifar10", &skipped),
+        ("cifar10", &skipped),
+        ("digits", &done_text),
         ("digits", &done_text),
         ("digits", &done_text),
     ];
     assert_eq!(rows, expected.map(|(name, text)| (name, text.clone())));
-    assert_eq!(done.report.rows[2].title, "UCI digits (8×8)");
+    assert_eq!(done.report.rows[3].title, "UCI digits (8×8)");
     assert!(done.report.rows[0].accuracy.is_none());
     assert!(
         done.report
@@ -270,7 +275,34 @@ fn with_cifar10_the_digits_do_not_run() {
         .map(|experiment| experiment.name.as_str())
         .collect();
     assert_eq!(names, ["listops", "cifar10"]);
-    assert_eq!(runner.asked.len(), 4);
+    assert_eq!(runner.asked.len(), 6);
+}
+
+#[test]
+fn of_all_experiments_those_without_data_are_skipped_with_a_recipe() {
+    let out = tempfile::tempdir().unwrap();
+    let mut runner = Double::default();
+    let all = Request {
+        only: Experiment::ALL.to_vec(),
+        ..request(out.path())
+    };
+    let done = run(&all, &mut runner);
+    assert_eq!(done.report.experiments.len(), Experiment::ALL.len());
+    assert_eq!(done.report.rows.len(), 3 * Experiment::ALL.len());
+    let state = |name: &str| {
+        let row = done.report.rows.iter().find(|row| row.experiment == name);
+        row.unwrap().status.to_string()
+    };
+    for (name, expected) in [
+        ("listops", "done"),
+        ("shapes3d", "done"),
+        ("modelnet10", "skipped: no data"),
+        ("digits", "done"),
+    ] {
+        assert_eq!(state(name), expected, "{name}");
+    }
+    let notes = done.report.notes.join("\n");
+    assert!(notes.contains("ModelNet10.zip"), "{notes}");
 }
 
 #[test]
