@@ -52,12 +52,16 @@ impl Data {
             (Modality::Points, &self.points),
             (Modality::Table, &self.csv),
         ];
-        all.into_iter().find_map(|(modality, path)| Some((modality, path.as_ref()?)))
+        all.into_iter()
+            .find_map(|(modality, path)| Some((modality, path.as_ref()?)))
     }
 }
 
 pub(crate) fn command(args: &Args) -> Result<()> {
-    let (modality, data) = args.data.chosen().context("give --images, --texts, --points or --csv")?;
+    let (modality, data) = args
+        .data
+        .chosen()
+        .context("give --images, --texts, --points or --csv")?;
     let request = Request {
         folder: args.folder.clone(),
         modality,
@@ -88,7 +92,10 @@ fn shown(done: &Initialized) -> String {
         text += &format!("note        {note}\n");
     }
     text += &format!("written     {}\n", config.display());
-    text + &format!("next        nac train --config {}    (into runs/{name})\n", config.display())
+    text + &format!(
+        "next        nac train --config {}    (into runs/{name})\n",
+        config.display()
+    )
 }
 
 fn classes(found: &Found) -> String {
@@ -108,7 +115,10 @@ fn classes(found: &Found) -> String {
         text += &format!("            and {} more\n", classes - MOST_CLASSES);
     }
     if let Some((share, times)) = found.balance() {
-        text += &format!("balance     always the most frequent class would be right in {:.1} %", 100.0 * share);
+        text += &format!(
+            "balance     always the most frequent class would be right in {:.1} %",
+            100.0 * share
+        );
         if times > UNEVEN {
             text += &format!("; it has {times:.0} times as many examples as the rarest");
         }

@@ -77,7 +77,11 @@ pub(crate) fn command(args: Args) -> Result<ExitCode> {
     options.interrupt = Interrupt::on_ctrl_c()?;
     let request = Request {
         profile,
-        only: if args.all { Experiment::ALL.to_vec() } else { args.only },
+        only: if args.all {
+            Experiment::ALL.to_vec()
+        } else {
+            args.only
+        },
         seeds: args.seeds,
         changed: changed(&overrides)?,
         overrides,

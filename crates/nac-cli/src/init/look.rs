@@ -88,7 +88,10 @@ impl Found {
         let classes = &self.parts.first()?.classes;
         let (most, least) = (*classes.iter().max()?, *classes.iter().min()?);
         let total: usize = classes.iter().sum();
-        Some((most as f64 / total.max(1) as f64, most as f64 / least.max(1) as f64))
+        Some((
+            most as f64 / total.max(1) as f64,
+            most as f64 / least.max(1) as f64,
+        ))
     }
 }
 
@@ -164,7 +167,8 @@ fn table(data: &mut DataConfig) -> Result<Vec<String>, DataError> {
     let columns = csv_table::survey(&path, label)?;
     data.table.columns = columns.numbers;
     data.table.regression = columns.label_is_measured;
-    let left_out = |name| format!("column `{name}` is left out: it holds something else than numbers");
+    let left_out =
+        |name| format!("column `{name}` is left out: it holds something else than numbers");
     Ok(columns.others.iter().map(left_out).collect())
 }
 
@@ -181,9 +185,15 @@ fn read(splits: &Splits, progress: &dyn Progress) -> (Vec<Part>, Option<Sizes>, 
         parts.push(part(name, dataset.as_ref()));
         let count = dataset.len().min(MOST_READ);
         if count < dataset.len() {
-            unread.push(format!("{name}: only the first {count} files were read through"));
+            unread.push(format!(
+                "{name}: only the first {count} files were read through"
+            ));
         }
-        progress.start(&format!("reading {name} files"), Some(count as u64), "files");
+        progress.start(
+            &format!("reading {name} files"),
+            Some(count as u64),
+            "files",
+        );
         for index in 0..count {
             match dataset.get(index) {
                 Ok(example) => {
@@ -218,7 +228,10 @@ fn part(name: &'static str, dataset: &dyn Dataset) -> Part {
     };
     let mut classes = vec![0; count];
     for index in 0..dataset.len() {
-        if let Some(count) = dataset.class(index).and_then(|class| classes.get_mut(class)) {
+        if let Some(count) = dataset
+            .class(index)
+            .and_then(|class| classes.get_mut(class))
+        {
             *count += 1;
         }
     }
@@ -253,7 +266,10 @@ mod tests {
     #[test]
     fn sizes_are_quantiles() {
         let sizes = Sizes::of("x", (0..=100).rev().collect()).unwrap();
-        assert_eq!((sizes.least, sizes.median, sizes.most, sizes.greatest), (0, 50, 95, 100));
+        assert_eq!(
+            (sizes.least, sizes.median, sizes.most, sizes.greatest),
+            (0, 50, 95, 100)
+        );
         assert_eq!(Sizes::of("x", vec![7]).unwrap().most, 7);
         assert_eq!(Sizes::of("x", Vec::new()), None);
     }

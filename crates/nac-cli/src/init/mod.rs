@@ -116,7 +116,9 @@ fn data_config(request: &Request) -> Result<DataConfig, InitError> {
 
 /// The name of the folder, as far as a run can be called so.
 fn run_name(folder: &Path) -> String {
-    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = folder
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
     let name: String = name
         .unwrap_or_default()

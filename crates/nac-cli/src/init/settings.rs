@@ -16,7 +16,8 @@ pub(super) fn text(name: &str, modality: Modality, found: &Found) -> String {
     // Writing into a string cannot fail.
     let _ = head(&mut text, name, found);
     let _ = data(&mut text, modality, found);
-    text += "[model]\nkind = \"nac\"                # or perceiver-io, or stem-only, to compare\n\n";
+    text +=
+        "[model]\nkind = \"nac\"                # or perceiver-io, or stem-only, to compare\n\n";
     let _ = tokenizer(&mut text, found);
     text += CIRCUIT;
     let _ = training(&mut text, found);
@@ -27,11 +28,22 @@ fn head(text: &mut String, name: &str, found: &Found) -> std::fmt::Result {
     let counts: Vec<String> = (found.parts.iter())
         .map(|part| format!("{} {}", part.examples, part.name))
         .collect();
-    writeln!(text, "# A circuit for your own data: {} examples.", counts.join(", "))?;
-    writeln!(text, "# Written by `nac init`; change what you like. All settings: nac config --defaults")?;
+    writeln!(
+        text,
+        "# A circuit for your own data: {} examples.",
+        counts.join(", ")
+    )?;
+    writeln!(
+        text,
+        "# Written by `nac init`; change what you like. All settings: nac config --defaults"
+    )?;
     writeln!(text, "#\n# Train:    nac train --config THIS_FILE")?;
     writeln!(text, "# Use it:   nac predict runs/{name} FILES\n")?;
-    writeln!(text, "name = {}                # of the run, and of its folder below runs/", quoted(name))?;
+    writeln!(
+        text,
+        "name = {}                # of the run, and of its folder below runs/",
+        quoted(name)
+    )?;
     writeln!(text, "seed = 0\n")
 }
 
@@ -41,20 +53,38 @@ fn data(text: &mut String, modality: Modality, found: &Found) -> std::fmt::Resul
     writeln!(text, "[data]\nname = {}", quoted(&data.name))?;
     writeln!(text, "path = {}", quoted(&path.display().to_string()))?;
     if found.unreadable {
-        writeln!(text, "skip_unreadable = true      # some files cannot be read; nac init named them")?;
+        writeln!(
+            text,
+            "skip_unreadable = true      # some files cannot be read; nac init named them"
+        )?;
     }
     match modality {
         Modality::Images => {
             let [height, width] = data.image.size.unwrap_or([64, 64]);
-            let flip = "# augment = [\"horizontal_flip\"]  # if mirrored images are still of their class";
-            writeln!(text, "augment = [\"random_crop:{}\"]  # training images only", (width / 16).max(1))?;
+            let flip =
+                "# augment = [\"horizontal_flip\"]  # if mirrored images are still of their class";
+            writeln!(
+                text,
+                "augment = [\"random_crop:{}\"]  # training images only",
+                (width / 16).max(1)
+            )?;
             writeln!(text, "{flip}\n\n[data.image]")?;
-            writeln!(text, "size = [{height}, {width}]             # height and width; larger is slower")?;
-            writeln!(text, "resize = \"crop\"             # crop: the shorter side fits; squash; pad")?;
+            writeln!(
+                text,
+                "size = [{height}, {width}]             # height and width; larger is slower"
+            )?;
+            writeln!(
+                text,
+                "resize = \"crop\"             # crop: the shorter side fits; squash; pad"
+            )?;
         }
         Modality::Texts => {
             writeln!(text, "\n[data.text]")?;
-            writeln!(text, "max_len = {}               # bytes; longer texts lose their end", data.text.max_len)?;
+            writeln!(
+                text,
+                "max_len = {}               # bytes; longer texts lose their end",
+                data.text.max_len
+            )?;
             if path.is_file() {
                 writeln!(text, "text_column = {}", quoted(&data.text.text_column))?;
                 writeln!(text, "label_column = {}", quoted(&data.text.label_column))?;
@@ -62,13 +92,25 @@ fn data(text: &mut String, modality: Modality, found: &Found) -> std::fmt::Resul
         }
         Modality::Points => {
             writeln!(text, "\n[data.points]")?;
-            writeln!(text, "count = {}                 # points of a shape; more is slower", data.points.count)?;
+            writeln!(
+                text,
+                "count = {}                 # points of a shape; more is slower",
+                data.points.count
+            )?;
         }
         Modality::Table => {
             let table = &data.table;
             let columns: Vec<String> = table.columns.iter().map(|name| quoted(name)).collect();
-            writeln!(text, "\n[data.table]\nlabel_column = {}", quoted(&table.label_column))?;
-            writeln!(text, "regression = {}          # true: the answer is a number, not a class", table.regression)?;
+            writeln!(
+                text,
+                "\n[data.table]\nlabel_column = {}",
+                quoted(&table.label_column)
+            )?;
+            writeln!(
+                text,
+                "regression = {}          # true: the answer is a number, not a class",
+                table.regression
+            )?;
             writeln!(text, "columns = [{}]", columns.join(", "))?;
         }
     }
@@ -81,7 +123,10 @@ fn tokenizer(text: &mut String, found: &Found) -> std::fmt::Result {
         match *kind {
             InputKind::Image { height, width, .. } => {
                 let patch = height.min(width).div_ceil(IMAGE_TOKENS).max(1);
-                writeln!(text, "[model.convnext]            # images become tokens of {patch}x{patch} pixels")?;
+                writeln!(
+                    text,
+                    "[model.convnext]            # images become tokens of {patch}x{patch} pixels"
+                )?;
                 writeln!(text, "depths = [2]\ndims = [64]\nstem_patch = {patch}")?;
                 writeln!(text, "grid_dim = 32\nlayer_scale = 1.0\n")?;
             }
@@ -90,7 +135,10 @@ fn tokenizer(text: &mut String, found: &Found) -> std::fmt::Result {
                 writeln!(text, "dim = 48\nposition_dim = 16\n")?;
             }
             InputKind::Points { .. } => {
-                writeln!(text, "[model.points]              # each point is a token\ndim = 64\nbands = 4\n")?;
+                writeln!(
+                    text,
+                    "[model.points]              # each point is a token\ndim = 64\nbands = 4\n"
+                )?;
             }
             _ => {
                 writeln!(text, "[model.features]            # each column is a token")?;
@@ -136,16 +184,36 @@ fn training(text: &mut String, found: &Found) -> std::fmt::Result {
     let validation = (train / 10).clamp(1, 1000);
     let passes = steps as f64 * batch as f64 / train.max(1) as f64;
     writeln!(text, "[training]")?;
-    writeln!(text, "steps = {steps}                 # {passes:.0} passes over the training examples")?;
+    writeln!(
+        text,
+        "steps = {steps}                 # {passes:.0} passes over the training examples"
+    )?;
     writeln!(text, "batch_size = {batch}")?;
-    writeln!(text, "eval_batch_size = 64\nevaluate_every = {}", steps / 10)?;
+    writeln!(
+        text,
+        "eval_batch_size = 64\nevaluate_every = {}",
+        steps / 10
+    )?;
     writeln!(text, "checkpoint_every = {}", steps / 5)?;
-    writeln!(text, "validation_examples = {validation}     # to look at on the way; test is left for the end\n")?;
-    writeln!(text, "[optimizer]\nlearning_rate = 2e-3\nwarmup_steps = {}\nclip_norm = 1.0\n", steps / 15)?;
+    writeln!(
+        text,
+        "validation_examples = {validation}     # to look at on the way; test is left for the end\n"
+    )?;
+    writeln!(
+        text,
+        "[optimizer]\nlearning_rate = 2e-3\nwarmup_steps = {}\nclip_norm = 1.0\n",
+        steps / 15
+    )?;
     if found.info.output.class_count().is_some() {
-        writeln!(text, "[loss]\nlabel_smoothing = 0.0       # the paper takes 0.1\n")?;
+        writeln!(
+            text,
+            "[loss]\nlabel_smoothing = 0.0       # the paper takes 0.1\n"
+        )?;
     }
-    writeln!(text, "[loss.graph_prior]          # draws the circuit's links towards a scale-free graph")?;
+    writeln!(
+        text,
+        "[loss.graph_prior]          # draws the circuit's links towards a scale-free graph"
+    )?;
     writeln!(text, "prior = {{ name = \"scale-free\" }}\nweight = 0.1")
 }
 

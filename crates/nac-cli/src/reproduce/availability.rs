@@ -22,7 +22,9 @@ pub(super) fn of(name: &str, dirs: &DataDirs) -> Availability {
         name: name.into(),
         ..DataConfig::default()
     };
-    let listed = nac_data::list(dirs).into_iter().find(|listing| listing.name == name);
+    let listed = nac_data::list(dirs)
+        .into_iter()
+        .find(|listing| listing.name == name);
     if listed.is_some_and(|listing| listing.found.is_some()) {
         return Availability::Here;
     }

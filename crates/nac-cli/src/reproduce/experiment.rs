@@ -76,7 +76,11 @@ impl Experiment {
     #[must_use]
     pub fn profile(self, profile: Profile) -> Profile {
         let has = |config: &Config| (config.0, config.1) == (self, profile);
-        if CONFIGS.iter().any(has) { profile } else { Profile::Quick }
+        if CONFIGS.iter().any(has) {
+            profile
+        } else {
+            Profile::Quick
+        }
     }
 
     /// Name of the file of settings and its text.

@@ -140,7 +140,9 @@ fn planned(
     let mut digits = asked.contains(&Experiment::Digits);
     let mut plan = Vec::new();
     let mut notes = Vec::new();
-    let others = Experiment::ALL.iter().filter(|one| **one != Experiment::Digits);
+    let others = Experiment::ALL
+        .iter()
+        .filter(|one| **one != Experiment::Digits);
     for &experiment in others.filter(|one| asked.contains(one)) {
         let planned = new(experiment)?;
         let found = if experiment == Experiment::Cifar10 {
@@ -154,7 +156,9 @@ fn planned(
         };
         let title = experiment.title(&planned.config);
         if experiment == Experiment::Cifar10 {
-            progress.note("CIFAR-10: skipped, no data. The UCI digits run instead, under their own name.");
+            progress.note(
+                "CIFAR-10: skipped, no data. The UCI digits run instead, under their own name.",
+            );
             digits = true;
         } else {
             progress.note(&format!("{title}: skipped, no data.\n{instructions}"));

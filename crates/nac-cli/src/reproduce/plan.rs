@@ -9,7 +9,8 @@ use nac_train::Result;
 use nac_train::config::{Override, RunConfig};
 
 /// Circuit first, then the baseline of the same size, then what the tokenizer alone does.
-pub(super) const MODELS: [ModelKind; 3] = [ModelKind::Nac, ModelKind::PerceiverIo, ModelKind::StemOnly];
+pub(super) const MODELS: [ModelKind; 3] =
+    [ModelKind::Nac, ModelKind::PerceiverIo, ModelKind::StemOnly];
 
 /// One run.
 #[derive(Debug, Clone, PartialEq)]
