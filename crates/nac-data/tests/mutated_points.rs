@@ -20,6 +20,18 @@ fn sound(format: usize) -> (&'static str, Vec<u8>) {
         1 => ("csv", b"x,y,z,nx\n1,2,3,0\n-4,5.5,6e-1,1\n7;8;9\n".to_vec()),
         2 => ("pts", b"3\n1 2 3 -10 0 0 0\n4 5 6 3 1 1 1\n# end\n7 8 9\n".to_vec()),
         3 => ("npy", npy.to_vec()),
+        4 => (
+            "ply",
+            b"ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n".to_vec(),
+        ),
+        5 => {
+            let mut bytes = b"ply\nformat binary_little_endian 1.0\nelement vertex 2\nproperty float x\nproperty float y\nproperty float z\nproperty list uchar uchar w\nend_header\n".to_vec();
+            bytes.extend([0, 0, 128, 63].repeat(3));
+            bytes.extend([2, 9, 9]);
+            bytes.extend([0, 0, 0, 63].repeat(3));
+            bytes.extend([0]);
+            ("ply", bytes)
+        }
         _ => {
             let mut bytes = b"#binvox 1\ndim 2 4 3\ntranslate 0 0 0\nscale 1\ndata\n".to_vec();
             bytes.extend([0, 10, 1, 4, 0, 10]);
@@ -67,8 +79,8 @@ fn check(extension: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     if let Ok(shape) = parse(path, extension, bytes) {
         match &shape {
             Shape::Mesh(mesh) => {
-                // A triangle needs at least a corner, "0 ", of the text.
-                prop_assert!(mesh.triangles.len() * 2 <= bytes.len());
+                // A triangle needs at least a corner: "0 ", or a byte.
+                prop_assert!(mesh.triangles.len() <= bytes.len());
                 let vertices = mesh.vertices.len();
                 prop_assert!(
                     mesh.triangles
@@ -92,7 +104,7 @@ proptest! {
 
     #[test]
     fn damaged_files_are_read_or_refused(
-        format in 0..5usize,
+        format in 0..7usize,
         changes in prop::collection::vec((any::<Index>(), any::<u8>(), any::<u8>()), 1..8),
     ) {
         let (extension, bytes) = sound(format);
@@ -110,7 +122,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(
         bytes in prop::collection::vec(any::<u8>(), 0..300),
-        format in 0..5usize,
+        format in 0..7usize,
     ) {
         check(sound(format).0, &bytes)?;
         let _ = check_voxels(Path::new("damaged"), &bytes);
@@ -119,7 +131,7 @@ proptest! {
 
 #[test]
 fn sound_files_are_read() {
-    for format in 0..5 {
+    for format in 0..7 {
         let (extension, bytes) = sound(format);
         if extension == "binvox" {
             assert!(parse_voxels(Path::new("a"), extension, &bytes, [2, 3, 4]).is_ok());

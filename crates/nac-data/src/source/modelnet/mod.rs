@@ -9,8 +9,8 @@
 //! - `ModelNet40/<class>/{train,test}/*.off`, `ModelNet10/…`: the authors' meshes, of which points are drawn by area;
 //! - `modelnet10-voxels/{train,test}.bin`: solid voxels (`voxels`), as they are or the centres of surface voxels as points.
 //!
-//! All points are centred and scaled into the unit sphere. The archives have no published SHA-256, so they are got by hand;
-//! names and numbers of classes and shapes are checked when a set is opened.
+//! All points are centred and scaled into the unit sphere. The archives have no published digest, so they are got by hand;
+//! the HDF5 files' MD5, or the names and numbers of classes and shapes, are checked when a set is opened.
 
 mod classes;
 mod config;
@@ -110,7 +110,10 @@ fn open(names: &Names, request: &Request<'_>) -> Result<Splits, DataError> {
     let info = describe(names, request)?;
     let form = request.config.modelnet.form;
     match find::find(names, request.config.path.as_deref(), request.dirs, form)? {
-        Layout::PointFiles(folder) => point_files(&folder, &info, POINT_FILE_SHAPES, request),
+        Layout::PointFiles(folder) => {
+            point_files::check_digests(&folder, request.progress)?;
+            point_files(&folder, &info, POINT_FILE_SHAPES, request)
+        }
         Layout::Meshes(folder) => meshes(&folder, names, &info, request),
         Layout::Voxels(folder) => open_voxels(&folder, names, &info, request),
     }

@@ -212,7 +212,7 @@ fn the_folder_of_point_files_is_found_and_counted() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("the files hold 10 shapes, expected 9840"),
+        error.contains("ply_data_train0.h5") && error.contains("3176385f"),
         "{error}"
     );
 
@@ -228,6 +228,14 @@ fn the_folder_of_point_files_is_found_and_counted() {
     let splits = point_files(&found, &info, [10, 5], &request).unwrap();
     assert_eq!((splits.train.len(), splits.test.len()), (10, 5));
     assert_eq!(splits.train.get(5).unwrap(), splits.test.get(0).unwrap());
+
+    let error = point_files(&found, &info, [11, 5], &request)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("the files hold 10 shapes, expected 11"),
+        "{error}"
+    );
 
     fs::write(found.join("shape_names.txt"), "airplane\nbathtub\nbench\n").unwrap();
     let error = point_files(&found, &info, [10, 5], &request)

@@ -6,17 +6,17 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::shape::Shape;
-use super::{draw, normalize, npy, off, text};
+use super::{draw, normalize, npy, off, ply, text};
 use crate::random::Stream;
 use crate::{Buffer, DataError, Values};
 
 /// Extensions that [`read`] knows, in lower case.
-pub const EXTENSIONS: [&str; 6] = ["off", "xyz", "txt", "csv", "pts", "npy"];
+pub const EXTENSIONS: [&str; 7] = ["off", "ply", "xyz", "txt", "csv", "pts", "npy"];
 
 /// Largest file that is read.
 pub const MAX_BYTES: u64 = 1 << 29;
 
-/// Reads a mesh (`.off`), a list of points (`.xyz`, `.txt`, `.csv`, `.pts`) or an array `[points, 3 or more]` (`.npy`).
+/// Reads a mesh (`.off`, `.ply`), a list of points (`.xyz`, `.txt`, `.csv`, `.pts`) or an array `[points, 3 or more]` (`.npy`).
 /// Memory stays below 8 times the size of the file, which may have at most [`MAX_BYTES`].
 ///
 /// # Errors
@@ -64,6 +64,7 @@ pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
 pub fn parse(path: &Path, extension: &str, bytes: &[u8]) -> Result<Shape, DataError> {
     match extension {
         "off" => Ok(Shape::Mesh(off::parse(path, bytes)?)),
+        "ply" => ply::parse(path, bytes),
         "npy" => Ok(Shape::Points(rows(path, npy::Array::parse(path, bytes)?)?)),
         _ => Ok(Shape::Points(text::parse(path, bytes)?)),
     }
@@ -152,7 +153,7 @@ mod tests {
         let (_dir, path) = file("a.stl", "solid");
         let error = read(&path).unwrap_err().to_string();
         assert!(
-            error.contains("a.stl") && error.contains("off, xyz"),
+            error.contains("a.stl") && error.contains("off, ply, xyz"),
             "{error}"
         );
         let (_dir, path) = file("flat.off", "OFF\n2 1 0\n0 0 0\n1 0 0\n3 0 1 1\n");

@@ -18,7 +18,7 @@ use crate::{Buffer, DataError, DatasetInfo, SharedDataset, Splits, split};
 /// For the registry.
 pub const ENTRY: Entry = Entry {
     name: "points-folder",
-    title: "your own shapes: a folder for each class with meshes (OFF) or points (XYZ, CSV, PTS, NPY)",
+    title: "your own shapes: a folder for each class with meshes (OFF, PLY) or points (XYZ, CSV, PTS, NPY)",
     licence: "your own",
     origin: Origin::Own,
     describe: |request| describe(ENTRY.name, &request.own_path()?, request),

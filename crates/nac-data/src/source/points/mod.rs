@@ -13,6 +13,7 @@ mod listing;
 mod normalize;
 mod npy;
 mod off;
+mod ply;
 mod shape;
 mod text;
 mod voxel_file;
