@@ -62,7 +62,7 @@ pub use kernel::{EvaluationLinks, KernelConfig, Truncation};
 pub use latents::{LatentsConfig, SignatureStart};
 pub use mod_fc::{ModFcConfig, ProjectionKind, ScaleNormalization};
 pub use mod_ffn::{Activation, ModFfnConfig};
-pub use model_config::{ImageTokenizer, ModelConfig, ModelKind};
+pub use model_config::{ImageTokenizer, ModelConfig, ModelKind, SequenceTokenizer};
 pub use model_file::ModelFile;
 pub use module_group::ModuleGroup;
 pub use output::OutputSpec;
@@ -75,7 +75,8 @@ pub use read_out::ReadOutConfig;
 pub use seeder::{SeederConfig, StateMean};
 pub use stem_only::StemOnlyConfig;
 pub use tokenizer::{
-    ConvNextConfig, ConvStemConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig, PointsConfig,
-    TokenizerConfig, VoxelsConfig,
+    ConvNextConfig, ConvSequenceConfig, ConvStemConfig, EmbeddingConfig, FeaturesConfig,
+    NgramPooling, NgramsConfig, PatchesConfig, PointsConfig, RecurrentConfig, TokenizerConfig,
+    VoxelsConfig,
 };
 pub use wiring::{ReadInSends, WiringConfig};

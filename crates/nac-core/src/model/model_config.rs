@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CircuitConfig, ConvNextConfig, ConvStemConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig,
-    PerceiverIoConfig, PointsConfig, StemOnlyConfig, TokenizerConfig, VoxelsConfig,
+    CircuitConfig, ConvNextConfig, ConvSequenceConfig, ConvStemConfig, EmbeddingConfig,
+    FeaturesConfig, NgramsConfig, PatchesConfig, PerceiverIoConfig, PointsConfig, RecurrentConfig,
+    StemOnlyConfig, TokenizerConfig, VoxelsConfig,
 };
 
 /// Which model.
@@ -38,6 +39,21 @@ pub enum ImageTokenizer {
     ConvStem,
 }
 
+/// How sequences of symbols become tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SequenceTokenizer {
+    /// A learned vector per symbol, each a token.
+    #[default]
+    Embedding,
+    /// Strided convolutions.
+    ConvSequence,
+    /// Hashed n-grams, pooled over windows.
+    Ngrams,
+    /// Gated linear recurrences.
+    Recurrent,
+}
+
 /// Settings of the model. Only the tables that its kind and its input need are used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -54,8 +70,16 @@ pub struct ModelConfig {
     pub patches: PatchesConfig,
     /// Tokenizer of voxels.
     pub voxels: VoxelsConfig,
-    /// Tokenizer of sequence inputs.
+    /// How sequences become tokens: `embedding`, `conv-sequence`, `ngrams` or `recurrent`. Default `embedding`.
+    pub sequence_tokenizer: SequenceTokenizer,
+    /// Tokenizer of sequence inputs, for `embedding`.
     pub embedding: EmbeddingConfig,
+    /// Tokenizer of sequence inputs, for `conv-sequence`.
+    pub conv_sequence: ConvSequenceConfig,
+    /// Tokenizer of sequence inputs, for `ngrams`.
+    pub ngrams: NgramsConfig,
+    /// Tokenizer of sequence inputs, for `recurrent`.
+    pub recurrent: RecurrentConfig,
     /// Tokenizer of feature vectors.
     pub features: FeaturesConfig,
     /// Tokenizer of points.

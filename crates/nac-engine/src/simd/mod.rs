@@ -10,6 +10,7 @@ pub(crate) mod activation;
 pub(crate) mod attend;
 pub(crate) mod bf16;
 pub(crate) mod edges;
+pub(crate) mod gelu;
 pub(crate) mod gemm;
 pub(crate) mod int8;
 pub(crate) mod math;

@@ -2,6 +2,7 @@
 
 mod buffers;
 mod conv_layer;
+mod conv_sequence;
 mod conv_stem;
 mod convnext;
 mod convnext_block;
@@ -9,10 +10,14 @@ mod depthwise;
 mod embedding;
 pub(crate) mod grid;
 mod map;
+mod ngrams;
 mod one;
 mod patches;
 mod pixels;
 mod positions;
+mod recurrence;
+mod recurrent;
+mod symbols;
 mod vectors;
 
 use std::ops::Range;

@@ -5,11 +5,14 @@ use std::ops::Range;
 use ndarray::Axis;
 
 use super::buffers::InputBuffers;
+use super::conv_sequence::ConvSequence;
 use super::conv_stem::ConvStem;
 use super::convnext::ConvNext;
 use super::embedding::Embedding;
+use super::ngrams::Ngrams;
 use super::patches::Patches;
 use super::pixels::Pixels;
+use super::recurrent::Recurrent;
 use super::vectors::Vectors;
 use crate::backend::Backend;
 use crate::circuit::Buffers;
@@ -37,6 +40,9 @@ enum By {
     Pixels(Pixels),
     Patches(Patches),
     Embedding(Embedding),
+    ConvSequence(Box<ConvSequence>),
+    Ngrams(Box<Ngrams>),
+    Recurrent(Box<Recurrent>),
     Vectors(Vectors),
 }
 
@@ -65,6 +71,13 @@ impl OneTokenizer {
             }
             TokenizerSpec::Pixels(spec) => By::Pixels(Pixels::new(spec)),
             TokenizerSpec::Embedding(spec) => By::Embedding(Embedding::load(scope, spec)?),
+            TokenizerSpec::ConvSequence(spec) => {
+                By::ConvSequence(Box::new(ConvSequence::load(scope, spec, backend)?))
+            }
+            TokenizerSpec::Ngrams(spec) => By::Ngrams(Box::new(Ngrams::load(scope, spec)?)),
+            TokenizerSpec::Recurrent(spec) => {
+                By::Recurrent(Box::new(Recurrent::load(scope, spec, backend)?))
+            }
             TokenizerSpec::Vectors(spec) => By::Vectors(Vectors::load(scope, spec, backend)?),
         };
         Ok(Self {
@@ -80,6 +93,9 @@ impl OneTokenizer {
             By::ConvStem(tokenizer) => tokenizer.scratch_size(),
             By::Vectors(tokenizer) => tokenizer.scratch_size(),
             By::Patches(tokenizer) => tokenizer.scratch_size(),
+            By::ConvSequence(tokenizer) => tokenizer.scratch_size(),
+            By::Ngrams(tokenizer) => tokenizer.scratch_size(),
+            By::Recurrent(tokenizer) => tokenizer.scratch_size(),
             By::Pixels(_) | By::Embedding(_) => ScratchSize::default(),
         }
     }
@@ -91,12 +107,18 @@ impl OneTokenizer {
             By::ConvStem(tokenizer) => tokenizer.tokens(),
             By::Pixels(tokenizer) => tokenizer.tokens(),
             By::Patches(tokenizer) => tokenizer.tokens(),
-            By::Vectors(_) | By::Embedding(_) => {
-                let view = inputs.get(&self.name);
-                let length = view.and_then(|view| view.shape().get(1));
-                length.copied().unwrap_or(0)
-            }
+            By::Vectors(_) | By::Embedding(_) => self.items(inputs),
+            By::ConvSequence(tokenizer) => self.items(inputs).div_ceil(tokenizer.window()),
+            By::Ngrams(tokenizer) => self.items(inputs).div_ceil(tokenizer.window()),
+            By::Recurrent(tokenizer) => self.items(inputs).div_ceil(tokenizer.window()),
         }
+    }
+
+    /// Symbols or vectors of an example.
+    fn items(&self, inputs: &Inputs<'_>) -> usize {
+        let view = inputs.get(&self.name);
+        let length = view.and_then(|view| view.shape().get(1));
+        length.copied().unwrap_or(0)
     }
 
     /// Tokens of some examples of checked inputs, into `buffers`.
@@ -138,6 +160,18 @@ impl OneTokenizer {
             }
             (By::Embedding(tokenizer), Ready::Symbols(symbols)) => {
                 tokenizer.run(&symbols, examples, buffers)?;
+                true
+            }
+            (By::ConvSequence(tokenizer), Ready::Symbols(symbols)) => {
+                tokenizer.run(workers, symbols, &examples, buffers, own)?;
+                true
+            }
+            (By::Ngrams(tokenizer), Ready::Symbols(symbols)) => {
+                tokenizer.run(workers, symbols, &examples, buffers)?;
+                true
+            }
+            (By::Recurrent(tokenizer), Ready::Symbols(symbols)) => {
+                tokenizer.run(workers, symbols, &examples, buffers, own)?;
                 true
             }
             _ => {

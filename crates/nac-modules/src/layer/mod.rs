@@ -16,7 +16,9 @@ mod project;
 mod projection;
 mod recompute;
 mod recompute_projection;
+mod recurrence;
 mod residual;
+mod scan;
 mod wmod_fc;
 
 pub use convnext_block::{ConvNextBlock, LayerNorm2d};
@@ -34,5 +36,7 @@ pub use positional_grid::PositionalGrid;
 pub(crate) use preprocess::Preprocess;
 pub(crate) use project::{project, project_residual};
 pub use projection::Projection;
+pub use recurrence::Recurrence;
 pub(crate) use residual::Residual;
+pub use scan::linear_scan;
 pub use wmod_fc::WModFc;

@@ -1,11 +1,11 @@
 //! Sequence tokenizer: a learned vector per symbol beside a learned vector per position.
 
 use nac_core::model::spec::EmbeddingSpec;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::Tokenizer;
+use super::{Tokenizer, symbols};
 use crate::context::ForwardContext;
-use crate::error::{ModuleError, Result};
+use crate::error::Result;
 use crate::inputs::Inputs;
 use crate::params::{Init, Scope};
 use crate::shape;
@@ -57,35 +57,6 @@ impl EmbeddingTokenizer {
         self.input = input.into();
         self
     }
-
-    fn check(&self, symbols: &Tensor) -> Result<()> {
-        let max_len = self.positions.size()[0];
-        let size = symbols.size();
-        if size.len() != 2 || size[1] > max_len || size[1] == 0 {
-            return Err(ModuleError::Shape {
-                op: "EmbeddingTokenizer",
-                name: self.input.clone(),
-                expected: format!("[batch, 1..={max_len}]"),
-                found: size,
-            });
-        }
-        if symbols.numel() == 0 {
-            return Ok(());
-        }
-        let (low, high) = (
-            symbols.min().int64_value(&[]),
-            symbols.max().int64_value(&[]),
-        );
-        let vocabulary = self.embedding.size()[0];
-        if low < 0 || high >= vocabulary {
-            return Err(ModuleError::Setting {
-                name: self.input.clone(),
-                value: format!("{low}..={high}"),
-                reason: format!("symbols must lie in 0..{vocabulary}"),
-            });
-        }
-        Ok(())
-    }
 }
 
 impl Tokenizer for EmbeddingTokenizer {
@@ -94,8 +65,9 @@ impl Tokenizer for EmbeddingTokenizer {
     }
 
     fn tokenize(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Tokens> {
-        let symbols = inputs.get(&self.input)?.f_to_kind(Kind::Int64)?;
-        self.check(&symbols)?;
+        let sizes = [&self.embedding, &self.positions].map(|tensor| tensor.size()[0] as usize);
+        let sizes = (sizes[0], sizes[1]);
+        let symbols = symbols::read("EmbeddingTokenizer", inputs, &self.input, sizes)?;
         let (batch, length) = (symbols.size()[0], symbols.size()[1]);
         let embedded = Tensor::f_embedding(&self.embedding, &symbols, -1, false, false)?;
         let positions = self
@@ -114,7 +86,7 @@ mod tests {
     use super::*;
     use crate::params::ParamStore;
     use nac_core::model::EmbeddingConfig;
-    use tch::Device;
+    use tch::{Device, Kind};
 
     #[test]
     fn masks_padding_and_refuses_foreign_symbols() {

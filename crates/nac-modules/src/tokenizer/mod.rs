@@ -1,24 +1,31 @@
 //! Tokenizers: from raw inputs to the tokens that modules read.
 
+mod conv_sequence;
 mod conv_stem;
 mod convnext;
 mod embedding;
 mod model_tokenizer;
+mod ngrams;
 mod patches;
 mod pixels;
 mod prepare;
+mod recurrent;
+mod symbols;
 mod vectors;
 
+pub use conv_sequence::ConvSequenceTokenizer;
 pub use conv_stem::ConvStemTokenizer;
 pub use convnext::ConvNextTokenizer;
 pub use embedding::EmbeddingTokenizer;
 pub use model_tokenizer::ModelTokenizer;
 pub use nac_core::model::{
-    ConvNextConfig, ConvStemConfig, EmbeddingConfig, FeaturesConfig, PatchesConfig, PointsConfig,
-    TokenizerConfig, VoxelsConfig,
+    ConvNextConfig, ConvSequenceConfig, ConvStemConfig, EmbeddingConfig, FeaturesConfig,
+    NgramsConfig, PatchesConfig, PointsConfig, RecurrentConfig, TokenizerConfig, VoxelsConfig,
 };
+pub use ngrams::NgramTokenizer;
 pub use patches::PatchTokenizer;
 pub use pixels::PixelTokenizer;
+pub use recurrent::RecurrentTokenizer;
 pub use vectors::VectorTokenizer;
 
 use crate::context::ForwardContext;

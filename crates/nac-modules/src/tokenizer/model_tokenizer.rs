@@ -6,8 +6,8 @@ use tch::{Kind, Tensor};
 
 use super::prepare::Preparation;
 use super::{
-    ConvNextTokenizer, ConvStemTokenizer, EmbeddingTokenizer, PatchTokenizer, PixelTokenizer,
-    Tokenizer, VectorTokenizer,
+    ConvNextTokenizer, ConvSequenceTokenizer, ConvStemTokenizer, EmbeddingTokenizer,
+    NgramTokenizer, PatchTokenizer, PixelTokenizer, RecurrentTokenizer, Tokenizer, VectorTokenizer,
 };
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
@@ -139,6 +139,13 @@ fn tokenizer(scope: &mut Scope<'_>, input: &TokenizedInputSpec) -> Result<Box<dy
         TokenizerSpec::Pixels(spec) => Box::new(PixelTokenizer::new(spec)?.reading(name)),
         TokenizerSpec::Embedding(spec) => {
             Box::new(EmbeddingTokenizer::new(scope, spec)?.reading(name))
+        }
+        TokenizerSpec::ConvSequence(spec) => {
+            Box::new(ConvSequenceTokenizer::new(scope, spec)?.reading(name))
+        }
+        TokenizerSpec::Ngrams(spec) => Box::new(NgramTokenizer::new(scope, spec)?.reading(name)),
+        TokenizerSpec::Recurrent(spec) => {
+            Box::new(RecurrentTokenizer::new(scope, spec)?.reading(name))
         }
         TokenizerSpec::Vectors(spec) => Box::new(VectorTokenizer::new(scope, spec)?.reading(name)),
     })

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use nac_core::model::spec::{Algorithm, Node, ParameterSpec};
 use nac_core::model::{
-    ImageTokenizer, InputKind, InputSpec, ModelConfig, ModelFile, ModelKind, TokenizerConfig,
+    ImageTokenizer, InputKind, InputSpec, ModelConfig, ModelFile, ModelKind, NgramPooling,
+    SequenceTokenizer, TokenizerConfig,
 };
 use nac_engine::{Engine, InputView, Inputs, Precision, RandomInputs};
 use nac_modules::params::{ParamStore, Role};
@@ -114,6 +115,85 @@ fn rows() -> Vec<Row> {
             flops: 0,
         },
         Row {
+            name: "convolutions of a sequence",
+            inputs: InputSpec::tokens(11, 67, 4),
+            settings: |model| {
+                model.sequence_tokenizer = SequenceTokenizer::ConvSequence;
+                let conv = &mut model.conv_sequence;
+                (conv.dim, conv.widths) = (9, vec![14, 14, 11]);
+                (conv.kernels, conv.strides) = (vec![5, 3, 4], vec![3, 1, 2]);
+                conv.position_dim = 5;
+            },
+            // 67 symbols give 23, 23 and 12 positions.
+            parameters: 11 * 9
+                + (5 * 9 * 14 + 3 * 14)
+                + (3 * 14 * 14 + 3 * 14)
+                + (4 * 14 * 11 + 3 * 11)
+                + 12 * 5,
+            flops: 2 * (23 * 5 * 9 * 14 + 23 * 3 * 14 * 14 + 12 * 4 * 14 * 11),
+        },
+        Row {
+            name: "one convolution without norm or positions",
+            inputs: InputSpec::tokens(11, 75, 4),
+            settings: |model| {
+                model.sequence_tokenizer = SequenceTokenizer::ConvSequence;
+                let conv = &mut model.conv_sequence;
+                (conv.dim, conv.widths, conv.kernels) = (8, vec![16], vec![2]);
+                (conv.strides, conv.norm, conv.position_dim) = (vec![2], false, 0);
+            },
+            parameters: 11 * 8 + 2 * 8 * 16 + 16,
+            flops: 2 * 38 * 2 * 8 * 16,
+        },
+        Row {
+            name: "n-grams",
+            inputs: InputSpec::tokens(11, 109, 4),
+            settings: |model| {
+                model.sequence_tokenizer = SequenceTokenizer::Ngrams;
+                let ngrams = &mut model.ngrams;
+                (ngrams.orders, ngrams.buckets) = (vec![1, 2, 5], 37);
+                (ngrams.dim, ngrams.window, ngrams.position_dim) = (13, 3, 6);
+            },
+            parameters: 3 * 37 * 13 + 2 * 13 + 37 * 6,
+            flops: 0,
+        },
+        Row {
+            name: "sums of n-grams longer than a window",
+            inputs: InputSpec::tokens(11, 37, 4),
+            settings: |model| {
+                model.sequence_tokenizer = SequenceTokenizer::Ngrams;
+                let ngrams = &mut model.ngrams;
+                (ngrams.orders, ngrams.buckets, ngrams.dim) = (vec![3], 64, 16);
+                (ngrams.window, ngrams.position_dim) = (2, 0);
+                (ngrams.pooling, ngrams.norm) = (NgramPooling::Sum, false);
+            },
+            parameters: 64 * 16,
+            flops: 0,
+        },
+        Row {
+            name: "recurrences",
+            inputs: InputSpec::tokens(11, 37, 4),
+            settings: |model| {
+                model.sequence_tokenizer = SequenceTokenizer::Recurrent;
+                let recurrent = &mut model.recurrent;
+                (recurrent.dim, recurrent.states) = (11, 20);
+                recurrent.position_dim = 5;
+            },
+            parameters: 11 * 11 + 2 * recurrence(11, 20) + 2 * 11 + 37 * 5,
+            flops: 2 * 37 * 2 * (3 * 11 * 20 + 6 * 20),
+        },
+        Row {
+            name: "recurrences averaged over windows",
+            inputs: InputSpec::tokens(11, 70, 4),
+            settings: |model| {
+                model.sequence_tokenizer = SequenceTokenizer::Recurrent;
+                let recurrent = &mut model.recurrent;
+                (recurrent.dim, recurrent.states, recurrent.layers) = (16, 8, 1);
+                (recurrent.window, recurrent.position_dim) = (4, 0);
+            },
+            parameters: 11 * 16 + recurrence(16, 8) + 2 * 16,
+            flops: 2 * 70 * (3 * 16 * 8 + 6 * 8),
+        },
+        Row {
             name: "feature vectors",
             inputs: features(false),
             settings: |model| (model.features.dim, model.features.position_dim) = (11, 6),
@@ -169,6 +249,11 @@ const fn block(channels: usize) -> usize {
         + (channels * wide + wide)
         + (wide * channels + channels)
         + channels
+}
+
+/// Parameters of a recurrence.
+const fn recurrence(dim: usize, states: usize) -> usize {
+    2 * dim + dim * states + (dim * states + states) + (states * dim + dim) + 6 * states
 }
 
 fn features(padded: bool) -> InputSpec {

@@ -6,7 +6,8 @@ use super::layer::LinearSpec;
 use super::node::{Node, OwnTensor, join, trained};
 use super::tokenizer::TokenizerSpec;
 use crate::model::{
-    ConfigError, ImageTokenizer, InputKind, InputSpec, ModelConfig, TokenizerConfig,
+    ConfigError, ImageTokenizer, InputKind, InputSpec, ModelConfig, SequenceTokenizer,
+    TokenizerConfig,
 };
 
 /// How the tokens of one of several inputs join the others.
@@ -66,7 +67,14 @@ impl ModelConfig {
                 ImageTokenizer::ConvStem => TokenizerConfig::ConvStem(self.conv_stem.clone()),
                 ImageTokenizer::Patches => TokenizerConfig::Patches(self.patches.clone()),
             },
-            (None, InputKind::Tokens { .. }) => TokenizerConfig::Embedding(self.embedding.clone()),
+            (None, InputKind::Tokens { .. }) => match self.sequence_tokenizer {
+                SequenceTokenizer::Embedding => TokenizerConfig::Embedding(self.embedding.clone()),
+                SequenceTokenizer::ConvSequence => {
+                    TokenizerConfig::ConvSequence(self.conv_sequence.clone())
+                }
+                SequenceTokenizer::Ngrams => TokenizerConfig::Ngrams(self.ngrams.clone()),
+                SequenceTokenizer::Recurrent => TokenizerConfig::Recurrent(self.recurrent.clone()),
+            },
             (None, InputKind::Features { .. }) => TokenizerConfig::Features(self.features.clone()),
             (None, InputKind::Points { .. }) => TokenizerConfig::Points(self.points.clone()),
             (None, InputKind::Voxels { .. }) => TokenizerConfig::Voxels(self.voxels.clone()),

@@ -46,8 +46,10 @@ pub use operations::{Algorithm, Operations, Stage, Work, table};
 pub use perceiver_io::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
 pub use stem_only::StemOnlySpec;
 pub use tokenizer::{
-    ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, ConvStageSpec, ConvStemSpec, EmbeddingSpec,
-    GridSpec, PatchSpec, PatchesSpec, PixelsSpec, TokenizerSpec, VectorsSpec, WhiteningSpec,
+    ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, ConvSequenceSpec, ConvStageSpec,
+    ConvStemSpec, EmbeddingSpec, GridSpec, NgramsSpec, PatchSpec, PatchesSpec, PixelsSpec,
+    RecurrenceSpec, RecurrentSpec, SequenceConvSpec, SymbolsSpec, TokenizerSpec, VectorsSpec,
+    WhiteningSpec,
 };
 
 #[cfg(test)]

@@ -1,19 +1,25 @@
 //! Settings of the tokenizers, one file for each.
 
+mod conv_sequence;
 mod conv_stem;
 mod convnext;
 mod embedding;
+mod ngrams;
 mod patches;
+mod recurrent;
 mod vectors;
 
 use serde::{Deserialize, Serialize};
 
 use super::InputKind;
 
+pub use conv_sequence::ConvSequenceConfig;
 pub use conv_stem::ConvStemConfig;
 pub use convnext::ConvNextConfig;
 pub use embedding::EmbeddingConfig;
+pub use ngrams::{NgramPooling, NgramsConfig};
 pub use patches::{PatchesConfig, VoxelsConfig};
+pub use recurrent::RecurrentConfig;
 pub use vectors::{FeaturesConfig, PointsConfig};
 
 /// The tokenizer of one input. In a file, a table with `kind`, for example `kind = "patches"`, and its settings.
@@ -32,8 +38,15 @@ pub enum TokenizerConfig {
     Patches(PatchesConfig),
     /// Voxels, cut into cubes.
     Voxels(VoxelsConfig),
-    /// Sequences of symbols.
+    /// Sequences of symbols, each a token.
     Embedding(EmbeddingConfig),
+    /// Sequences of symbols, through strided convolutions.
+    #[serde(rename = "conv-sequence")]
+    ConvSequence(ConvSequenceConfig),
+    /// Sequences of symbols, as hashed n-grams.
+    Ngrams(NgramsConfig),
+    /// Sequences of symbols, through linear recurrences.
+    Recurrent(RecurrentConfig),
     /// Feature vectors.
     Features(FeaturesConfig),
     /// Sets of points.
@@ -57,6 +70,9 @@ impl TokenizerConfig {
             Self::Voxels(_) => "voxels",
             Self::Shared { .. } => "shared",
             Self::Embedding(_) => "embedding",
+            Self::ConvSequence(_) => "conv-sequence",
+            Self::Ngrams(_) => "ngrams",
+            Self::Recurrent(_) => "recurrent",
             Self::Features(_) => "features",
             Self::Points(_) => "points",
         }
@@ -73,7 +89,13 @@ impl TokenizerConfig {
                     InputKind::Image { .. }
                 )
                 | (Self::Voxels(_), InputKind::Voxels { .. })
-                | (Self::Embedding(_), InputKind::Tokens { .. })
+                | (
+                    Self::Embedding(_)
+                        | Self::ConvSequence(_)
+                        | Self::Ngrams(_)
+                        | Self::Recurrent(_),
+                    InputKind::Tokens { .. }
+                )
                 | (Self::Features(_), InputKind::Features { .. })
                 | (Self::Points(_), InputKind::Points { .. })
         )

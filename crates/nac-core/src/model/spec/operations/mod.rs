@@ -14,6 +14,7 @@
 
 mod circuit;
 mod perceiver_io;
+mod sequence;
 mod table;
 #[cfg(test)]
 mod tests;

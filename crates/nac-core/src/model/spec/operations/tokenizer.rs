@@ -32,7 +32,9 @@ impl TokenizerSpec {
             Self::ConvStem(spec) => spec.work(),
             Self::Vectors(spec) => spec.linear.work(spec.items),
             Self::Patches(spec) => spec.linear.work(spec.tokens()),
-            Self::Pixels(_) | Self::Embedding(_) => Work::default(),
+            Self::ConvSequence(spec) => spec.work(),
+            Self::Recurrent(spec) => spec.work(),
+            Self::Pixels(_) | Self::Embedding(_) | Self::Ngrams(_) => Work::default(),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! Resolved tokenizers, one file for each.
 
+mod conv_sequence;
 mod conv_stem;
 mod convnext;
 mod embedding;
+mod ngrams;
 mod patches;
 mod pixels;
+mod recurrent;
+mod symbols;
 mod vectors;
 
 use serde::Serialize;
@@ -13,11 +17,15 @@ use super::layer::positive;
 use super::node::{Node, OwnTensor};
 use crate::model::{ConfigError, InputKind, TokenizerConfig};
 
+pub use conv_sequence::{ConvSequenceSpec, SequenceConvSpec};
 pub use conv_stem::{ConvStageSpec, ConvStemSpec, WhiteningSpec};
 pub use convnext::{ConvNextBlockSpec, ConvNextSpec, ConvNextStageSpec, GridSpec, PatchSpec};
 pub use embedding::EmbeddingSpec;
+pub use ngrams::NgramsSpec;
 pub use patches::PatchesSpec;
 pub use pixels::PixelsSpec;
+pub use recurrent::{RecurrenceSpec, RecurrentSpec};
+pub use symbols::SymbolsSpec;
 pub use vectors::VectorsSpec;
 
 /// From an input to tokens.
@@ -31,8 +39,14 @@ pub enum TokenizerSpec {
     Pixels(PixelsSpec),
     /// Images or voxels, cut into patches.
     Patches(PatchesSpec),
-    /// Sequences of symbols.
+    /// Sequences of symbols, each a token.
     Embedding(EmbeddingSpec),
+    /// Sequences of symbols, through strided convolutions.
+    ConvSequence(ConvSequenceSpec),
+    /// Sequences of symbols, as hashed n-grams.
+    Ngrams(NgramsSpec),
+    /// Sequences of symbols, through linear recurrences.
+    Recurrent(RecurrentSpec),
     /// Feature vectors, or points.
     Vectors(VectorsSpec),
 }
@@ -75,12 +89,16 @@ impl TokenizerSpec {
                 vocabulary,
                 max_len,
                 pad,
-            } => match config {
-                By::Embedding(config) => {
-                    Self::Embedding(config.resolve(path, (vocabulary, max_len, pad))?)
+            } => {
+                let symbols = (vocabulary, max_len, pad);
+                match config {
+                    By::Embedding(config) => Self::Embedding(config.resolve(path, symbols)?),
+                    By::ConvSequence(config) => Self::ConvSequence(config.resolve(path, symbols)?),
+                    By::Ngrams(config) => Self::Ngrams(config.resolve(path, symbols)?),
+                    By::Recurrent(config) => Self::Recurrent(config.resolve(path, symbols)?),
+                    _ => return unread(config, kind),
                 }
-                _ => return unread(config, kind),
-            },
+            }
             InputKind::Features { items, dim, padded } => match config {
                 By::Features(config) => {
                     Self::Vectors(config.resolve(path, (items, dim), padded)?)
@@ -106,6 +124,9 @@ impl TokenizerSpec {
             Self::Pixels(spec) => spec,
             Self::Patches(spec) => spec,
             Self::Embedding(spec) => spec,
+            Self::ConvSequence(spec) => spec,
+            Self::Ngrams(spec) => spec,
+            Self::Recurrent(spec) => spec,
             Self::Vectors(spec) => spec,
         }
     }
@@ -119,6 +140,9 @@ impl TokenizerSpec {
             Self::Pixels(spec) => spec.channels,
             Self::Patches(spec) => spec.token_dim(),
             Self::Embedding(spec) => spec.token_dim(),
+            Self::ConvSequence(spec) => spec.token_dim(),
+            Self::Ngrams(spec) => spec.token_dim(),
+            Self::Recurrent(spec) => spec.token_dim(),
             Self::Vectors(spec) => spec.token_dim(),
         }
     }
@@ -132,6 +156,9 @@ impl TokenizerSpec {
             Self::Pixels(spec) => spec.tokens(),
             Self::Patches(spec) => spec.tokens(),
             Self::Embedding(spec) => spec.max_len,
+            Self::ConvSequence(spec) => spec.tokens(),
+            Self::Ngrams(spec) => spec.tokens(),
+            Self::Recurrent(spec) => spec.tokens(),
             Self::Vectors(spec) => spec.items,
         }
     }

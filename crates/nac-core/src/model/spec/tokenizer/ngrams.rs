@@ -147,9 +147,7 @@ mod tests {
         assert_ne!(hash(&[97, 98]), hash(&[98, 97]));
         let largest = (NgramsSpec::MODULUS - 1).checked_mul(NgramsSpec::MULTIPLIER);
         assert!(largest.unwrap().checked_add(1 << 60).is_some());
-        let spec = NgramsConfig::default()
-            .resolve("", (257, 4096, 0))
-            .unwrap();
+        let spec = NgramsConfig::default().resolve("", (257, 4096, 0)).unwrap();
         assert_eq!(spec.bucket(0, hash(&[97])), 98);
         assert_eq!(spec.bucket(1, hash(&[97, 98])), 4096 + 1_517_305_764 % 4096);
         assert_eq!((spec.tokens(), spec.token_dim()), (256, 192));

@@ -77,7 +77,9 @@ impl RecurrenceSpec {
     pub fn initial_gains(&self) -> Vec<f64> {
         let decays = self.initial_decays().into_iter();
         let gain = |decay: f64| (1.0 - (-2.0 * decay).exp()).sqrt();
-        decays.map(|decay| gain(decay).max(Self::LEAST_GAIN)).collect()
+        decays
+            .map(|decay| gain(decay).max(Self::LEAST_GAIN))
+            .collect()
     }
 }
 
@@ -142,10 +144,7 @@ impl RecurrentConfig {
                 reason: "must lie within 0 and 1".into(),
             });
         }
-        let (dim, states) = (
-            positive("dim", self.dim)?,
-            positive("states", self.states)?,
-        );
+        let (dim, states) = (positive("dim", self.dim)?, positive("states", self.states)?);
         let counters = (self.counters * states as f64).round() as usize;
         let layer = |index| {
             let path = join(path, &format!("layers.{index}"));
