@@ -69,8 +69,11 @@ pub(crate) fn command(args: &Args) -> Result<()> {
         label: args.label.clone(),
         text: args.text.clone(),
     };
-    let done = init(&request, &DataProgress::default())
-        .with_context(|| format!("looking at {}", data.display()))?;
+    let done = init(&request, &DataProgress::default()).with_context(|| {
+        let table = data.is_file() && args.label.is_none();
+        let hint = if table { " (its column of answers is --label COLUMN)" } else { "" };
+        format!("looking at {}{hint}", data.display())
+    })?;
     print!("{}", shown(&done));
     Ok(())
 }

@@ -44,7 +44,8 @@ fn head(text: &mut String, name: &str, found: &Found) -> std::fmt::Result {
         "name = {}                # of the run, and of its folder below runs/",
         quoted(name)
     )?;
-    writeln!(text, "seed = 0\n")
+    writeln!(text, "seed = 0")?;
+    writeln!(text, "threads = 1                 # of libtorch; more help larger models only\n")
 }
 
 fn data(text: &mut String, modality: Modality, found: &Found) -> std::fmt::Result {
@@ -180,7 +181,7 @@ fn training(text: &mut String, found: &Found) -> std::fmt::Result {
     let train = found.train();
     let batch = if train < 1000 { 16 } else { 32 };
     // Some ten passes, but neither too few to learn anything nor more than minutes.
-    let steps = (10 * train / batch).clamp(300, 1500);
+    let steps = (10 * train / batch).clamp(200, 1500);
     let validation = (train / 10).clamp(1, 1000);
     let passes = steps as f64 * batch as f64 / train.max(1) as f64;
     writeln!(text, "[training]")?;
