@@ -35,14 +35,20 @@ fn run(folder: &Path, command: &str) -> String {
 fn walk(heading: &str, classes: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let commands = commands(heading);
-    assert!((1..=MOST_COMMANDS).contains(&commands.len()), "{commands:?}");
+    assert!(
+        (1..=MOST_COMMANDS).contains(&commands.len()),
+        "{commands:?}"
+    );
     for command in &commands {
         let out = run(folder.path(), command);
         let word = command.split(' ').nth(1).unwrap();
         match word {
             "init" => {
                 for class in classes {
-                    assert!(out.contains(&format!("{class}:  train 48  test 12")), "{out}");
+                    assert!(
+                        out.contains(&format!("{class}:  train 48  test 12")),
+                        "{out}"
+                    );
                 }
                 assert!(out.contains("nac train --config"), "{out}");
             }
@@ -58,14 +64,20 @@ fn walk(heading: &str, classes: &[&str]) {
                     let line = out.lines().next().unwrap();
                     let found: serde_json::Value = serde_json::from_str(line).unwrap();
                     let class = found["class"].as_str().unwrap();
-                    assert!(classes.contains(&class) && found["confidence"].is_f64(), "{line}");
+                    assert!(
+                        classes.contains(&class) && found["confidence"].is_f64(),
+                        "{line}"
+                    );
                 }
             }
             _ => {}
         }
     }
     // The export answers as the run does.
-    let predict: Vec<&String> = commands.iter().filter(|c| c.starts_with("nac predict")).collect();
+    let predict: Vec<&String> = commands
+        .iter()
+        .filter(|c| c.starts_with("nac predict"))
+        .collect();
     let [run_words, export_words] = [predict[0], predict[predict.len() - 1]]
         .map(|command| command.split_whitespace().nth(2).unwrap());
     let file = predict[0].split_whitespace().nth(3).unwrap();
@@ -82,7 +94,10 @@ fn refused(folder: &Path, command: &str) {
     let words = command.split_whitespace().skip(1);
     let output = nac.current_dir(folder).args(words).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && error.contains("config.toml"), "{error}");
+    assert!(
+        !output.status.success() && error.contains("config.toml"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -71,7 +71,11 @@ pub(crate) fn command(args: &Args) -> Result<()> {
     };
     let done = init(&request, &DataProgress::default()).with_context(|| {
         let table = data.is_file() && args.label.is_none();
-        let hint = if table { " (its column of answers is --label COLUMN)" } else { "" };
+        let hint = if table {
+            " (its column of answers is --label COLUMN)"
+        } else {
+            ""
+        };
         format!("looking at {}{hint}", data.display())
     })?;
     print!("{}", shown(&done));

@@ -45,7 +45,10 @@ fn head(text: &mut String, name: &str, found: &Found) -> std::fmt::Result {
         quoted(name)
     )?;
     writeln!(text, "seed = 0")?;
-    writeln!(text, "threads = 1                 # of libtorch; more help larger models only\n")
+    writeln!(
+        text,
+        "threads = 1                 # of libtorch; more help larger models only\n"
+    )
 }
 
 fn data(text: &mut String, modality: Modality, found: &Found) -> std::fmt::Result {
