@@ -54,6 +54,7 @@ mod storage;
 mod table;
 
 pub mod fetch;
+pub mod image_file;
 pub mod loader;
 pub mod preprocess;
 pub mod random;

@@ -18,6 +18,7 @@ mod text;
 
 use std::path::Path;
 
+use crate::image_file;
 use crate::source::points::{read_points, read_voxels};
 use crate::{Buffer, DataError, InputKind, Preprocessing};
 
@@ -44,6 +45,18 @@ pub fn read_file(
             if columns.len() == items =>
         {
             columns::read(path, columns)
+        }
+        (
+            &Preprocessing::Image { resize, filter },
+            &InputKind::Image {
+                channels,
+                height,
+                width,
+                ..
+            },
+        ) => {
+            let size = [channels, height, width];
+            Ok(vec![image_file::prepare(path, size, resize, filter)?])
         }
         (Preprocessing::Points {}, &InputKind::Points { points, dims: 3 }) => {
             Ok(vec![read_points(path, points, POINTS_SEED, &[])?])
