@@ -88,14 +88,12 @@ impl Place {
     }
 }
 
-/// Trains a model of a kind, and checks that all ways to run it agree.
-fn agree(kind: &str) {
+/// Trains a model with settings, and checks that all ways to run it agree.
+fn agree(settings: &str) {
     let place = Place::new();
-    place
-        .run(&format!(
-            "train --config tiny.toml --out run --set model.kind=\"{kind}\""
-        ))
-        .success();
+    let settings: Vec<String> = settings.split(' ').map(|s| format!("--set {s}")).collect();
+    let train = format!("train --config tiny.toml --out run {}", settings.join(" "));
+    place.run(&train).success();
     place.run("export --run run --out model").success();
 
     let expected = place.eval("--device cpu");
@@ -146,13 +144,22 @@ fn agree(kind: &str) {
 
 #[test]
 fn a_circuit_runs_alike_on_both_engines() {
-    agree("nac");
+    agree("model.kind=nac");
 }
 
 /// Its width is matched to the circuit when it is built, so it is not that of the settings of the run.
 #[test]
 fn a_matched_perceiver_io_runs_alike_on_both_engines() {
-    agree("perceiver-io");
+    agree("model.kind=perceiver-io");
+}
+
+/// The filters of the whitening come from the training images and are saved with the model.
+#[test]
+fn a_stem_alone_runs_alike_on_both_engines() {
+    agree(
+        "model.kind=stem-only model.image_tokenizer=conv-stem model.conv_stem.widths=[12] \
+         model.conv_stem.strides=[1] model.conv_stem.pools=[2] model.conv_stem.whitening=2",
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nac_core::model::{ModelFile, ModelKind, Preset};
+use nac_core::model::{ImageTokenizer, ModelFile, ModelKind, Preset};
 use nac_engine::{CoreEngine, Engine, EngineOptions, Inputs, Precision};
 use ndarray::{Array2, Array4};
 
@@ -87,5 +87,18 @@ fn a_repeated_call_allocates_nothing() {
                 "{kind} {precision:?}: {allocations} allocations, {bytes} bytes"
             );
         }
+    }
+    file.model.kind = ModelKind::StemOnly;
+    for tokenizer in [
+        ImageTokenizer::ConvStem,
+        ImageTokenizer::Patches,
+        ImageTokenizer::Pixels,
+    ] {
+        file.model.image_tokenizer = tokenizer;
+        let alone = EngineOptions {
+            threads: 1,
+            ..Default::default()
+        };
+        assert_eq!(count(&file, alone, 5), (0, 0), "{tokenizer:?}");
     }
 }
