@@ -9,6 +9,8 @@ use super::look::Found;
 
 /// Tokens along a side of an image.
 const IMAGE_TOKENS: usize = 8;
+/// Tokens of a text, at most.
+const TEXT_TOKENS: usize = 64;
 
 /// Settings of a circuit that learns from the files in minutes on two cores.
 pub(super) fn text(name: &str, modality: Modality, found: &Found) -> String {
@@ -121,36 +123,41 @@ fn data(text: &mut String, modality: Modality, found: &Found) -> std::fmt::Resul
     writeln!(text)
 }
 
-/// The tokenizer of each kind of input.
+/// The tokenizer of the input; the files of a user are one input.
 fn tokenizer(text: &mut String, found: &Found) -> std::fmt::Result {
-    for (_, kind) in found.info.inputs.iter() {
-        match *kind {
-            InputKind::Image { height, width, .. } => {
-                let patch = height.min(width).div_ceil(IMAGE_TOKENS).max(1);
-                writeln!(
-                    text,
-                    "[model.convnext]            # images become tokens of {patch}x{patch} pixels"
-                )?;
-                writeln!(text, "depths = [2]\ndims = [64]\nstem_patch = {patch}")?;
-                writeln!(text, "grid_dim = 32\nlayer_scale = 1.0\n")?;
-            }
-            InputKind::Tokens { .. } => {
-                writeln!(text, "[model.embedding]           # each byte is a token")?;
-                writeln!(text, "dim = 48\nposition_dim = 16\n")?;
-            }
-            InputKind::Points { .. } => {
-                writeln!(
-                    text,
-                    "[model.points]              # each point is a token\ndim = 64\nbands = 4\n"
-                )?;
-            }
-            _ => {
-                writeln!(text, "[model.features]            # each column is a token")?;
-                writeln!(text, "dim = 32\nposition_dim = 32\n")?;
-            }
+    match found.info.inputs.iter().next().map(|(_, kind)| kind) {
+        Some(&InputKind::Image { height, width, .. }) => {
+            let pools = pools(height.min(width));
+            writeln!(text, "image_tokenizer = \"conv-stem\"\n")?;
+            writeln!(text, "[model.conv_stem]           # 3x3 convolutions; poolings make the tokens fewer")?;
+            writeln!(text, "widths = [24, 48, 64]\nstrides = [1, 1, 1]\npools = {pools:?}\ngrid_dim = 32\n")
+        }
+        Some(&InputKind::Tokens { max_len, .. }) => {
+            let window = max_len.div_ceil(TEXT_TOKENS).max(4);
+            writeln!(text, "sequence_tokenizer = \"ngrams\"\n")?;
+            writeln!(text, "[model.ngrams]              # a token is the n-grams of {window} bytes")?;
+            writeln!(text, "orders = [1, 2, 3, 4, 5]\nbuckets = 2048\ndim = 48")?;
+            writeln!(text, "window = {window}\nposition_dim = 16\n")
+        }
+        Some(InputKind::Points { .. }) => {
+            writeln!(text, "\n[model.points]              # each point is a token\ndim = 64\nbands = 4\n")
+        }
+        _ => {
+            writeln!(text, "\n[model.features]            # each column is a token")?;
+            writeln!(text, "dim = 32\nposition_dim = 32\n")
         }
     }
-    Ok(())
+}
+
+/// Poolings that leave about [`IMAGE_TOKENS`] tokens along a side.
+fn pools(side: usize) -> [usize; 3] {
+    let (mut pools, mut left) = ([1; 3], side);
+    for pool in &mut pools {
+        if left > IMAGE_TOKENS * 3 / 2 {
+            (*pool, left) = (2, left / 2);
+        }
+    }
+    pools
 }
 
 /// Sizes of the circuit and of the baseline.
@@ -224,4 +231,24 @@ fn training(text: &mut String, found: &Found) -> std::fmt::Result {
 /// A TOML string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn poolings_leave_about_eight_tokens_a_side() {
+        for (side, expected) in [(8, [1, 1, 1]), (16, [2, 1, 1]), (28, [2, 2, 1]), (64, [2, 2, 2])] {
+            assert_eq!(pools(side), expected, "{side}");
+        }
+    }
+
+    #[test]
+    fn strings_are_toml() {
+        for text in ["plain", "C:\\photos", "a \"b\""] {
+            let table: toml::Table = toml::from_str(&format!("x = {}", quoted(text))).unwrap();
+            assert_eq!(table["x"].as_str(), Some(text));
+        }
+    }
 }

@@ -82,5 +82,16 @@ pub enum Preprocessing {
     },
 }
 
+impl Preprocessing {
+    /// An image file, resized in the default way.
+    #[must_use]
+    pub fn image() -> Self {
+        Self::Image {
+            resize: Resize::default(),
+            filter: ResizeFilter::default(),
+        }
+    }
+}
+
 /// How files become the inputs of a model, by the names of the inputs. Inputs without an entry have no file form.
 pub type PreprocessingSpec = BTreeMap<String, Preprocessing>;

@@ -13,7 +13,8 @@ use super::images::Images;
 use super::{Entry, Origin};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
 use crate::{
-    DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Progress, Splits,
+    DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing, Progress,
+    Splits,
 };
 
 /// For the registry.
@@ -105,7 +106,7 @@ pub fn info() -> DatasetInfo {
         name: "cifar10".into(),
         inputs: InputSpec::new("image", kind),
         output: OutputSpec::named(CLASS_NAMES),
-        preprocessing: Default::default(),
+        preprocessing: [("image".into(), Preprocessing::image())].into(),
     }
 }
 

@@ -17,7 +17,8 @@ use super::images::Images;
 use super::{Entry, Origin};
 use crate::random::Stream;
 use crate::{
-    DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Splits, split,
+    DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing, Splits,
+    split,
 };
 
 /// For the registry.
@@ -93,7 +94,7 @@ fn info(train_pixels: &[u8]) -> DatasetInfo {
         name: "digits".into(),
         inputs: InputSpec::new("image", kind),
         output: OutputSpec::named((0..10).map(|digit: u8| digit.to_string())),
-        preprocessing: Default::default(),
+        preprocessing: [("image".into(), Preprocessing::image())].into(),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::generate::Parts;
-use super::vocabulary::{PAD, VOCABULARY, token_id};
+use super::vocabulary::{CLOSE, PAD, VOCABULARY, symbol_text, token_id};
 use super::{Corpus, ListOpsConfig};
 use crate::{
-    Buffer, DataError, Dataset, DatasetInfo, Example, InputSpec, OutputSpec, Splits, Target,
+    Buffer, DataError, Dataset, DatasetInfo, Example, InputSpec, OutputSpec, Preprocessing, Splits,
+    Target,
 };
 
 struct Expressions {
@@ -21,11 +22,13 @@ fn longest(config: &ListOpsConfig) -> usize {
 
 /// What the examples look like.
 pub(super) fn info(config: &ListOpsConfig) -> DatasetInfo {
+    let symbols = (0..=CLOSE).map(|symbol| symbol_text(symbol).to_owned());
+    let symbols = symbols.collect();
     DatasetInfo {
         name: "listops".into(),
         inputs: InputSpec::tokens(VOCABULARY, longest(config), PAD),
         output: OutputSpec::named((0..10).map(|answer: u8| answer.to_string())),
-        preprocessing: Default::default(),
+        preprocessing: [("tokens".into(), Preprocessing::Symbols { symbols })].into(),
     }
 }
 
@@ -86,6 +89,16 @@ impl Dataset for Expressions {
 mod tests {
     use super::*;
     use crate::Values;
+
+    #[test]
+    fn texts_are_read_as_the_examples_are() {
+        let info = info(&ListOpsConfig::default());
+        let kind = info.inputs.get("tokens").unwrap();
+        let how = &info.preprocessing["tokens"];
+        let found = crate::preprocess::read_text("[MAX 2 [SM 9 9 ] ]", "tokens", kind, how);
+        let expected = Values::I64(vec![12, 3, 14, 10, 10, 15, 15]);
+        assert_eq!(*found.unwrap().values(), expected);
+    }
 
     #[test]
     fn symbols_become_ids_above_the_pad() {
