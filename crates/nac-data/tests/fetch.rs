@@ -8,10 +8,10 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use nac_data::source::Origin;
 use nac_data::fetch::download::{Expected, download};
 use nac_data::fetch::manifest::{ArchiveFile, DataFile, Source};
 use nac_data::fetch::{Got, checksum, get_source, install};
+use nac_data::source::Origin;
 use nac_data::{DataDirs, DataError, Silent};
 use nac_data::{get, list};
 use server::{Reply, Server};

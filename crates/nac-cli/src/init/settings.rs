@@ -129,21 +129,36 @@ fn tokenizer(text: &mut String, found: &Found) -> std::fmt::Result {
         Some(&InputKind::Image { height, width, .. }) => {
             let pools = pools(height.min(width));
             writeln!(text, "image_tokenizer = \"conv-stem\"\n")?;
-            writeln!(text, "[model.conv_stem]           # 3x3 convolutions; poolings make the tokens fewer")?;
-            writeln!(text, "widths = [24, 48, 64]\nstrides = [1, 1, 1]\npools = {pools:?}\ngrid_dim = 32\n")
+            writeln!(
+                text,
+                "[model.conv_stem]           # 3x3 convolutions; poolings make the tokens fewer"
+            )?;
+            writeln!(
+                text,
+                "widths = [24, 48, 64]\nstrides = [1, 1, 1]\npools = {pools:?}\ngrid_dim = 32\n"
+            )
         }
         Some(&InputKind::Tokens { max_len, .. }) => {
             let window = max_len.div_ceil(TEXT_TOKENS).max(4);
             writeln!(text, "sequence_tokenizer = \"ngrams\"\n")?;
-            writeln!(text, "[model.ngrams]              # a token is the n-grams of {window} bytes")?;
+            writeln!(
+                text,
+                "[model.ngrams]              # a token is the n-grams of {window} bytes"
+            )?;
             writeln!(text, "orders = [1, 2, 3, 4, 5]\nbuckets = 2048\ndim = 48")?;
             writeln!(text, "window = {window}\nposition_dim = 16\n")
         }
         Some(InputKind::Points { .. }) => {
-            writeln!(text, "\n[model.points]              # each point is a token\ndim = 64\nbands = 4\n")
+            writeln!(
+                text,
+                "\n[model.points]              # each point is a token\ndim = 64\nbands = 4\n"
+            )
         }
         _ => {
-            writeln!(text, "\n[model.features]            # each column is a token")?;
+            writeln!(
+                text,
+                "\n[model.features]            # each column is a token"
+            )?;
             writeln!(text, "dim = 32\nposition_dim = 32\n")
         }
     }
@@ -239,7 +254,12 @@ mod tests {
 
     #[test]
     fn poolings_leave_about_eight_tokens_a_side() {
-        for (side, expected) in [(8, [1, 1, 1]), (16, [2, 1, 1]), (28, [2, 2, 1]), (64, [2, 2, 2])] {
+        for (side, expected) in [
+            (8, [1, 1, 1]),
+            (16, [2, 1, 1]),
+            (28, [2, 2, 1]),
+            (64, [2, 2, 2]),
+        ] {
             assert_eq!(pools(side), expected, "{side}");
         }
     }

@@ -13,8 +13,8 @@ use super::images::Images;
 use super::{Entry, Origin};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
 use crate::{
-    DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing, Progress,
-    Splits,
+    DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing,
+    Progress, Splits,
 };
 
 /// For the registry.
