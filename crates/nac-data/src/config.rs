@@ -75,12 +75,29 @@ pub struct ImageSettings {
     pub filter: ResizeFilter,
 }
 
+/// What the symbols of a text are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextLevel {
+    /// Raw bytes.
+    #[default]
+    Bytes,
+    /// Lower-case words.
+    Words,
+}
+
 /// Settings of data sets of texts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TextSettings {
+    /// What the symbols are: `bytes`, or `words` learnt from the training texts. Default `bytes`.
+    pub level: TextLevel,
     /// Longest text in symbols; the rest of longer ones is not read. Default 1024.
     pub max_len: usize,
+    /// Most words that are learnt. Default 20,000.
+    pub vocabulary: usize,
+    /// A word is learnt if it occurs this often. Default 2.
+    pub min_count: u64,
     /// Column of the text in tables. Default `text`.
     pub text_column: String,
     /// Column of the class in tables. Default `label`.
@@ -90,7 +107,10 @@ pub struct TextSettings {
 impl Default for TextSettings {
     fn default() -> Self {
         Self {
+            level: TextLevel::Bytes,
             max_len: 1024,
+            vocabulary: 20_000,
+            min_count: 2,
             text_column: "text".into(),
             label_column: "label".into(),
         }

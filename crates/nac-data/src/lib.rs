@@ -65,7 +65,9 @@ pub mod testing;
 pub mod transform;
 
 pub use buffer::{Buffer, Values, ValuesMut};
-pub use config::{DataConfig, ImageSettings, PointSettings, TableSettings, TextSettings};
+pub use config::{
+    DataConfig, ImageSettings, PointSettings, TableSettings, TextLevel, TextSettings,
+};
 pub use dataset::{Dataset, DatasetInfo, SharedDataset};
 pub use dirs::{CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, DataDirs};
 pub use error::DataError;

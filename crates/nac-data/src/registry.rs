@@ -3,7 +3,7 @@
 use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
 use crate::source::{
-    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, points, shapes3d,
+    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, points, shapes3d, text,
 };
 use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
 
@@ -16,6 +16,9 @@ const ENTRIES: &[Entry] = &[
     modelnet::ENTRY_40,
     points::folder::ENTRY,
     shapes3d::ENTRY,
+    text::imdb::ENTRY,
+    text::text_folder::ENTRY,
+    text::text_csv::ENTRY,
     csv_table::ENTRY,
 ];
 

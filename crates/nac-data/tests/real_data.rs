@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use nac_data::source::listops::{Corpus, evaluate, parse, read_tsv, write_text};
-use nac_data::source::{cifar10, listops};
+use nac_data::source::{cifar10, listops, text};
 use nac_data::{
     DataConfig, DataDirs, Dataset, InputKind, ModelNetForm, Normalization, Silent, Values, open,
 };
@@ -226,4 +226,38 @@ fn the_voxels_of_modelnet10_are_read_as_cells_and_as_points() {
         assert!((greatest - expected).abs() < 1e-5, "{index}: {greatest}");
     }
     assert_eq!(empty, [304]);
+}
+
+#[test]
+fn imdb_is_the_published_one() {
+    let Some(folder) = real("aclImdb") else {
+        return;
+    };
+    text::imdb::source().verify(&folder, &Silent).unwrap();
+    let mut config = DataConfig {
+        name: "imdb".into(),
+        ..DataConfig::default()
+    };
+    config.text.max_len = 400;
+    let dirs = DataDirs::new(folder.parent().map(Into::into), None, "cache".into());
+    let splits = open(&config, &dirs, 0).unwrap();
+    for part in [&splits.train, &splits.test] {
+        let classes: Vec<usize> = (0..part.len()).filter_map(|i| part.class(i)).collect();
+        assert_eq!(classes.len(), 25_000);
+        assert_eq!(classes.iter().sum::<usize>(), 12_500);
+        // The order does not tell the class.
+        let first = classes[..1000].iter().sum::<usize>();
+        assert!((400..600).contains(&first), "{first}");
+    }
+    let mut texts = std::collections::HashSet::new();
+    for index in 0..splits.train.len() {
+        let example = splits.train.get(index).unwrap();
+        let Some(Values::I64(ids)) = example.input("tokens").map(nac_data::Buffer::values) else {
+            panic!("no symbols")
+        };
+        assert!(ids.len() <= 400 && ids.iter().all(|id| (1..=256).contains(id)));
+        texts.insert(ids.clone());
+    }
+    // 24,904 are distinct in full length.
+    assert!((24_800..=24_904).contains(&texts.len()), "{}", texts.len());
 }

@@ -14,7 +14,7 @@
 //! ```
 
 mod columns;
-mod text;
+pub(crate) mod text;
 
 use std::path::Path;
 

@@ -20,7 +20,7 @@ pub(super) fn read(path: &Path, max_len: usize) -> Result<Vec<u8>, DataError> {
 }
 
 /// The first `max_len` symbols of a text; `name` is what errors call it.
-pub(super) fn symbols(
+pub(crate) fn symbols(
     text: &[u8],
     name: &str,
     max_len: usize,

@@ -1,6 +1,7 @@
 //! The data sets of this crate, one file or folder each.
 
 pub mod cifar10;
+pub(crate) mod class_folders;
 pub mod csv_table;
 pub mod digits;
 mod entry;
@@ -9,5 +10,6 @@ pub mod listops;
 pub mod modelnet;
 pub mod points;
 pub mod shapes3d;
+pub mod text;
 
 pub use entry::{Entry, Origin, Request};

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::clouds::{self, Clouds};
 use super::file;
-use super::listing::{self, Labelled};
+use crate::source::class_folders::{self, Labelled};
 use crate::source::{Entry, Origin, Request};
 use crate::{Buffer, DataError, DatasetInfo, SharedDataset, Splits, split};
 
@@ -38,7 +38,11 @@ pub(crate) fn describe(
     request: &Request<'_>,
 ) -> Result<DatasetInfo, DataError> {
     let count = count(request)?;
-    Ok(clouds::info(name, count, &listing::list(root)?.classes))
+    Ok(clouds::info(
+        name,
+        count,
+        &class_folders::list(root, &file::EXTENSIONS)?.classes,
+    ))
 }
 
 /// Reads every file and keeps `data.points.count` points of each in memory.
@@ -48,7 +52,7 @@ pub(crate) fn describe(
 /// `data.skip_unreadable` is set.
 pub(crate) fn open(name: &str, root: &Path, request: &Request<'_>) -> Result<Splits, DataError> {
     let count = count(request)?;
-    let found = listing::list(root)?;
+    let found = class_folders::list(root, &file::EXTENSIONS)?;
     let info = clouds::info(name, count, &found.classes);
     let read = |part: &str, files: &[Labelled]| -> Result<SharedDataset, DataError> {
         let (clouds, classes) = read_part(part, files, count, request)?;

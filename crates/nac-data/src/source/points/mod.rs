@@ -9,7 +9,6 @@ mod draw;
 mod file;
 pub mod folder;
 mod lines;
-mod listing;
 mod normalize;
 mod npy;
 mod off;

@@ -1,30 +1,32 @@
-//! Files of point clouds in folders named by class, in three layouts.
+//! Files in folders named by class, in three layouts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::file::EXTENSIONS;
 use crate::DataError;
 
 /// A file and its class.
-pub(super) type Labelled = (PathBuf, u32);
+pub(crate) type Labelled = (PathBuf, u32);
 
 /// The files of each part; classes are in the order of their names.
-pub(super) struct Listing {
-    pub(super) classes: Vec<String>,
-    pub(super) train: Vec<Labelled>,
-    pub(super) validation: Option<Vec<Labelled>>,
-    pub(super) test: Option<Vec<Labelled>>,
+pub(crate) struct Listing {
+    pub(crate) classes: Vec<String>,
+    pub(crate) train: Vec<Labelled>,
+    pub(crate) validation: Option<Vec<Labelled>>,
+    pub(crate) test: Option<Vec<Labelled>>,
 }
 
 const TRAIN: &[&str] = &["train"];
 const VALIDATION: &[&str] = &["val", "valid", "validation"];
 const TEST: &[&str] = &["test"];
 
-/// Lists `root/<part>/<class>/*`, `root/<class>/<part>/*` or `root/<class>/*`.
-pub(super) fn list(root: &Path) -> Result<Listing, DataError> {
+/// Lists `root/<part>/<class>/*`, `root/<class>/<part>/*` or `root/<class>/*`, files with one of `extensions` only.
+///
+/// # Errors
+/// [`DataError::Io`]; [`DataError::Config`] if there is no class, or one without a training file.
+pub(crate) fn list(root: &Path, extensions: &[&str]) -> Result<Listing, DataError> {
     let folders = folders(root)?;
     let parts_first = folders
         .iter()
@@ -57,7 +59,8 @@ pub(super) fn list(root: &Path) -> Result<Listing, DataError> {
                     _ => root.join(name),
                 };
                 if folder.is_dir() {
-                    files.extend(point_files(&folder)?.into_iter().map(|file| (file, class)));
+                    let found = files_in(&folder, extensions)?;
+                    files.extend(found.into_iter().map(|file| (file, class)));
                 }
             }
         }
@@ -73,7 +76,7 @@ pub(super) fn list(root: &Path) -> Result<Listing, DataError> {
         if !train.iter().any(|&(_, c)| c == class) {
             let reason = format!(
                 "class `{name}` has no training file ({})",
-                EXTENSIONS.join(", ")
+                extensions.join(", ")
             );
             return Err(refused(root, &reason));
         }
@@ -114,8 +117,8 @@ fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     Ok(found)
 }
 
-/// Files with a known extension that are not hidden, by name.
-fn point_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+/// Files with one of `extensions` that are not hidden, by name.
+pub(crate) fn files_in(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DataError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -127,7 +130,7 @@ fn point_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
         let hidden = path
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && EXTENSIONS.contains(&extension.as_str()) && path.is_file() {
+        if !hidden && extensions.contains(&extension.as_str()) && path.is_file() {
             found.push(path);
         }
     }
