@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::generate::{Parts, generate};
 use super::text::{read_tsv, write_tsv};
+use super::view::ListOpsView;
 use super::{Corpus, ListOpsConfig};
 use crate::storage::FolderLock;
 use crate::{DataDirs, DataError, Progress};
@@ -18,6 +19,9 @@ use crate::{DataDirs, DataError, Progress};
 const TRAIN: &str = "basic_train.tsv";
 const VALIDATION: &str = "basic_val.tsv";
 const TEST: &str = "basic_test.tsv";
+/// The files of Nangia & Bowman, which have no validation part.
+const NYU_TRAIN: &str = "train_d20s.tsv";
+const NYU_TEST: &str = "test_d20s.tsv";
 /// Must change whenever the generator gives different expressions for the same settings.
 const VERSION: u32 = 1;
 
@@ -50,7 +54,11 @@ fn settings(config: &ListOpsConfig, seed: u64) -> serde_json::Value {
 /// A folder of the arena's own files in one of `dirs`, if the settings are the arena's and no
 /// seed asks for other expressions.
 pub(super) fn original_folder(config: &ListOpsConfig, dirs: &DataDirs) -> Option<PathBuf> {
-    if !config.is_long_range_arena() || config.seed.is_some() {
+    let task = ListOpsConfig {
+        view: ListOpsView::Plain,
+        ..config.clone()
+    };
+    if !task.is_long_range_arena() || config.seed.is_some() {
         return None;
     }
     locate_original(dirs)
@@ -74,8 +82,15 @@ pub(crate) fn locate_original(dirs: &DataDirs) -> Option<PathBuf> {
         .find(|folder| folder.join(TRAIN).is_file())
 }
 
-/// Reads the three files of a folder; the validation file may be absent.
+/// Reads the three files of a folder, of the Long Range Arena or of Nangia & Bowman; the validation file may be absent.
 pub(super) fn read_folder(folder: &Path, progress: &dyn Progress) -> Result<Parts, DataError> {
+    if !folder.join(TRAIN).exists() && folder.join(NYU_TRAIN).exists() {
+        return Ok(Parts {
+            train: read_tsv(&folder.join(NYU_TRAIN), progress)?,
+            validation: Corpus::new(),
+            test: read_tsv(&folder.join(NYU_TEST), progress)?,
+        });
+    }
     let validation = folder.join(VALIDATION);
     Ok(Parts {
         train: read_tsv(&folder.join(TRAIN), progress)?,
@@ -160,6 +175,20 @@ fn read_cache(
 mod tests {
     use super::*;
     use crate::Silent;
+
+    #[test]
+    fn folders_of_both_authors_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(NYU_TRAIN), "9\t( ( ( [MAX 2 ) 9 ) ] )\n").unwrap();
+        fs::write(dir.path().join(NYU_TEST), "2\t( ( ( [MIN 2 ) 9 ) ] )\n").unwrap();
+        let parts = read_folder(dir.path(), &Silent).unwrap();
+        let answers = |corpus: &Corpus| corpus.iter().map(|(_, answer)| answer).collect::<Vec<_>>();
+        assert_eq!(
+            (answers(&parts.train), answers(&parts.test)),
+            (vec![9], vec![2])
+        );
+        assert!(parts.validation.is_empty());
+    }
 
     fn config() -> ListOpsConfig {
         ListOpsConfig {

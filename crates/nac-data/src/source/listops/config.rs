@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::view::ListOpsView;
 use crate::DataError;
 
 /// Settings of ListOps; the defaults are those of the Long Range Arena.
@@ -24,6 +25,9 @@ pub struct ListOpsConfig {
     pub validation: usize,
     /// Test examples. Default 2000.
     pub test: usize,
+    /// What a model is given beside the task, for diagnostics. Default `plain`, nothing.
+    #[serde(skip_serializing_if = "is_plain")]
+    pub view: ListOpsView,
     /// Seed of the expressions. Default none: the seed of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -43,10 +47,15 @@ impl Default for ListOpsConfig {
             train: 96_000,
             validation: 2_000,
             test: 2_000,
+            view: ListOpsView::Plain,
             seed: None,
             folder: None,
         }
     }
+}
+
+fn is_plain(view: &ListOpsView) -> bool {
+    *view == ListOpsView::Plain
 }
 
 impl ListOpsConfig {

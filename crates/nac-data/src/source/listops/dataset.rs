@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::evaluate::evaluate;
 use super::generate::Parts;
-use super::vocabulary::{CLOSE, PAD, VOCABULARY, symbol_text, token_id};
+use super::view::{ListOpsView, with_subtrees};
+use super::vocabulary::{CLOSE, PAD, symbol_text};
 use super::{Corpus, ListOpsConfig};
 use crate::{
     Buffer, DataError, Dataset, DatasetInfo, Example, InputSpec, OutputSpec, Preprocessing, Splits,
@@ -13,6 +15,8 @@ use crate::{
 struct Expressions {
     info: DatasetInfo,
     corpus: Corpus,
+    view: ListOpsView,
+    max_depth: usize,
 }
 
 /// Longest expression of checked settings.
@@ -23,12 +27,20 @@ fn longest(config: &ListOpsConfig) -> usize {
 /// What the examples look like.
 pub(super) fn info(config: &ListOpsConfig) -> DatasetInfo {
     let symbols = (0..=CLOSE).map(|symbol| symbol_text(symbol).to_owned());
-    let symbols = symbols.collect();
+    // Depths are not in a text.
+    let preprocessing = (config.view != ListOpsView::Depth).then(|| {
+        let symbols = symbols.collect();
+        ("tokens".into(), Preprocessing::Symbols { symbols })
+    });
     DatasetInfo {
-        name: "listops".into(),
-        inputs: InputSpec::tokens(VOCABULARY, longest(config), PAD),
+        name: config.view.name().into(),
+        inputs: InputSpec::tokens(
+            config.view.vocabulary(config.max_depth),
+            longest(config),
+            PAD,
+        ),
         output: OutputSpec::named((0..10).map(|answer: u8| answer.to_string())),
-        preprocessing: [("tokens".into(), Preprocessing::Symbols { symbols })].into(),
+        preprocessing: preprocessing.into_iter().collect(),
     }
 }
 
@@ -50,7 +62,16 @@ pub(super) fn splits(config: &ListOpsConfig, parts: Parts) -> Result<Splits, Dat
         Ok(Arc::new(Expressions {
             info: info.clone(),
             corpus,
+            view: config.view,
+            max_depth: config.max_depth,
         }))
+    };
+    let train = match config.view {
+        ListOpsView::Subtrees => {
+            let held_out = [&parts.validation, &parts.test];
+            with_subtrees(&parts.train, &held_out, |part| evaluate(part).ok())
+        }
+        ListOpsView::Plain | ListOpsView::Depth => parts.train,
     };
     let validation = if parts.validation.is_empty() {
         None
@@ -58,7 +79,7 @@ pub(super) fn splits(config: &ListOpsConfig, parts: Parts) -> Result<Splits, Dat
         Some(dataset(parts.validation)?)
     };
     Ok(Splits {
-        train: dataset(parts.train)?,
+        train: dataset(train)?,
         validation,
         test: dataset(parts.test)?,
     })
@@ -76,7 +97,7 @@ impl Dataset for Expressions {
     fn get(&self, index: usize) -> Result<Example, DataError> {
         self.check(index)?;
         let (symbols, answer) = self.corpus.get(index).unwrap_or_default();
-        let tokens = Buffer::tokens(symbols.iter().map(|&s| token_id(s)).collect());
+        let tokens = Buffer::tokens(self.view.ids(symbols, self.max_depth));
         Ok(Example::new("tokens", tokens, Target::Class(answer.into())))
     }
 

@@ -14,6 +14,7 @@ mod evaluate;
 mod generate;
 mod sampler;
 mod text;
+mod view;
 mod vocabulary;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use corpus::Corpus;
 pub use evaluate::evaluate;
 pub use generate::{Parts, generate};
 pub use text::{parse, read_tsv, write_text, write_tsv};
+pub use view::ListOpsView;
 pub use vocabulary::{CLOSE, PAD, Symbol, VOCABULARY, symbol_text};
 
 use super::{Entry, Origin, Request};
