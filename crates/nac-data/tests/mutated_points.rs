@@ -66,15 +66,15 @@ fn damage(mut bytes: Vec<u8>, changes: &[(Index, u8, u8)]) -> Vec<u8> {
 
 fn check(extension: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let path = Path::new("damaged");
-    if extension == "binvox" || extension == "npy" {
-        if let Ok(cells) = parse_voxels(path, extension, bytes, [2, 3, 4]) {
-            prop_assert_eq!(cells.shape(), [2, 3, 4]);
-        }
+    if (extension == "binvox" || extension == "npy")
+        && let Ok(cells) = parse_voxels(path, extension, bytes, [2, 3, 4])
+    {
+        prop_assert_eq!(cells.shape(), [2, 3, 4]);
     }
-    if extension == "npy" {
-        if let Ok(array) = Array::parse(path, bytes) {
-            prop_assert_eq!(array.shape.iter().product::<usize>(), array.values.len());
-        }
+    if extension == "npy"
+        && let Ok(array) = Array::parse(path, bytes)
+    {
+        prop_assert_eq!(array.shape.iter().product::<usize>(), array.values.len());
     }
     if let Ok(shape) = parse(path, extension, bytes) {
         match &shape {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::config::ModelNetForm;
-use super::point_files;
+use crate::source::points::point_files::is_layout;
 use crate::{DataDirs, DataError};
 
 /// A folder in a known layout.
@@ -35,7 +35,7 @@ pub(super) struct Names {
 
 /// The layout of a folder.
 fn layout(folder: &Path, names: &Names) -> Option<Layout> {
-    if folder.join(point_files::TRAIN).is_file() {
+    if is_layout(folder) {
         return Some(Layout::PointFiles(folder.into()));
     }
     if folder.join("train.bin").is_file() {

@@ -5,7 +5,7 @@
 //! ModelNet10 3,991 and 908 of 10, which are oriented alike. Three layouts are read:
 //!
 //! - `modelnet40_ply_hdf5_2048/`: 2,048 points of each shape in HDF5 files, by PointNet's authors, 9,840 training shapes
-//!   (`point_files`);
+//!   ([`points`]);
 //! - `ModelNet40/<class>/{train,test}/*.off`, `ModelNet10/…`: the authors' meshes, of which points are drawn by area;
 //! - `modelnet10-voxels/{train,test}.bin`: solid voxels (`voxels`), as they are or the centres of surface voxels as points.
 //!
@@ -14,9 +14,8 @@
 
 mod classes;
 mod config;
+mod digests;
 mod find;
-mod hdf5;
-mod point_files;
 mod voxels;
 
 use std::path::{Path, PathBuf};
@@ -26,9 +25,9 @@ pub use config::{ModelNetConfig, ModelNetForm};
 
 use self::find::{Layout, Names};
 use self::voxels::{Form, Grids};
-use super::points::{self, Clouds, folder};
+use super::points::{self, folder, point_files};
 use super::{Entry, Origin, Request};
-use crate::{DataError, Dataset, DatasetInfo, Splits};
+use crate::{DataError, Dataset, DatasetInfo, OutputSpec, Splits};
 
 /// ModelNet10, for the registry.
 pub const ENTRY_10: Entry = Entry {
@@ -111,24 +110,24 @@ fn open(names: &Names, request: &Request<'_>) -> Result<Splits, DataError> {
     let form = request.config.modelnet.form;
     match find::find(names, request.config.path.as_deref(), request.dirs, form)? {
         Layout::PointFiles(folder) => {
-            point_files::check_digests(&folder, request.progress)?;
-            point_files(&folder, &info, POINT_FILE_SHAPES, request)
+            digests::check(&folder, request.progress)?;
+            open_points(&folder, &info, POINT_FILE_SHAPES, request)
         }
         Layout::Meshes(folder) => meshes(&folder, names, &info, request),
         Layout::Voxels(folder) => open_voxels(&folder, names, &info, request),
     }
 }
 
-fn point_files(
+fn open_points(
     folder: &Path,
     info: &DatasetInfo,
     shapes: [usize; 2],
     request: &Request<'_>,
 ) -> Result<Splits, DataError> {
-    let names: Vec<String> = (0..info.output.width())
-        .map(|c| info.output.class_name(c))
-        .collect();
-    point_files::check_classes(folder, &names)?;
+    let found = OutputSpec::named(point_files::class_names(folder)?);
+    if found != info.output {
+        return Err(other_classes(folder, &found, info));
+    }
     let read = |list: &str, shapes: usize| -> Result<Arc<dyn Dataset>, DataError> {
         let count = request.config.points.count;
         let clouds = point_files::read(folder, list, info, count, request.progress)?;
@@ -157,17 +156,26 @@ fn meshes(
 ) -> Result<Splits, DataError> {
     let found = folder::describe(names.name, root, request)?;
     if found.output != info.output {
-        return Err(DataError::Config {
-            field: "data.path".into(),
-            reason: format!(
-                "{}: the folders are not the {} classes of {}",
-                root.display(),
-                info.output.width(),
-                names.name
-            ),
-        });
+        return Err(other_classes(root, &found.output, info));
     }
     folder::open(names.name, root, request)
+}
+
+/// The error for folders or names that are not those of the classes, with the first one that differs.
+fn other_classes(folder: &Path, found: &OutputSpec, info: &DatasetInfo) -> DataError {
+    let width = info.output.width();
+    let differs = |&class: &usize| found.class_name(class) != info.output.class_name(class);
+    let class = (0..width).find(differs).unwrap_or(width);
+    DataError::Config {
+        field: "data.path".into(),
+        reason: format!(
+            "{}: these are not the {width} classes of {}: class {class} is `{}`, expected `{}`",
+            folder.display(),
+            info.name,
+            found.class_name(class),
+            info.output.class_name(class),
+        ),
+    }
 }
 
 fn open_voxels(
@@ -202,18 +210,6 @@ fn open_voxels(
         validation: None,
         test: read("test.bin", true)?,
     })
-}
-
-/// The shapes of the bytes of one of ModelNet40's HDF5 files, `count` points each; `path` is for errors.
-///
-/// # Errors
-/// [`DataError::CorruptFile`] with what is wrong; [`DataError::Config`] if the file has fewer points.
-pub fn parse_point_file(path: &Path, bytes: Vec<u8>, count: usize) -> Result<Clouds, DataError> {
-    let info = points::info(MODELNET40.name, count, &class_names(&MODELNET40));
-    let (mut clouds, mut labels) = (Vec::new(), Vec::new());
-    let file = hdf5::File::parse(path, bytes)?;
-    point_files::append(&file, &info, count, (&mut clouds, &mut labels))?;
-    Clouds::new(info, clouds, labels)
 }
 
 /// Checks the bytes of a voxel file of ModelNet10: its length and labels; `path` is for errors.

@@ -1,7 +1,8 @@
-//! The user's own shapes: a folder for each class with meshes or lists of points.
+//! The user's own shapes: a folder for each class with meshes or lists of points, or HDF5 files.
 //!
 //! Layouts: `<class>/*`; `train/<class>/*` with `test` and `val` beside it; or `<class>/train/*` with `test` beside it, as
 //! in ModelNet's archives. Without a test part, a fifth of each class becomes one, by a fixed rule that no seed changes.
+//! A folder with `train_files.txt` has HDF5 files in the layout of ModelNet40's (`point_files`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::clouds::{self, Clouds};
-use super::file;
+use super::{file, point_files};
 use crate::source::class_folders::{self, Labelled};
 use crate::source::{Entry, Origin, Request};
 use crate::{Buffer, DataError, DatasetInfo, SharedDataset, Splits, split};
@@ -18,11 +19,23 @@ use crate::{Buffer, DataError, DatasetInfo, SharedDataset, Splits, split};
 /// For the registry.
 pub const ENTRY: Entry = Entry {
     name: "points-folder",
-    title: "your own shapes: a folder for each class with meshes (OFF, PLY) or points (XYZ, CSV, PTS, NPY)",
+    title: "your own shapes: a folder for each class with meshes (OFF, PLY) or points (XYZ, CSV, PTS, NPY); or HDF5",
     licence: "your own",
     origin: Origin::Own,
-    describe: |request| describe(ENTRY.name, &request.own_path()?, request),
-    open: |request| open(ENTRY.name, &request.own_path()?, request),
+    describe: |request| {
+        let root = request.own_path()?;
+        if point_files::is_layout(&root) {
+            return describe_point_files(&root, request);
+        }
+        describe(ENTRY.name, &root, request)
+    },
+    open: |request| {
+        let root = request.own_path()?;
+        if point_files::is_layout(&root) {
+            return open_point_files(&root, request);
+        }
+        open(ENTRY.name, &root, request)
+    },
 };
 
 /// Most points of an example.
@@ -63,12 +76,25 @@ pub(crate) fn open(name: &str, root: &Path, request: &Request<'_>) -> Result<Spl
         .validation
         .map(|files| read("validation", &files))
         .transpose()?;
-    let (train, test): (SharedDataset, SharedDataset) = match found.test {
-        Some(files) => (train, read("test", &files)?),
+    let test = found.test.map(|files| read("test", &files)).transpose()?;
+    splits(train, validation, test)
+}
+
+/// A fifth of training becomes the test part, if there is none.
+fn splits(
+    train: SharedDataset,
+    validation: Option<SharedDataset>,
+    test: Option<SharedDataset>,
+) -> Result<Splits, DataError> {
+    let (train, test) = match test {
+        Some(test) => (train, test),
         None => {
             let fifth = (train.len() / 5).max(1);
             let (train, test) = split::held_out(train, fifth, TEST_SEED)?;
-            (Arc::new(train), Arc::new(test))
+            (
+                Arc::new(train) as SharedDataset,
+                Arc::new(test) as SharedDataset,
+            )
         }
     };
     Ok(Splits {
@@ -76,6 +102,26 @@ pub(crate) fn open(name: &str, root: &Path, request: &Request<'_>) -> Result<Spl
         validation,
         test,
     })
+}
+
+fn describe_point_files(root: &Path, request: &Request<'_>) -> Result<DatasetInfo, DataError> {
+    let classes = point_files::class_names(root)?;
+    Ok(clouds::info(ENTRY.name, count(request)?, &classes))
+}
+
+fn open_point_files(root: &Path, request: &Request<'_>) -> Result<Splits, DataError> {
+    let info = describe_point_files(root, request)?;
+    let count = request.config.points.count;
+    let read = |list: &str| -> Result<SharedDataset, DataError> {
+        let clouds = point_files::read(root, list, &info, count, request.progress)?;
+        Ok(Arc::new(clouds))
+    };
+    let train = read(point_files::TRAIN)?;
+    let test = root
+        .join(point_files::TEST)
+        .is_file()
+        .then(|| read(point_files::TEST));
+    splits(train, None, test.transpose()?)
 }
 
 /// Points of an example.

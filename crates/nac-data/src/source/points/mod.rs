@@ -8,11 +8,13 @@ mod clouds;
 mod draw;
 mod file;
 pub mod folder;
+mod hdf5;
 mod lines;
 mod normalize;
 mod npy;
 mod off;
 mod ply;
+pub(crate) mod point_files;
 mod shape;
 mod text;
 mod voxel_file;
@@ -22,5 +24,9 @@ pub use draw::draw;
 pub use file::{EXTENSIONS, MAX_BYTES, parse, read, read_points};
 pub use normalize::to_unit_sphere;
 pub use npy::Array;
+pub use point_files::parse_point_file;
 pub use shape::{Mesh, Shape};
 pub use voxel_file::{parse_voxels, read_voxels};
+
+#[cfg(test)]
+mod tests;

@@ -190,13 +190,13 @@ mod tests {
 
     #[test]
     fn every_kind_is_a_solid_of_its_own_proportions() {
-        for class in 0..NAMES.len() {
+        for (class, name) in NAMES.iter().enumerate() {
             let mesh = solid(class, &mut Stream::new(0, "solids", &[class as u64]));
             let other = solid(class, &mut Stream::new(1, "solids", &[class as u64]));
             assert!(area(&mesh) > 0.5);
             assert!(mesh.vertices.iter().flatten().all(|x| x.is_finite()));
             // Only spheres have no proportions.
-            assert_eq!(mesh == other, NAMES[class] == "sphere", "{}", NAMES[class]);
+            assert_eq!(mesh == other, *name == "sphere", "{name}");
         }
     }
 }

@@ -1,91 +1,55 @@
-//! The folder `modelnet40_ply_hdf5_2048`: points that PointNet's authors drew from ModelNet40's meshes.
+//! Folders of HDF5 files of points, in the layout of `modelnet40_ply_hdf5_2048`.
 //!
-//! `train_files.txt` and `test_files.txt` name the HDF5 files, one a line, under a folder of their authors' machine of which
-//! only the last part counts; `shape_names.txt` names the classes. A file holds `data`, floats `[shapes, 2048, 3]`, chunked
-//! under gzip and shuffle, and `label`, bytes `[shapes, 1]`; `normal` and others are not read. The shapes are in random
-//! order, and the points of a shape too, so its first points are a sample of it.
+//! PointNet's authors drew 2,048 points of each of ModelNet40's meshes; people keep their own shapes in the same layout.
+//! `train_files.txt` and `test_files.txt` name the HDF5 files, one a line, under a folder of their author's machine of which
+//! only the last part counts; `shape_names.txt` names the classes. A file holds `data`, floats `[shapes, points, 3]`, and
+//! `label`, integers `[shapes, 1]` or `[shapes]`; others are not read. The points of a shape are in random order, so its
+//! first points are a sample of it.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use fs_err as fs;
-use md5::{Digest, Md5};
 
+use super::clouds::{self, Clouds};
 use super::hdf5::{Array, File};
-use crate::source::points::{self, Clouds};
+use super::normalize;
 use crate::{Buffer, DataError, DatasetInfo, Progress, Values};
 
 /// Longest text file that is read.
 const MAX_TEXT: u64 = 1 << 20;
 /// Name of the list of training files, by which the folder is known.
-pub(super) const TRAIN: &str = "train_files.txt";
+pub(crate) const TRAIN: &str = "train_files.txt";
 /// Name of the list of test files.
-pub(super) const TEST: &str = "test_files.txt";
+pub(crate) const TEST: &str = "test_files.txt";
 const NAMES: &str = "shape_names.txt";
 
-/// MD5 of the published files, as several public loaders check them; their authors give none.
-const DIGESTS: [(&str, &str); 7] = [
-    ("ply_data_train0.h5", "3176385ffc31a7b6b5af22191fd920d1"),
-    ("ply_data_train1.h5", "e3f613fb500559403b34925112754dc4"),
-    ("ply_data_train2.h5", "0c56e233a090ff87c3049d4ce08e7d8b"),
-    ("ply_data_train3.h5", "9d2af465adfa33a3285c369f3ca66c45"),
-    ("ply_data_train4.h5", "dff38de489b2c41bfaeded86c2208984"),
-    ("ply_data_test0.h5", "e9732e6d83b09e79e9a7617df058adee"),
-    ("ply_data_test1.h5", "aba4b12a67c34391cc3c015a6f08ed4b"),
-];
-
-/// Checks that the folder's HDF5 files are the published ones.
-pub(super) fn check_digests(folder: &Path, progress: &dyn Progress) -> Result<(), DataError> {
-    progress.start("checking shapes", Some(DIGESTS.len() as u64), "files");
-    for (number, (name, expected)) in (1..).zip(DIGESTS) {
-        let path = folder.join(name);
-        let mut file = fs::File::open(&path)?;
-        let mut hash = Md5::new();
-        let mut block = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut block)? {
-                0 => break,
-                read => hash.update(block.get(..read).unwrap_or_default()),
-            }
-        }
-        let found: String = hash
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        if found != expected {
-            return Err(DataError::CorruptFile {
-                path,
-                offset: 0,
-                reason: format!("the MD5 is {found}, that of the published file {expected}"),
-            });
-        }
-        progress.at(number);
-    }
-    progress.finish();
-    Ok(())
+/// Whether a folder has this layout.
+pub(crate) fn is_layout(folder: &Path) -> bool {
+    folder.join(TRAIN).is_file()
 }
 
-/// Checks that the folder's classes are those of `info`.
-pub(super) fn check_classes(folder: &Path, classes: &[String]) -> Result<(), DataError> {
+/// Names of the folder's classes.
+pub(crate) fn class_names(folder: &Path) -> Result<Vec<String>, DataError> {
     let path = folder.join(NAMES);
-    let found = lines(&path)?;
-    let longest = found.len().max(classes.len());
-    for number in 0..longest {
-        let (found, wanted) = (found.get(number), classes.get(number));
-        if found != wanted {
-            return Err(DataError::CorruptLine {
-                path,
-                line: number as u64 + 1,
-                reason: format!("class {found:?}, expected {wanted:?}"),
-            });
-        }
+    let names = lines(&path)?;
+    let mut seen = std::collections::HashSet::new();
+    match names.iter().position(|name| !seen.insert(name)) {
+        None if names.is_empty() => Err(DataError::CorruptLine {
+            path,
+            line: 1,
+            reason: "there is no name of a class".into(),
+        }),
+        None => Ok(names),
+        Some(number) => Err(DataError::CorruptLine {
+            path,
+            line: number as u64 + 1,
+            reason: format!("a second class `{}`", names[number]),
+        }),
     }
-    Ok(())
 }
 
 /// The first points of each shape of the files that a list names, centred and scaled into the unit sphere.
-pub(super) fn read(
+pub(crate) fn read(
     folder: &Path,
     list: &str,
     info: &DatasetInfo,
@@ -114,7 +78,7 @@ pub(super) fn read(
 }
 
 /// The shapes of one file.
-pub(super) fn append(
+fn append(
     file: &File,
     info: &DatasetInfo,
     count: usize,
@@ -163,7 +127,7 @@ pub(super) fn append(
             .take(count)
             .filter_map(|point| point.try_into().ok())
             .collect();
-        points::to_unit_sphere(&mut cloud);
+        normalize::to_unit_sphere(&mut cloud);
         let values = Values::F32(cloud.into_iter().flatten().collect());
         clouds.push(Buffer::new(vec![count, 3], values)?);
         labels.push(class);
@@ -184,4 +148,26 @@ fn lines(path: &Path) -> Result<Vec<String>, DataError> {
     let text = fs::read_to_string(path)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     Ok(lines.map(String::from).collect())
+}
+
+/// The shapes of the bytes of one HDF5 file, `count` points each, of classes below `classes`; `path` is for errors.
+///
+/// # Errors
+/// [`DataError::CorruptFile`] with what is wrong; [`DataError::Config`] if the shapes have fewer points.
+pub fn parse_point_file(
+    path: &Path,
+    bytes: Vec<u8>,
+    count: usize,
+    classes: usize,
+) -> Result<Clouds, DataError> {
+    let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
+    let info = clouds::info("points", count, &names);
+    let (mut clouds, mut labels) = (Vec::new(), Vec::new());
+    append(
+        &File::parse(path, bytes)?,
+        &info,
+        count,
+        (&mut clouds, &mut labels),
+    )?;
+    Clouds::new(info, clouds, labels)
 }
