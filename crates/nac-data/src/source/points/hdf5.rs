@@ -78,7 +78,7 @@ impl File {
         self.array(name, shape, values)
     }
 
-    /// A data set of integers of any width.
+    /// A data set of integers of any width, or of floats that are whole numbers.
     pub(super) fn integers(&self, name: &str) -> Result<Array<i64>, DataError> {
         let (dataset, shape) = self.dataset(name)?;
         let wide = |values: Vec<u64>| -> Result<Vec<i64>, DataError> {
@@ -100,6 +100,17 @@ impl File {
                 (8, true) => self.values::<i64>(&dataset)?,
                 _ => return Err(self.refused(format!("`{name}` has integers of {size} bytes"))),
             },
+            Datatype::FloatingPoint { .. } => {
+                let floats = self.floats(name)?.values;
+                // Single precision holds all whole numbers up to 2²⁴.
+                let whole = |&x: &f32| x.fract() == 0.0 && x.abs() <= 16_777_216.0;
+                if !floats.iter().all(whole) {
+                    return Err(
+                        self.refused(format!("`{name}` has floats that are no whole numbers"))
+                    );
+                }
+                floats.into_iter().map(|x| x as i64).collect()
+            }
             ref other => return Err(self.refused(format!("`{name}` is {other:?}, not integers"))),
         };
         self.array(name, shape, values)
