@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use std::path::PathBuf;
 
-use crate::{ListOpsConfig, ModelNetConfig, Resize, ResizeFilter, Shapes3dConfig};
+use crate::{
+    ListOpsConfig, ModelNetConfig, Resize, ResizeFilter, Shapes3dConfig, SortOfClevrConfig,
+};
 
 /// Which data, and how they are changed for training.
 ///
@@ -41,6 +43,8 @@ pub struct DataConfig {
     pub modelnet: ModelNetConfig,
     /// Settings of the generator of solids; used if `name` is `"shapes3d"`.
     pub shapes3d: Shapes3dConfig,
+    /// Settings of the generator of images with questions; used if `name` is `"sort-of-clevr"`.
+    pub sort_of_clevr: SortOfClevrConfig,
 }
 
 impl Default for DataConfig {
@@ -57,6 +61,7 @@ impl Default for DataConfig {
             listops: ListOpsConfig::default(),
             modelnet: ModelNetConfig::default(),
             shapes3d: Shapes3dConfig::default(),
+            sort_of_clevr: SortOfClevrConfig::default(),
         }
     }
 }

@@ -55,6 +55,13 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// Kind of an example, for results by kind, where examples are of several and it is known without reading the
+    /// example: the type of its question, say. Else `None`.
+    fn group(&self, index: usize) -> Option<&str> {
+        let _ = index;
+        None
+    }
+
     /// Whether there is no example.
     fn is_empty(&self) -> bool {
         self.len() == 0

@@ -52,6 +52,7 @@ mod progress;
 mod registry;
 mod storage;
 mod table;
+mod words;
 
 pub mod fetch;
 pub mod image_file;
@@ -82,5 +83,6 @@ pub use registry::{describe, entries, entry, get, list, names, open, open_with_p
 pub use source::listops::ListOpsConfig;
 pub use source::modelnet::{ModelNetConfig, ModelNetForm};
 pub use source::shapes3d::Shapes3dConfig;
+pub use source::sort_of_clevr::{QuestionForm, SortOfClevrConfig};
 pub use split::Splits;
 pub use transform::Transform;

@@ -3,7 +3,8 @@
 use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
 use crate::source::{
-    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, points, shapes3d, text,
+    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, points, shapes3d,
+    sort_of_clevr, text,
 };
 use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
 
@@ -19,6 +20,7 @@ const ENTRIES: &[Entry] = &[
     text::imdb::ENTRY,
     text::text_folder::ENTRY,
     text::text_csv::ENTRY,
+    sort_of_clevr::ENTRY,
     csv_table::ENTRY,
 ];
 

@@ -94,6 +94,10 @@ impl Dataset for Subset {
     fn class(&self, index: usize) -> Option<usize> {
         self.dataset.class(*self.indices.get(index)?)
     }
+
+    fn group(&self, index: usize) -> Option<&str> {
+        self.dataset.group(*self.indices.get(index)?)
+    }
 }
 
 /// Splits `dataset` into `(train, validation)` with `count` examples in validation.

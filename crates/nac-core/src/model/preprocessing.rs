@@ -61,7 +61,7 @@ pub enum Preprocessing {
     },
     /// A text as raw bytes: symbol `byte + 1`, 0 for padding. Longer texts lose their end.
     Bytes {},
-    /// A text as lower-case words: 0 for padding, 1 for words that are not listed, then the words in order.
+    /// A text as lower-case words, its longest runs of letters, digits and apostrophes: 0 for padding, 1 for words that are not listed, then the words in order.
     Words {
         /// The words.
         words: Vec<String>,

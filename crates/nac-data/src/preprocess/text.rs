@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::{Buffer, DataError, Preprocessing};
+use crate::{Buffer, DataError, Preprocessing, words};
 
 /// Bytes of a file that are read for each symbol of the longest text; the rest of the file is not looked at.
 const BYTES_PER_SYMBOL: u64 = 64;
@@ -32,13 +32,18 @@ pub(crate) fn symbols(
             .map(|&b| i64::from(b) + 1)
             .take(max_len)
             .collect(),
-        Preprocessing::Words { words } => {
-            let known = numbered(words, 2);
-            let text = String::from_utf8_lossy(text).to_lowercase();
-            let found = text.split_whitespace().take(max_len);
-            found
-                .map(|word| known.get(word).copied().unwrap_or(1))
-                .collect()
+        Preprocessing::Words { words: listed } => {
+            let known = numbered(listed, 2);
+            let text = String::from_utf8_lossy(text);
+            let found = words::split(&text).take(max_len);
+            let mut ids: Vec<i64> = found
+                .map(|word| known.get(word.as_str()).copied().unwrap_or(1))
+                .collect();
+            if ids.is_empty() && !text.trim().is_empty() {
+                // Signs alone.
+                ids.push(1);
+            }
+            ids
         }
         Preprocessing::Symbols { symbols } => {
             let known = numbered(symbols, 1);
@@ -94,6 +99,7 @@ mod tests {
             words: vec!["is".into(), "it".into()],
         };
         assert_eq!(ids(b"It IS red\n it", 9, &words).unwrap(), [3, 2, 1, 3]);
+        assert_eq!(ids("*!".as_bytes(), 9, &words).unwrap(), [1]);
         let symbols = Preprocessing::Symbols {
             symbols: vec!["[MAX".into(), "]".into(), "7".into()],
         };

@@ -10,6 +10,7 @@ pub mod listops;
 pub mod modelnet;
 pub mod points;
 pub mod shapes3d;
+pub mod sort_of_clevr;
 pub mod text;
 
 pub use entry::{Entry, Origin, Request};
