@@ -252,6 +252,23 @@ mod tests {
             found.abs_diff(target) * 50 < target,
             "{found} against {target}"
         );
+        // In operations of a step it is another model, as near to the circuit.
+        let step = |kind: ModelKind, matching: BaselineMatch| {
+            let mut config = config.clone();
+            (config.model.kind, config.baseline.matching) = (kind, matching);
+            let file = model_file(&config.check().unwrap(), &info).unwrap();
+            let batch = config.training.batch_size * config.training.accumulate;
+            let flops = Measure::TrainingFlops { batch }.of(&file.resolve().unwrap());
+            (flops, file.model.perceiver_io.latent_dim)
+        };
+        let (target, _) = step(ModelKind::Nac, BaselineMatch::Flops);
+        let (found, width) = step(ModelKind::PerceiverIo, BaselineMatch::Flops);
+        assert!(
+            found.abs_diff(target) * 50 < target,
+            "{found} against {target}"
+        );
+        let (_, other) = step(ModelKind::PerceiverIo, BaselineMatch::Parameters);
+        assert_ne!(width, other);
     }
 
     #[test]
