@@ -38,5 +38,5 @@ pub(crate) use project::{project, project_residual};
 pub use projection::Projection;
 pub use recurrence::Recurrence;
 pub(crate) use residual::Residual;
-pub use scan::linear_scan;
+pub use scan::{CHUNK, filtered_scan, linear_scan};
 pub use wmod_fc::WModFc;

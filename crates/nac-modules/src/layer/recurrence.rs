@@ -3,7 +3,7 @@
 use nac_core::model::spec::RecurrenceSpec;
 use tch::Tensor;
 
-use super::{LayerNorm, Linear, linear_scan};
+use super::{LayerNorm, Linear, filtered_scan};
 use crate::error::Result;
 use crate::params::{Init, Scope};
 use crate::shape;
@@ -36,10 +36,8 @@ impl Recurrence {
         let mut scope = root.sub(&spec.path);
         let states = shape::positive("states", spec.states)?;
         let taps = RecurrenceSpec::KERNEL as i64;
-        let start = Init::Uniform {
-            bound: 1.0 / (taps as f64).sqrt(),
-        };
-        let kernel = scope.parameter("kernel", &[taps, states], start)?;
+        let bound = 1.0 / (taps as f64).sqrt();
+        let kernel = scope.parameter("kernel", &[taps, states], Init::Uniform { bound })?;
         let mut vector = |name: &str, values: &[f64]| {
             let tensor = scope.parameter(name, &[states], Init::Zeros)?;
             let values = Tensor::f_from_slice(values)?;
@@ -57,7 +55,7 @@ impl Recurrence {
         })
     }
 
-    /// Applies the layer.
+    /// Applies the layer. Fastest for lengths that are multiples of [`CHUNK`](super::CHUNK).
     ///
     /// # Shapes
     /// - x: `[batch, length, dim]`
@@ -66,25 +64,28 @@ impl Recurrence {
     /// # Errors
     /// The shape does not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let u = self.norm.forward(x)?;
-        let value = self.convolve(&self.value.forward(&u)?)?;
+        let expected = [("batch", None), ("length", None), ("dim", None)];
+        shape::check("Recurrence", "x", x, &expected)?;
+        let size = x.size();
+        let (batch, length, dim) = (size[0], size[1], size[2]);
+        // States lie before positions, so that products with them need no copy: [states, batch · length].
+        let u = self
+            .norm
+            .forward(x)?
+            .f_reshape([-1, dim])?
+            .f_transpose(0, 1)?;
+        let value = self.value.weight().f_matmul(&u)?;
+        let states = value.size()[0];
         let decay = self.decay.f_clamp_min(0.0)?;
-        let states = linear_scan(&value, &decay)?;
-        let gate = self.gate.forward(&u)?.f_gelu("none")?;
-        Ok(self.output.forward(&states.f_mul(&gate)?)?.f_add(x)?)
-    }
-
-    /// `gain ⊙ Σ_k kernel_k ⊙ v_{t−k}`.
-    fn convolve(&self, value: &Tensor) -> Result<Tensor> {
-        let length = value.size()[1];
         let kernel = self.kernel.f_mul(&self.gain)?;
-        let taps = kernel.size()[0];
-        let padded = value.f_constant_pad_nd([0, 0, taps - 1, 0])?;
-        let mut sum = value.f_mul(&kernel.f_select(0, 0)?)?;
-        for tap in 1..taps {
-            let earlier = padded.f_narrow(1, taps - 1 - tap, length)?;
-            sum = sum.f_addcmul(&earlier, &kernel.f_select(0, tap)?)?;
+        let value = value.f_view([states, batch, length])?;
+        let found = filtered_scan(&value, &kernel, &decay)?.f_reshape([states, -1])?;
+        let mut gate = self.gate.weight().f_matmul(&u)?;
+        if let Some(bias) = self.gate.bias() {
+            gate = gate.f_add(&bias.f_unsqueeze(-1)?)?;
         }
-        Ok(sum)
+        let gated = found.f_mul(&gate.f_gelu("none")?)?;
+        let y = self.output.forward(&gated.f_transpose(0, 1)?)?;
+        Ok(y.f_view([batch, length, dim])?.f_add(x)?)
     }
 }

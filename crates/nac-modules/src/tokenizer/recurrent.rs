@@ -7,7 +7,7 @@ use super::{Tokenizer, symbols};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::inputs::Inputs;
-use crate::layer::{LayerNorm, Recurrence};
+use crate::layer::{CHUNK, LayerNorm, Recurrence};
 use crate::params::{Init, Scope};
 use crate::shape;
 use crate::tokens::Tokens;
@@ -88,10 +88,14 @@ impl Tokenizer for RecurrentTokenizer {
         let sizes = (self.spec.symbols.vocabulary, self.spec.symbols.max_len);
         let symbols = symbols::read("RecurrentTokenizer", inputs, &self.input, sizes)?;
         let real = symbols.f_ne(self.spec.symbols.pad)?;
-        let mut x = Tensor::f_embedding(&self.embedding, &symbols, -1, false, false)?;
+        let length = symbols.size()[1];
+        // Whole chunks once, so that no layer has to fill them up.
+        let filled = symbols.f_constant_pad_nd([0, (CHUNK - length % CHUNK) % CHUNK])?;
+        let mut x = Tensor::f_embedding(&self.embedding, &filled, -1, false, false)?;
         for layer in &self.layers {
             x = layer.forward(&x)?;
         }
+        let x = x.f_narrow(1, 0, length)?;
         let tokens = self.norm.forward(&self.pool(x, &real)?)?;
         let tokens = symbols::beside(tokens, self.positions.as_ref())?;
         ctx.record("tokens", &tokens);
