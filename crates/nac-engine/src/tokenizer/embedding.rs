@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2};
 
+use super::positions;
+use super::symbols::Symbols;
 use crate::blocks::Layout;
 use crate::blocks::resize;
 use crate::circuit::Buffers;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use crate::simd::WIDTH;
 use crate::weights::WeightScope;
 use nac_core::model::spec::EmbeddingSpec;
@@ -44,33 +46,17 @@ impl Embedding {
         buffers: &mut Buffers,
     ) -> Result<()> {
         let rows = Layout::plain(self.token_dim()).rows();
-        let length = symbols.ncols();
+        let (vocabulary, dim) = self.embedding.dim();
+        let symbols = Symbols::check(symbols.view(), &examples, vocabulary, self.pad)?;
+        symbols.mask(examples.len(), 1, &mut buffers.mask);
+        let length = symbols.length();
         let blocks = length.div_ceil(WIDTH);
         resize(&mut buffers.tokens, examples.len() * blocks * rows);
-        buffers.mask.resize(examples.len() * length, false);
-        for (index, example) in examples.enumerate() {
-            let tokens = &mut buffers.tokens[index * blocks * rows..][..blocks * rows];
-            let mask = &mut buffers.mask[index * length..][..length];
-            for (at, (symbol, there)) in symbols.row(example).iter().zip(mask).enumerate() {
-                let row = usize::try_from(*symbol).unwrap_or(usize::MAX);
-                if row >= self.embedding.nrows() {
-                    return Err(EngineError::Input {
-                        op: "Engine::infer",
-                        expected: format!("symbols in 0..{}", self.embedding.nrows()),
-                        found: format!("{symbol} at [{example}, {at}]"),
-                    });
-                }
-                *there = *symbol != self.pad;
-                let features = self
-                    .embedding
-                    .row(row)
-                    .into_iter()
-                    .chain(self.positions.row(at));
-                let block = &mut tokens[at / WIDTH * rows..][..rows];
-                for (row, feature) in block.iter_mut().zip(features) {
-                    row.0[at % WIDTH] = *feature;
-                }
-            }
+        for (index, tokens) in buffers.tokens.chunks_exact_mut(rows).enumerate() {
+            let (example, first) = (index / blocks, index % blocks * WIDTH);
+            symbols.embed(&self.embedding, (example, index % blocks), true, tokens);
+            let here = first..length.min(first + WIDTH);
+            positions::write(&self.positions, here, &mut tokens[dim..]);
         }
         Ok(())
     }
