@@ -101,6 +101,11 @@ fn refused(folder: &Path, command: &str) {
 }
 
 #[test]
+fn texts() {
+    walk("Texts", &["bad", "good"]);
+}
+
+#[test]
 fn points() {
     walk("Points", &["box", "pyramid", "sphere"]);
 }

@@ -12,6 +12,7 @@ impl Experiment {
             Self::ListOps if !config.data.listops.is_long_range_arena() => "ListOps, short".into(),
             Self::ListOps => "ListOps".into(),
             Self::Cifar10 => "CIFAR-10".into(),
+            Self::Imdb => "IMDB (bytes)".into(),
             Self::ModelNet10 => "ModelNet10 voxels".into(),
             Self::Shapes3d => "Solids (points)".into(),
             Self::Digits => "UCI digits (8×8)".into(),
@@ -46,6 +47,10 @@ impl Experiment {
                     "Images of 32×32 pixels from the original binary batches, ten classes.{augment}"
                 )
             }
+            Self::Imdb => format!(
+                "Film reviews as raw bytes, the first {} of each, two classes, the original split.",
+                config.data.text.max_len
+            ),
             Self::ModelNet10 => {
                 "Shapes of furniture as 30×30×30 occupied or free cells, ten classes, the original split.".into()
             }
@@ -86,6 +91,11 @@ impl Experiment {
             Self::Cifar10 => vec![
                 "The paper uses CIFAR only for low-shot adaptation; this training from scratch is our own \
                  protocol."
+                    .into(),
+            ],
+            Self::Imdb => vec![
+                "For context: bags of word n-grams reach 91 to 92 %, the Transformer of the Long Range Arena 64.3 % on \
+                 4,000 bytes; neither is comparable."
                     .into(),
             ],
             Self::ModelNet10 => vec![

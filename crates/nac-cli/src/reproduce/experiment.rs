@@ -23,6 +23,7 @@ macro_rules! configs {
 configs! {
     ListOps Quick "quick-listops.toml",
     Cifar10 Quick "quick-cifar10.toml",
+    Imdb Quick "quick-imdb.toml",
     ModelNet10 Quick "quick-modelnet10.toml",
     Shapes3d Quick "quick-shapes3d.toml",
     Digits Quick "quick-digits.toml",
@@ -38,6 +39,8 @@ pub enum Experiment {
     ListOps,
     /// CIFAR-10 from its original binary batches.
     Cifar10,
+    /// IMDB reviews as raw bytes.
+    Imdb,
     /// ModelNet10 as voxels.
     #[value(name = "modelnet10")]
     ModelNet10,
@@ -52,6 +55,7 @@ impl Experiment {
     pub const ALL: &[Self] = &[
         Self::ListOps,
         Self::Cifar10,
+        Self::Imdb,
         Self::ModelNet10,
         Self::Shapes3d,
         Self::Digits,
@@ -66,6 +70,7 @@ impl Experiment {
         match self {
             Self::ListOps => "listops",
             Self::Cifar10 => "cifar10",
+            Self::Imdb => "imdb",
             Self::ModelNet10 => "modelnet10",
             Self::Shapes3d => "shapes3d",
             Self::Digits => "digits",

@@ -16,6 +16,10 @@ pub(super) fn read(path: &Path, max_len: usize) -> Result<Vec<u8>, DataError> {
     let most = (max_len as u64).saturating_mul(BYTES_PER_SYMBOL);
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    // A byte-order mark is not part of a text.
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
     Ok(bytes)
 }
 
@@ -121,6 +125,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), vec![b'a'; 10_000]).unwrap();
         assert_eq!(read(file.path(), 2).unwrap().len(), 128);
+        std::fs::write(file.path(), "\u{feff}ab").unwrap();
+        assert_eq!(read(file.path(), 2).unwrap(), b"ab");
         assert!(read(Path::new("no-such-file"), 2).is_err());
     }
 }
