@@ -228,7 +228,9 @@ fn what_cannot_be_is_refused_before_anything_runs() {
     nac(dir.path(), &["--only", "imagenet"])
         .assert()
         .failure()
-        .stderr(contains("listops, cifar10, imdb, modelnet10, shapes3d, digits"));
+        .stderr(contains(
+            "listops, cifar10, imdb, modelnet10, shapes3d, digits",
+        ));
     nac(dir.path(), &["--seeds", "0"]).assert().failure();
     std::fs::write(dir.path().join("out"), "a file").unwrap();
     nac(dir.path(), &["--only", "digits"])
