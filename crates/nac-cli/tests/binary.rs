@@ -168,6 +168,15 @@ fn train_then_eval_agree_and_a_second_run_is_the_same() {
         .success()
         .stdout(predicate::str::contains(expected));
 
+    place
+        .run(&["eval", "--run", "a", "--corruption", "impulse_noise:5"])
+        .success()
+        .stdout(predicate::str::contains("test + impulse_noise 5 accuracy"));
+    place
+        .run(&["eval", "--run", "a", "--corruption", "fog:5"])
+        .failure()
+        .stderr(predicate::str::contains("gaussian_noise"));
+
     let lines = fs::read_to_string(place.path("a/metrics.jsonl")).unwrap();
     let events: Vec<serde_json::Value> = lines
         .lines()

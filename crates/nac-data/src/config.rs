@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use std::path::PathBuf;
 
+use crate::corruption::CorruptionConfig;
 use crate::{
     ListOpsConfig, ModelNetConfig, Resize, ResizeFilter, Shapes3dConfig, SortOfClevrConfig,
 };
@@ -26,6 +27,9 @@ pub struct DataConfig {
     /// Folder or file of your own data, or of a published data set that is not where it is looked for. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// How the images of the test part are corrupted. Default not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corruption: Option<CorruptionConfig>,
     /// Leave out files that cannot be read, with a warning that counts and names them. Default false: the first one is
     /// an error.
     pub skip_unreadable: bool,
@@ -53,6 +57,7 @@ impl Default for DataConfig {
             name: "digits".into(),
             augment: Vec::new(),
             path: None,
+            corruption: None,
             skip_unreadable: false,
             image: ImageSettings::default(),
             text: TextSettings::default(),

@@ -47,6 +47,15 @@ pub trait Dataset: Send + Sync {
     /// [`DataError::Index`] beyond the end, or an error of reading the example.
     fn get(&self, index: usize) -> Result<Example, DataError>;
 
+    /// As [`get`](Self::get), but images may have the size that they have in their files: for transforms that cut a part
+    /// and resize it themselves. Default: as `get`.
+    ///
+    /// # Errors
+    /// As `get`.
+    fn get_original(&self, index: usize) -> Result<Example, DataError> {
+        self.get(index)
+    }
+
     /// Class of an example where there is one and it is known without reading the example, else `None`.
     ///
     /// Used to keep the classes of a held-out part in proportion.

@@ -62,6 +62,14 @@ pub enum Targets {
         /// Numbers of an example, at least 1.
         dim: usize,
     },
+    /// A share for each class, `[batch, classes]`, row-major; those of an example add up to 1. What
+    /// [`Mix`](crate::transform::Mix) makes of classes.
+    Soft {
+        /// The shares, example after example.
+        values: Vec<f32>,
+        /// Number of classes, at least 1.
+        classes: usize,
+    },
 }
 
 impl Targets {
@@ -71,7 +79,27 @@ impl Targets {
         match self {
             Self::Classes(classes) => classes.len(),
             Self::Values { values, dim } => values.len() / dim.max(&1),
+            Self::Soft { values, classes } => values.len() / classes.max(&1),
         }
+    }
+
+    /// The class with the greatest share of each example (the first of several), where targets are shares; others as they
+    /// are.
+    #[must_use]
+    pub fn hardened(&self) -> std::borrow::Cow<'_, Self> {
+        let Self::Soft { values, classes } = self else {
+            return std::borrow::Cow::Borrowed(self);
+        };
+        let greatest = |row: &[f32]| {
+            let best = row
+                .iter()
+                .enumerate()
+                .rev()
+                .max_by(|a, b| a.1.total_cmp(b.1));
+            best.map_or(0, |(class, _)| class as i64)
+        };
+        let rows = values.chunks_exact((*classes).max(1));
+        std::borrow::Cow::Owned(Self::Classes(rows.map(greatest).collect()))
     }
 
     /// Whether there is no example.
@@ -83,15 +111,17 @@ impl Targets {
     /// The classes, `[batch]`.
     ///
     /// # Errors
-    /// [`DataError::Shape`] if the targets are real numbers.
+    /// [`DataError::Shape`] if the targets are real numbers or shares.
     pub fn classes(&self) -> Result<&[i64], DataError> {
         match self {
             Self::Classes(classes) => Ok(classes),
-            Self::Values { dim, .. } => Err(DataError::Shape {
-                operation: "Targets::classes".into(),
-                expected: "a class for each example".into(),
-                found: format!("{dim} values for each example"),
-            }),
+            Self::Values { dim: count, .. } | Self::Soft { classes: count, .. } => {
+                Err(DataError::Shape {
+                    operation: "Targets::classes".into(),
+                    expected: "a class for each example".into(),
+                    found: format!("{count} values for each example"),
+                })
+            }
         }
     }
 }
@@ -153,6 +183,14 @@ mod tests {
         assert!(error.contains("3 values"), "{error}");
         assert_eq!(Targets::Classes(vec![1, 0]).classes().unwrap(), [1, 0]);
         assert_eq!(Target::Values(vec![1.0]).class(), None);
+        let soft = Targets::Soft {
+            values: vec![0.2, 0.8, 0.5, 0.5],
+            classes: 2,
+        };
+        assert_eq!(soft.len(), 2);
+        assert!(soft.classes().is_err());
+        assert_eq!(soft.hardened().classes().unwrap(), [1, 0]);
+        assert_eq!(*values.hardened(), values);
     }
 
     #[test]

@@ -54,6 +54,7 @@ mod storage;
 mod table;
 mod words;
 
+pub mod corruption;
 pub mod fetch;
 pub mod image_file;
 pub mod loader;

@@ -52,6 +52,56 @@ impl Stream {
         }
     }
 
+    /// A number in `[low, high)`.
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.uniform()
+    }
+
+    /// A number of the standard normal distribution (Box–Muller).
+    pub fn normal(&mut self) -> f64 {
+        // 1 − u is in (0, 1], so the logarithm is finite.
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
+    /// A number of the symmetric beta distribution with `alpha` > 0: `x / (x + y)` for two gamma variables.
+    pub fn beta(&mut self, alpha: f64) -> f64 {
+        let (x, y) = (self.log_gamma(alpha), self.log_gamma(alpha));
+        1.0 / (1.0 + (y - x).exp())
+    }
+
+    /// Logarithm of a gamma variable of a shape (Marsaglia and Tsang, 2000; shapes below 1 by their boost). The
+    /// logarithm stays finite where the variable itself would be zero.
+    fn log_gamma(&mut self, shape: f64) -> f64 {
+        let boost = if shape < 1.0 {
+            (1.0 - self.uniform()).ln() / shape
+        } else {
+            0.0
+        };
+        let d = if shape < 1.0 { shape + 1.0 } else { shape } - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let x = self.normal();
+            let v = (1.0 + c * x).powi(3);
+            let u = 1.0 - self.uniform();
+            if v > 0.0 && u.ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                return boost + (d * v).ln();
+            }
+        }
+    }
+
+    /// A number of the Poisson distribution with a mean of at most about 600: the number of exponential waiting times
+    /// that fit into the mean, by products of uniform numbers.
+    pub fn poisson(&mut self, mean: f64) -> u64 {
+        let limit = (-mean).exp();
+        let (mut product, mut count) = (1.0 - self.uniform(), 0);
+        while product > limit {
+            product *= 1.0 - self.uniform();
+            count += 1;
+        }
+        count
+    }
+
     /// Puts a slice into random order (Fisher–Yates, from the end).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
@@ -92,6 +142,36 @@ mod tests {
             "{counts:?}"
         );
         assert_eq!(stream.below(1), 0);
+    }
+
+    #[test]
+    fn distributions_have_their_moments() {
+        let mut stream = Stream::new(1, "moments", &[]);
+        let mut check =
+            |name: &str, mean: f64, variance: f64, draw: &mut dyn FnMut(&mut Stream) -> f64| {
+                let draws: Vec<f64> = (0..40_000).map(|_| draw(&mut stream)).collect();
+                let found = draws.iter().sum::<f64>() / 40_000.0;
+                let spread = draws.iter().map(|x| (x - found).powi(2)).sum::<f64>() / 40_000.0;
+                // Five standard errors of the mean.
+                assert!(
+                    (found - mean).abs() < 5.0 * (variance / 40_000.0).sqrt(),
+                    "{name}: mean {found}"
+                );
+                assert!(
+                    (spread / variance - 1.0).abs() < 0.06,
+                    "{name}: variance {spread}"
+                );
+            };
+        check("normal", 0.0, 1.0, &mut Stream::normal);
+        check("between", 1.0, 3.0, &mut |s| s.between(-2.0, 4.0));
+        for alpha in [0.2, 0.8, 1.0, 3.0] {
+            let variance = 0.25 / (2.0 * alpha + 1.0);
+            check("beta", 0.5, variance, &mut |s| s.beta(alpha));
+        }
+        for mean in [0.3, 5.0, 500.0] {
+            check("poisson", mean, mean, &mut |s| s.poisson(mean) as f64);
+        }
+        assert_eq!(stream.poisson(0.0), 0);
     }
 
     #[test]

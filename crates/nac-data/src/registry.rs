@@ -1,5 +1,6 @@
 //! Data sets by name.
 
+use crate::corruption::Corrupted;
 use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
 use crate::source::{
@@ -74,7 +75,10 @@ pub fn open_with_progress(
         seed,
         progress,
     };
-    let splits = (entry(&config.name)?.open)(&request)?;
+    let mut splits = (entry(&config.name)?.open)(&request)?;
+    if let Some(corruption) = config.corruption {
+        splits.test = std::sync::Arc::new(Corrupted::new(splits.test, corruption)?);
+    }
     transform::from_specs(&config.augment, splits.train.info())?;
     Ok(splits)
 }
@@ -162,6 +166,18 @@ pub fn list(dirs: &DataDirs) -> Vec<Listing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_test_images_are_corrupted() {
+        let dirs = DataDirs::new(None, None, std::env::temp_dir());
+        let plain = open(&DataConfig::default(), &dirs, 0).unwrap();
+        let text = "name = \"digits\"\ncorruption = { kind = \"jpeg\", severity = 5 }";
+        let config: DataConfig = toml::from_str(text).unwrap();
+        let corrupted = open(&config, &dirs, 0).unwrap();
+        assert_eq!(plain.train.get(0).unwrap(), corrupted.train.get(0).unwrap());
+        assert_ne!(plain.test.get(0).unwrap(), corrupted.test.get(0).unwrap());
+        assert_eq!(corrupted.test.info().name, "digits + jpeg 5");
+    }
 
     fn open_named(name: &str, augment: &[&str]) -> Result<Splits, DataError> {
         let dir = tempfile::tempdir().unwrap();

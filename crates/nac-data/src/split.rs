@@ -91,6 +91,11 @@ impl Dataset for Subset {
         self.dataset.get(self.indices[index])
     }
 
+    fn get_original(&self, index: usize) -> Result<Example, DataError> {
+        self.check(index)?;
+        self.dataset.get_original(self.indices[index])
+    }
+
     fn class(&self, index: usize) -> Option<usize> {
         self.dataset.class(*self.indices.get(index)?)
     }

@@ -43,7 +43,8 @@ fn tensor<T: Element + Copy>(view: &ArrayViewD<'_, T>) -> std::result::Result<Te
 ///
 /// # Shapes
 /// - inputs: as the loader stacked them: images `[batch, channels, height, width]` in bytes, tokens `[batch, length]`
-/// - targets: classes `[batch]`, integers, or values `[batch, dim]`, floats
+/// - targets: classes `[batch]`, integers, or values `[batch, dim]`, floats, or shares of classes `[batch, classes]`,
+///   floats
 ///
 /// # Errors
 /// As [`arrays`], or libtorch has no memory.
@@ -53,6 +54,9 @@ pub fn tensors(batch: &Batch, device: Device) -> Result<(Inputs, Tensor)> {
         Targets::Classes(classes) => Tensor::f_from_slice(classes)?,
         Targets::Values { values, dim } => {
             Tensor::f_from_slice(values)?.f_view([-1, *dim as i64])?
+        }
+        Targets::Soft { values, classes } => {
+            Tensor::f_from_slice(values)?.f_view([-1, *classes as i64])?
         }
         _ => {
             return Err(TrainError::Input {

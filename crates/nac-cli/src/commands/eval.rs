@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nac_data::DataDirs;
+use nac_data::corruption::CorruptionConfig;
 use nac_engine::{EngineOptions, Precision};
 use nac_train::run::{EngineChoice, Split, evaluate_run, evaluate_run_on};
 use strum::VariantNames as _;
@@ -18,6 +19,10 @@ pub(crate) struct Args {
     /// Which examples
     #[arg(long, value_enum, default_value = "test")]
     split: Part,
+    /// Corrupt the images: gaussian_noise, shot_noise, impulse_noise, defocus_blur, motion_blur, brightness, contrast,
+    /// pixelate or jpeg, with a severity of 1 to 5, such as jpeg:3
+    #[arg(long, value_name = "KIND:SEVERITY", value_parser = CorruptionConfig::parse)]
+    corruption: Option<CorruptionConfig>,
     /// Folder with data sets; also NAC_DATA_DIR
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -84,14 +89,28 @@ pub(crate) fn command(args: &Args) -> Result<()> {
     };
     let dirs = DataDirs::discover(args.data_dir.clone())?;
     let found = match args.engine {
-        None => evaluate_run(&args.run, split, &dirs, &args.device),
-        Some(runner) => evaluate_run_on(&args.run, split, &dirs, args.choice(runner)?),
+        None => evaluate_run(&args.run, split, &dirs, &args.device, args.corruption),
+        Some(runner) => evaluate_run_on(
+            &args.run,
+            split,
+            &dirs,
+            args.choice(runner)?,
+            args.corruption,
+        ),
     };
     let found = found.with_context(|| format!("evaluating {}", args.run.display()))?;
     let metrics = found.metrics.iter();
     let metrics: String = metrics
         .map(|(metric, value)| format!("{metric} {value:.6} "))
         .collect();
+    let name = match args.corruption {
+        Some(corruption) => format!(
+            "{name} + {} {}",
+            corruption.kind.name(),
+            corruption.severity
+        ),
+        None => name.to_owned(),
+    };
     println!(
         "{name} {metrics}loss {:.6} examples {}",
         found.loss, found.examples

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use collate::collate;
 pub use prefetch::EpochIter;
 
-use crate::transform::{Draws, Transform};
+use crate::transform::{BatchDraws, Draws, Transform};
 use crate::{Batch, DataError, Dataset};
 
 /// How a [`Loader`] makes batches.
@@ -129,39 +129,62 @@ impl Loader {
     /// The iterator ends after the first error.
     #[must_use]
     pub fn epoch(&self, epoch: u64, skip_batches: usize) -> EpochIter {
-        let order = order::epoch_order(
-            self.dataset.len(),
-            self.options.shuffle,
-            self.options.seed,
-            epoch,
-        );
+        let options = &self.options;
+        let mut order =
+            order::epoch_order(self.dataset.len(), options.shuffle, options.seed, epoch);
+        let repeats = options.transform.as_ref().map_or(1, |t| t.repeats());
+        order::repeat(&mut order, repeats);
         let plan = prefetch::Plan {
             order,
             batch_size: self.options.batch_size,
             batches: self.batches_per_epoch(),
         };
         let loader = self.clone();
-        let make = move |indices: &[usize]| loader.batch(epoch, indices);
+        let make = move |start: usize, indices: &[usize]| loader.batch(epoch, start, indices);
         EpochIter::new(plan, skip_batches, self.options.workers, Arc::new(make))
     }
 
-    /// Reads, changes and stacks the examples of the given indices.
-    fn batch(&self, epoch: u64, indices: &[usize]) -> Result<Batch, DataError> {
-        let info = self.dataset.info();
+    /// Reads, changes and stacks the examples of the given indices, which are `start..` of the epoch's order.
+    fn batch(&self, epoch: u64, start: usize, indices: &[usize]) -> Result<Batch, DataError> {
+        let (info, seed) = (self.dataset.info(), self.options.seed);
+        let Some(transform) = &self.options.transform else {
+            let examples = indices.iter().map(|&index| self.dataset.get(index));
+            return collate(info, examples.collect::<Result<_, _>>()?, indices);
+        };
+        let (repeats, originals) = (transform.repeats().max(1), transform.takes_originals());
         let mut examples = Vec::with_capacity(indices.len());
-        for &index in indices {
-            let mut example = self.dataset.get(index)?;
-            if let Some(transform) = &self.options.transform {
-                let draws = Draws {
-                    seed: self.options.seed,
-                    epoch,
-                    index,
-                };
-                transform.apply(&mut example, &draws)?;
+        let mut last: Option<(usize, crate::Example)> = None;
+        for (offset, &index) in indices.iter().enumerate() {
+            let read = || match originals {
+                true => self.dataset.get_original(index),
+                false => self.dataset.get(index),
+            };
+            // Versions of an example are side by side: it is read once.
+            let mut example = match &last {
+                Some((known, example)) if *known == index => example.clone(),
+                _ => read()?,
+            };
+            let repeat = (start + offset) % repeats;
+            if repeats > 1 {
+                last = Some((index, example.clone()));
             }
+            let draws = Draws {
+                seed,
+                epoch,
+                index,
+                repeat,
+            };
+            transform.apply(&mut example, &draws)?;
             examples.push(example);
         }
-        collate(info, examples, indices)
+        let mut batch = collate(info, examples, indices)?;
+        let draws = BatchDraws {
+            seed,
+            epoch,
+            batch: start / self.options.batch_size,
+        };
+        transform.apply_batch(&mut batch, &draws)?;
+        Ok(batch)
     }
 }
 

@@ -11,9 +11,28 @@ pub(super) fn epoch_order(len: usize, shuffle: bool, seed: u64, epoch: u64) -> V
     order
 }
 
+/// The first of an order, each `times` times in a row; as many in all as before.
+pub(super) fn repeat(order: &mut Vec<usize>, times: usize) {
+    if times > 1 {
+        let repeated = order
+            .iter()
+            .flat_map(|&index| std::iter::repeat_n(index, times));
+        *order = repeated.take(order.len()).collect();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn repeats_are_side_by_side_and_the_length_stays() {
+        let mut order = vec![3, 1, 0, 2];
+        repeat(&mut order, 1);
+        assert_eq!(order, [3, 1, 0, 2]);
+        repeat(&mut order, 3);
+        assert_eq!(order, [3, 3, 3, 1]);
+    }
 
     #[test]
     fn each_epoch_is_another_permutation() {

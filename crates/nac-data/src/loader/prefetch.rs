@@ -13,8 +13,8 @@ use crate::{Batch, DataError};
 /// Finished batches that may wait in the channel of one worker.
 const AHEAD: usize = 2;
 
-/// Makes the batch of some indices.
-pub(super) type Make = dyn Fn(&[usize]) -> Result<Batch, DataError> + Send + Sync;
+/// Makes the batch of some indices, given where in the order they start.
+pub(super) type Make = dyn Fn(usize, &[usize]) -> Result<Batch, DataError> + Send + Sync;
 
 /// Which indices form which batch.
 pub(super) struct Plan {
@@ -24,9 +24,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn indices(&self, batch: usize) -> &[usize] {
+    fn make(&self, make: &Make, batch: usize) -> Result<Batch, DataError> {
         let start = batch * self.batch_size;
-        &self.order[start..(start + self.batch_size).min(self.order.len())]
+        let end = (start + self.batch_size).min(self.order.len());
+        make(start, &self.order[start..end])
     }
 }
 
@@ -97,7 +98,7 @@ fn produce(
     sender: &SyncSender<Result<Batch, DataError>>,
 ) {
     for batch in (first..plan.batches).step_by(step) {
-        let made = make(plan.indices(batch));
+        let made = plan.make(make, batch);
         let failed = made.is_err();
         if sender.send(made).is_err() || failed {
             return;
@@ -115,7 +116,7 @@ impl Iterator for EpochIter {
         let batch = self.next;
         self.next += 1;
         let made = if self.channels.is_empty() {
-            (self.make)(self.plan.indices(batch))
+            self.plan.make(&*self.make, batch)
         } else {
             let channel = &self.channels[(batch - self.first) % self.channels.len()];
             channel.recv().unwrap_or(Err(DataError::Worker { batch }))

@@ -40,6 +40,86 @@ fn worker_count_changes_nothing() {
     }
 }
 
+/// Loads with every transform that goes with the data set.
+fn with_all(dataset: &Arc<dyn Dataset>, specs: &[&str], workers: usize) -> Loader {
+    let specs: Vec<String> = specs.iter().map(ToString::to_string).collect();
+    let transform = crate::transform::from_specs(&specs, dataset.info()).unwrap();
+    Loader::new(
+        dataset.clone(),
+        LoaderOptions {
+            transform,
+            ..options(workers)
+        },
+    )
+    .unwrap()
+}
+
+#[test]
+fn threads_and_resuming_change_nothing_with_every_transform() {
+    let images: Arc<dyn Dataset> = Arc::new(InMemory::images(30, 3, 12, 10, 3));
+    let tokens: Arc<dyn Dataset> = Arc::new(InMemory::tokens(30, 9, 12, 3));
+    let image_specs = [
+        "random_crop:2",
+        "random_resized_crop:0.2-1",
+        "horizontal_flip",
+        "colour_jitter:0.4,0.4,0.4,0.1",
+        "rand_augment:m9-mstd0.5-inc1",
+        "random_erasing:0.5",
+        "mixup:0.8",
+        "cutmix:1",
+        "repeat:3",
+    ];
+    let token_specs = ["token_crop:6", "token_dropout:0.2", "repeat:2"];
+    for (dataset, specs) in [(images, &image_specs[..]), (tokens, &token_specs[..])] {
+        let reference = all(&with_all(&dataset, specs, 0), 2, 0);
+        assert_eq!(reference.len(), 8);
+        for workers in [1, 3, 8] {
+            let loader = with_all(&dataset, specs, workers);
+            assert_eq!(all(&loader, 2, 0), reference, "{workers} workers");
+            assert_eq!(all(&loader, 2, 5), reference[5..], "{workers} workers");
+            assert_ne!(all(&loader, 3, 0), reference, "epochs differ");
+        }
+    }
+}
+
+#[test]
+fn repeated_examples_are_read_once_and_changed_differently() {
+    let images: Arc<dyn Dataset> = Arc::new(InMemory::images(12, 3, 12, 10, 3));
+    let loader = with_all(
+        &images,
+        &["rand_augment:m9-p1", "random_crop:3", "repeat:4"],
+        0,
+    );
+    for batch in all(&loader, 0, 0) {
+        assert!(batch.indices.iter().all(|index| *index == batch.indices[0]));
+        let Values::U8(pixels) = batch.inputs[0].1.values() else {
+            panic!("type changed")
+        };
+        let versions: std::collections::BTreeSet<&[u8]> = pixels.chunks_exact(360).collect();
+        assert!(versions.len() > 1);
+    }
+}
+
+#[test]
+fn mixed_batches_have_shares_and_stay_bytes() {
+    let images: Arc<dyn Dataset> = Arc::new(InMemory::images(30, 3, 12, 10, 3));
+    for spec in ["mixup:0.8", "cutmix:1"] {
+        let batches = all(&with_all(&images, &[spec], 2), 0, 0);
+        let mut mixed = 0;
+        for batch in &batches {
+            let Targets::Soft { values, classes: 3 } = &batch.targets else {
+                panic!("{:?}", batch.targets)
+            };
+            for row in values.chunks_exact(3) {
+                assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+                mixed += usize::from(row.iter().filter(|share| **share > 0.0).count() == 2);
+            }
+            assert!(matches!(batch.inputs[0].1.values(), Values::U8(_)));
+        }
+        assert!(mixed > 5, "{mixed}");
+    }
+}
+
 #[test]
 fn skipping_gives_the_same_tail() {
     let images = Arc::new(InMemory::images(30, 2, 5, 5, 3));

@@ -51,6 +51,7 @@ mod tests {
                         seed: 1,
                         epoch: 0,
                         index,
+                        repeat: 0,
                     },
                 )
                 .unwrap();
@@ -74,6 +75,7 @@ mod tests {
             seed: 0,
             epoch: 0,
             index: 0,
+            repeat: 0,
         };
         let error = HorizontalFlip
             .apply(&mut example, &draws)

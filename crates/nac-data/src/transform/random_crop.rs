@@ -123,6 +123,7 @@ mod tests {
                     seed: 5,
                     epoch: 1,
                     index,
+                    repeat: 0,
                 },
             )
             .unwrap();
@@ -149,6 +150,7 @@ mod tests {
                     seed: 0,
                     epoch: 0,
                     index,
+                    repeat: 0,
                 },
             )
             .unwrap();

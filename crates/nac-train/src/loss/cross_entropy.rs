@@ -1,4 +1,5 @@
-//! Cross-entropy with label smoothing: the target is `1 − s` on the label plus `s/classes` everywhere.
+//! Cross-entropy with label smoothing: the target is `1 − s` on the label plus `s/classes` everywhere. Where examples were
+//! mixed, the target is `1 − s` times the share of each class plus `s/classes`.
 
 use tch::{Kind, Reduction, Tensor};
 
@@ -25,13 +26,23 @@ impl LossTerm for CrossEntropy {
 
     fn compute(&mut self, context: &LossContext<'_>) -> Result<Tensor> {
         let (logits, classes) = (&context.output.logits, context.targets);
-        if classes.size() != [logits.size()[0]] || classes.kind() != Kind::Int64 {
+        let labels = classes.size() == [logits.size()[0]] && classes.kind() == Kind::Int64;
+        let shares = classes.size() == logits.size() && classes.is_floating_point();
+        if !labels && !shares {
             let (found, kind) = (classes.size(), classes.kind());
+            let reason = format!(
+                "expected one class or the shares of all classes for each example, found {found:?} of {kind:?}"
+            );
             return Err(TrainError::Loss {
                 name: self.name().into(),
-                reason: format!("expected one class for each example, found {found:?} of {kind:?}"),
+                reason,
             });
         }
+        let classes = if shares {
+            &classes.f_to_kind(logits.kind())?
+        } else {
+            classes
+        };
         Ok(logits.f_cross_entropy_loss::<Tensor>(
             classes,
             None,
@@ -80,5 +91,31 @@ mod tests {
             (found - expected).abs() < 1e-12,
             "{found}, expected {expected}"
         );
+    }
+
+    #[test]
+    fn shares_weigh_the_losses_of_their_classes() {
+        let model =
+            LinearModel::new(ParamStore::new(Device::Cpu, Kind::Float, 0), "x", 1, 3).unwrap();
+        let output = ModelOutput::new(Tensor::from_slice2(&[
+            [0.5_f64, -1.0, 2.0],
+            [0.0, 0.3, -0.7],
+        ]));
+        let mut loss = CrossEntropy::new(0.1);
+        let mut compute = |targets: &Tensor| {
+            let context = LossContext {
+                output: &output,
+                targets,
+                model: &model,
+                step: 0,
+            };
+            loss.compute(&context).map(|loss| loss.double_value(&[]))
+        };
+        let first = compute(&Tensor::from_slice(&[2_i64, 0])).unwrap();
+        let second = compute(&Tensor::from_slice(&[0_i64, 2])).unwrap();
+        let mixed = Tensor::from_slice2(&[[0.25_f32, 0.0, 0.75], [0.75, 0.0, 0.25]]);
+        let found = compute(&mixed).unwrap();
+        assert!((found - 0.75 * first - 0.25 * second).abs() < 1e-12);
+        assert!(compute(&mixed.narrow(1, 0, 2)).is_err());
     }
 }

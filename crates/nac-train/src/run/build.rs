@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nac_core::model::OutputSpec;
 use nac_core::rng::Streams;
+use nac_data::corruption::{Corrupted, CorruptionConfig};
 use nac_data::split::Subset;
 use nac_data::{
     DataDirs, Dataset, DatasetInfo, Progress, Transform, open_with_progress, transform,
@@ -86,6 +87,22 @@ impl Data {
             Split::Validation => &self.validation,
             Split::Test => &self.test,
         }
+    }
+
+    /// The examples of a part with their images corrupted, if asked for.
+    ///
+    /// # Errors
+    /// There are no images.
+    pub fn part_under(
+        &self,
+        split: Split,
+        corruption: Option<CorruptionConfig>,
+    ) -> Result<Arc<dyn Dataset>> {
+        let part = self.part(split).clone();
+        Ok(match corruption {
+            Some(corruption) => Arc::new(Corrupted::new(part, corruption)?),
+            None => part,
+        })
     }
 }
 

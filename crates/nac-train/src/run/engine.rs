@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nac_core::model::ModelFile;
+use nac_data::corruption::CorruptionConfig;
 use nac_data::{DataDirs, Dataset};
 use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights};
 use nac_modules::device::open_device;
@@ -58,6 +59,7 @@ pub fn evaluate_run_on(
     split: Split,
     data_dirs: &DataDirs,
     choice: EngineChoice,
+    corruption: Option<CorruptionConfig>,
 ) -> Result<Evaluation> {
     let folder = RunFolder::new(folder.to_owned());
     let config = folder.config()?.check()?;
@@ -68,7 +70,7 @@ pub fn evaluate_run_on(
     // An explicit choice comes later and wins.
     set_threads(config.threads);
     let engine = open_engine(file, &weights, choice)?;
-    let dataset = data.part(split);
+    let dataset = &data.part_under(split, corruption)?;
     let (metrics, evaluator) = (metrics(&config, &dataset.info().output), evaluator(&config));
     evaluate_engine(engine.as_ref(), dataset, &metrics, &evaluator)
 }

@@ -22,6 +22,7 @@ mod whitening;
 use std::path::Path;
 use std::sync::Arc;
 
+use nac_data::corruption::CorruptionConfig;
 use nac_data::{DataDirs, Dataset, Loader, LoaderOptions};
 use nac_modules::attention::SignatureGraph;
 use nac_modules::device::open_device;
@@ -102,6 +103,7 @@ pub fn evaluate_run(
     split: Split,
     data_dirs: &DataDirs,
     device: &str,
+    corruption: Option<CorruptionConfig>,
 ) -> Result<Evaluation> {
     let folder = RunFolder::new(folder.to_owned());
     let config = folder.config()?.check()?;
@@ -111,7 +113,7 @@ pub fn evaluate_run(
     let info = last.data.as_ref().unwrap_or(data.train.info());
     let mut model = build_model(&config, info, open_device(device)?)?;
     model.params_mut().import(&last.source, &last.model)?;
-    let dataset = data.part(split);
+    let dataset = &data.part_under(split, corruption)?;
     let metrics = metrics(&config, &dataset.info().output);
     evaluate(
         model.as_ref(),

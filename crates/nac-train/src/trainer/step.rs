@@ -58,9 +58,11 @@ impl Trainer {
             self.require_finite(&format!("loss term \"{name}\""), *value)?;
         }
         let weighted = loss.terms.iter().zip(&terms);
+        // Metrics of mixed examples are about the class with the greatest share.
+        let targets = batch.targets.hardened();
         let predictions = Predictions {
             outputs: outputs.view(),
-            targets: &batch.targets,
+            targets: &targets,
             indices: &batch.indices,
         };
         let gradients = Gradients {
