@@ -4,7 +4,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use nac_data::corruption::Corruption;
 use nac_data::random::Stream;
 use nac_data::testing::InMemory;
-use nac_data::transform::{BatchDraws, Draws, Transform as _, from_specs};
+use nac_data::transform::{BatchDraws, Draws, from_specs};
 use nac_data::{
     Buffer, Dataset, DatasetInfo, Example, InputKind, InputSpec, OutputSpec, Target, Values,
 };

@@ -1,25 +1,17 @@
 //! JPEG files of seeded shapes and noise: they need no data set, and decode about as slowly as photographs.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
-use nac_data::image_file::{self, prepare};
 use nac_data::random::Stream;
-use nac_data::{
-    DataError, Dataset, DatasetInfo, Example, InputKind, InputSpec, Normalization, OutputSpec,
-    Resize, ResizeFilter, Target,
-};
 
 /// Height and width of a photograph, and of one of Tiny-ImageNet.
-pub const SIZES: [(&str, [usize; 2], usize); 2] = [
+pub(crate) const SIZES: [(&str, [usize; 2], usize); 2] = [
     ("375x500 to 224", [375, 500], 224),
     ("64x64 to 64", [64, 64], 64),
 ];
 
 /// RGB bytes `[height, width, 3]`: waves, disks and some noise.
-pub fn picture([height, width]: [usize; 2], seed: u64) -> Vec<u8> {
+pub(crate) fn picture([height, width]: [usize; 2], seed: u64) -> Vec<u8> {
     let mut stream = Stream::new(seed, "benchmark picture", &[]);
     let mut disks = [[0.0_f64; 6]; 12];
     for disk in &mut disks {
@@ -43,7 +35,7 @@ pub fn picture([height, width]: [usize; 2], seed: u64) -> Vec<u8> {
 }
 
 /// The same as a JPEG file of quality 90.
-pub fn jpeg(size: [usize; 2], seed: u64) -> Vec<u8> {
+pub(crate) fn jpeg(size: [usize; 2], seed: u64) -> Vec<u8> {
     let mut file = Vec::new();
     JpegEncoder::new_with_quality(&mut file, 90)
         .write_image(
@@ -54,66 +46,4 @@ pub fn jpeg(size: [usize; 2], seed: u64) -> Vec<u8> {
         )
         .expect("an image in memory");
     file
-}
-
-/// JPEG files of a folder, resized to a square.
-pub struct Files {
-    info: DatasetInfo,
-    files: Vec<PathBuf>,
-    side: usize,
-}
-
-impl Files {
-    /// Writes `count` files of `size` into `folder`.
-    pub fn write(folder: &Path, count: usize, size: [usize; 2], side: usize) -> Arc<Self> {
-        let files = (0..count).map(|index| {
-            let path = folder.join(format!("{index}.jpg"));
-            std::fs::write(&path, jpeg(size, index as u64)).expect("a writable folder");
-            path
-        });
-        let files = files.collect();
-        let normalization = Some(Normalization {
-            mean: vec![0.5; 3],
-            std: vec![0.25; 3],
-        });
-        let kind = InputKind::Image {
-            channels: 3,
-            height: side,
-            width: side,
-            normalization,
-        };
-        let info = DatasetInfo {
-            name: "benchmark".into(),
-            inputs: InputSpec::new("image", kind),
-            output: OutputSpec::classes(10),
-            preprocessing: Default::default(),
-        };
-        Arc::new(Self { info, files, side })
-    }
-}
-
-impl Dataset for Files {
-    fn info(&self) -> &DatasetInfo {
-        &self.info
-    }
-
-    fn len(&self) -> usize {
-        self.files.len()
-    }
-
-    fn get(&self, index: usize) -> Result<Example, DataError> {
-        let size = [3, self.side, self.side];
-        let image = prepare(
-            &self.files[index],
-            size,
-            Resize::Crop,
-            ResizeFilter::Bilinear,
-        )?;
-        Ok(Example::new("image", image, Target::Class(index % 10)))
-    }
-
-    fn get_original(&self, index: usize) -> Result<Example, DataError> {
-        let image = image_file::read(&self.files[index])?.to_buffer(3)?;
-        Ok(Example::new("image", image, Target::Class(index % 10)))
-    }
 }
