@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use crate::corruption::CorruptionConfig;
 use crate::{
-    ListOpsConfig, ModelNetConfig, Resize, ResizeFilter, Shapes3dConfig, SortOfClevrConfig,
+    ListOpsConfig, ModelNetConfig, NlvrConfig, Resize, ResizeFilter, Shapes3dConfig,
+    SortOfClevrConfig,
 };
 
 /// Which data, and how they are changed for training.
@@ -45,6 +46,8 @@ pub struct DataConfig {
     pub listops: ListOpsConfig,
     /// Settings of `"modelnet10"` and `"modelnet40"`.
     pub modelnet: ModelNetConfig,
+    /// Settings of `"nlvr"`.
+    pub nlvr: NlvrConfig,
     /// Settings of the generator of solids; used if `name` is `"shapes3d"`.
     pub shapes3d: Shapes3dConfig,
     /// Settings of the generator of images with questions; used if `name` is `"sort-of-clevr"`.
@@ -65,6 +68,7 @@ impl Default for DataConfig {
             table: TableSettings::default(),
             listops: ListOpsConfig::default(),
             modelnet: ModelNetConfig::default(),
+            nlvr: NlvrConfig::default(),
             shapes3d: Shapes3dConfig::default(),
             sort_of_clevr: SortOfClevrConfig::default(),
         }

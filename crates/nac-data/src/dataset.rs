@@ -71,6 +71,13 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// Number of what an example is a view of, where several examples are views of one thing and it is known without
+    /// reading them: the drawings of a statement, say. [`held_out`](crate::split::held_out) keeps them together. Else `None`.
+    fn unit(&self, index: usize) -> Option<u64> {
+        let _ = index;
+        None
+    }
+
     /// Whether there is no example.
     fn is_empty(&self) -> bool {
         self.len() == 0

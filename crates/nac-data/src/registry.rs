@@ -4,7 +4,7 @@ use crate::corruption::Corrupted;
 use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
 use crate::source::{
-    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, points, shapes3d,
+    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, nlvr, points, shapes3d,
     sort_of_clevr, text,
 };
 use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
@@ -16,6 +16,7 @@ const ENTRIES: &[Entry] = &[
     listops::ENTRY,
     modelnet::ENTRY_10,
     modelnet::ENTRY_40,
+    nlvr::ENTRY,
     points::folder::ENTRY,
     shapes3d::ENTRY,
     text::imdb::ENTRY,

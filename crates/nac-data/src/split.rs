@@ -103,6 +103,10 @@ impl Dataset for Subset {
     fn group(&self, index: usize) -> Option<&str> {
         self.dataset.group(*self.indices.get(index)?)
     }
+
+    fn unit(&self, index: usize) -> Option<u64> {
+        self.dataset.unit(*self.indices.get(index)?)
+    }
 }
 
 /// Splits `dataset` into `(train, validation)` with `count` examples in validation.
@@ -110,8 +114,10 @@ impl Dataset for Subset {
 /// If the classes are known without reading ([`Dataset::class`]), each class gives its share
 /// (largest remainders); else the choice is uniform. Both parts keep the order of the data set.
 ///
+/// Examples of one [`Dataset::unit`] stay together: then whole units are drawn until there are at least `count` examples.
+///
 /// # Errors
-/// [`DataError::Config`] unless `0 < count < dataset.len()`.
+/// [`DataError::Config`] unless `0 < count < dataset.len()`, or if all examples are of one unit.
 pub fn held_out(
     dataset: Arc<dyn Dataset>,
     count: usize,
@@ -129,7 +135,19 @@ pub fn held_out(
         });
     }
     let mut stream = Stream::new(seed, "held out", &[]);
-    let held = choose(&groups(dataset.as_ref()), len, count, &mut stream);
+    let held = match units(dataset.as_ref()) {
+        Some(units) => choose_units(units, len, count, &mut stream),
+        None => choose(&groups(dataset.as_ref()), len, count, &mut stream),
+    };
+    if !held.contains(&true) {
+        return Err(DataError::Config {
+            field: "held-out count".into(),
+            reason: format!(
+                "all examples of `{}` are views of one thing",
+                dataset.info().name
+            ),
+        });
+    }
     let (validation, train) = (0..len).partition(|&index| held[index]);
     let train = Subset {
         dataset: dataset.clone(),
@@ -142,6 +160,34 @@ pub fn held_out(
             indices: validation,
         },
     ))
+}
+
+/// Indices by unit, if the units are known without reading.
+fn units(dataset: &dyn Dataset) -> Option<Vec<Vec<usize>>> {
+    let mut units = std::collections::BTreeMap::<u64, Vec<usize>>::new();
+    for index in 0..dataset.len() {
+        units.entry(dataset.unit(index)?).or_default().push(index);
+    }
+    Some(units.into_values().collect())
+}
+
+/// Marks at least `count` of `len` indices, whole units; one unit is left.
+fn choose_units(
+    mut units: Vec<Vec<usize>>,
+    len: usize,
+    count: usize,
+    stream: &mut Stream,
+) -> Vec<bool> {
+    stream.shuffle(&mut units);
+    units.pop();
+    let (mut held, mut marked) = (vec![false; len], 0);
+    for unit in units {
+        if marked < count {
+            marked += unit.len();
+            unit.into_iter().for_each(|index| held[index] = true);
+        }
+    }
+    held
 }
 
 /// Indices by class if there are classes that are known without reading, else all in one group.

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use nac_data::source::listops::{Corpus, evaluate, parse, read_tsv, write_text};
 use nac_data::source::{cifar10, listops, text};
 use nac_data::{
-    DataConfig, DataDirs, Dataset, InputKind, ModelNetForm, Normalization, Silent, Values, open,
+    DataConfig, DataDirs, Dataset, InputKind, ModelNetForm, NlvrInput, NlvrPart, Normalization,
+    Silent, Values, open,
 };
 
 /// The file or folder, or a notice that the test is skipped: on the terminal, and as a line in the file
@@ -260,4 +261,80 @@ fn imdb_is_the_published_one() {
     }
     // 24,904 are distinct in full length.
     assert!((24_800..=24_904).contains(&texts.len()), "{}", texts.len());
+}
+
+/// Share of the most frequent class, and of what the best rules of places of examples get right: the class of the one
+/// before, and the most frequent class of each of several residues and of each of several stretches.
+fn order_rules(dataset: &dyn Dataset) -> (f64, f64) {
+    let classes: Vec<usize> = (0..dataset.len())
+        .map(|i| dataset.class(i).unwrap())
+        .collect();
+    let n = classes.len() as f64;
+    let most = |counts: &[usize; 2]| *counts.iter().max().unwrap() as f64;
+    let mut total = [0; 2];
+    classes.iter().for_each(|&class| total[class] += 1);
+    let same = classes.windows(2).filter(|pair| pair[0] == pair[1]).count() as f64;
+    let mut best = f64::max(same, n - 1.0 - same) / n;
+    for parts in 2..=12 {
+        let mut residues = vec![[0; 2]; parts];
+        let mut stretches = vec![[0; 2]; parts];
+        for (index, &class) in classes.iter().enumerate() {
+            residues[index % parts][class] += 1;
+            stretches[index * parts / classes.len()][class] += 1;
+        }
+        for counts in [residues, stretches] {
+            best = best.max(counts.iter().map(most).sum::<f64>() / n);
+        }
+    }
+    (most(&total) / n, best)
+}
+
+#[test]
+fn nlvr_s_labels_do_not_follow_from_the_order_of_examples() {
+    let Some(folder) = real("nlvr") else {
+        return;
+    };
+    // As published, the second number of the identifier is nearly the label.
+    let dev = std::fs::read_to_string(folder.join("dev/dev.json")).unwrap();
+    let told = dev.lines().filter(|line| {
+        let is_true = line.contains(r#""label":"true""#);
+        let (_, rest) = line.split_once(r#""identifier":""#).unwrap();
+        let suffix = rest.split_once('-').unwrap().1.as_bytes()[0];
+        is_true == matches!(suffix, b'0' | b'1')
+    });
+    assert!(told.count() > 900);
+
+    let mut config = DataConfig {
+        name: "nlvr".into(),
+        path: Some(folder),
+        ..DataConfig::default()
+    };
+    let dirs = DataDirs::new(None, None, "cache".into());
+    let splits = open(&config, &dirs, 0).unwrap();
+    let validation = splits.validation.clone().unwrap();
+    assert_eq!(splits.train.len() + validation.len(), 6_000);
+    assert_eq!(splits.test.len(), 990 * 6);
+    for part in [&splits.train, &splits.test] {
+        let names: Vec<&str> = part.info().inputs.names().collect();
+        assert_eq!(names, ["image", "sentence"]);
+        let (majority, best) = order_rules(part.as_ref());
+        assert!(best < majority + 0.01, "{best} {majority}");
+    }
+    let example = splits.test.get(0).unwrap();
+    assert_eq!(example.input("image").unwrap().shape(), [3, 100, 400]);
+
+    config.nlvr.input = NlvrInput::Objects;
+    let error = open(&config, &dirs, 0).unwrap_err().to_string();
+    assert!(error.contains("train.json: line 1"), "{error}");
+    config.nlvr.train = vec![NlvrPart::Dev];
+    let splits = open(&config, &dirs, 0).unwrap();
+    assert_eq!(
+        splits.train.len() + splits.validation.unwrap().len() + splits.test.len(),
+        989 + 990
+    );
+    for index in 0..splits.test.len() {
+        let example = splits.test.get(index).unwrap();
+        let shape = example.input("objects").unwrap().shape();
+        assert!((3..=20).contains(&shape[0]), "{shape:?}");
+    }
 }

@@ -8,6 +8,7 @@ mod entry;
 mod images;
 pub mod listops;
 pub mod modelnet;
+pub mod nlvr;
 pub mod points;
 pub mod shapes3d;
 pub mod sort_of_clevr;
