@@ -1,11 +1,12 @@
 //! Loss and metrics over all examples of a data set, whatever computes the outputs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nac_data::{Batch, Dataset, Loader, LoaderOptions, Targets};
 use ndarray::Array2;
 
-use super::classes::cross_entropy;
+use super::classes::{cross_entropy, rank};
 use super::metric::{Metric, Predictions};
 use super::sums::Sums;
 use super::values::MeanSquaredError;
@@ -16,7 +17,8 @@ use crate::error::{Result, TrainError};
 pub struct Evaluation {
     /// Mean cross-entropy (without label smoothing) for classes, mean squared error for real-valued targets.
     pub loss: f64,
-    /// Each metric by name, in the order of the run; the first is its primary metric.
+    /// Each metric by name, in the order of the run; the first is its primary metric. Then, if the examples are of several
+    /// kinds ([`Dataset::group`]), `accuracy (kind)` of each kind.
     pub metrics: Vec<(String, f64)>,
     /// Number of examples.
     pub examples: usize,
@@ -73,6 +75,7 @@ impl Evaluator {
         let loader = Loader::new(dataset.clone(), options)?;
         let mut loss = Sums::default();
         let mut sums = vec![Sums::default(); metrics.len()];
+        let mut kinds = Kinds::default();
         for (index, batch) in loader.epoch(0, 0).enumerate() {
             let batch = batch?;
             let outputs = outputs(index, &batch)?;
@@ -82,6 +85,7 @@ impl Evaluator {
                 indices: &batch.indices,
             };
             add_loss(&predictions, &mut loss)?;
+            kinds.add(dataset.as_ref(), &predictions)?;
             for (metric, sums) in metrics.iter().zip(&mut sums) {
                 metric.update(&predictions, sums)?;
             }
@@ -90,9 +94,36 @@ impl Evaluator {
         let values = values.map(|(metric, sums)| (metric.name().to_owned(), metric.value(sums)));
         Ok(Evaluation {
             loss: loss.ratio(),
-            metrics: values.collect(),
+            metrics: values.chain(kinds.accuracies()).collect(),
             examples: dataset.len(),
         })
+    }
+}
+
+/// Correct answers and examples of each kind.
+#[derive(Default)]
+struct Kinds(BTreeMap<String, [usize; 2]>);
+
+impl Kinds {
+    fn add(&mut self, dataset: &dyn Dataset, batch: &Predictions<'_>) -> Result<()> {
+        if !matches!(batch.targets, Targets::Classes(_)) {
+            return Ok(());
+        }
+        for ((scores, class), &index) in batch.classes("accuracy")?.zip(batch.indices) {
+            if let Some(kind) = dataset.group(index) {
+                let [right, all] = self.0.entry(kind.to_owned()).or_default();
+                *right += usize::from(rank(scores, class) == 0);
+                *all += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn accuracies(self) -> impl Iterator<Item = (String, f64)> {
+        let share = |(kind, [right, all]): (String, [usize; 2])| {
+            (format!("accuracy ({kind})"), right as f64 / all as f64)
+        };
+        self.0.into_iter().map(share)
     }
 }
 
@@ -105,5 +136,41 @@ fn add_loss(batch: &Predictions<'_>, sums: &mut Sums) -> Result<()> {
             Ok(())
         }
         _ => MeanSquaredError.update(batch, sums),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Accuracy;
+    use nac_data::{DataConfig, DataDirs};
+
+    #[test]
+    fn kinds_of_questions_have_their_own_accuracy() {
+        let mut config = DataConfig {
+            name: "sort-of-clevr".into(),
+            ..DataConfig::default()
+        };
+        config.sort_of_clevr.test = 60;
+        let dirs = DataDirs::new(None, None, "cache".into());
+        let test = nac_data::open(&config, &dirs, 0).unwrap().test;
+        // Always "rectangle", the class 2.
+        let metrics: [Box<dyn Metric>; 1] = [Box::new(Accuracy)];
+        let found = Evaluator::default()
+            .run(&test, &metrics, |_, batch| {
+                let class = |(_, class)| f64::from(u8::from(class == 2));
+                Ok(Array2::from_shape_fn((batch.len(), 10), class))
+            })
+            .unwrap();
+        assert_eq!(found.metrics.len(), 7);
+        let of = |name: &str| found.metric(&format!("accuracy ({name})")).unwrap();
+        assert_eq!(of("non-relational: left"), 0.0);
+        let forms = [
+            "non-relational: shape",
+            "relational: closest",
+            "relational: furthest",
+        ];
+        let mean = forms.map(of).iter().sum::<f64>() / 6.0;
+        assert!((mean - found.metrics[0].1).abs() < 1e-12 && mean > 0.1);
     }
 }
