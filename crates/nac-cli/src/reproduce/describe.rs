@@ -12,6 +12,7 @@ impl Experiment {
             Self::ListOps if !config.data.listops.is_long_range_arena() => "ListOps, short".into(),
             Self::ListOps => "ListOps".into(),
             Self::Cifar10 => "CIFAR-10".into(),
+            Self::SortOfClevr => "Sort-of-CLEVR".into(),
             Self::Imdb => "IMDB (bytes)".into(),
             Self::ModelNet10 => "ModelNet10 voxels".into(),
             Self::Shapes3d => "Solids (points)".into(),
@@ -46,6 +47,11 @@ impl Experiment {
                 format!(
                     "Images of 32×32 pixels from the original binary batches, ten classes.{augment}"
                 )
+            }
+            Self::SortOfClevr => {
+                "Generated images of 75×75 pixels with six coloured shapes, and a question about one shape or about how \
+                 shapes relate."
+                    .into()
             }
             Self::Imdb => format!(
                 "Film reviews as raw bytes, the first {} of each, two classes, the original split.",
@@ -92,6 +98,9 @@ impl Experiment {
                 "The paper uses CIFAR only for low-shot adaptation; this training from scratch is our own \
                  protocol."
                     .into(),
+            ],
+            Self::SortOfClevr => vec![
+                "Generated, not a task of the paper: so that there is always a task on images with text.".into(),
             ],
             Self::Imdb => vec![
                 "For context: bags of word n-grams reach 91 to 92 %, the Transformer of the Long Range Arena 64.3 % on \

@@ -23,6 +23,7 @@ macro_rules! configs {
 configs! {
     ListOps Quick "quick-listops.toml",
     Cifar10 Quick "quick-cifar10.toml",
+    SortOfClevr Quick "quick-sort-of-clevr.toml",
     Imdb Quick "quick-imdb.toml",
     ModelNet10 Quick "quick-modelnet10.toml",
     Shapes3d Quick "quick-shapes3d.toml",
@@ -39,6 +40,8 @@ pub enum Experiment {
     ListOps,
     /// CIFAR-10 from its original binary batches.
     Cifar10,
+    /// Generated images with questions about them.
+    SortOfClevr,
     /// IMDB reviews as raw bytes.
     Imdb,
     /// ModelNet10 as voxels.
@@ -55,6 +58,7 @@ impl Experiment {
     pub const ALL: &[Self] = &[
         Self::ListOps,
         Self::Cifar10,
+        Self::SortOfClevr,
         Self::Imdb,
         Self::ModelNet10,
         Self::Shapes3d,
@@ -70,6 +74,7 @@ impl Experiment {
         match self {
             Self::ListOps => "listops",
             Self::Cifar10 => "cifar10",
+            Self::SortOfClevr => "sort-of-clevr",
             Self::Imdb => "imdb",
             Self::ModelNet10 => "modelnet10",
             Self::Shapes3d => "shapes3d",

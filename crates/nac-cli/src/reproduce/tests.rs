@@ -296,6 +296,7 @@ fn of_all_experiments_those_without_data_are_skipped_with_a_recipe() {
     for (name, expected) in [
         ("listops", "done"),
         ("shapes3d", "done"),
+        ("sort-of-clevr", "done"),
         ("imdb", "skipped: no data"),
         ("modelnet10", "skipped: no data"),
         ("digits", "done"),
