@@ -101,6 +101,11 @@ fn refused(folder: &Path, command: &str) {
 }
 
 #[test]
+fn images() {
+    walk("Images", &["circle", "square", "triangle"]);
+}
+
+#[test]
 fn texts() {
     walk("Texts", &["bad", "good"]);
 }

@@ -23,6 +23,7 @@ macro_rules! configs {
 configs! {
     ListOps Quick "quick-listops.toml",
     Cifar10 Quick "quick-cifar10.toml",
+    TinyImagenet Quick "quick-tiny-imagenet.toml",
     SortOfClevr Quick "quick-sort-of-clevr.toml",
     Imdb Quick "quick-imdb.toml",
     ModelNet10 Quick "quick-modelnet10.toml",
@@ -40,6 +41,8 @@ pub enum Experiment {
     ListOps,
     /// CIFAR-10 from its original binary batches.
     Cifar10,
+    /// Tiny-ImageNet from its original folders.
+    TinyImagenet,
     /// Generated images with questions about them.
     SortOfClevr,
     /// IMDB reviews as raw bytes.
@@ -58,6 +61,7 @@ impl Experiment {
     pub const ALL: &[Self] = &[
         Self::ListOps,
         Self::Cifar10,
+        Self::TinyImagenet,
         Self::SortOfClevr,
         Self::Imdb,
         Self::ModelNet10,
@@ -74,6 +78,7 @@ impl Experiment {
         match self {
             Self::ListOps => "listops",
             Self::Cifar10 => "cifar10",
+            Self::TinyImagenet => "tiny-imagenet",
             Self::SortOfClevr => "sort-of-clevr",
             Self::Imdb => "imdb",
             Self::ModelNet10 => "modelnet10",
