@@ -145,6 +145,17 @@ pub(crate) enum DataCommand {
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
     },
+    /// Read every example: counts for each part and class, digests, unreadable files
+    Check {
+        /// Name of the data set
+        name: String,
+        /// Folder with data sets, searched first
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        /// Folder or file of the data themselves
+        #[arg(long)]
+        path: Option<PathBuf>,
+    },
     /// Download a data set, check it and unpack it
     Get {
         /// Name of the data set

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use nac_data::DataDirs;
+use nac_data::{DataConfig, DataDirs};
 use nac_data::fetch::{Found, Got, Listing};
 use nac_setup::{Console, amount};
 
@@ -16,6 +16,22 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
         DataCommand::List { data_dir } => {
             let dirs = DataDirs::discover(data_dir)?;
             print!("{}", listing(&nac_data::list(&dirs), &dirs));
+        }
+        DataCommand::Check {
+            name,
+            data_dir,
+            path,
+        } => {
+            let config = DataConfig {
+                name,
+                path,
+                ..DataConfig::default()
+            };
+            let report = nac_data::check(&config, &DataDirs::discover(data_dir)?, &Console::new())?;
+            print!("{report}");
+            if !report.is_whole() {
+                return Ok(ExitCode::FAILURE);
+            }
         }
         DataCommand::Get {
             name,

@@ -34,6 +34,9 @@ pub struct DataConfig {
     /// Leave out files that cannot be read, with a warning that counts and names them. Default false: the first one is
     /// an error.
     pub skip_unreadable: bool,
+    /// Training examples of each class: so many are drawn by the run's seed, after validation is taken away. Default all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shots: Option<usize>,
     /// How image files become images; used by data sets that hold files.
     pub image: ImageSettings,
     /// How texts become symbols.
@@ -44,6 +47,10 @@ pub struct DataConfig {
     pub table: TableSettings,
     /// Settings of the ListOps generator; used if `name` is `"listops"`.
     pub listops: ListOpsConfig,
+    /// Settings of `"cifar100"`.
+    pub cifar100: Cifar100Config,
+    /// Settings of `"cub"`.
+    pub cub: CubConfig,
     /// Settings of `"modelnet10"` and `"modelnet40"`.
     pub modelnet: ModelNetConfig,
     /// Settings of `"nlvr"`.
@@ -62,11 +69,14 @@ impl Default for DataConfig {
             path: None,
             corruption: None,
             skip_unreadable: false,
+            shots: None,
             image: ImageSettings::default(),
             text: TextSettings::default(),
             points: PointSettings::default(),
             table: TableSettings::default(),
             listops: ListOpsConfig::default(),
+            cifar100: Cifar100Config::default(),
+            cub: CubConfig::default(),
             modelnet: ModelNetConfig::default(),
             nlvr: NlvrConfig::default(),
             shapes3d: Shapes3dConfig::default(),
@@ -76,7 +86,7 @@ impl Default for DataConfig {
 }
 
 /// Settings of data sets whose images are files of any size.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageSettings {
     /// Height and width that images get. Default: those of the data set where all its images have one size, else
@@ -87,6 +97,35 @@ pub struct ImageSettings {
     pub resize: Resize,
     /// With which filter. Default `bilinear`.
     pub filter: ResizeFilter,
+    /// Resized images are kept in memory if those of a part need less than this, in megabytes. Default 1024.
+    pub cache_mb: usize,
+}
+
+impl Default for ImageSettings {
+    fn default() -> Self {
+        Self {
+            size: None,
+            resize: Resize::default(),
+            filter: ResizeFilter::default(),
+            cache_mb: 1024,
+        }
+    }
+}
+
+/// Settings of CIFAR-100: which of the two labels is the class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cifar100Config {
+    /// The 20 coarse classes instead of the 100 fine ones. Default false.
+    pub coarse: bool,
+}
+
+/// Settings of CUB-200-2011.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CubConfig {
+    /// Cut images to the bird's bounding box. Default false.
+    pub crop_to_box: bool,
 }
 
 /// What the symbols of a text are.

@@ -78,6 +78,19 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// The classes that an answer may be, if they are not all of those of the output: accuracy is then over these alone.
+    ///
+    /// ImageNet-R has 200 of ImageNet's 1,000 classes, and a model of 1,000 outputs is asked for the best of these 200.
+    fn answers(&self) -> Option<&[usize]> {
+        None
+    }
+
+    /// The file of an example, if each has its own.
+    fn file(&self, index: usize) -> Option<&std::path::Path> {
+        let _ = index;
+        None
+    }
+
     /// Whether there is no example.
     fn is_empty(&self) -> bool {
         self.len() == 0

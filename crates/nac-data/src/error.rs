@@ -42,10 +42,11 @@ pub enum DataError {
         reason: String,
     },
 
-    /// A file does not have the published SHA-256.
+    /// A file does not have the published digest.
     #[error(
-        "{}: SHA-256 is {found}, expected {expected}; move the file away and get it again",
-        path.display()
+        "{}: {} is {found}, expected {expected}; move the file away and get it again",
+        path.display(),
+        digest_kind(expected)
     )]
     Checksum {
         /// The file.
@@ -166,6 +167,11 @@ pub enum DataError {
         /// Number of the batch within its epoch.
         batch: usize,
     },
+}
+
+/// Name of the digest that is written with so many digits.
+pub(crate) fn digest_kind(digest: &str) -> &'static str {
+    if digest.len() == 32 { "MD5" } else { "SHA-256" }
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -43,10 +43,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod buffer;
+mod check;
 mod config;
 mod dataset;
 mod dirs;
 mod error;
+mod episode;
 mod example;
 mod progress;
 mod registry;
@@ -67,11 +69,14 @@ pub mod testing;
 pub mod transform;
 
 pub use buffer::{Buffer, Values, ValuesMut};
+pub use check::{CheckReport, PartReport, check};
 pub use config::{
-    DataConfig, ImageSettings, PointSettings, TableSettings, TextLevel, TextSettings,
+    Cifar100Config, CubConfig, DataConfig, ImageSettings, PointSettings, TableSettings, TextLevel,
+    TextSettings,
 };
 pub use dataset::{Dataset, DatasetInfo, SharedDataset};
 pub use dirs::{CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, DataDirs};
+pub use episode::Episode;
 pub use error::DataError;
 pub use example::{Batch, Example, Target, Targets};
 pub use loader::{EpochIter, Loader, LoaderOptions};

@@ -4,16 +4,23 @@ use crate::corruption::Corrupted;
 use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
 use crate::source::{
-    Entry, Origin, Request, cifar10, csv_table, digits, listops, modelnet, nlvr, points, shapes3d,
-    sort_of_clevr, text,
+    Entry, Origin, Request, cifar10, cifar100, csv_table, cub, digits, image_folder, imagenet,
+    listops, modelnet, nlvr, points, shapes3d, sort_of_clevr, text, tiny_imagenet,
 };
 use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
 
 /// All data sets, in the order in which they are listed.
 const ENTRIES: &[Entry] = &[
     cifar10::ENTRY,
+    cifar100::ENTRY,
     digits::ENTRY,
     listops::ENTRY,
+    tiny_imagenet::ENTRY,
+    tiny_imagenet::ENTRY_R,
+    imagenet::ENTRY,
+    imagenet::ENTRY_R,
+    cub::ENTRY,
+    image_folder::ENTRY,
     modelnet::ENTRY_10,
     modelnet::ENTRY_40,
     nlvr::ENTRY,
@@ -244,9 +251,9 @@ mod tests {
 
     #[test]
     fn unknown_names_list_the_known_ones() {
-        let error = open_named("cifar100", &[]).unwrap_err().to_string();
+        let error = open_named("cifar1000", &[]).unwrap_err().to_string();
         assert!(
-            error.contains("`cifar100`; known: cifar10, digits, listops"),
+            error.contains("`cifar1000`; known: cifar10, cifar100, digits, listops"),
             "{error}"
         );
         let error = open_named("digits", &["flip"]).unwrap_err().to_string();

@@ -107,6 +107,14 @@ impl Dataset for Subset {
     fn unit(&self, index: usize) -> Option<u64> {
         self.dataset.unit(*self.indices.get(index)?)
     }
+
+    fn answers(&self) -> Option<&[usize]> {
+        self.dataset.answers()
+    }
+
+    fn file(&self, index: usize) -> Option<&std::path::Path> {
+        self.dataset.file(*self.indices.get(index)?)
+    }
 }
 
 /// Splits `dataset` into `(train, validation)` with `count` examples in validation.

@@ -51,13 +51,13 @@ fn source(content: &[u8], archive: &[u8], urls: Vec<String>) -> Source {
         archive: ArchiveFile {
             file_name: "small.tar.gz".into(),
             bytes: archive.len() as u64,
-            sha256: digest(archive),
+            digest: digest(archive),
             urls,
         },
         files: vec![DataFile {
             path: "numbers.bin".into(),
             bytes: content.len() as u64,
-            sha256: digest(content),
+            digest: digest(content),
         }],
         max_unpacked_bytes: 10_000_000,
     }
@@ -114,7 +114,7 @@ fn a_killed_download_goes_on_where_it_stopped() {
     let sha256 = digest(&bytes);
     let expected = Expected {
         bytes: 100_000,
-        sha256: &sha256,
+        digest: &sha256,
     };
     download(&[server.url("file.zip")], &target, expected, &Silent).unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), bytes);
@@ -134,7 +134,7 @@ fn a_connection_that_breaks_is_taken_up_again() {
     let sha256 = digest(&bytes);
     let expected = Expected {
         bytes: 100_000,
-        sha256: &sha256,
+        digest: &sha256,
     };
     download(&[server.url("file")], &target, expected, &Silent).unwrap();
     assert_eq!(std::fs::read(&target).unwrap(), bytes);
@@ -153,7 +153,7 @@ fn a_server_without_ranges_sends_all_again() {
     let sha256 = digest(&bytes);
     let expected = Expected {
         bytes: 50_000,
-        sha256: &sha256,
+        digest: &sha256,
     };
     download(
         &[server.url("file")],
@@ -171,7 +171,7 @@ fn the_next_address_is_tried_after_every_kind_of_failure() {
     let sha256 = digest(&bytes);
     let expected = Expected {
         bytes: 5_000,
-        sha256: &sha256,
+        digest: &sha256,
     };
     let mut longer = bytes.clone();
     longer.push(0);
@@ -206,7 +206,7 @@ fn a_part_of_other_bytes_is_thrown_away_in_the_end() {
     let sha256 = digest(&bytes);
     let expected = Expected {
         bytes: 4_000,
-        sha256: &sha256,
+        digest: &sha256,
     };
     download(
         &[server.url("file")],

@@ -240,7 +240,8 @@ fn imdb_is_the_published_one() {
         ..DataConfig::default()
     };
     config.text.max_len = 400;
-    let dirs = DataDirs::new(folder.parent().map(Into::into), None, "cache".into());
+    let cache = tempfile::tempdir().unwrap();
+    let dirs = DataDirs::new(folder.parent().map(Into::into), None, cache.path().into());
     let splits = open(&config, &dirs, 0).unwrap();
     for part in [&splits.train, &splits.test] {
         let classes: Vec<usize> = (0..part.len()).filter_map(|i| part.class(i)).collect();
@@ -337,4 +338,111 @@ fn nlvr_s_labels_do_not_follow_from_the_order_of_examples() {
         let shape = example.input("objects").unwrap().shape();
         assert!((3..=20).contains(&shape[0]), "{shape:?}");
     }
+}
+
+/// Opens a data set whose files are in `NAC_TEST_DATA_DIR`, at 64×64.
+fn open_images(name: &str, folder: &std::path::Path, crop: bool) -> nac_data::Splits {
+    let cache = tempfile::tempdir().unwrap();
+    let mut config = DataConfig {
+        name: name.into(),
+        skip_unreadable: true,
+        ..DataConfig::default()
+    };
+    config.cub.crop_to_box = crop;
+    let dirs = DataDirs::new(folder.parent().map(Into::into), None, cache.path().into());
+    open(&config, &dirs, 0).unwrap()
+}
+
+#[test]
+fn tiny_imagenet_s_files_are_read() {
+    let Some(folder) = real("tiny-imagenet-200") else {
+        return;
+    };
+    let splits = open_images("tiny-imagenet", &folder, false);
+    for set in [&splits.train, &splits.test] {
+        let mut classes: Vec<usize> = (0..set.len()).map(|i| set.class(i).unwrap()).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        assert_eq!(classes.len(), 200);
+        for index in (0..set.len()).step_by(97) {
+            let example = set.get(index).unwrap();
+            assert_eq!(example.inputs[0].1.shape(), [3, 64, 64]);
+            let class = example.target.class().unwrap();
+            // In train, the file's name begins with its class.
+            let file = set.file(index).unwrap().file_name().unwrap();
+            let file = file.to_str().unwrap();
+            let name = &set.info().output.class_name(class);
+            assert!(
+                file.starts_with("val") || file[..9] == name[..9],
+                "{file} {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn renditions_of_tiny_imagenet_are_answered_with_62_classes() {
+    let Some(folder) = real("tiny-imagenet-200") else {
+        return;
+    };
+    // Goldfish and jellyfish are of both sets; the images are Tiny-ImageNet's own.
+    let root = tempfile::tempdir().unwrap();
+    for class in ["n01443537", "n01910747"] {
+        let target = root.path().join("tiny-imagenet-r").join(class);
+        std::fs::create_dir_all(&target).unwrap();
+        let images = std::fs::read_dir(folder.join("train").join(class).join("images")).unwrap();
+        let image = images.map(|entry| entry.unwrap()).next().unwrap();
+        std::fs::copy(image.path(), target.join(image.file_name())).unwrap();
+    }
+    let dirs = DataDirs::new(
+        Some(root.path().into()),
+        folder.parent().map(Into::into),
+        root.path().join("cache"),
+    );
+    let config = DataConfig {
+        name: "tiny-imagenet-r".into(),
+        ..DataConfig::default()
+    };
+    let splits = open(&config, &dirs, 0).unwrap();
+    assert_eq!(splits.test.len(), 2);
+    assert!(splits.train.len() > 1000 && splits.train.answers().is_none());
+    let answers = splits.test.answers().unwrap();
+    assert_eq!(answers.len(), 62);
+    assert!((0..2).all(|i| answers.contains(&splits.test.class(i).unwrap())));
+    assert_eq!(splits.test.info().output.class_count(), Some(200));
+
+    std::fs::create_dir(root.path().join("tiny-imagenet-r/n01440764")).unwrap();
+    let config = DataConfig {
+        path: Some(root.path().join("tiny-imagenet-r")),
+        ..config
+    };
+    let error = open(&config, &dirs, 0).unwrap_err().to_string();
+    assert!(error.contains("n01440764"), "{error}");
+}
+
+#[test]
+fn birds_have_their_official_split_and_boxes() {
+    let Some(folder) = real("CUB_200_2011") else {
+        return;
+    };
+    let whole = open_images("cub", &folder, false);
+    let cropped = open_images("cub", &folder, true);
+    let lines = std::fs::read_to_string(folder.join("train_test_split.txt")).unwrap();
+    let train = lines.lines().filter(|line| line.ends_with(" 1")).count();
+    assert_eq!(whole.train.len(), train);
+    assert_eq!(whole.train.len() + whole.test.len(), lines.lines().count());
+    let mut differ = 0;
+    for index in 0..10 {
+        let (a, b) = (
+            whole.train.get(index).unwrap(),
+            cropped.train.get(index).unwrap(),
+        );
+        assert_eq!(a.target, b.target);
+        differ += usize::from(a.inputs != b.inputs);
+        let class = a.target.class().unwrap();
+        let name = &whole.train.info().output.class_name(class);
+        let file = whole.train.file(index).unwrap();
+        assert!(file.to_str().unwrap().contains(name.as_str()));
+    }
+    assert_eq!(differ, 10);
 }

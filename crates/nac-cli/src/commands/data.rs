@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use nac_data::DataDirs;
+use nac_data::{DataConfig, DataDirs};
 use nac_data::fetch::{Found, Got};
 use nac_data::sample::{self, Sample};
 use nac_train::run::DataProgress;
@@ -22,6 +22,17 @@ enum Command {
         /// Folder with data sets; also NAC_DATA_DIR
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
+    },
+    /// Read every example: counts for each part and class, digests, unreadable files
+    Check {
+        /// Name of the data set
+        name: String,
+        /// Folder with data sets; also NAC_DATA_DIR
+        #[arg(long, value_name = "DIR")]
+        data_dir: Option<PathBuf>,
+        /// Folder or file of the data themselves, as `data.path`
+        #[arg(long)]
+        path: Option<PathBuf>,
     },
     /// Write a small generated folder of files, to try out `nac init`
     Sample {
@@ -69,6 +80,21 @@ impl From<Kind> for Sample {
 pub(crate) fn command(args: &Args) -> Result<()> {
     match &args.command {
         Command::List { data_dir } => list(&DataDirs::discover(data_dir.clone())?),
+        Command::Check {
+            name,
+            data_dir,
+            path,
+        } => {
+            let config = DataConfig {
+                name: name.clone(),
+                path: path.clone(),
+                ..DataConfig::default()
+            };
+            let dirs = DataDirs::discover(data_dir.clone())?;
+            let report = nac_data::check(&config, &dirs, &DataProgress::default())?;
+            print!("{report}");
+            anyhow::ensure!(report.is_whole(), "some examples cannot be read");
+        }
         Command::Sample { kind, folder } => {
             let count = sample::write((*kind).into(), folder)?;
             let files = if count == 1 { "file" } else { "files" };

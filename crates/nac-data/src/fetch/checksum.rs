@@ -1,18 +1,25 @@
-//! SHA-256 of files.
+//! SHA-256 and MD5 of files.
 
 use std::io::Read;
 use std::path::Path;
 
 use fs_err as fs;
+use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use crate::{DataError, Progress};
+
+const MD5_DIGITS: usize = 32;
 
 /// SHA-256 of a file, in lower-case hexadecimal.
 ///
 /// # Errors
 /// [`DataError::Io`].
 pub fn sha256(path: &Path, progress: &dyn Progress) -> Result<String, DataError> {
+    digest::<Sha256>(path, progress)
+}
+
+fn digest<D: Digest>(path: &Path, progress: &dyn Progress) -> Result<String, DataError> {
     let mut file = fs::File::open(path)?;
     let name = path
         .file_name()
@@ -23,7 +30,7 @@ pub fn sha256(path: &Path, progress: &dyn Progress) -> Result<String, DataError>
         Some(file.metadata()?.len()),
         "bytes",
     );
-    let mut hash = Sha256::new();
+    let mut hash = D::new();
     let mut block = vec![0; 1 << 16];
     let mut done = 0;
     loop {
@@ -43,12 +50,16 @@ pub fn sha256(path: &Path, progress: &dyn Progress) -> Result<String, DataError>
         .collect())
 }
 
-/// Compares the SHA-256 of a file with the published one.
+/// Compares the SHA-256 of a file with the published one, or its MD5 if `expected` has 32 digits.
 ///
 /// # Errors
 /// [`DataError::Io`] or [`DataError::Checksum`].
 pub fn check(path: &Path, expected: &str, progress: &dyn Progress) -> Result<(), DataError> {
-    let found = sha256(path, progress)?;
+    let found = if expected.len() == MD5_DIGITS {
+        digest::<Md5>(path, progress)?
+    } else {
+        sha256(path, progress)?
+    };
     if found.eq_ignore_ascii_case(expected) {
         return Ok(());
     }
@@ -75,5 +86,8 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("abc: SHA-256 is ba7816"), "{error}");
+        check(&path, "900150983cd24fb0d6963f7d28e17f72", &Silent).unwrap();
+        let error = check(&path, &"0".repeat(32), &Silent).unwrap_err();
+        assert!(error.to_string().contains("abc: MD5 is 900150"), "{error}");
     }
 }

@@ -12,6 +12,7 @@ use fs_err as fs;
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::checksum;
+use crate::error::digest_kind;
 use crate::{DataError, Progress};
 
 /// Longest time for one response; what arrived until then is kept and the rest requested again.
@@ -22,8 +23,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(600);
 pub struct Expected<'a> {
     /// Length.
     pub bytes: u64,
-    /// SHA-256, hexadecimal.
-    pub sha256: &'a str,
+    /// SHA-256 or MD5, hexadecimal.
+    pub digest: &'a str,
 }
 
 /// Downloads `target` from the first of `urls` that gives the expected file. The folder of
@@ -98,14 +99,18 @@ fn one_try(
         Err(Problem::Local(error)) => return Err(error),
         Err(Problem::Remote(text)) => return Ok(Some(Failure::Address(text))),
     }
-    match checksum::check(part, expected.sha256, progress) {
+    match checksum::check(part, expected.digest, progress) {
         Ok(()) => {
             fs::rename(part, target)?;
             Ok(None)
         }
         Err(DataError::Checksum { found, .. }) => {
             fs::remove_file(part)?;
-            let text = format!("SHA-256 is {found}, expected {}", expected.sha256);
+            let text = format!(
+                "{} is {found}, expected {}",
+                digest_kind(expected.digest),
+                expected.digest
+            );
             Ok(Some(if resumed {
                 Failure::OldPart(text)
             } else {

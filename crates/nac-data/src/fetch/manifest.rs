@@ -1,4 +1,4 @@
-//! What is published about each downloadable data set: addresses, sizes, SHA-256.
+//! What is published about each downloadable data set: addresses, sizes, digests.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::checksum;
+use crate::error::digest_kind;
 use crate::{DataDirs, DataError, Progress};
 
 /// A data set that can be downloaded.
@@ -38,8 +39,8 @@ pub struct ArchiveFile {
     pub file_name: String,
     /// Length.
     pub bytes: u64,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 or MD5, lower-case hexadecimal; their lengths tell them apart.
+    pub digest: String,
     /// Addresses, tried in order: the original first, then mirrors.
     pub urls: Vec<String>,
 }
@@ -50,32 +51,54 @@ pub struct ArchiveFile {
 pub struct DataFile {
     /// Path within the folder.
     pub path: String,
-    /// Length.
+    /// Length; 0 where it is not known.
     pub bytes: u64,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 or MD5, lower-case hexadecimal; empty where none is published.
+    pub digest: String,
+}
+
+impl DataFile {
+    /// Checks the length, if it is known.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] for a missing file, [`DataError::CorruptFile`] for another length.
+    pub(crate) fn check_length(&self, folder: &Path) -> Result<fs::File, DataError> {
+        let path = folder.join(&self.path);
+        let file = fs::File::open(&path)?;
+        let found = file.metadata()?.len();
+        if self.bytes != 0 && found != self.bytes {
+            return Err(DataError::CorruptFile {
+                path,
+                offset: found.min(self.bytes),
+                reason: format!("the file has {found} bytes, expected {}", self.bytes),
+            });
+        }
+        Ok(file)
+    }
+
+    /// Checks length and digest, as far as they are known.
+    ///
+    /// # Errors
+    /// As [`check_length`](Self::check_length); [`DataError::Checksum`] for another content.
+    pub(crate) fn verify(&self, folder: &Path, progress: &dyn Progress) -> Result<(), DataError> {
+        self.check_length(folder)?;
+        if self.digest.is_empty() {
+            return Ok(());
+        }
+        checksum::check(&folder.join(&self.path), &self.digest, progress)
+    }
 }
 
 impl Source {
-    /// Checks length and SHA-256 of every file.
+    /// Checks length and digest of every file, as far as they are known.
     ///
     /// # Errors
     /// [`DataError::Io`] for a file that cannot be read, [`DataError::CorruptFile`] for another
     /// length, [`DataError::Checksum`] for another content.
     pub fn verify(&self, folder: &Path, progress: &dyn Progress) -> Result<(), DataError> {
-        for file in &self.files {
-            let path = folder.join(&file.path);
-            let found = fs::metadata(&path)?.len();
-            if found != file.bytes {
-                return Err(DataError::CorruptFile {
-                    path,
-                    offset: found.min(file.bytes),
-                    reason: format!("the file has {found} bytes, expected {}", file.bytes),
-                });
-            }
-            checksum::check(&path, &file.sha256, progress)?;
-        }
-        Ok(())
+        self.files
+            .iter()
+            .try_for_each(|file| file.verify(folder, progress))
     }
 
     /// Instructions for getting the data set by hand.
@@ -84,15 +107,16 @@ impl Source {
         let ArchiveFile {
             file_name,
             bytes,
-            sha256,
+            digest,
             urls,
         } = &self.archive;
         let names: Vec<&str> = self.files.iter().map(|f| f.path.as_str()).collect();
         format!(
-            "To get `{}` by hand:\n  1. download {file_name} ({bytes} bytes, SHA-256 {sha256}) from\n{}\n  \
+            "To get `{}` by hand:\n  1. download {file_name} ({bytes} bytes, {} {digest}) from\n{}\n  \
              2. put it into {} (it is unpacked when it is first used), or unpack it there so that\n     \
              {} holds {}\n  3. or put it elsewhere and name that folder with --data-dir or {}.",
             self.name,
+            digest_kind(digest),
             urls.iter()
                 .map(|u| format!("       {u}"))
                 .collect::<Vec<_>>()
@@ -121,10 +145,11 @@ mod tests {
             let digests = source
                 .files
                 .iter()
-                .map(|f| &f.sha256)
-                .chain([&source.archive.sha256]);
+                .map(|f| &f.digest)
+                .chain([&source.archive.digest]);
+            assert!(!source.archive.digest.is_empty());
             for digest in digests {
-                assert_eq!(digest.len(), 64);
+                assert!(matches!(digest.len(), 0 | 32 | 64));
                 assert!(
                     digest
                         .bytes()

@@ -10,6 +10,7 @@ pub mod download;
 pub mod extract;
 pub mod locate;
 pub mod manifest;
+mod verified;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ use fs_err as fs;
 
 use self::locate::Location;
 use self::manifest::Source;
+pub(crate) use verified::verify_once;
+
 use crate::storage::FolderLock;
 use crate::{DataDirs, DataError, Progress};
 
@@ -76,7 +79,7 @@ pub fn get_source(
         .collect();
     let expected = download::Expected {
         bytes: source.archive.bytes,
-        sha256: &source.archive.sha256,
+        digest: &source.archive.digest,
     };
     download::download(&urls, &archive, expected, progress).map_err(|error| match error {
         DataError::Download { name, attempts, .. } => DataError::Download {
@@ -119,7 +122,7 @@ fn unpack(
     lock: &FolderLock,
     progress: &dyn Progress,
 ) -> Result<PathBuf, DataError> {
-    checksum::check(archive, &source.archive.sha256, progress)?;
+    checksum::check(archive, &source.archive.digest, progress)?;
     let staging = lock.staging()?;
     let limits = extract::Limits {
         bytes: source.max_unpacked_bytes,

@@ -117,7 +117,7 @@ pub fn source() -> Source {
     let file = |path: &str, sha256: &str| DataFile {
         path: path.into(),
         bytes: 30_730_000,
-        sha256: sha256.into(),
+        digest: sha256.into(),
     };
     Source {
         name: "cifar10".into(),
@@ -128,7 +128,7 @@ pub fn source() -> Source {
         archive: ArchiveFile {
             file_name: "cifar-10-binary.tar.gz".into(),
             bytes: 170_052_171,
-            sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
+            digest: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd".into(),
             urls: vec!["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz".into()],
         },
         files: vec![

@@ -59,21 +59,21 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// The folder of a published data set: `data.path` if it is set, else where it is found; an archive is unpacked into
-    /// the cache first.
+    /// the cache first. Published digests are checked the first time.
     ///
     /// # Errors
-    /// [`DataError::NotFound`] with instructions; errors of unpacking.
+    /// [`DataError::NotFound`] with instructions; errors of unpacking; [`DataError::Checksum`].
     pub fn folder(&self, source: &Source) -> Result<PathBuf, DataError> {
-        if let Some(path) = &self.config.path {
-            return Ok(path.clone());
-        }
-        match locate::locate(source, self.dirs) {
-            Some(Location::Folder(folder)) => Ok(folder),
-            Some(Location::Archive(archive)) => {
-                fetch::install(source, &archive, self.dirs.cache(), self.progress)
+        let folder = match (&self.config.path, locate::locate(source, self.dirs)) {
+            (Some(path), _) => path.clone(),
+            (None, Some(Location::Folder(folder))) => folder,
+            (None, Some(Location::Archive(archive))) => {
+                return fetch::install(source, &archive, self.dirs.cache(), self.progress);
             }
-            None => Err(fetch::not_found(source, self.dirs)),
-        }
+            (None, None) => return Err(fetch::not_found(source, self.dirs)),
+        };
+        fetch::verify_once(source, &folder, self.dirs.cache(), self.progress)?;
+        Ok(folder)
     }
 
     /// The user's own files.

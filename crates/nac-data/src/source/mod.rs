@@ -2,9 +2,14 @@
 
 pub mod cifar10;
 pub(crate) mod class_folders;
+pub mod cifar100;
 pub mod csv_table;
+pub mod cub;
 pub mod digits;
 mod entry;
+mod image_files;
+pub mod image_folder;
+pub mod imagenet;
 mod images;
 pub mod listops;
 pub mod modelnet;
@@ -13,5 +18,7 @@ pub mod points;
 pub mod shapes3d;
 pub mod sort_of_clevr;
 pub mod text;
+mod synsets;
+pub mod tiny_imagenet;
 
 pub use entry::{Entry, Origin, Request};

@@ -12,6 +12,9 @@ use super::sums::Sums;
 use super::values::MeanSquaredError;
 use crate::error::{Result, TrainError};
 
+/// Score of a class that cannot be the answer.
+const IMPOSSIBLE: f64 = -1e30;
+
 /// Result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -78,7 +81,10 @@ impl Evaluator {
         let mut kinds = Kinds::default();
         for (index, batch) in loader.epoch(0, 0).enumerate() {
             let batch = batch?;
-            let outputs = outputs(index, &batch)?;
+            let mut outputs = outputs(index, &batch)?;
+            if let Some(answers) = dataset.answers() {
+                keep_answers(&mut outputs, answers);
+            }
             let predictions = Predictions {
                 outputs: outputs.view(),
                 targets: &batch.targets,
@@ -124,6 +130,15 @@ impl Kinds {
             (format!("accuracy ({kind})"), right as f64 / all as f64)
         };
         self.0.into_iter().map(share)
+    }
+}
+
+/// Makes all classes impossible but those that may be the answer. The score is finite: metrics multiply it by 0.
+fn keep_answers(outputs: &mut Array2<f64>, answers: &[usize]) {
+    for (class, mut scores) in outputs.columns_mut().into_iter().enumerate() {
+        if !answers.contains(&class) {
+            scores.fill(IMPOSSIBLE);
+        }
     }
 }
 

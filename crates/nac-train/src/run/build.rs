@@ -7,7 +7,7 @@ use nac_core::rng::Streams;
 use nac_data::corruption::{Corrupted, CorruptionConfig};
 use nac_data::split::Subset;
 use nac_data::{
-    DataDirs, Dataset, DatasetInfo, Progress, Transform, open_with_progress, transform,
+    DataDirs, Dataset, DatasetInfo, Episode, Progress, Transform, open_with_progress, transform,
 };
 use nac_modules::model::{BuildModel, Measure, Model, ModelFile, ModelKind, matched_latent_dim};
 use nac_modules::params::ParamStore;
@@ -34,6 +34,8 @@ pub struct Data {
     pub test: Arc<dyn Dataset>,
     /// Random change of training examples.
     pub transform: Option<Arc<dyn Transform>>,
+    /// Which examples `train` has, if `data.shots` of each class were drawn.
+    pub episode: Option<Episode>,
 }
 
 impl std::fmt::Debug for Data {
@@ -72,12 +74,21 @@ impl Data {
         } else {
             validation
         };
+        let (train, episode) = match config.data.shots {
+            Some(shots) => {
+                let episode = Episode::draw(train.as_ref(), shots, config.seed)?;
+                let drawn: Arc<dyn Dataset> = Arc::new(episode.of(train)?);
+                (drawn, Some(episode))
+            }
+            None => (train, None),
+        };
         let transform = transform::from_specs(&config.data.augment, train.info())?;
         Ok(Self {
             train,
             validation,
             test: splits.test,
             transform,
+            episode,
         })
     }
 

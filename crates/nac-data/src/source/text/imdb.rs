@@ -37,7 +37,7 @@ pub fn source() -> Source {
     let file = |path: &str, bytes: u64, sha256: &str| DataFile {
         path: path.into(),
         bytes,
-        sha256: sha256.into(),
+        digest: sha256.into(),
     };
     Source {
         name: ENTRY.name.into(),
@@ -48,7 +48,7 @@ pub fn source() -> Source {
         archive: ArchiveFile {
             file_name: "aclImdb_v1.tar.gz".into(),
             bytes: 84_125_825,
-            sha256: "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe".into(),
+            digest: "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe".into(),
             urls: vec!["https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz".into()],
         },
         files: vec![
