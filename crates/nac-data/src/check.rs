@@ -105,7 +105,11 @@ fn read(name: &'static str, part: &dyn Dataset, progress: &dyn Progress) -> Part
     let count = part.info().output.class_count().unwrap_or(0);
     let mut counts = vec![0; count];
     let (mut unreadable, mut errors) = (0, Vec::new());
-    progress.start(&format!("reading {name}"), Some(part.len() as u64), "examples");
+    progress.start(
+        &format!("reading {name}"),
+        Some(part.len() as u64),
+        "examples",
+    );
     for start in (0..part.len()).step_by(BLOCK) {
         let end = (start + BLOCK).min(part.len());
         let results: Vec<Result<Option<usize>, DataError>> = (start..end)
@@ -134,7 +138,9 @@ fn read(name: &'static str, part: &dyn Dataset, progress: &dyn Progress) -> Part
     PartReport {
         name,
         examples: part.len(),
-        classes: named.map(|(class, count)| (output.class_name(class), count)).collect(),
+        classes: named
+            .map(|(class, count)| (output.class_name(class), count))
+            .collect(),
         unreadable,
         errors,
     }
@@ -187,12 +193,14 @@ mod tests {
         let dirs = DataDirs::new(None, None, dir.path().join("cache"));
         let report = check(&config, &dirs, &Silent).unwrap();
         assert!(!report.is_whole());
-        let total = |class: usize| -> usize {
-            report.parts.iter().map(|part| part.classes[class].1).sum()
-        };
+        let total =
+            |class: usize| -> usize { report.parts.iter().map(|part| part.classes[class].1).sum() };
         assert_eq!([total(0), total(1), total(2)], [60; 3]);
         let text = report.to_string();
-        assert!(text.contains("broken.png") && text.contains("circle"), "{text}");
+        assert!(
+            text.contains("broken.png") && text.contains("circle"),
+            "{text}"
+        );
     }
 
     #[test]

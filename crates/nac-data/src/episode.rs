@@ -99,7 +99,10 @@ mod tests {
         (0..drawn.len()).for_each(|i| counts[drawn.class(i).unwrap()] += 1);
         assert_eq!(counts, [5; 3]);
         assert_eq!(Episode::draw(train.as_ref(), 5, 1).unwrap(), episode);
-        assert_ne!(Episode::draw(train.as_ref(), 5, 2).unwrap().indices, episode.indices);
+        assert_ne!(
+            Episode::draw(train.as_ref(), 5, 2).unwrap().indices,
+            episode.indices
+        );
         let unknown = InMemory::images(90, 1, 2, 2, 3).without_known_classes();
         assert_eq!(Episode::draw(&unknown, 5, 1).unwrap(), episode);
         let text = serde_json::to_string(&episode).unwrap();

@@ -13,7 +13,8 @@ use super::images::Images;
 use super::{Entry, Origin, Request};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
 use crate::{
-    Cifar100Config, DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing, Splits,
+    Cifar100Config, DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec,
+    Preprocessing, Splits,
 };
 
 /// For the registry.

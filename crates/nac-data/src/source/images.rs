@@ -1,9 +1,6 @@
 //! Images of one size held in memory.
 
-use crate::{
-    Buffer, DataError, Dataset, DatasetInfo, Example, Target,
-    Values,
-};
+use crate::{Buffer, DataError, Dataset, DatasetInfo, Example, Target, Values};
 
 /// Raw images one after another, and their classes.
 pub(super) struct Images {

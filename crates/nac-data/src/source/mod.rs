@@ -1,8 +1,8 @@
 //! The data sets of this crate, one file or folder each.
 
 pub mod cifar10;
-pub(crate) mod class_folders;
 pub mod cifar100;
+pub(crate) mod class_folders;
 pub mod csv_table;
 pub mod cub;
 pub mod digits;
@@ -17,8 +17,8 @@ pub mod nlvr;
 pub mod points;
 pub mod shapes3d;
 pub mod sort_of_clevr;
-pub mod text;
 mod synsets;
+pub mod text;
 pub mod tiny_imagenet;
 
 pub use entry::{Entry, Origin, Request};

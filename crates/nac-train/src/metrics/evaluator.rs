@@ -188,4 +188,13 @@ mod tests {
         let mean = forms.map(of).iter().sum::<f64>() / 6.0;
         assert!((mean - found.metrics[0].1).abs() < 1e-12 && mean > 0.1);
     }
+
+    #[test]
+    fn only_answers_can_win() {
+        let mut outputs = Array2::from_shape_vec((1, 3), vec![1.0, 5.0, 2.0]).unwrap();
+        keep_answers(&mut outputs, &[0, 2]);
+        assert_eq!(outputs.row(0).to_vec(), [1.0, IMPOSSIBLE, 2.0]);
+        let loss = cross_entropy(outputs.row(0), 2);
+        assert!((loss - (1.0 + (-1.0_f64).exp()).ln()).abs() < 1e-12, "{loss}");
+    }
 }

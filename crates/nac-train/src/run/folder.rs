@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use nac_data::Episode;
 use sha2::{Digest as _, Sha256};
 
 use super::revision;
@@ -167,6 +168,14 @@ impl RunFolder {
             .map_err(TrainError::io("read", &path))?
             .trim()
             .to_owned())
+    }
+
+    /// Writes which training examples were drawn.
+    pub(super) fn write_episode(&self, episode: &Episode) -> Result<()> {
+        let path = self.0.join("episode.json");
+        let text = serde_json::to_string(episode)
+            .map_err(|e| TrainError::io("write", &path)(e.into()))?;
+        storage::write_atomically(&path, format!("{text}\n").as_bytes())
     }
 
     pub(super) fn finish(&self, summary: &RunSummary) -> Result<()> {

@@ -74,6 +74,9 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
     fit_signatures(&config, model.as_ref())?;
     set_whitening(&config, data.train.as_ref(), model.as_ref())?;
     let _lock = folder.create(&config)?;
+    if let Some(episode) = &data.episode {
+        folder.write_episode(episode)?;
+    }
     let mut trainer = trainer(&config, &data, model, &folder, options)?;
     if options.resume {
         trainer.resume()?;
