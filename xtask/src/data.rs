@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use nac_data::{DataConfig, DataDirs};
 use nac_data::fetch::{Found, Got, Listing};
+use nac_data::{DataConfig, DataDirs};
 use nac_setup::{Console, amount};
 
 use crate::cli::DataCommand;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use nac_data::{DataConfig, DataDirs};
 use nac_data::fetch::{Found, Got};
 use nac_data::sample::{self, Sample};
+use nac_data::{DataConfig, DataDirs};
 use nac_train::run::DataProgress;
 
 /// Arguments of `nac data`.

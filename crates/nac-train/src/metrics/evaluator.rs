@@ -195,6 +195,9 @@ mod tests {
         keep_answers(&mut outputs, &[0, 2]);
         assert_eq!(outputs.row(0).to_vec(), [1.0, IMPOSSIBLE, 2.0]);
         let loss = cross_entropy(outputs.row(0), 2);
-        assert!((loss - (1.0 + (-1.0_f64).exp()).ln()).abs() < 1e-12, "{loss}");
+        assert!(
+            (loss - (1.0 + (-1.0_f64).exp()).ln()).abs() < 1e-12,
+            "{loss}"
+        );
     }
 }

@@ -173,8 +173,8 @@ impl RunFolder {
     /// Writes which training examples were drawn.
     pub(super) fn write_episode(&self, episode: &Episode) -> Result<()> {
         let path = self.0.join("episode.json");
-        let text = serde_json::to_string(episode)
-            .map_err(|e| TrainError::io("write", &path)(e.into()))?;
+        let text =
+            serde_json::to_string(episode).map_err(|e| TrainError::io("write", &path)(e.into()))?;
         storage::write_atomically(&path, format!("{text}\n").as_bytes())
     }
 
