@@ -34,7 +34,7 @@ pub(crate) fn obtain(
     }
     let expected = Expected {
         bytes: wheel.bytes,
-        sha256: &wheel.sha256,
+        digest: &wheel.sha256,
     };
     let direct = index::find(index_url, wheel)
         .and_then(|url| Ok(download::download(&[url], &path, expected, progress)?));
