@@ -123,4 +123,12 @@ impl Dataset for Corrupted {
     fn class(&self, index: usize) -> Option<usize> {
         self.dataset.class(index)
     }
+
+    fn answers(&self) -> Option<&[usize]> {
+        self.dataset.answers()
+    }
+
+    fn file(&self, index: usize) -> Option<&std::path::Path> {
+        self.dataset.file(index)
+    }
 }
