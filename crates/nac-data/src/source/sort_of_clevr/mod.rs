@@ -187,6 +187,10 @@ impl Dataset for Questions {
             kinds[index % kinds.len()].name()
         })
     }
+
+    fn unit(&self, index: usize) -> Option<u64> {
+        (index < self.len).then_some((index / PER_IMAGE) as u64)
+    }
 }
 
 #[cfg(test)]

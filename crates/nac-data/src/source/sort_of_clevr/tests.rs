@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::preprocess::read_text;
@@ -48,6 +48,23 @@ fn parts_differ_and_the_run_s_seed_changes_nothing() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("data.sort_of_clevr.test"), "{error}");
+}
+
+#[test]
+fn a_carved_part_shares_no_image_with_the_rest() {
+    let splits = open_with(|config| (config.train, config.validation) = (1_200, 0), 0);
+    let (train, carved) = splits.unwrap().train_and_validation(100, 0).unwrap();
+    // Nine images.
+    assert_eq!((train.len(), carved.len()), (1_092, 108));
+    let images = |part: &dyn Dataset| -> BTreeSet<Vec<u8>> {
+        (0..part.len())
+            .map(|index| pixels(&part.get(index).unwrap()).to_vec())
+            .collect()
+    };
+    let (train_images, carved_images) = (images(train.as_ref()), images(carved.as_ref()));
+    assert_eq!((train_images.len(), carved_images.len()), (91, 9));
+    assert!(train_images.is_disjoint(&carved_images));
+    assert_eq!(carved.group(0), Some("non-relational: shape"));
 }
 
 /// What the images are worth: the best constant answer, and the best answer for each kind of question.
