@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::corruption::CorruptionConfig;
 use crate::{
-    ListOpsConfig, ModelNetConfig, NlvrConfig, Resize, ResizeFilter, Shapes3dConfig,
+    ListOpsConfig, ModelNetConfig, Nlvr2Config, NlvrConfig, Resize, ResizeFilter, Shapes3dConfig,
     SortOfClevrConfig,
 };
 
@@ -55,6 +55,8 @@ pub struct DataConfig {
     pub modelnet: ModelNetConfig,
     /// Settings of `"nlvr"`.
     pub nlvr: NlvrConfig,
+    /// Settings of `"nlvr2"`.
+    pub nlvr2: Nlvr2Config,
     /// Settings of the generator of solids; used if `name` is `"shapes3d"`.
     pub shapes3d: Shapes3dConfig,
     /// Settings of the generator of images with questions; used if `name` is `"sort-of-clevr"`.
@@ -79,6 +81,7 @@ impl Default for DataConfig {
             cub: CubConfig::default(),
             modelnet: ModelNetConfig::default(),
             nlvr: NlvrConfig::default(),
+            nlvr2: Nlvr2Config::default(),
             shapes3d: Shapes3dConfig::default(),
             sort_of_clevr: SortOfClevrConfig::default(),
         }

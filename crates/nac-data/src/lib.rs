@@ -89,6 +89,7 @@ pub use registry::{describe, entries, entry, get, list, names, open, open_with_p
 pub use source::listops::ListOpsConfig;
 pub use source::modelnet::{ModelNetConfig, ModelNetForm};
 pub use source::nlvr::{NlvrConfig, NlvrInput, NlvrPart};
+pub use source::nlvr2::{Nlvr2Config, Nlvr2Part};
 pub use source::shapes3d::Shapes3dConfig;
 pub use source::sort_of_clevr::{QuestionForm, SortOfClevrConfig};
 pub use split::Splits;

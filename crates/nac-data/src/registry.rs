@@ -5,7 +5,7 @@ use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
 use crate::source::{
     Entry, Origin, Request, cifar10, cifar100, csv_table, cub, digits, image_folder, imagenet,
-    listops, modelnet, nlvr, points, shapes3d, sort_of_clevr, text, tiny_imagenet,
+    listops, modelnet, nlvr, nlvr2, points, shapes3d, sort_of_clevr, text, tiny_imagenet,
 };
 use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Silent, Splits, transform};
 
@@ -24,6 +24,7 @@ const ENTRIES: &[Entry] = &[
     modelnet::ENTRY_10,
     modelnet::ENTRY_40,
     nlvr::ENTRY,
+    nlvr2::ENTRY,
     points::folder::ENTRY,
     shapes3d::ENTRY,
     text::imdb::ENTRY,

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use nac_data::source::listops::{Corpus, evaluate, parse, read_tsv, write_text};
 use nac_data::source::{cifar10, listops, text};
 use nac_data::{
-    DataConfig, DataDirs, Dataset, InputKind, ModelNetForm, NlvrInput, NlvrPart, Normalization,
-    Silent, Values, open,
+    DataConfig, DataDirs, Dataset, InputKind, ModelNetForm, Nlvr2Part, NlvrInput, NlvrPart,
+    Normalization, Silent, Values, open,
 };
 
 /// The file or folder, or a notice that the test is skipped: on the terminal, and as a line in the file
@@ -445,4 +445,66 @@ fn birds_have_their_official_split_and_boxes() {
         assert!(file.to_str().unwrap().contains(name.as_str()));
     }
     assert_eq!(differ, 10);
+
+/// A safetensors file with one number for each photograph of some parts.
+fn photograph_features(folder: &std::path::Path, parts: &[&str]) -> Vec<u8> {
+    let mut names = std::collections::BTreeSet::new();
+    for part in parts {
+        let text = std::fs::read_to_string(folder.join(format!("{part}.json"))).unwrap();
+        for line in text.lines() {
+            let (_, rest) = line.split_once(r#""identifier": ""#).unwrap();
+            let (pair, _) = rest.split_once('"').unwrap().0.rsplit_once('-').unwrap();
+            names.extend([format!("{pair}-img0"), format!("{pair}-img1")]);
+        }
+    }
+    let tensor = |(at, name): (usize, &String)| {
+        let (begin, end) = (4 * at, 4 * at + 4);
+        format!(
+            r#""{name}": {{"dtype": "F32", "shape": [1, 1], "data_offsets": [{begin}, {end}]}}"#
+        )
+    };
+    let tensors: Vec<String> = names.iter().enumerate().map(tensor).collect();
+    let header = format!("{{{}}}", tensors.join(","));
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.resize(bytes.len() + 4 * names.len(), 0);
+    bytes
+}
+
+#[test]
+fn nlvr2_s_sentences_are_read_with_features() {
+    let Some(folder) = real("nlvr2") else {
+        return;
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), photograph_features(&folder, &["dev", "test1"])).unwrap();
+    let mut config = DataConfig {
+        name: "nlvr2".into(),
+        path: Some(folder),
+        ..DataConfig::default()
+    };
+    config.nlvr2.train = vec![Nlvr2Part::Dev];
+    config.nlvr2.features = Some(file.path().into());
+    let splits = open(&config, &DataDirs::new(None, None, "cache".into()), 0).unwrap();
+    let validation = splits.validation.clone().unwrap();
+    assert_eq!(splits.train.len() + validation.len(), 6_982);
+    assert_eq!(splits.test.len(), 6_967);
+    let is_true = |part: &dyn Dataset| {
+        (0..part.len())
+            .filter(|&i| part.class(i) == Some(1))
+            .count()
+    };
+    assert_eq!(
+        is_true(splits.train.as_ref()) + is_true(validation.as_ref()),
+        3_551
+    );
+    assert_eq!(is_true(splits.test.as_ref()), 3_558);
+    let sets = |part: &dyn Dataset| -> std::collections::HashSet<u64> {
+        (0..part.len()).map(|i| part.unit(i).unwrap()).collect()
+    };
+    assert!(sets(splits.train.as_ref()).is_disjoint(&sets(validation.as_ref())));
+    let (majority, best) = order_rules(splits.test.as_ref());
+    assert!(best < majority + 0.03, "{best} {majority}");
+    let example = splits.test.get(17).unwrap();
+    assert_eq!(example.input("left").unwrap().shape(), [1, 1]);
 }

@@ -14,6 +14,7 @@ mod images;
 pub mod listops;
 pub mod modelnet;
 pub mod nlvr;
+pub mod nlvr2;
 pub mod points;
 pub mod shapes3d;
 pub mod sort_of_clevr;
