@@ -7,10 +7,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use nac_data::source::listops::{Corpus, evaluate, parse, read_tsv, write_text};
+use nac_data::source::nlvr2::Nlvr2Part;
 use nac_data::source::{cifar10, listops, text};
 use nac_data::{
-    DataConfig, DataDirs, Dataset, InputKind, ModelNetForm, Nlvr2Part, NlvrInput, NlvrPart,
-    Normalization, Silent, Values, open,
+    DataConfig, DataDirs, Dataset, InputKind, ModelNetForm, NlvrInput, NlvrPart, Normalization,
+    Silent, Values, open,
 };
 
 /// The file or folder, or a notice that the test is skipped: on the terminal, and as a line in the file
@@ -445,6 +446,7 @@ fn birds_have_their_official_split_and_boxes() {
         assert!(file.to_str().unwrap().contains(name.as_str()));
     }
     assert_eq!(differ, 10);
+}
 
 /// A safetensors file with one number for each photograph of some parts.
 fn photograph_features(folder: &std::path::Path, parts: &[&str]) -> Vec<u8> {
