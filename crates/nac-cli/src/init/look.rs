@@ -8,7 +8,7 @@ use nac_data::{
     Buffer, DataConfig, DataDirs, DataError, Dataset, DatasetInfo, Progress, Splits, Values,
 };
 
-use super::Modality;
+use super::modality::Modality;
 
 /// Examples of a part that are read; of more, only the first are.
 const MOST_READ: usize = 20_000;

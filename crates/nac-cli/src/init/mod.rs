@@ -4,6 +4,7 @@
 //! commented file.
 
 mod look;
+mod modality;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -12,19 +13,7 @@ use nac_data::{DataConfig, DataError, Progress};
 use nac_train::{TrainError, storage};
 
 pub use look::{Found, Part, Sizes};
-
-/// What kind of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Modality {
-    /// Folders of images.
-    Images,
-    /// Folders of texts, or a table with a column of texts.
-    Texts,
-    /// Folders of meshes or lists of points.
-    Points,
-    /// A table of numbers.
-    Table,
-}
+pub use modality::Modality;
 
 /// What to look at.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use nac_core::model::InputKind;
 
-use super::Modality;
 use super::look::Found;
+use super::modality::Modality;
 
 /// Tokens along a side of an image.
 const IMAGE_TOKENS: usize = 8;

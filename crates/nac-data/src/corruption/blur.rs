@@ -1,6 +1,6 @@
 //! Blurs.
 
-use super::byte;
+use super::bytes::byte;
 
 /// Blurs with a disk whose edge is blurred itself; the image is mirrored at its border.
 pub(super) fn defocus(shape: [usize; 3], pixels: &[u8], radius: f64, alias: f64) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! The published strengths of the corruptions.
 
-use super::Corruption;
+use super::kind::Corruption;
 use crate::DataError;
 
 /// A corruption with its constants.

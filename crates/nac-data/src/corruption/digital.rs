@@ -1,6 +1,6 @@
 //! Brightness, contrast, and fewer pixels.
 
-use super::{byte, into_bytes};
+use super::bytes::{byte, into_bytes};
 use crate::DataError;
 use crate::transform::resized_crop::boxes;
 

@@ -8,91 +8,22 @@
 //! The published sets were stored as JPEG files (except CIFAR-10-C); here images are not compressed afterwards.
 
 mod blur;
+mod bytes;
 mod constants;
 mod dataset;
 mod digital;
 mod jpeg;
+mod kind;
 mod noise;
 
 pub use constants::Strength;
 pub use dataset::{Corrupted, CorruptionConfig};
+pub use kind::Corruption;
 
-use serde::{Deserialize, Serialize};
-
+use crate::DataError;
 use crate::random::Stream;
-use crate::{Buffer, DataError, Values};
-
-/// A kind of corruption.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Corruption {
-    /// Normal noise on every value.
-    GaussianNoise,
-    /// Poisson noise, as of few photons.
-    ShotNoise,
-    /// Values that become 0 or 255.
-    ImpulseNoise,
-    /// A disk-shaped blur.
-    DefocusBlur,
-    /// A blur along a random direction within 45° of the horizontal.
-    MotionBlur,
-    /// More value in HSV.
-    Brightness,
-    /// Less distance from the mean of each channel.
-    Contrast,
-    /// Fewer, larger pixels.
-    Pixelate,
-    /// Compression by JPEG.
-    Jpeg,
-}
 
 impl Corruption {
-    /// All, in the order above.
-    pub const ALL: [Self; 9] = [
-        Self::GaussianNoise,
-        Self::ShotNoise,
-        Self::ImpulseNoise,
-        Self::DefocusBlur,
-        Self::MotionBlur,
-        Self::Brightness,
-        Self::Contrast,
-        Self::Pixelate,
-        Self::Jpeg,
-    ];
-
-    /// Name, as in a config.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GaussianNoise => "gaussian_noise",
-            Self::ShotNoise => "shot_noise",
-            Self::ImpulseNoise => "impulse_noise",
-            Self::DefocusBlur => "defocus_blur",
-            Self::MotionBlur => "motion_blur",
-            Self::Brightness => "brightness",
-            Self::Contrast => "contrast",
-            Self::Pixelate => "pixelate",
-            Self::Jpeg => "jpeg",
-        }
-    }
-
-    /// The corruption of a name.
-    ///
-    /// # Errors
-    /// [`DataError::UnknownName`] with the names that exist.
-    pub fn parse(name: &str) -> Result<Self, DataError> {
-        let known = Self::ALL.into_iter();
-        known
-            .clone()
-            .find(|kind| kind.name() == name)
-            .ok_or_else(|| DataError::UnknownName {
-                kind: "corruption",
-                name: name.into(),
-                known: known.map(|kind| kind.name().into()).collect(),
-            })
-    }
-
     /// Corrupts an image.
     ///
     /// # Shapes
@@ -134,19 +65,6 @@ impl Corruption {
             Strength::Pixelate(factor) => digital::pixelate(shape, pixels, factor)?,
             Strength::Jpeg(quality) => jpeg::compress(shape, pixels, quality),
         })
-    }
-}
-
-/// Values 0 to 1 as bytes, cut off as the published sets do. What rounding errors lack to the next byte is not cut off.
-fn byte(value: f64) -> u8 {
-    (value.clamp(0.0, 1.0) * 255.0 + 1e-6) as u8
-}
-
-/// The bytes of a buffer that holds some.
-fn into_bytes(buffer: Buffer) -> Vec<u8> {
-    match buffer.into_parts().1 {
-        Values::U8(bytes) => bytes,
-        _ => Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Noise of each value for itself.
 
-use super::byte;
+use super::bytes::byte;
 use crate::random::Stream;
 
 /// `x + σ·N(0, 1)`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::*;
+use crate::Values;
 use crate::testing::InMemory;
 use crate::{Dataset, Loader, LoaderOptions};
 

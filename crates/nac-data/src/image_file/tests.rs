@@ -1,3 +1,5 @@
+//! Image files: what is decoded, resized and refused.
+
 use proptest::prelude::*;
 use serde::Deserialize;
 

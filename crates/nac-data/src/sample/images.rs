@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::{ImageFormat, Rgb, RgbImage};
 
-use super::folders;
+use super::folders::folders;
 use crate::DataError;
 use crate::random::Stream;
 

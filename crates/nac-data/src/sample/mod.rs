@@ -2,6 +2,7 @@
 //!
 //! Everything is drawn from a fixed seed: the same files on every machine.
 
+mod folders;
 mod images;
 mod points;
 mod table;
@@ -26,9 +27,6 @@ pub enum Sample {
     Table,
 }
 
-/// Files of each class, or rows of a table.
-const PER_CLASS: usize = 60;
-
 /// Writes the sample into `folder`, which is made and must be empty if it exists. Gives the number of files.
 ///
 /// # Errors
@@ -47,23 +45,6 @@ pub fn write(sample: Sample, folder: &Path) -> Result<usize, DataError> {
         Sample::Points => points::write(folder),
         Sample::Table => table::write(folder),
     }
-}
-
-/// Writes `PER_CLASS` files for each class, `<class>/<number>.<extension>`.
-fn folders(
-    folder: &Path,
-    classes: &[&str],
-    extension: &str,
-    content: impl Fn(usize, u64) -> Result<Vec<u8>, DataError>,
-) -> Result<usize, DataError> {
-    for (class, name) in classes.iter().enumerate() {
-        fs::create_dir(folder.join(name))?;
-        for number in 0..PER_CLASS {
-            let path = folder.join(name).join(format!("{number:03}.{extension}"));
-            fs::write(path, content(class, number as u64)?)?;
-        }
-    }
-    Ok(classes.len() * PER_CLASS)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::f64::consts::{PI, TAU};
 use std::path::Path;
 
-use super::folders;
+use super::folders::folders;
 use crate::DataError;
 use crate::random::Stream;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::PER_CLASS;
+use super::folders::PER_CLASS;
 use crate::DataError;
 use crate::random::Stream;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::folders;
+use super::folders::folders;
 use crate::DataError;
 use crate::random::Stream;
 

@@ -1,34 +1,11 @@
 //! What is asked: files and texts for the inputs of a model.
 
-use std::str::FromStr;
-
 use nac_data::Buffer;
 
-use super::Options;
+use super::options::{NamedInput, Options};
 use super::report::Subject;
 use crate::error::{PredictError, Result};
 use crate::predictor::{Given, Predictor};
-
-/// `NAME=VALUE` of the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedInput {
-    name: String,
-    value: String,
-}
-
-impl FromStr for NamedInput {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok(Self {
-                name: name.into(),
-                value: value.into(),
-            }),
-            _ => Err("expected NAME=VALUE, such as left=a.png".into()),
-        }
-    }
-}
 
 impl NamedInput {
     /// The file or the text that the value stands for.

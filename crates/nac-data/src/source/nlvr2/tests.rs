@@ -1,3 +1,5 @@
+//! NLVR2: what is read and refused.
+
 use std::path::Path;
 
 use fs_err as fs;

@@ -1,3 +1,5 @@
+//! Sort-of-CLEVR: answers, balance, determinism.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Texts in folders and tables.
+
 use std::path::Path;
 
 use fs_err as fs;
