@@ -229,7 +229,7 @@ fn what_cannot_be_is_refused_before_anything_runs() {
         .assert()
         .failure()
         .stderr(contains(
-            "listops, cifar10, tiny-imagenet, sort-of-clevr, imdb, modelnet10, shapes3d, digits",
+            "listops, cifar10, tiny-imagenet, sort-of-clevr, nlvr, imdb, modelnet10, shapes3d, digits",
         ));
     nac(dir.path(), &["--seeds", "0"]).assert().failure();
     std::fs::write(dir.path().join("out"), "a file").unwrap();

@@ -25,6 +25,7 @@ configs! {
     Cifar10 Quick "quick-cifar10.toml",
     TinyImagenet Quick "quick-tiny-imagenet.toml",
     SortOfClevr Quick "quick-sort-of-clevr.toml",
+    Nlvr Quick "quick-nlvr.toml",
     Imdb Quick "quick-imdb.toml",
     ModelNet10 Quick "quick-modelnet10.toml",
     Shapes3d Quick "quick-shapes3d.toml",
@@ -45,6 +46,8 @@ pub enum Experiment {
     TinyImagenet,
     /// Generated images with questions about them.
     SortOfClevr,
+    /// NLVR: statements about drawings, from pixels.
+    Nlvr,
     /// IMDB reviews as raw bytes.
     Imdb,
     /// ModelNet10 as voxels.
@@ -63,6 +66,7 @@ impl Experiment {
         Self::Cifar10,
         Self::TinyImagenet,
         Self::SortOfClevr,
+        Self::Nlvr,
         Self::Imdb,
         Self::ModelNet10,
         Self::Shapes3d,
@@ -80,6 +84,7 @@ impl Experiment {
             Self::Cifar10 => "cifar10",
             Self::TinyImagenet => "tiny-imagenet",
             Self::SortOfClevr => "sort-of-clevr",
+            Self::Nlvr => "nlvr",
             Self::Imdb => "imdb",
             Self::ModelNet10 => "modelnet10",
             Self::Shapes3d => "shapes3d",
