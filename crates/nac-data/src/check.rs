@@ -1,13 +1,16 @@
 //! [`check`]: every example of a data set read once, and what was found.
 
 use std::fmt;
+use std::sync::Mutex;
 
 use rayon::prelude::*;
 
+use crate::fetch::checksum;
 use crate::fetch::locate::{self, Location};
+use crate::fetch::manifest::DataFile;
 use crate::registry::{entry, open_with_progress};
-use crate::source::Origin;
-use crate::{DataConfig, DataDirs, DataError, Dataset, Progress};
+use crate::source::{Origin, Request};
+use crate::{DataConfig, DataDirs, DataError, Dataset, Progress, PublishedPart};
 
 /// Examples between two reports.
 const BLOCK: usize = 1024;
@@ -23,6 +26,10 @@ pub struct CheckReport {
     pub digests: Vec<String>,
     /// Train, validation if the data set has one, and test.
     pub parts: Vec<PartReport>,
+    /// A line for each part that has other numbers of examples than the published one.
+    pub missing: Vec<String>,
+    /// What opening it noted.
+    pub warnings: Vec<String>,
 }
 
 /// One part of a data set.
@@ -46,9 +53,16 @@ impl CheckReport {
     pub fn is_whole(&self) -> bool {
         self.parts.iter().all(|part| part.unreadable == 0)
     }
+
+    /// Whether each part has the published number of examples, as far as that is known.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
 }
 
-/// Opens a data set, compares its files with the published digests, and reads every example.
+/// Opens a data set, compares its files with the published digests, reads every example, and compares their numbers with
+/// the published ones.
 ///
 /// # Errors
 /// As [`open`](crate::open()); a published file with another digest. Examples that cannot be read are no errors but part
@@ -58,7 +72,11 @@ pub fn check(
     dirs: &DataDirs,
     progress: &dyn Progress,
 ) -> Result<CheckReport, DataError> {
-    let splits = open_with_progress(config, dirs, 0, progress)?;
+    let noted = Noted {
+        progress,
+        notes: Mutex::default(),
+    };
+    let splits = open_with_progress(config, dirs, 0, &noted)?;
     let digests = digests(config, dirs, progress)?;
     let validation = splits.validation.as_ref();
     let parts = [
@@ -66,14 +84,73 @@ pub fn check(
         ("validation", validation),
         ("test", Some(&splits.test)),
     ];
-    let parts = parts
+    let parts: Vec<PartReport> = parts
         .into_iter()
-        .filter_map(|(name, part)| Some(read(name, part?.as_ref(), progress)));
+        .filter_map(|(name, part)| Some(read(name, part?.as_ref(), progress)))
+        .collect();
+    let request = Request {
+        config,
+        dirs,
+        seed: 0,
+        progress,
+    };
+    let published = entry(&config.name)?.counts.map(|counts| counts(&request));
     Ok(CheckReport {
         name: config.name.clone(),
         digests,
-        parts: parts.collect(),
+        missing: missing(&parts, &published.unwrap_or_default()),
+        parts,
+        warnings: noted.notes.into_inner().unwrap_or_default(),
     })
+}
+
+/// Progress that keeps the notes.
+struct Noted<'a> {
+    progress: &'a dyn Progress,
+    notes: Mutex<Vec<String>>,
+}
+
+impl Progress for Noted<'_> {
+    fn start(&self, what: &str, total: Option<u64>, unit: &'static str) {
+        self.progress.start(what, total, unit);
+    }
+
+    fn at(&self, done: u64) {
+        self.progress.at(done);
+    }
+
+    fn finish(&self) {
+        self.progress.finish();
+    }
+
+    fn note(&self, text: &str) {
+        if let Ok(mut notes) = self.notes.lock() {
+            notes.push(text.into());
+        }
+    }
+}
+
+/// A line for each published part that the parts found differ from.
+fn missing(parts: &[PartReport], published: &[PublishedPart]) -> Vec<String> {
+    let has_validation = published.iter().any(|part| part.name == "validation");
+    let lines = published.iter().filter_map(|wanted| {
+        let is_of = |part: &&PartReport| {
+            let carved = part.name == "validation" && wanted.name == "train" && !has_validation;
+            part.name == wanted.name || carved
+        };
+        let (mut examples, mut classes) = (0, Vec::<(String, usize)>::new());
+        for part in parts.iter().filter(is_of) {
+            examples += part.examples;
+            if classes.is_empty() {
+                classes.clone_from(&part.classes);
+                continue;
+            }
+            let counts = part.classes.iter().map(|(_, count)| count);
+            classes.iter_mut().zip(counts).for_each(|(a, b)| a.1 += b);
+        }
+        wanted.difference(examples, &classes)
+    });
+    lines.collect()
 }
 
 fn digests(
@@ -91,14 +168,14 @@ fn digests(
         return Ok(vec!["the files are in an archive that was checked".into()]);
     };
     source.verify(&folder, progress)?;
-    let line = |file: &crate::fetch::manifest::DataFile| {
-        let digest = match file.digest.as_str() {
-            "" => "no digest is published",
-            digest => digest,
-        };
-        format!("{}: {digest}", file.path)
+    let line = |file: &DataFile| {
+        if !file.digest.is_empty() {
+            return Ok(format!("{}: {}, as published", file.path, file.digest));
+        }
+        let found = checksum::sha256(&folder.join(&file.path), progress)?;
+        Ok(format!("{}: {found}, none is published", file.path))
     };
-    Ok(source.files.iter().map(line).collect())
+    source.files.iter().map(line).collect()
 }
 
 fn read(name: &'static str, part: &dyn Dataset, progress: &dyn Progress) -> PartReport {
@@ -155,6 +232,17 @@ impl fmt::Display for CheckReport {
         for line in &self.digests {
             writeln!(f, "  {line}")?;
         }
+        for (title, lines) in [
+            ("other numbers than published", &self.missing),
+            ("warnings", &self.warnings),
+        ] {
+            if !lines.is_empty() {
+                writeln!(f, "{title}")?;
+            }
+            for line in lines {
+                writeln!(f, "  {line}")?;
+            }
+        }
         for part in &self.parts {
             writeln!(
                 f,
@@ -201,6 +289,108 @@ mod tests {
             text.contains("broken.png") && text.contains("circle"),
             "{text}"
         );
+    }
+
+    /// A folder with a part of Tiny-ImageNet: two of 500 training images of a class, one test image of another.
+    fn part_of_tiny_imagenet() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let image = image::RgbImage::from_pixel(64, 64, image::Rgb([9; 3]));
+        for folder in ["train/n01443537/images", "val/images"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        for file in ["a.JPEG", "b.JPEG"] {
+            let path = root.join("train/n01443537/images").join(file);
+            image
+                .save_with_format(path, image::ImageFormat::Jpeg)
+                .unwrap();
+        }
+        let path = root.join("val/images/c.JPEG");
+        image
+            .save_with_format(path, image::ImageFormat::Jpeg)
+            .unwrap();
+        std::fs::write(root.join("wnids.txt"), "n01443537\n").unwrap();
+        let row = "c.JPEG\tn01629819\t0\t0\t9\t9\n";
+        std::fs::write(root.join("val/val_annotations.txt"), row).unwrap();
+        dir
+    }
+
+    #[test]
+    fn what_is_missing_of_a_published_set_is_said() {
+        let dir = part_of_tiny_imagenet();
+        let config = DataConfig {
+            name: "tiny-imagenet".into(),
+            path: Some(dir.path().into()),
+            ..DataConfig::default()
+        };
+        let dirs = DataDirs::new(None, None, dir.path().join("cache"));
+        let report = check(&config, &dirs, &Silent).unwrap();
+        assert!(report.is_whole() && !report.is_complete());
+        let [train, test] = report.missing.as_slice() else {
+            panic!("{:?}", report.missing)
+        };
+        assert!(
+            train.starts_with("train: 2 of 100,000 examples; n01443537 goldfish 2 of 500, "),
+            "{train}"
+        );
+        assert!(train.ends_with("and 195 more classes"), "{train}");
+        assert!(test.starts_with("test: 1 of 10,000 examples; "), "{test}");
+        let text = report.to_string();
+        // The digest of a file without a published one is there to compare.
+        assert!(
+            text.contains("none is published") && text.contains(train.as_str()),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn parts_held_out_of_training_count_as_training() {
+        let part = |name, counts: [usize; 2]| PartReport {
+            name,
+            examples: counts.iter().sum(),
+            classes: vec![("a".into(), counts[0]), ("b".into(), counts[1])],
+            unreadable: 0,
+            errors: Vec::new(),
+        };
+        let parts = [
+            part("train", [8, 7]),
+            part("validation", [2, 3]),
+            part("test", [4, 4]),
+        ];
+        let train = PublishedPart::balanced("train", 2, 10);
+        assert!(missing(&parts, std::slice::from_ref(&train)).is_empty());
+        let published = [train, PublishedPart::new("validation", 5)];
+        assert_eq!(
+            missing(&parts, &published),
+            ["train: 15 of 20 examples; a 8 of 10, b 7 of 10"]
+        );
+    }
+
+    #[test]
+    fn published_numbers_have_the_classes_of_the_examples() {
+        let dirs = DataDirs::new(None, None, "cache".into());
+        for entry in crate::entries() {
+            let config = DataConfig {
+                name: entry.name.into(),
+                ..DataConfig::default()
+            };
+            let request = Request {
+                config: &config,
+                dirs: &dirs,
+                seed: 0,
+                progress: &Silent,
+            };
+            let Some(counts) = entry.counts else {
+                assert!(!matches!(entry.origin, Origin::Published(_)));
+                continue;
+            };
+            let width = (entry.describe)(&request).unwrap().output.width();
+            for part in counts(&request) {
+                assert!(["train", "validation", "test"].contains(&part.name));
+                assert!(part.classes.is_empty() || part.classes.len() == width);
+                assert!(part.examples > 0);
+            }
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ mod episode;
 mod error;
 mod example;
 mod progress;
+mod published;
 mod registry;
 mod storage;
 mod table;
@@ -85,6 +86,7 @@ pub use nac_core::model::{
     Resize, ResizeFilter,
 };
 pub use progress::{Progress, Silent};
+pub use published::PublishedPart;
 pub use registry::{describe, entries, entry, get, list, names, open, open_with_progress};
 pub use source::listops::ListOpsConfig;
 pub use source::modelnet::{ModelNetConfig, ModelNetForm};

@@ -39,7 +39,8 @@ pub struct ArchiveFile {
     pub file_name: String,
     /// Length.
     pub bytes: u64,
-    /// SHA-256 or MD5, lower-case hexadecimal; their lengths tell them apart.
+    /// SHA-256 or MD5, lower-case hexadecimal; their lengths tell them apart. Empty where none is published: the digest of
+    /// the first archive that is used is then kept for the next.
     pub digest: String,
     /// Addresses, tried in order: the original first, then mirrors.
     pub urls: Vec<String>,
@@ -110,13 +111,16 @@ impl Source {
             digest,
             urls,
         } = &self.archive;
+        let digest = match digest.as_str() {
+            "" => "no digest is published".to_owned(),
+            digest => format!("{} {digest}", digest_kind(digest)),
+        };
         let names: Vec<&str> = self.files.iter().map(|f| f.path.as_str()).collect();
         format!(
-            "To get `{}` by hand:\n  1. download {file_name} ({bytes} bytes, {} {digest}) from\n{}\n  \
+            "To get `{}` by hand:\n  1. download {file_name} ({bytes} bytes, {digest}) from\n{}\n  \
              2. put it into {} (it is unpacked when it is first used), or unpack it there so that\n     \
              {} holds {}\n  3. or put it elsewhere and name that folder with --data-dir or {}.",
             self.name,
-            digest_kind(digest),
             urls.iter()
                 .map(|u| format!("       {u}"))
                 .collect::<Vec<_>>()

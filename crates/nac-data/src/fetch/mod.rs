@@ -18,6 +18,7 @@ use fs_err as fs;
 
 use self::locate::Location;
 use self::manifest::Source;
+use verified::check_archive;
 pub(crate) use verified::verify_once;
 
 use crate::storage::FolderLock;
@@ -43,6 +44,9 @@ pub enum Got {
 
 /// Makes a published data set available in [`DataDirs::download_dir`], if it is not in `dirs` already.
 ///
+/// Of an archive without a published digest, [`DataDirs::cache`] keeps the SHA-256 that it has when it is first used; later
+/// it must be the same.
+///
 /// `mirrors` are tried before the addresses of the manifest; what they send must have the
 /// published SHA-256.
 ///
@@ -67,6 +71,7 @@ pub fn get_source(
             return Ok(Got::Found(folder));
         }
         Some(Location::Archive(archive)) => {
+            check_archive(source, &archive, dirs.cache(), progress)?;
             return unpack(source, &archive, into, &lock, progress).map(Got::Unpacked);
         }
         None => {}
@@ -89,6 +94,7 @@ pub fn get_source(
         },
         other => other,
     })?;
+    check_archive(source, &archive, dirs.cache(), progress)?;
     let folder = unpack(source, &archive, into, &lock, progress)?;
     // The archive is ours, and its files are in place.
     fs::remove_file(&archive)?;
@@ -96,7 +102,8 @@ pub fn get_source(
 }
 
 /// Unpacks an archive of a data set into `<into>/<folder>` and checks every file before the
-/// folder appears. The archive stays.
+/// folder appears. The archive stays. Of an archive without a published digest, `into` keeps the SHA-256 that it has when it
+/// is first used; later it must be the same.
 ///
 /// # Errors
 /// [`DataError::Checksum`] for another archive; errors of unpacking and writing.
@@ -112,6 +119,7 @@ pub fn install(
         source.verify(&folder, progress)?;
         return Ok(folder);
     }
+    check_archive(source, archive, into, progress)?;
     unpack(source, archive, into, &lock, progress)
 }
 
@@ -122,7 +130,6 @@ fn unpack(
     lock: &FolderLock,
     progress: &dyn Progress,
 ) -> Result<PathBuf, DataError> {
-    checksum::check(archive, &source.archive.digest, progress)?;
     let staging = lock.staging()?;
     let limits = extract::Limits {
         bytes: source.max_unpacked_bytes,

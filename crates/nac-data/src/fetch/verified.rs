@@ -1,11 +1,12 @@
 //! Files that were checked before: a note in the cache with length and time of change, so that digests are computed once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use fs_err as fs;
 use sha2::{Digest, Sha256};
 
+use super::checksum;
 use super::manifest::{DataFile, Source};
 use crate::{DataError, Progress};
 
@@ -28,12 +29,7 @@ pub(crate) fn verify_once(
         if file.digest.is_empty() {
             continue;
         }
-        let name: String = Sha256::digest(note.as_bytes())
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let place = cache.join(FOLDER).join(name);
+        let place = place(cache, &note);
         if fs::read_to_string(&place).is_ok_and(|known| known == note) {
             continue;
         }
@@ -44,6 +40,54 @@ pub(crate) fn verify_once(
         }
     }
     Ok(())
+}
+
+/// Checks an archive: against its published digest; without one, against the SHA-256 that the archive of this data set and
+/// name had when it was first used with this cache, which is kept beside the notes.
+///
+/// # Errors
+/// [`DataError::Io`], [`DataError::Checksum`].
+pub(super) fn check_archive(
+    source: &Source,
+    archive: &Path,
+    cache: &Path,
+    progress: &dyn Progress,
+) -> Result<(), DataError> {
+    if !source.archive.digest.is_empty() {
+        return checksum::check(archive, &source.archive.digest, progress);
+    }
+    let name = format!("archive {} of {}", source.archive.file_name, source.name);
+    let place = place(cache, &name);
+    let found = checksum::sha256(archive, progress)?;
+    let known = fs::read_to_string(&place).unwrap_or_default();
+    match known.strip_prefix(&name).map(str::trim) {
+        Some(known) if known == found => Ok(()),
+        Some(known) => Err(DataError::Checksum {
+            path: archive.into(),
+            expected: format!("{known}, as when it was first used ({})", place.display()),
+            found,
+        }),
+        None => {
+            progress.note(&format!(
+                "no digest of {} is published; its SHA-256 {found} is kept",
+                source.archive.file_name
+            ));
+            if fs::create_dir_all(cache.join(FOLDER)).is_ok() {
+                fs::write(&place, format!("{name}\n{found}\n")).ok();
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The file of a note.
+fn place(cache: &Path, note: &str) -> PathBuf {
+    let name: String = Sha256::digest(note.as_bytes())
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    cache.join(FOLDER).join(name)
 }
 
 /// Path, length, time of change and digest of a file.
@@ -114,5 +158,54 @@ mod tests {
         let later = time + std::time::Duration::from_secs(5);
         file.into_file().set_modified(later).unwrap();
         assert!(check().is_err());
+    }
+
+    /// A zip with one file of `content`.
+    fn archive(path: &Path, content: &[u8]) {
+        use std::io::Write as _;
+        let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file("set/a.txt", options).unwrap();
+        zip.write_all(content).unwrap();
+        zip.finish().unwrap();
+    }
+
+    #[test]
+    fn an_archive_without_a_digest_must_stay_the_same() {
+        let root = tempfile::tempdir().unwrap();
+        let [cache, data] = ["cache", "data"].map(|name| root.path().join(name));
+        fs::create_dir(&data).unwrap();
+        let mut source = crate::source::cifar10::source();
+        source.folder = "set".into();
+        (source.archive.file_name, source.archive.digest) = ("set.zip".into(), String::new());
+        source.files.truncate(1);
+        let file = &mut source.files[0];
+        (file.path, file.bytes, file.digest) = ("a.txt".into(), 0, String::new());
+        assert!(
+            source
+                .instructions(&DataDirs::new(None, None, cache.clone()))
+                .contains("no digest is published")
+        );
+
+        let path = data.join("set.zip");
+        let install = || crate::fetch::install(&source, &path, &cache, &Silent);
+        archive(&path, b"first");
+        let folder = install().unwrap();
+        assert_eq!(fs::read(folder.join("a.txt")).unwrap(), b"first");
+        // The same archive is unpacked again.
+        fs::remove_dir_all(&folder).unwrap();
+        install().unwrap();
+        // Another one under its name is refused before anything is unpacked.
+        fs::remove_dir_all(&folder).unwrap();
+        archive(&path, b"other");
+        let error = install().unwrap_err();
+        assert!(matches!(error, DataError::Checksum { .. }), "{error}");
+        assert!(error.to_string().contains("first used"), "{error}");
+        assert!(!folder.exists());
+        // `get` asks the same notes.
+        let dirs = DataDirs::new(Some(data.clone()), None, cache.clone());
+        assert!(crate::fetch::get_source(&source, &dirs, &[], &Silent).is_err());
+        archive(&path, b"first");
+        crate::fetch::get_source(&source, &dirs, &[], &Silent).unwrap();
     }
 }

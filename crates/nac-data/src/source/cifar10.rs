@@ -14,7 +14,7 @@ use super::{Entry, Origin};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
 use crate::{
     DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing,
-    Progress, Splits,
+    Progress, PublishedPart, Splits,
 };
 
 /// For the registry.
@@ -23,6 +23,10 @@ pub const ENTRY: Entry = Entry {
     title: "CIFAR-10: 60,000 colour images 32x32, 10 classes (binary version)",
     licence: "none stated; the authors ask for citation",
     origin: Origin::Published(source),
+    counts: Some(|_| {
+        let part = |name, each| PublishedPart::balanced(name, 10, each);
+        vec![part("train", 5_000), part("test", 1_000)]
+    }),
     describe: |_| Ok(info()),
     open: |request| load(&request.folder(&source())?),
 };

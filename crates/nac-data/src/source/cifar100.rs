@@ -14,7 +14,7 @@ use super::{Entry, Origin, Request};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
 use crate::{
     Cifar100Config, DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec,
-    Preprocessing, Splits,
+    Preprocessing, PublishedPart, Splits,
 };
 
 /// For the registry.
@@ -23,6 +23,15 @@ pub const ENTRY: Entry = Entry {
     title: "CIFAR-100: 60,000 colour images 32x32, 100 classes (binary version)",
     licence: "none stated; the authors ask for citation",
     origin: Origin::Published(source),
+    counts: Some(|request| {
+        let (classes, share) = if request.config.cifar100.coarse {
+            (20, 5)
+        } else {
+            (100, 1)
+        };
+        let part = |name, each: usize| PublishedPart::balanced(name, classes, each * share);
+        vec![part("train", 500), part("test", 100)]
+    }),
     describe: |request| Ok(info(request.config.cifar100)),
     open,
 };

@@ -23,6 +23,7 @@ pub const ENTRY: Entry = Entry {
     title: "your own table: a CSV file of numbers with a column of the class or of a number to predict",
     licence: "your own",
     origin: Origin::Own,
+    counts: None,
     describe: |request| Ok(open(request)?.train.info().clone()),
     open,
 };

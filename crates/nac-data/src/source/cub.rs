@@ -13,7 +13,7 @@ use fs_err as fs;
 use super::image_files::{self, ImageFile, ImageFiles};
 use super::{Entry, Origin, Request};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
-use crate::{DataError, Splits};
+use crate::{DataError, PublishedPart, Splits};
 
 /// For the registry.
 pub const ENTRY: Entry = Entry {
@@ -21,6 +21,10 @@ pub const ENTRY: Entry = Entry {
     title: "CUB-200-2011: 11,788 photographs of 200 bird species",
     licence: "none stated; the authors ask for citation, and images may be under copyright",
     origin: Origin::Published(source),
+    counts: Some(|_| {
+        let part = PublishedPart::new;
+        vec![part("train", 5_994), part("test", 5_794)]
+    }),
     describe: |request| Ok(image_files::info("cub", classes(), &request.config.image)),
     open,
 };

@@ -27,6 +27,7 @@ pub const ENTRY: Entry = Entry {
     title: "UCI optical digits: 1,797 images 8x8, 10 classes",
     licence: "CC BY 4.0 (UCI), distributed with scikit-learn under BSD",
     origin: Origin::Bundled,
+    counts: None,
     describe: |_| Ok(load()?.train.info().clone()),
     open: |_| load(),
 };

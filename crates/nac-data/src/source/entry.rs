@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::fetch::locate::{self, Location};
 use crate::fetch::manifest::Source;
 use crate::fetch::{self};
-use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, Splits};
+use crate::{DataConfig, DataDirs, DataError, DatasetInfo, Progress, PublishedPart, Splits};
 
 /// A data set that has a name; each file of this folder has one, `ENTRY`.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ pub struct Entry {
     pub licence: &'static str,
     /// Where its files come from.
     pub origin: Origin,
+    /// How many examples it was published with, where that is known. Reads no example.
+    pub counts: Option<fn(&Request<'_>) -> Vec<PublishedPart>>,
     /// What the examples look like. Reads at most what is needed to know it.
     pub describe: fn(&Request<'_>) -> Result<DatasetInfo, DataError>,
     /// Opens it. Nothing is downloaded.

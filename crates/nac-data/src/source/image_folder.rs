@@ -24,6 +24,7 @@ pub const ENTRY: Entry = Entry {
     title: "your own images: a folder for each class, or a CSV file of paths and classes",
     licence: "your own",
     origin: Origin::Own,
+    counts: None,
     describe: |request| {
         let found = list(&request.own_path()?, request)?;
         Ok(describe(&found.classes, request))

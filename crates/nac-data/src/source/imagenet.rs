@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::image_files::{self, ImageFile, ImageFiles};
 use super::synsets::{self, Synset};
 use super::{Entry, Origin, Request};
-use crate::{DataDirs, DataError, DatasetInfo, SharedDataset, Splits};
+use crate::{DataDirs, DataError, DatasetInfo, PublishedPart, SharedDataset, Splits};
 
 /// ImageNet, for the registry.
 pub const ENTRY: Entry = Entry {
@@ -23,6 +23,10 @@ pub const ENTRY: Entry = Entry {
     title: "ImageNet (ILSVRC2012): 1,331,167 images, 1,000 classes",
     licence: "non-commercial research, after registration",
     origin: Origin::ByHand { find, recipe },
+    counts: Some(|_| {
+        let test = PublishedPart::balanced("test", 1_000, 50);
+        vec![PublishedPart::new("train", 1_281_167), test]
+    }),
     describe: |request| Ok(info(ENTRY.name, request)),
     open,
 };
@@ -36,6 +40,10 @@ pub const ENTRY_R: Entry = Entry {
         find: find_r,
         recipe: recipe_r,
     },
+    counts: Some(|_| {
+        let part = PublishedPart::new;
+        vec![part("train", 1_281_167), part("test", 30_000)]
+    }),
     describe: |request| Ok(info(ENTRY_R.name, request)),
     open: open_r,
 };

@@ -20,7 +20,7 @@ use super::imagenet::{self, by_class, find_folder};
 use super::synsets::{self, Synset};
 use super::{Entry, Origin, Request};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
-use crate::{DataDirs, DataError, DatasetInfo, Splits};
+use crate::{DataDirs, DataError, DatasetInfo, PublishedPart, Splits};
 
 /// Tiny-ImageNet, for the registry.
 pub const ENTRY: Entry = Entry {
@@ -28,6 +28,10 @@ pub const ENTRY: Entry = Entry {
     title: "Tiny-ImageNet: 110,000 colour images 64x64, 200 classes",
     licence: "none stated; ImageNet's terms: non-commercial research",
     origin: Origin::Published(source),
+    counts: Some(|_| {
+        let part = |name, each| PublishedPart::balanced(name, 200, each);
+        vec![part("train", 500), part("test", 50)]
+    }),
     describe: |request| Ok(info(ENTRY.name, request)),
     open,
 };
@@ -41,6 +45,10 @@ pub const ENTRY_R: Entry = Entry {
         find: find_r,
         recipe: recipe_r,
     },
+    counts: Some(|_| {
+        let train = PublishedPart::balanced("train", 200, 500);
+        vec![train, PublishedPart::new("test", 10_456)]
+    }),
     describe: |request| Ok(info(ENTRY_R.name, request)),
     open: open_r,
 };

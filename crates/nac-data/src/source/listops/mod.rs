@@ -38,6 +38,7 @@ pub const ENTRY: Entry = Entry {
     title: "ListOps by the Long Range Arena's rules, 10 classes",
     licence: "generated",
     origin: Origin::Generated,
+    counts: None,
     describe: |request| info(&request.config.listops),
     open: |request| {
         let Request {

@@ -27,7 +27,7 @@ use self::find::{Layout, Names};
 use self::voxels::{Form, Grids};
 use super::points::{self, folder, point_files};
 use super::{Entry, Origin, Request};
-use crate::{DataError, Dataset, DatasetInfo, OutputSpec, Splits};
+use crate::{DataError, Dataset, DatasetInfo, OutputSpec, PublishedPart, Splits};
 
 /// ModelNet10, for the registry.
 pub const ENTRY_10: Entry = Entry {
@@ -38,6 +38,7 @@ pub const ENTRY_10: Entry = Entry {
         find: |dirs| find::any(&MODELNET10, dirs),
         recipe: |dirs| find::recipe(&MODELNET10, dirs),
     },
+    counts: Some(|request| counts(&MODELNET10, request)),
     describe: |request| describe(&MODELNET10, request),
     open: |request| open(&MODELNET10, request),
 };
@@ -51,6 +52,7 @@ pub const ENTRY_40: Entry = Entry {
         find: |dirs| find::any(&MODELNET40, dirs),
         recipe: |dirs| find::recipe(&MODELNET40, dirs),
     },
+    counts: Some(|request| counts(&MODELNET40, request)),
     describe: |request| describe(&MODELNET40, request),
     open: |request| open(&MODELNET40, request),
 };
@@ -80,6 +82,34 @@ const MODELNET40: Names = Names {
 
 /// Shapes of the HDF5 files: training, test.
 const POINT_FILE_SHAPES: [usize; 2] = [9_840, 2_468];
+
+/// Shapes of ModelNet40's meshes: training, test.
+const MESHES_40: [usize; 2] = [9_843, 2_468];
+
+/// Shapes of the layout that is here; the empty ones among the voxels count, which are left out of training.
+fn counts(names: &Names, request: &Request<'_>) -> Vec<PublishedPart> {
+    let config = request.config;
+    let form = config.modelnet.form;
+    let found = find::find(names, config.path.as_deref(), request.dirs, form);
+    let [train, test] = match found {
+        Ok(Layout::PointFiles(_)) => POINT_FILE_SHAPES,
+        _ if names.name == MODELNET10.name => {
+            let part = |name, count: fn(&(&str, usize, usize)) -> usize| {
+                let counts = classes::MODELNET10.iter().map(count).collect();
+                PublishedPart::by_class(name, counts)
+            };
+            return vec![
+                part("train", |class| class.1),
+                part("test", |class| class.2),
+            ];
+        }
+        _ => MESHES_40,
+    };
+    vec![
+        PublishedPart::new("train", train),
+        PublishedPart::new("test", test),
+    ]
+}
 
 fn class_names(names: &Names) -> Vec<String> {
     if names.name == MODELNET10.name {

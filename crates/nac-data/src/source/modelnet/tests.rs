@@ -144,6 +144,44 @@ fn voxels_must_have_the_published_counts() {
         error.contains("train.bin") && error.contains("[3991, 0, 0"),
         "{error}"
     );
+    // Nor files with the published labels and empty cells.
+    let labelled = |count: fn(&(&str, usize, usize)) -> usize| -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (label, class) in (0..).zip(&classes::MODELNET10) {
+            let mut record = vec![0; voxels::RECORD];
+            record[0] = label;
+            bytes.extend(record.repeat(count(class)));
+        }
+        bytes
+    };
+    fs::write(voxels.join("train.bin"), labelled(|class| class.1)).unwrap();
+    fs::write(voxels.join("test.bin"), labelled(|class| class.2)).unwrap();
+    for form in [ModelNetForm::Voxels, ModelNetForm::VoxelPoints] {
+        let error = open_with(&dirs, "modelnet10", form)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no shape has an occupied cell"), "{error}");
+    }
+    // One sound training shape does not make up for a test part without any.
+    let mut train = labelled(|class| class.1);
+    train[1] = 255;
+    fs::write(voxels.join("train.bin"), train).unwrap();
+    let error = open_with(&dirs, "modelnet10", ModelNetForm::Voxels)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("test.bin") && error.contains("no shape has an occupied cell"),
+        "{error}"
+    );
+    // Without the published counts of ModelNet10 too.
+    let forty = dir.path().join("modelnet40-voxels");
+    fs::create_dir(&forty).unwrap();
+    fs::write(forty.join("train.bin"), vec![0; 40 * voxels::RECORD]).unwrap();
+    let error = open_with(&dirs, "modelnet40", ModelNetForm::Voxels)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("no shape has an occupied cell"), "{error}");
+
     let error = open_with(&dirs, "modelnet10", ModelNetForm::Points)
         .unwrap_err()
         .to_string();

@@ -74,17 +74,17 @@ impl Grids {
         }
         let mut records = fs::read(path)?;
         check(path, &records, info.output.width(), expected)?;
+        let full = |record: &&[u8]| record.iter().skip(1).any(|&bits| bits != 0);
+        if !records.chunks_exact(RECORD).any(|record| full(&record)) {
+            return Err(corrupt(path, 0, "no shape has an occupied cell".into()));
+        }
         if !keep_empty {
-            let full = |record: &&[u8]| record.iter().skip(1).any(|&bits| bits != 0);
             records = records
                 .chunks_exact(RECORD)
                 .filter(full)
                 .flatten()
                 .copied()
                 .collect();
-        }
-        if records.is_empty() {
-            return Err(corrupt(path, 0, "no shape has an occupied cell".into()));
         }
         Ok(Self {
             info,
@@ -311,10 +311,11 @@ mod tests {
         assert!(error(&two).contains("at byte 3376: label 2, expected 0 to 1"));
         assert!(error(&two[..3400]).contains("at byte 3376: 3400 bytes"));
         assert!(error(&[]).contains("no whole number"));
-        let zeros = open(&vec![0; 2 * RECORD], Form::Cells, false)
-            .err()
-            .unwrap();
-        assert!(zeros.contains("no shape has an occupied cell"), "{zeros}");
+        // Neither training nor test shapes may all be empty.
+        for keep in [false, true] {
+            let zeros = open(&vec![0; 2 * RECORD], Form::Cells, keep).err().unwrap();
+            assert!(zeros.contains("no shape has an occupied cell"), "{zeros}");
+        }
         let error = check(Path::new("a.bin"), &good, 2, Some(&[1, 0]))
             .unwrap_err()
             .to_string();

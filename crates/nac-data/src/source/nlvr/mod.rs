@@ -37,7 +37,7 @@ use super::{Entry, Origin, Request};
 use crate::random::Stream;
 use crate::{
     DataDirs, DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec,
-    Preprocessing, SharedDataset, Splits, TextLevel, image_file, words,
+    Preprocessing, PublishedPart, SharedDataset, Splits, TextLevel, image_file, words,
 };
 
 /// For the registry.
@@ -46,6 +46,7 @@ pub const ENTRY: Entry = Entry {
     title: "NLVR: is a statement true of a drawing? 14,389 statements with six drawings each",
     licence: "CC BY 4.0",
     origin: Origin::ByHand { find, recipe },
+    counts: Some(counts),
     describe,
     open,
 };
@@ -82,6 +83,20 @@ fn recipe(dirs: &DataDirs) -> String {
         folder.display(),
         crate::DATA_DIR_VARIABLE,
     )
+}
+
+/// Examples of the parts in use: statements, each with its drawings if these are inputs.
+fn counts(request: &Request<'_>) -> Vec<PublishedPart> {
+    let config = &request.config.nlvr;
+    let each = match config.input {
+        NlvrInput::Image => DRAWINGS,
+        NlvrInput::Objects => 1,
+    };
+    let train: usize = config.train.iter().map(|part| part.published()).sum();
+    vec![
+        PublishedPart::new("train", train * each),
+        PublishedPart::new("test", config.test.published() * each),
+    ]
 }
 
 fn describe(request: &Request<'_>) -> Result<DatasetInfo, DataError> {

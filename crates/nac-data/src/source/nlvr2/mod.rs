@@ -33,7 +33,7 @@ use super::{Entry, Origin, Request};
 use crate::random::Stream;
 use crate::{
     DataDirs, DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec,
-    Preprocessing, SharedDataset, Splits, TextLevel, words,
+    Preprocessing, PublishedPart, SharedDataset, Splits, TextLevel, words,
 };
 
 /// For the registry.
@@ -42,6 +42,7 @@ pub const ENTRY: Entry = Entry {
     title: "NLVR2: is a sentence true of a pair of photographs? 107,292 examples",
     licence: "CC BY 4.0 (sentences); photographs on request, for research",
     origin: Origin::ByHand { find, recipe },
+    counts: Some(counts),
     describe,
     open,
 };
@@ -78,6 +79,19 @@ fn recipe(dirs: &DataDirs) -> String {
         folder.display(),
         crate::DATA_DIR_VARIABLE,
     )
+}
+
+/// Examples of the parts in use.
+fn counts(request: &Request<'_>) -> Vec<PublishedPart> {
+    let config = &request.config.nlvr2;
+    let train = config.train.iter().map(|part| part.published()).sum();
+    let mut parts = vec![PublishedPart::new("train", train)];
+    if !config.train.contains(&Nlvr2Part::Dev) {
+        let dev = Nlvr2Part::Dev.published();
+        parts.push(PublishedPart::new("validation", dev));
+    }
+    parts.push(PublishedPart::new("test", config.test.published()));
+    parts
 }
 
 fn describe(request: &Request<'_>) -> Result<DatasetInfo, DataError> {

@@ -22,6 +22,7 @@ pub const ENTRY: Entry = Entry {
     title: "your own shapes: a folder for each class with meshes (OFF, PLY) or points (XYZ, CSV, PTS, NPY); or HDF5",
     licence: "your own",
     origin: Origin::Own,
+    counts: None,
     describe: |request| {
         let root = request.own_path()?;
         if point_files::is_layout(&root) {

@@ -25,6 +25,7 @@ pub const ENTRY: Entry = Entry {
     title: "generated solids (box, cone, torus, …) as point clouds, 10 classes",
     licence: "generated",
     origin: Origin::Generated,
+    counts: None,
     describe,
     open,
 };

@@ -37,6 +37,7 @@ pub const ENTRY: Entry = Entry {
     title: "Sort-of-CLEVR: generated images of six shapes with questions, 10 answers",
     licence: "generated",
     origin: Origin::Generated,
+    counts: None,
     describe,
     open,
 };

@@ -14,7 +14,7 @@ use super::texts::{self, Parts};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
 use crate::source::class_folders;
 use crate::source::{Entry, Origin, Request};
-use crate::{DataError, DatasetInfo, Preprocessing, Splits, TextLevel};
+use crate::{DataError, DatasetInfo, Preprocessing, PublishedPart, Splits, TextLevel};
 
 /// For the registry.
 pub const ENTRY: Entry = Entry {
@@ -22,6 +22,10 @@ pub const ENTRY: Entry = Entry {
     title: "IMDB movie reviews: 50,000 texts, positive or negative",
     licence: "none stated; the authors ask for citation",
     origin: Origin::Published(source),
+    counts: Some(|_| {
+        let part = |name| PublishedPart::balanced(name, CLASS_NAMES.len(), PART / 2);
+        vec![part("train"), part("test")]
+    }),
     describe,
     open,
 };

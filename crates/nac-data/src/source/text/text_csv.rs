@@ -22,6 +22,7 @@ pub const ENTRY: Entry = Entry {
     title: "your own texts: a table (CSV, TSV, JSON lines) with a column of texts and one of classes",
     licence: "your own",
     origin: Origin::Own,
+    counts: None,
     describe: |request| Ok(open(request)?.train.info().clone()),
     open,
 };

@@ -17,6 +17,7 @@ pub const ENTRY: Entry = Entry {
     title: "your own texts: a folder for each class with .txt files",
     licence: "your own",
     origin: Origin::Own,
+    counts: None,
     describe: |request| describe(ENTRY.name, &request.own_path()?, request),
     open: |request| open(ENTRY.name, &request.own_path()?, request),
 };
