@@ -1,8 +1,11 @@
 //! Damaged files of points and voxels are read or refused: no panic, finite points, bounded memory.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod damage;
+
 use std::path::Path;
 
+use damage::damage;
 use nac_data::random::Stream;
 use nac_data::source::modelnet::check_voxels;
 use nac_data::source::points::{Array, Shape, draw, parse, parse_voxels, to_unit_sphere};
@@ -38,30 +41,6 @@ fn sound(format: usize) -> (&'static str, Vec<u8>) {
             ("binvox", bytes)
         }
     }
-}
-
-/// Changes, inserts or removes a byte, or repeats a part, at places within a file.
-fn damage(mut bytes: Vec<u8>, changes: &[(Index, u8, u8)]) -> Vec<u8> {
-    for &(place, value, kind) in changes {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = place.index(bytes.len());
-        match kind % 6 {
-            0 | 1 => bytes[at] = value,
-            2 => bytes.insert(at, value),
-            3 => {
-                bytes.remove(at);
-            }
-            4 => {
-                let end = (at + usize::from(value)).min(bytes.len());
-                let part = bytes[at..end].to_vec();
-                bytes.splice(at..at, part);
-            }
-            _ => bytes.truncate(at),
-        }
-    }
-    bytes
 }
 
 fn check(extension: &str, bytes: &[u8]) -> Result<(), TestCaseError> {

@@ -14,7 +14,7 @@ use super::{Entry, Origin};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
 use crate::{
     DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing,
-    Progress, PublishedPart, Splits,
+    Progress, PublishedPart, SharedDataset, Splits,
 };
 
 /// For the registry.
@@ -174,6 +174,16 @@ fn part(folder: &Path, files: &[&str], records: usize) -> Result<Images, DataErr
     Images::new(info(), [3, 32, 32], pixels, labels)
 }
 
+/// Reads the records of a file, any whole number of them; `path` is for errors.
+///
+/// # Errors
+/// [`DataError::CorruptFile`] with the byte offset of a label above 9 or of an end inside a record.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<SharedDataset, DataError> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    append(path, bytes, &mut pixels, &mut labels)?;
+    Ok(Arc::new(Images::new(info(), [3, 32, 32], pixels, labels)?))
+}
+
 /// Appends the records of one file.
 fn read_file(
     path: &Path,
@@ -181,11 +191,6 @@ fn read_file(
     pixels: &mut Vec<u8>,
     labels: &mut Vec<u8>,
 ) -> Result<(), DataError> {
-    let corrupt = |offset: usize, reason: String| DataError::CorruptFile {
-        path: path.into(),
-        offset: offset as u64,
-        reason,
-    };
     let wanted = records * RECORD_BYTES;
     let found = fs::metadata(path)?.len();
     if found != wanted as u64 {
@@ -193,26 +198,45 @@ fn read_file(
         let reason = format!(
             "the file has {found} bytes, {records} records of {RECORD_BYTES} bytes are {wanted}"
         );
-        return Err(corrupt(offset, reason));
+        return Err(corrupt(path, offset, reason));
     }
-    let bytes = fs::read(path)?;
+    append(path, &fs::read(path)?, pixels, labels)
+}
+
+/// Appends the records of a file's bytes.
+fn append(
+    path: &Path,
+    bytes: &[u8],
+    pixels: &mut Vec<u8>,
+    labels: &mut Vec<u8>,
+) -> Result<(), DataError> {
     for (number, record) in bytes.chunks(RECORD_BYTES).enumerate() {
         let &[label, ref image @ ..] = record else {
             continue;
         };
         if image.len() != RECORD_BYTES - 1 {
-            return Err(corrupt(bytes.len(), "the file ends inside a record".into()));
+            return Err(corrupt(
+                path,
+                bytes.len(),
+                "the file ends inside a record".into(),
+            ));
         }
         if label > 9 {
-            return Err(corrupt(
-                number * RECORD_BYTES,
-                format!("record {number} has label {label}, expected 0 to 9"),
-            ));
+            let reason = format!("record {number} has label {label}, expected 0 to 9");
+            return Err(corrupt(path, number * RECORD_BYTES, reason));
         }
         labels.push(label);
         pixels.extend_from_slice(image);
     }
     Ok(())
+}
+
+fn corrupt(path: &Path, offset: usize, reason: String) -> DataError {
+    DataError::CorruptFile {
+        path: path.into(),
+        offset: offset as u64,
+        reason,
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{Entry, Origin, Request};
 use crate::fetch::manifest::{ArchiveFile, DataFile, Source};
 use crate::{
     Cifar100Config, DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec,
-    Preprocessing, PublishedPart, Splits,
+    Preprocessing, PublishedPart, SharedDataset, Splits,
 };
 
 /// For the registry.
@@ -84,32 +84,52 @@ fn open(request: &Request<'_>) -> Result<Splits, DataError> {
 }
 
 fn read(path: &Path, records: usize, config: Cifar100Config) -> Result<Images, DataError> {
-    let corrupt = |offset: u64, reason: String| DataError::CorruptFile {
-        path: path.into(),
-        offset,
-        reason,
-    };
     let wanted = (records * RECORD_BYTES) as u64;
     let found = fs::metadata(path)?.len();
     if found != wanted {
         let reason = format!("the file has {found} bytes, {records} records are {wanted}");
-        return Err(corrupt(found.min(wanted), reason));
+        return Err(corrupt(path, found.min(wanted), reason));
     }
-    let bytes = fs::read(path)?;
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    pixels.reserve(records * PIXELS);
-    for (index, record) in bytes.chunks_exact(RECORD_BYTES).enumerate() {
-        let &[coarse, fine, ref image @ ..] = record else {
-            continue;
-        };
+    images(path, &fs::read(path)?, config)
+}
+
+/// Reads the records of a file, any whole number of them; `path` is for errors.
+///
+/// # Errors
+/// [`DataError::CorruptFile`] with the byte offset of a label that is out of range or of an end inside a record.
+pub fn parse(
+    path: &Path,
+    bytes: &[u8],
+    config: Cifar100Config,
+) -> Result<SharedDataset, DataError> {
+    Ok(Arc::new(images(path, bytes, config)?))
+}
+
+fn images(path: &Path, bytes: &[u8], config: Cifar100Config) -> Result<Images, DataError> {
+    let (records, rest) = bytes.as_chunks::<RECORD_BYTES>();
+    if !rest.is_empty() {
+        let reason = "the file ends inside a record".into();
+        return Err(corrupt(path, bytes.len() as u64, reason));
+    }
+    let mut pixels = Vec::with_capacity(records.len() * PIXELS);
+    let mut labels = Vec::with_capacity(records.len());
+    for (index, &[coarse, fine, ref image @ ..]) in records.iter().enumerate() {
         if coarse > 19 || fine > 99 {
             let reason = format!("labels {coarse} and {fine}, expected 0..=19 and 0..=99");
-            return Err(corrupt((index * RECORD_BYTES) as u64, reason));
+            return Err(corrupt(path, (index * RECORD_BYTES) as u64, reason));
         }
         pixels.extend_from_slice(image);
         labels.push(if config.coarse { coarse } else { fine });
     }
     Images::new(info(config), [3, 32, 32], pixels, labels)
+}
+
+fn corrupt(path: &Path, offset: u64, reason: String) -> DataError {
+    DataError::CorruptFile {
+        path: path.into(),
+        offset,
+        reason,
+    }
 }
 
 /// CIFAR-100, binary version; the authors publish the archive's MD5, and loaders that of the two files.

@@ -51,7 +51,7 @@ fn open(request: &Request<'_>) -> Result<Splits, DataError> {
     check_classes(&folder.join("classes.txt"))?;
     let (mut train, mut test) = (Vec::new(), Vec::new());
     for (id, (line, name)) in &images {
-        let value = |table: &BTreeMap<u64, (u64, String)>, file: &str| {
+        let value = |table: &Rows, file: &str| {
             let value = table.get(id).map(|(line, value)| (*line, value.clone()));
             value.ok_or_else(|| {
                 let reason = format!("image {id} is not in {file}");
@@ -91,7 +91,7 @@ fn open(request: &Request<'_>) -> Result<Splits, DataError> {
 }
 
 /// Lines `id value`, by id, with their number.
-fn table(path: &Path) -> Result<BTreeMap<u64, (u64, String)>, DataError> {
+fn table(path: &Path) -> Result<Rows, DataError> {
     let length = fs::metadata(path)?.len();
     if length > MAX_TEXT {
         return Err(DataError::CorruptFile {
@@ -100,7 +100,17 @@ fn table(path: &Path) -> Result<BTreeMap<u64, (u64, String)>, DataError> {
             reason: format!("the file has {length} bytes, at most {MAX_TEXT} are read"),
         });
     }
-    let text = fs::read_to_string(path)?;
+    parse_table(path, &fs::read_to_string(path)?)
+}
+
+/// Rows of a text file by their number: line and value.
+pub type Rows = BTreeMap<u64, (u64, String)>;
+
+/// Reads lines of `number value`; `path` is for errors.
+///
+/// # Errors
+/// [`DataError::CorruptLine`] with the line of what is none, or whose number occurs twice.
+pub fn parse_table(path: &Path, text: &str) -> Result<Rows, DataError> {
     let mut rows = BTreeMap::new();
     for (line, text) in (1..).zip(text.lines()) {
         if text.trim().is_empty() {

@@ -97,10 +97,28 @@ fn annotated(folder: &Path, classes: &[Synset]) -> Result<Vec<ImageFile>, DataEr
     fs::File::open(&path)?
         .take(MAX_TEXT)
         .read_to_string(&mut text)?;
+    let rows = annotations(&path, &text, classes)?;
+    let file = |(name, class)| ImageFile::whole(folder.join("images").join(name), class);
+    Ok(rows.into_iter().map(file).collect())
+}
+
+/// Reads the text of `val_annotations.txt` and returns names of files and numbers of classes; `path` is for errors.
+///
+/// # Errors
+/// [`DataError::CorruptLine`] with the line of what is no file name with a class of the set.
+pub fn parse_annotations(path: &Path, text: &str) -> Result<Vec<(String, u32)>, DataError> {
+    annotations(path, text, &synsets::tiny_imagenet())
+}
+
+fn annotations(
+    path: &Path,
+    text: &str,
+    classes: &[Synset],
+) -> Result<Vec<(String, u32)>, DataError> {
     let mut files = Vec::new();
     for (line, row) in (1..).zip(text.lines()) {
         let corrupt = |reason: String| DataError::CorruptLine {
-            path: path.clone(),
+            path: path.into(),
             line,
             reason,
         };
@@ -113,10 +131,7 @@ fn annotated(folder: &Path, classes: &[Synset]) -> Result<Vec<ImageFile>, DataEr
         }
         let class = classes.iter().position(|class| class.id == id);
         let class = class.ok_or_else(|| corrupt(format!("`{id}` is no class")))?;
-        files.push(ImageFile::whole(
-            folder.join("images").join(name),
-            class as u32,
-        ));
+        files.push((name.to_owned(), class as u32));
     }
     Ok(files)
 }

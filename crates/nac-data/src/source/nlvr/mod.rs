@@ -22,7 +22,7 @@ mod statements;
 mod tests;
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -237,6 +237,20 @@ fn by_directory(rows: Vec<Row>) -> Result<(Vec<Row>, Vec<Row>), DataError> {
         .into_iter()
         .partition(|row| held.contains(&(row.part, row.directory)));
     Ok((train, validation))
+}
+
+/// Reads the bytes of a part's file of JSON lines and returns the number of statements; `path` is for errors.
+///
+/// # Errors
+/// [`DataError::CorruptLine`] with the line of what is no statement, or occurs twice; [`DataError::CorruptFile`] if there is
+/// none.
+pub fn check_lines(
+    path: &Path,
+    bytes: &[u8],
+    part: NlvrPart,
+    input: NlvrInput,
+) -> Result<usize, DataError> {
+    Ok(rows::parse(path, bytes, part, input)?.len())
 }
 
 /// Drawings whose headers cannot be read: left out if asked, else the first is an error.

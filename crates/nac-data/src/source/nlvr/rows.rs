@@ -1,7 +1,7 @@
 //! The statements of a part, from its file of JSON lines.
 
 use std::collections::HashSet;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -61,12 +61,24 @@ impl Row {
 /// [`DataError::CorruptLine`] with the line of what is no statement, or occurs twice.
 pub(super) fn read(root: &Path, part: NlvrPart, input: NlvrInput) -> Result<Vec<Row>, DataError> {
     let path = root.join(part.name()).join(format!("{}.json", part.name()));
-    let mut file = BufReader::new(fs::File::open(&path)?);
+    parse(&path, BufReader::new(fs::File::open(&path)?), part, input)
+}
+
+/// Reads the lines of a file; `path` is for errors.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn parse(
+    path: &Path,
+    mut file: impl BufRead,
+    part: NlvrPart,
+    input: NlvrInput,
+) -> Result<Vec<Row>, DataError> {
     let (mut rows, mut seen) = (Vec::new(), HashSet::new());
     let mut bytes = Vec::new();
     for number in 1.. {
         let corrupt = |reason: String| DataError::CorruptLine {
-            path: path.clone(),
+            path: path.into(),
             line: number,
             reason,
         };
@@ -96,7 +108,7 @@ pub(super) fn read(root: &Path, part: NlvrPart, input: NlvrInput) -> Result<Vec<
     }
     if rows.is_empty() {
         return Err(DataError::CorruptFile {
-            path,
+            path: path.into(),
             offset: 0,
             reason: "there is no statement".into(),
         });

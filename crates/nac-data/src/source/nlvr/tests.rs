@@ -1,7 +1,5 @@
 //! NLVR: what is read, and what does not leak.
 
-use std::path::Path;
-
 use fs_err as fs;
 
 use super::*;

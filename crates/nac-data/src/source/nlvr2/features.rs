@@ -4,7 +4,7 @@
 //! `data_offsets` relative to its end), the tensors. Only the header is kept in memory.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -59,13 +59,18 @@ impl Features {
     /// # Errors
     /// [`DataError::CorruptFile`] for what is no such file, tensors of unlike shapes, or places beyond its end.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
+        let file = fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        Self::parse(path, file, length)
+    }
+
+    /// Reads the header of a file of so many bytes.
+    pub(super) fn parse(path: &Path, mut file: impl Read, length: u64) -> Result<Self, DataError> {
         let corrupt = |offset: u64, reason: String| DataError::CorruptFile {
             path: path.into(),
             offset,
             reason,
         };
-        let mut file = fs::File::open(path)?;
-        let length = file.metadata()?.len();
         let mut head = [0; 8];
         if length < 8 {
             return Err(corrupt(

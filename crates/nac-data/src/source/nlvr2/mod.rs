@@ -267,3 +267,21 @@ fn readable(
     }
     Ok(kept)
 }
+
+/// Reads the bytes of a part's file of JSON lines and returns the number of examples; `path` is for errors.
+///
+/// # Errors
+/// [`DataError::CorruptLine`] with the line of what is no example, or occurs twice; [`DataError::CorruptFile`] if there is
+/// none.
+pub fn check_lines(path: &Path, bytes: &[u8], part: Nlvr2Part) -> Result<usize, DataError> {
+    Ok(rows::parse(path, bytes, part)?.len())
+}
+
+/// Reads the header of a safetensors file of features and returns the tokens and dimension of its tensors; `path` is for
+/// errors.
+///
+/// # Errors
+/// [`DataError::CorruptFile`] for what is no such file, tensors of unlike shapes, or places beyond its end.
+pub fn check_features(path: &Path, bytes: &[u8]) -> Result<[usize; 2], DataError> {
+    Ok(Features::parse(path, bytes, bytes.len() as u64)?.shape)
+}
