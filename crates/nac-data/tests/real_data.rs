@@ -510,3 +510,34 @@ fn nlvr2_s_sentences_are_read_with_features() {
     let example = splits.test.get(17).unwrap();
     assert_eq!(example.input("left").unwrap().shape(), [1, 1]);
 }
+
+#[test]
+fn what_is_missing_of_real_sets_is_said() {
+    // Complete, a part of the published set, and voxels of which the empty training shapes are left out.
+    for (name, folder, wanted) in [
+        ("cifar10", "cifar-10-batches-bin", &[][..]),
+        ("cub", "CUB_200_2011", &["train: ", "test: "][..]),
+        ("tiny-imagenet", "tiny-imagenet-200", &["train: ", "test: "]),
+        (
+            "modelnet10",
+            "modelnet10-voxels",
+            &["train: 3,984 of 3,991 examples; "],
+        ),
+    ] {
+        let Some(path) = real(folder) else { continue };
+        let cache = tempfile::tempdir().unwrap();
+        let mut config = DataConfig {
+            name: name.into(),
+            path: Some(path),
+            ..DataConfig::default()
+        };
+        config.modelnet.form = ModelNetForm::Voxels;
+        let dirs = DataDirs::new(None, None, cache.path().into());
+        let report = nac_data::check(&config, &dirs, &Silent).unwrap();
+        assert!(report.is_whole(), "{report}");
+        assert_eq!(report.missing.len(), wanted.len(), "{:?}", report.missing);
+        for (line, wanted) in report.missing.iter().zip(wanted) {
+            assert!(line.starts_with(wanted), "{line}");
+        }
+    }
+}
