@@ -53,6 +53,7 @@ mod example;
 mod progress;
 mod published;
 mod registry;
+mod resample;
 mod storage;
 mod table;
 mod words;

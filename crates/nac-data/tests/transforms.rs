@@ -59,8 +59,7 @@ fn apply(name: &str, arguments: &[f64], shape: [usize; 3], source: &[u8]) -> (Ve
         let Values::U8(pixels) = resized.values() else {
             panic!("type changed")
         };
-        // Cubic weights overshoot; bytes are cut between the two passes, whose order PIL chooses by the sizes.
-        return (pixels.clone(), [1, 3][code]);
+        return (pixels.clone(), 0);
     }
     let mut pixels = source.to_vec();
     let image = &mut Image::new(shape[1], shape[2], &mut pixels).unwrap();

@@ -1,7 +1,6 @@
 //! Image files: decoded with bounded memory, upright, and resized as PIL does it.
 
 mod decode;
-mod kernel;
 mod picture;
 mod resize;
 

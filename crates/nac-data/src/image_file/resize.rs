@@ -4,7 +4,7 @@
 //! image, as `Resize` followed by `CenterCrop` does in torchvision, but only what is kept is computed.
 
 use super::Picture;
-use super::kernel::Kernel;
+use crate::resample::{Grid, Resampler, View};
 use crate::{DataError, Resize, ResizeFilter};
 
 /// Most pixels of a resized image.
@@ -28,32 +28,21 @@ pub fn resize(
     if [picture.height(), picture.width()] == size {
         return Ok(picture.clone());
     }
-    let (from_width, from_height) = (picture.width(), picture.height());
     match how {
-        Resize::Squash => window(
-            picture,
-            [0.0; 2],
-            [from_height as f64, from_width as f64],
-            size,
-            filter,
-        ),
+        Resize::Squash => part(picture, Grid::all(size), filter),
         Resize::Crop => {
-            let whole = fitted(picture, size, f64::max);
-            let part = |whole: usize, from: usize, to: usize| {
-                let ratio = from as f64 / whole as f64;
-                // Rounded half to even, as Python does.
-                let offset = ((whole - to) as f64 / 2.0).round_ties_even();
-                (offset * ratio, to as f64 * ratio)
-            };
-            let (top, rows) = part(whole[0].max(height), from_height, height);
-            let (left, columns) = part(whole[1].max(width), from_width, width);
-            window(picture, [top, left], [rows, columns], size, filter)
+            let [rows, columns] = fitted(picture, size, f64::max);
+            let whole = [rows.max(height), columns.max(width)];
+            // Rounded half to even, as Python does.
+            let start =
+                [0, 1].map(|axis| ((whole[axis] - size[axis]) as f64 / 2.0).round_ties_even());
+            let start = start.map(|place| place as usize);
+            part(picture, Grid { whole, start, size }, filter)
         }
         Resize::Pad => {
             let [rows, columns] = fitted(picture, size, f64::min);
             let (rows, columns) = (rows.clamp(1, height), columns.clamp(1, width));
-            let whole = [from_height as f64, from_width as f64];
-            let inner = window(picture, [0.0; 2], whole, [rows, columns], filter)?;
+            let inner = part(picture, Grid::all([rows, columns]), filter)?;
             let (top, left) = ((height - rows) / 2, (width - columns) / 2);
             let mut padded = vec![0; pixels * 3];
             let targets = padded.chunks_exact_mut(width * 3).skip(top);
@@ -84,21 +73,12 @@ fn fitted(
     }
 }
 
-/// Resamples the window at `[top, left]` with `[rows, columns]` of the source, in source pixels, to `size`. The filter
-/// reaches beyond the window where the image goes on.
-fn window(
-    picture: &Picture,
-    [top, left]: [f64; 2],
-    [rows, columns]: [f64; 2],
-    [height, width]: [usize; 2],
-    filter: ResizeFilter,
-) -> Result<Picture, DataError> {
-    let across = Kernel::new(picture.width(), left, columns, width, filter);
-    let down = Kernel::new(picture.height(), top, rows, height, filter);
-    let used = down.span();
-    let narrow = across.rows(picture, used.clone());
-    let pixels = down.columns(&narrow, width * 3, used.start);
-    Picture::new(width, height, pixels)
+fn part(picture: &Picture, grid: Grid, filter: ResizeFilter) -> Result<Picture, DataError> {
+    let source = [picture.height(), picture.width()];
+    let resampler = Resampler::new(source, grid, filter.into());
+    let pixels = View::new(picture.pixels(), 3, source).map(|view| resampler.run(view));
+    let [height, width] = grid.size;
+    Picture::new(width, height, pixels.unwrap_or_default())
 }
 
 fn wrong([height, width]: [usize; 2], reason: &str) -> DataError {

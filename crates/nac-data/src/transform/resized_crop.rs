@@ -1,8 +1,6 @@
 //! A window of an image, resized with antialiasing as PIL does: cut first, so the filter ends at the window's border.
 
-use fast_image_resize::images::{Image as Target, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-
+use crate::resample::{Filter, Grid, Resampler, View};
 use crate::{Buffer, DataError, ResizeFilter, Values};
 
 /// Part of an image, in pixels.
@@ -34,11 +32,7 @@ pub fn resized_crop(
     size: [usize; 2],
     filter: ResizeFilter,
 ) -> Result<Buffer, DataError> {
-    let kernel = match filter {
-        ResizeFilter::Bilinear => FilterType::Bilinear,
-        ResizeFilter::Bicubic => FilterType::CatmullRom,
-    };
-    resample(shape, pixels, window, size, kernel)
+    resample(shape, pixels, window, size, filter.into())
 }
 
 /// Averages over boxes, as PIL's `BOX` filter: the pixelate corruption.
@@ -54,7 +48,7 @@ pub(crate) fn boxes(
         height,
         width,
     };
-    resample(shape, pixels, whole, size, FilterType::Box)
+    resample(shape, pixels, whole, size, Filter::Box)
 }
 
 fn resample(
@@ -62,54 +56,32 @@ fn resample(
     pixels: &[u8],
     window: Window,
     size: [usize; 2],
-    kernel: FilterType,
+    filter: Filter,
 ) -> Result<Buffer, DataError> {
-    let wrong = |found: String| DataError::Shape {
+    let wrong = || DataError::Shape {
         operation: "resized crop".into(),
         expected: format!("a window of pixels u8 {shape:?} and a size of at least one pixel"),
-        found,
+        found: format!("{window:?} of {} bytes to {size:?}", pixels.len()),
     };
     let [channels, height, width] = shape;
     let plane = height.checked_mul(width).unwrap_or(0);
-    let fits = |first: usize, count: usize, all: usize| {
-        count > 0 && first.checked_add(count).is_some_and(|end| end <= all)
-    };
-    if !fits(window.top, window.height, height)
-        || !fits(window.left, window.width, width)
-        || plane.checked_mul(channels) != Some(pixels.len())
-        || channels == 0
-        || size.contains(&0)
-    {
-        let found = format!("{window:?} of {} bytes to {size:?}", pixels.len());
-        return Err(wrong(found));
+    let total = size[0]
+        .checked_mul(size[1])
+        .and_then(|n| n.checked_mul(channels));
+    let total = total.filter(|&total| total > 0).ok_or_else(wrong)?;
+    if plane == 0 || plane.checked_mul(channels) != Some(pixels.len()) {
+        return Err(wrong());
     }
-    let failed = |error: &dyn std::fmt::Display| wrong(error.to_string());
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(kernel));
-    let mut resizer = Resizer::new();
-    let mut cut = Vec::with_capacity(window.height * window.width);
-    let mut values = vec![0; channels * size[0] * size[1]];
-    let targets = values.chunks_exact_mut(size[0] * size[1]);
-    for (target, source) in targets.zip(pixels.chunks_exact(plane)) {
-        cut.clear();
-        for row in source
-            .chunks_exact(width)
-            .skip(window.top)
-            .take(window.height)
-        {
-            cut.extend_from_slice(&row[window.left..window.left + window.width]);
-        }
-        if size == [window.height, window.width] {
-            target.copy_from_slice(&cut);
-            continue;
-        }
-        let [w, h] = [window.width as u32, window.height as u32];
-        let source = ImageRef::new(w, h, &cut, PixelType::U8).map_err(|e| failed(&e))?;
-        let [w, h] = [size[1] as u32, size[0] as u32];
-        let mut target =
-            Target::from_slice_u8(w, h, target, PixelType::U8).map_err(|e| failed(&e))?;
-        resizer
-            .resize(&source, &mut target, &options)
-            .map_err(|e| failed(&e))?;
-    }
+    let (start, cut) = ([window.top, window.left], [window.height, window.width]);
+    let views = pixels.chunks_exact(plane).map(|plane| {
+        let view = View::new(plane, 1, [height, width])?;
+        view.window(start, cut)
+    });
+    let views: Vec<View<'_>> = views.collect::<Option<_>>().ok_or_else(wrong)?;
+    let resampler = Resampler::new(cut, Grid::all(size), filter);
+    let mut values = Vec::with_capacity(total);
+    views
+        .into_iter()
+        .for_each(|view| values.extend(resampler.run(view)));
     Buffer::new(vec![channels, size[0], size[1]], Values::U8(values))
 }
