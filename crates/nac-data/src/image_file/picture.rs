@@ -82,8 +82,14 @@ impl Picture {
         let values: Vec<u8> = match channels {
             1 => self.pixels.chunks_exact(3).map(luma).collect(),
             3 => {
-                let plane = |channel| self.pixels.iter().skip(channel).step_by(3).copied();
-                plane(0).chain(plane(1)).chain(plane(2)).collect()
+                let mut values = vec![0; self.pixels.len()];
+                let (red, rest) = values.split_at_mut(self.width * self.height);
+                let (green, blue) = rest.split_at_mut(self.width * self.height);
+                let planes = red.iter_mut().zip(green).zip(blue);
+                for (((r, g), b), pixel) in planes.zip(self.pixels.as_chunks().0) {
+                    [*r, *g, *b] = *pixel;
+                }
+                values
             }
             _ => {
                 return Err(DataError::Config {

@@ -45,7 +45,7 @@ fn blocks<const CHANNELS: usize>(kernel: &Kernel, offset: usize, view: View<'_>)
             for (values, &weight) in columns.iter().zip(weights) {
                 add(&mut sums, values, weight);
             }
-            let values = sums.map(byte);
+            let values = bytes(&sums);
             for (pixel, row) in values
                 .chunks_exact(CHANNELS)
                 .zip(target.chunks_exact_mut(stride))
@@ -79,7 +79,7 @@ pub(super) fn columns(kernel: &Kernel, offset: usize, view: View<'_>) -> Vec<u8>
                         .for_each(|(sum, &value)| *sum += i32::from(value) * weight),
                 }
             }
-            let values = sums.map(byte);
+            let values = bytes(&sums);
             let target = target.get_mut(at..).unwrap_or_default();
             match target.first_chunk_mut() {
                 Some(target) => *target = values,
@@ -98,6 +98,10 @@ fn add(sums: &mut [i32; LANES], values: &[u8; LANES], weight: i32) {
 }
 
 #[inline(always)]
-fn byte(sum: i32) -> u8 {
-    (sum >> PRECISION).clamp(0, 255) as u8
+fn bytes(sums: &[i32; LANES]) -> [u8; LANES] {
+    let mut values = [0; LANES];
+    for (value, &sum) in values.iter_mut().zip(sums) {
+        *value = (sum >> PRECISION).clamp(0, 255) as u8;
+    }
+    values
 }
