@@ -28,8 +28,12 @@ def pipeline(name, size):
     if name == "jitter":
         steps.append(T.ColorJitter(0.4, 0.4, 0.4, 0.1))
     elif name == "rand_augment":
+        from PIL import ImageOps
         from timm.data.auto_augment import rand_augment_transform
 
+        # timm may ask for 0 bits, which Pillow 13 refuses.
+        posterize = ImageOps.posterize
+        ImageOps.posterize = lambda image, bits: posterize(image, max(bits, 1))
         steps.append(rand_augment_transform("rand-m9-mstd0.5-inc1", {}))
     # Bytes, as on the Rust side.
     steps.append(T.PILToTensor())
