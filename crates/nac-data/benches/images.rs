@@ -1,4 +1,5 @@
 //! Decoding, resizing, and both.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

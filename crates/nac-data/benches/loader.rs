@@ -1,4 +1,5 @@
 //! The loader from end to end: JPEG files of a folder to augmented batches, in images per second.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Each transform on one example, and each corruption.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use nac_data::corruption::Corruption;

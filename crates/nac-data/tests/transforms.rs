@@ -1,5 +1,5 @@
 //! Image operations against values by PIL, torchvision and timm (`tests/fixtures/transforms/make.py`).
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use nac_data::transform::affine::{self, Interpolation};
 use nac_data::transform::resized_crop::{Window, resized_crop};

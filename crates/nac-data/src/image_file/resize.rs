@@ -21,7 +21,7 @@ pub fn resize(
     filter: ResizeFilter,
 ) -> Result<Picture, DataError> {
     let [height, width] = size;
-    let pixels = width.checked_mul(height).unwrap_or(usize::MAX);
+    let pixels = width.saturating_mul(height);
     if !(1..=MAX_RESIZED).contains(&pixels) {
         return Err(wrong(size, "it must have 1 to 67108864 pixels"));
     }

@@ -1,3 +1,5 @@
+//! The resampler against PIL and a plain reference.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -35,7 +35,7 @@ impl RandomResizedCrop {
         let [least, most] = scale;
         let [narrow, wide] = ratio;
         let ordered = 0.0 < least && least <= most && most <= 1.0;
-        if !ordered || !(0.0 < narrow && narrow <= wide && wide.is_finite()) {
+        if !(ordered && 0.0 < narrow && narrow <= wide && wide.is_finite()) {
             return Err(DataError::Config {
                 field: "data.augment".into(),
                 reason: format!(

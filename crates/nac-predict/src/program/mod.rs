@@ -8,7 +8,6 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use nac_data::Buffer;
 
 use crate::predictor::Predictor;
 use query::Query;
@@ -16,7 +15,7 @@ use query::Query;
 pub use options::Options;
 
 /// Examples that are read and wait for their batch.
-type Waiting = Vec<(report::Subject, Vec<(String, Buffer)>)>;
+type Waiting = Vec<query::Example>;
 
 /// Prints the answers for everything that is asked, in its order. What cannot be read is named on standard error, and
 /// the others are answered.

@@ -18,6 +18,9 @@ impl NamedInput {
     }
 }
 
+/// An example that was read, and what it is called.
+pub(super) type Example = (Subject, Vec<(String, Buffer)>);
+
 /// All inputs of one example, or of the rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Query(Vec<(String, Given)>);
@@ -43,10 +46,7 @@ impl Query {
     ///
     /// # Errors
     /// A file cannot be read; tables have different numbers of rows.
-    pub(super) fn read(
-        &self,
-        predictor: &Predictor,
-    ) -> Result<Vec<(Subject, Vec<(String, Buffer)>)>> {
+    pub(super) fn read(&self, predictor: &Predictor) -> Result<Vec<Example>> {
         let columns = self
             .0
             .iter()

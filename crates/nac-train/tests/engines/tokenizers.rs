@@ -402,11 +402,8 @@ fn parameters_and_operations_are_those_counted_by_hand() {
         assert_eq!(spec.inputs.parameter_count(), row.parameters, "{name}");
         for algorithm in [Algorithm::Reference, Algorithm::Folded] {
             let operations = spec.operations(algorithm);
-            let stages = operations.stages.iter();
-            let stage = stages
-                .filter(|stage| stage.name == "tokenizer")
-                .next()
-                .unwrap();
+            let mut stages = operations.stages.iter();
+            let stage = stages.find(|stage| stage.name == "tokenizer").unwrap();
             assert_eq!(stage.per_example.flops, row.flops, "{name}");
         }
     });

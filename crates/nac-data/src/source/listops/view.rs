@@ -92,10 +92,10 @@ pub(super) fn with_subtrees(
             let Some(part) = start.and_then(|start| symbols.get(start..=place)) else {
                 continue;
             };
-            if seen.insert(part) {
-                if let Some(value) = answer(part) {
-                    all.push(part, value);
-                }
+            if seen.insert(part)
+                && let Some(value) = answer(part)
+            {
+                all.push(part, value);
             }
         }
     }
