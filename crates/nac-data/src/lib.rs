@@ -6,12 +6,13 @@
 //! The modules follow the path of an example through the crate:
 //!
 //! 1. [`fetch`]: find a data set on disk, or download, check and unpack it;
-//! 2. [`source`]: read (or generate) it: CIFAR-10, UCI digits, ListOps;
+//! 2. [`source`]: read (or generate) it, a file or folder for each data set;
 //! 3. [`split`]: carve a held-out part from the training examples;
 //! 4. [`transform`]: random changes with one named random stream per example;
 //! 5. [`loader`]: order, read ahead with worker threads, and put into batches.
 //!
-//! [`preprocess`] makes inputs of single files, for a model that is trained.
+//! [`preprocess`] makes inputs of single files, for a model that is trained; [`image_file`] decodes and resizes images;
+//! [`corruption`] makes a test under a shift of distribution.
 //!
 //! [`open`] does 1 and 2 from a [`DataConfig`]; the [`Dataset`] trait is the extension point
 //! for your own data. Every random choice is a function of a seed and a name:
