@@ -23,6 +23,15 @@ pub(super) fn read(path: &Path, max_len: usize) -> Result<Vec<u8>, DataError> {
     Ok(bytes)
 }
 
+/// Number of symbols of bytes or words, padding included.
+pub(crate) fn symbol_count(how: &Preprocessing) -> usize {
+    match how {
+        // Padding and unknown words are beside them.
+        Preprocessing::Words { words } => words.len() + 2,
+        _ => 257,
+    }
+}
+
 /// The first `max_len` symbols of a text; `name` is what errors call it.
 pub(crate) fn symbols(
     text: &[u8],

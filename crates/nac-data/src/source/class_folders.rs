@@ -97,7 +97,10 @@ fn refused(root: &Path, reason: &str) -> DataError {
 }
 
 /// Folders within a folder that are not hidden, by name.
-fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
+///
+/// # Errors
+/// [`DataError::Io`]; [`DataError::Config`] for a name that is no UTF-8.
+pub(crate) fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

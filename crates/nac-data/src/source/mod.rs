@@ -11,6 +11,7 @@ mod image_files;
 pub mod image_folder;
 pub mod imagenet;
 mod images;
+mod json_rows;
 pub mod listops;
 pub mod modelnet;
 pub mod nlvr;

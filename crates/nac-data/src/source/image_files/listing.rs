@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::DataError;
+pub(crate) use crate::source::class_folders::folders;
 
 /// Endings of image files, in lower case.
 const EXTENSIONS: [&str; 10] = [
@@ -58,27 +59,6 @@ fn collect(folder: &Path, depth: usize, found: &mut Found) -> Result<(), DataErr
 fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str());
     extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
-}
-
-/// Folders within a folder that are not hidden, by name.
-///
-/// # Errors
-/// [`DataError::Io`]; [`DataError::Config`] for a name that is no UTF-8.
-pub(crate) fn folders(folder: &Path) -> Result<Vec<(String, PathBuf)>, DataError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") || !entry.path().is_dir() {
-            continue;
-        }
-        let name = name
-            .into_string()
-            .map_err(|name| refused(folder, &format!("the name {name:?} is not UTF-8")))?;
-        found.push((name, entry.path()));
-    }
-    found.sort_unstable();
-    Ok(found)
 }
 
 /// Names of the folders within a folder: its classes. Two that differ in letter case only are refused, as they would

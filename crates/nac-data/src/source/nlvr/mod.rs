@@ -34,6 +34,7 @@ pub use statements::DRAWINGS;
 use self::rows::Row;
 use self::statements::{Form, Statements};
 use super::{Entry, Origin, Request};
+use crate::preprocess::text::symbol_count;
 use crate::random::Stream;
 use crate::{
     DataDirs, DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec,
@@ -111,10 +112,7 @@ fn form(request: &Request<'_>, root: PathBuf, how: Preprocessing) -> Form {
     let config = request.config;
     let max_len = config.text.max_len.min(MAX_SENTENCE);
     let size = config.image.size.unwrap_or(SIZE);
-    let vocabulary = match &how {
-        Preprocessing::Words { words } => words.len() + 2,
-        _ => 257,
-    };
+    let vocabulary = symbol_count(&how);
     let sentence = InputKind::Tokens {
         vocabulary,
         max_len,

@@ -1,7 +1,7 @@
 //! The statements of a part, from its file of JSON lines.
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -10,9 +10,8 @@ use serde::Deserialize;
 use super::config::{NlvrInput, NlvrPart};
 use super::objects::{self, Object};
 use crate::DataError;
+use crate::source::json_rows;
 
-/// Longest line in bytes.
-const MAX_LINE: u64 = 1 << 20;
 /// Most statements of a file.
 const MAX_ROWS: usize = 1 << 20;
 
@@ -70,42 +69,23 @@ pub(super) fn read(root: &Path, part: NlvrPart, input: NlvrInput) -> Result<Vec<
 /// As [`read`].
 pub(super) fn parse(
     path: &Path,
-    mut file: impl BufRead,
+    file: impl BufRead,
     part: NlvrPart,
     input: NlvrInput,
 ) -> Result<Vec<Row>, DataError> {
     let (mut rows, mut seen) = (Vec::new(), HashSet::new());
-    let mut bytes = Vec::new();
-    for number in 1.. {
-        let corrupt = |reason: String| DataError::CorruptLine {
-            path: path.into(),
-            line: number,
-            reason,
-        };
-        bytes.clear();
-        file.by_ref()
-            .take(MAX_LINE + 1)
-            .read_until(b'\n', &mut bytes)?;
-        if bytes.is_empty() {
-            break;
-        }
-        if bytes.len() as u64 > MAX_LINE {
-            return Err(corrupt(format!("longer than {MAX_LINE} bytes")));
-        }
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        if text.trim_ascii().is_empty() {
-            continue;
-        }
-        let row = row(text, part, input).map_err(corrupt)?;
-        if !seen.insert((row.presentation, row.position)) {
-            let (n, m) = (row.presentation, row.position);
-            return Err(corrupt(format!("identifier {n}-{m} occurs twice")));
+    json_rows::for_each(path, file, |text| {
+        let row = row(text, part, input)?;
+        let (n, m) = (row.presentation, row.position);
+        if !seen.insert((n, m)) {
+            return Err(format!("identifier {n}-{m} occurs twice"));
         }
         rows.push(row);
         if rows.len() > MAX_ROWS {
-            return Err(corrupt(format!("more than {MAX_ROWS} statements")));
+            return Err(format!("more than {MAX_ROWS} statements"));
         }
-    }
+        Ok(())
+    })?;
     if rows.is_empty() {
         return Err(DataError::CorruptFile {
             path: path.into(),

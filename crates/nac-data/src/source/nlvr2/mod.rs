@@ -30,6 +30,7 @@ use self::features::Features;
 use self::pairs::{Pairs, Photographs};
 use self::rows::Row;
 use super::{Entry, Origin, Request};
+use crate::preprocess::text::symbol_count;
 use crate::random::Stream;
 use crate::{
     DataDirs, DataError, DatasetInfo, InputKind, InputSpec, Normalization, OutputSpec,
@@ -142,10 +143,7 @@ fn info(request: &Request<'_>, photographs: &Photographs, how: &Preprocessing) -
             padded: false,
         },
     };
-    let vocabulary = match how {
-        Preprocessing::Words { words } => words.len() + 2,
-        _ => 257,
-    };
+    let vocabulary = symbol_count(how);
     let sentence = InputKind::Tokens {
         vocabulary,
         max_len: longest(request),

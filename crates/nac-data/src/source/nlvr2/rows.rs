@@ -1,7 +1,7 @@
 //! The examples of a part, from its file of JSON lines.
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -10,9 +10,8 @@ use serde_json::Value;
 
 use super::config::Nlvr2Part;
 use crate::DataError;
+use crate::source::json_rows;
 
-/// Longest line in bytes.
-const MAX_LINE: u64 = 1 << 20;
 /// Most examples of a file.
 const MAX_ROWS: usize = 1 << 22;
 
@@ -74,43 +73,24 @@ pub(super) fn read(root: &Path, part: Nlvr2Part) -> Result<Vec<Row>, DataError> 
 /// As [`read`].
 pub(super) fn parse(
     path: &Path,
-    mut file: impl BufRead,
+    file: impl BufRead,
     part: Nlvr2Part,
 ) -> Result<Vec<Row>, DataError> {
     let (mut rows, mut seen) = (Vec::new(), HashSet::new());
-    let mut bytes = Vec::new();
-    for number in 1.. {
-        let corrupt = |reason: String| DataError::CorruptLine {
-            path: path.into(),
-            line: number,
-            reason,
-        };
-        bytes.clear();
-        file.by_ref()
-            .take(MAX_LINE + 1)
-            .read_until(b'\n', &mut bytes)?;
-        if bytes.is_empty() {
-            break;
-        }
-        if bytes.len() as u64 > MAX_LINE {
-            return Err(corrupt(format!("longer than {MAX_LINE} bytes")));
-        }
-        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        if text.trim_ascii().is_empty() {
-            continue;
-        }
-        let (row, sentence) = row(text, part).map_err(corrupt)?;
+    json_rows::for_each(path, file, |text| {
+        let (row, sentence) = row(text, part)?;
         let (set, pair) = (row.set, row.pair);
         if !seen.insert((set, pair, sentence)) {
-            return Err(corrupt(format!(
+            return Err(format!(
                 "sentence {sentence} of pair {set}-{pair} occurs twice"
-            )));
+            ));
         }
         rows.push(row);
         if rows.len() > MAX_ROWS {
-            return Err(corrupt(format!("more than {MAX_ROWS} examples")));
+            return Err(format!("more than {MAX_ROWS} examples"));
         }
-    }
+        Ok(())
+    })?;
     if rows.is_empty() {
         return Err(DataError::CorruptFile {
             path: path.into(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::corpus::Corpus;
 use super::vocabulary;
-use crate::preprocess::text::symbols;
+use crate::preprocess::text::{symbol_count, symbols};
 use crate::{
     DataError, Dataset, DatasetInfo, Example, InputSpec, OutputSpec, Preprocessing, SharedDataset,
     Splits, Target, TextLevel, TextSettings, split,
@@ -12,10 +12,6 @@ use crate::{
 
 /// Name of the input.
 const INPUT: &str = "tokens";
-/// Symbols of raw bytes: padding and each byte.
-const BYTES: usize = 257;
-/// Symbols beside the words: padding and unknown words.
-const BESIDE_WORDS: usize = 2;
 const TEST_SEED: u64 = 0;
 
 /// The parts of a data set of texts as they were read.
@@ -76,13 +72,9 @@ pub(super) fn info(
     max_len: usize,
     how: Preprocessing,
 ) -> DatasetInfo {
-    let vocabulary = match &how {
-        Preprocessing::Words { words } => words.len() + BESIDE_WORDS,
-        _ => BYTES,
-    };
     DatasetInfo {
         name: name.into(),
-        inputs: InputSpec::tokens(vocabulary, max_len, 0),
+        inputs: InputSpec::tokens(symbol_count(&how), max_len, 0),
         output: OutputSpec::named(classes),
         preprocessing: [(INPUT.to_owned(), how)].into(),
     }
