@@ -27,3 +27,20 @@ impl Progress for Silent {
     fn finish(&self) {}
     fn note(&self, _text: &str) {}
 }
+
+/// Files that a note names at most.
+const NAMED: usize = 5;
+
+/// Notes what is left out, if anything is: `what` says of which things what is wrong, as in "files cannot be read".
+pub(crate) fn note_left_out(progress: &dyn Progress, what: &str, total: usize, refused: &[String]) {
+    if refused.is_empty() {
+        return;
+    }
+    let named: Vec<&str> = refused.iter().take(NAMED).map(String::as_str).collect();
+    let more = if refused.len() > NAMED { "\n  …" } else { "" };
+    progress.note(&format!(
+        "{} of {total} {what} and are left out:\n  {}{more}",
+        refused.len(),
+        named.join("\n  ")
+    ));
+}

@@ -3,12 +3,11 @@
 use rayon::prelude::*;
 
 use super::file::ImageFile;
+use crate::progress::note_left_out;
 use crate::{DataError, Progress, image_file};
 
 /// Files between two reports.
 const BLOCK: usize = 4096;
-/// Files that a message names at most.
-const NAMED: usize = 5;
 
 /// The files whose header is that of an image of a size that is read; the others are named in a note.
 ///
@@ -44,15 +43,8 @@ pub(super) fn leave_out(
         progress.at(done);
     }
     progress.finish();
-    if !refused.is_empty() {
-        let more = if refused.len() > NAMED { "\n  …" } else { "" };
-        let named: Vec<&str> = refused.iter().take(NAMED).map(String::as_str).collect();
-        progress.note(&format!(
-            "{} of {count} {part} files are no readable images and are left out:\n  {}{more}",
-            refused.len(),
-            named.join("\n  ")
-        ));
-    }
+    let what = format!("{part} files are no readable images");
+    note_left_out(progress, &what, count, &refused);
     if good.is_empty() && count > 0 {
         return Err(DataError::Config {
             field: "data.path".into(),

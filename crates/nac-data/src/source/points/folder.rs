@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::clouds::{self, Clouds};
 use super::{file, point_files};
+use crate::progress::note_left_out;
 use crate::source::class_folders::{self, Labelled};
 use crate::source::{Entry, Origin, Request};
 use crate::{Buffer, DataError, DatasetInfo, SharedDataset, Splits, split};
@@ -41,8 +42,6 @@ pub const ENTRY: Entry = Entry {
 
 /// Most points of an example.
 const MAX_POINTS: usize = 1 << 20;
-/// Files that a message names at most.
-const NAMED: usize = 5;
 const TEST_SEED: u64 = 0;
 
 /// What the examples look like; lists the folder and reads no file.
@@ -172,15 +171,8 @@ fn read_part(
             Err(error) => return Err(error),
         }
     }
-    if !refused.is_empty() {
-        let more = if refused.len() > NAMED { "\n  …" } else { "" };
-        let named = refused[..refused.len().min(NAMED)].join("\n  ");
-        progress.note(&format!(
-            "{} of {} {part} files cannot be read and are left out:\n  {named}{more}",
-            refused.len(),
-            files.len()
-        ));
-    }
+    let what = format!("{part} files cannot be read");
+    note_left_out(progress, &what, files.len(), &refused);
     if clouds.is_empty() {
         return Err(DataError::Config {
             field: "data.path".into(),

@@ -8,6 +8,7 @@ use fs_err as fs;
 use rayon::prelude::*;
 
 use super::corpus::Corpus;
+use crate::progress::note_left_out;
 use crate::random::Stream;
 use crate::source::Request;
 use crate::source::class_folders::Labelled;
@@ -19,8 +20,6 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const BYTES_PER_WORD: usize = 16;
 /// Longest text in symbols.
 const MAX_LEN: usize = 1 << 20;
-/// Files that a message names at most.
-const NAMED: usize = 5;
 const ORDER_SEED: u64 = 0;
 
 /// Checks the settings.
@@ -129,16 +128,8 @@ pub(super) fn files(
 
 /// Says what is left out.
 pub(super) fn left_out(part: &str, refused: &[String], total: usize, request: &Request<'_>) {
-    if refused.is_empty() {
-        return;
-    }
-    let named = refused.iter().take(NAMED).map(String::as_str);
-    let named = named.collect::<Vec<_>>().join("\n  ");
-    let more = if refused.len() > NAMED { "\n  …" } else { "" };
-    request.progress.note(&format!(
-        "{} of {total} {part} texts cannot be read and are left out:\n  {named}{more}",
-        refused.len()
-    ));
+    let what = format!("{part} texts cannot be read");
+    note_left_out(request.progress, &what, total, refused);
 }
 
 /// One file.
