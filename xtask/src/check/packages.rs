@@ -35,7 +35,16 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
     // One call for all: a package is checked against the packages of the crates that it depends on.
     let all: Vec<&str> = alone.iter().chain(&with_libtorch).copied().collect();
     without_warning(package(workspace, &all).arg("--no-verify"))?;
-    without_warning(&mut package(workspace, &alone))?;
+    // Cargo keeps what it unpacks of a registry by that registry's path and never looks again, so a folder that was
+    // used before would build an older state of our own packages.
+    let target = workspace.root().join("target");
+    let folder = tempfile::tempdir_in(&target)
+        .with_context(|| format!("a folder in {}", target.display()))?;
+    without_warning(
+        package(workspace, &alone)
+            .arg("--target-dir")
+            .arg(folder.path()),
+    )?;
     println!("packages: {} are in order", all.len());
     Ok(())
 }
