@@ -273,7 +273,11 @@ impl SignatureKernel {
         if let (2, Some(batch)) = (size.len(), batch) {
             size.insert(0, batch);
         }
-        let uniform = ctx.uniform(&self.name, &size, logit.kind(), logit.device())?;
+        let (kind, device) = (logit.kind(), logit.device());
+        let uniform = match size.len() {
+            3 => ctx.uniform_per_example(&self.name, &size, kind, device)?,
+            _ => ctx.uniform(&self.name, &size, kind, device)?,
+        };
         relax_links(logit, &uniform, self.config.temperature, ctx)
     }
 

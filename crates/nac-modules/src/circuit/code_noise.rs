@@ -36,7 +36,11 @@ impl CodeNoise {
         if self.share == 0.0 || !ctx.is_training() {
             return Ok(codes.shallow_clone());
         }
-        let uniform = ctx.uniform(&self.name, &codes.size(), codes.kind(), codes.device())?;
+        let (shape, kind, device) = (codes.size(), codes.kind(), codes.device());
+        let uniform = match shape.len() {
+            3 => ctx.uniform_per_example(&self.name, &shape, kind, device)?,
+            _ => ctx.uniform(&self.name, &shape, kind, device)?,
+        };
         let size = codes.detach().abs() * self.share;
         Ok(codes + (uniform * 2.0 * &size - size))
     }

@@ -180,6 +180,57 @@ impl<'a> ForwardContext<'a> {
         self.noise.get().exponential(&name, shape, kind, device)
     }
 
+    /// [`uniform`](Self::uniform) draws of `[batch, …]`, keyed by example. See [`Noise::uniform_per_example`].
+    ///
+    /// # Errors
+    /// The source cannot deliver this shape.
+    pub fn uniform_per_example(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        kind: Kind,
+        device: Device,
+    ) -> Result<Tensor> {
+        let name = self.fresh(name);
+        self.noise
+            .get()
+            .uniform_per_example(&name, shape, kind, device)
+    }
+
+    /// [`normal`](Self::normal) draws of `[batch, …]`, keyed by example. See [`Noise::normal_per_example`].
+    ///
+    /// # Errors
+    /// The source cannot deliver this shape.
+    pub fn normal_per_example(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        kind: Kind,
+        device: Device,
+    ) -> Result<Tensor> {
+        let name = self.fresh(name);
+        self.noise
+            .get()
+            .normal_per_example(&name, shape, kind, device)
+    }
+
+    /// [`exponential`](Self::exponential) draws of `[batch, …]`, keyed by example. See [`Noise::exponential_per_example`].
+    ///
+    /// # Errors
+    /// The source cannot deliver this shape.
+    pub fn exponential_per_example(
+        &mut self,
+        name: &str,
+        shape: &[i64],
+        kind: Kind,
+        device: Device,
+    ) -> Result<Tensor> {
+        let name = self.fresh(name);
+        self.noise
+            .get()
+            .exponential_per_example(&name, shape, kind, device)
+    }
+
     fn fresh(&mut self, name: &str) -> String {
         match self.calls.get_mut(name) {
             Some(count) => {

@@ -95,7 +95,7 @@ impl Seeder {
                 let size = mean.size();
                 let size = [batch, size[0], size[1]];
                 let name = format!("{}.state_noise", self.name);
-                let noise = ctx.normal(&name, &size, mean.kind(), mean.device())?;
+                let noise = ctx.normal_per_example(&name, &size, mean.kind(), mean.device())?;
                 let deviation = (log_variance.forward(&normal)? * 0.5).exp();
                 Ok(mean + deviation * noise)
             }

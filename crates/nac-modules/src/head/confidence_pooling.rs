@@ -77,7 +77,8 @@ impl ConfidencePooling {
             softmax != PoolingSoftmax::Vanilla && (ctx.is_training() || self.noise_in_evaluation);
         let scores = if noisy {
             let name = format!("{}.confidence", self.name);
-            let draws = ctx.exponential(&name, &scores.size(), scores.kind(), scores.device())?;
+            let (kind, device) = (scores.kind(), scores.device());
+            let draws = ctx.exponential_per_example(&name, &scores.size(), kind, device)?;
             scores - draws.log()
         } else {
             scores.shallow_clone()

@@ -98,7 +98,10 @@ impl ModFc {
         let kept = if self.dropout > 0.0 && ctx.is_training() {
             let keep = 1.0 - self.dropout;
             let (kind, device) = (self.weight.kind(), self.weight.device());
-            let uniform = ctx.uniform(&self.name, size, kind, device)?;
+            let uniform = match size.len() {
+                3 => ctx.uniform_per_example(&self.name, size, kind, device)?,
+                _ => ctx.uniform(&self.name, size, kind, device)?,
+            };
             Some((uniform.f_add_scalar(keep)?.f_floor()?, keep))
         } else {
             None
