@@ -51,7 +51,8 @@ impl DropPath {
         let keep = 1.0 - self.probability;
         let mut shape = vec![1; branch.dim()];
         shape[0] = branch.size()[0];
-        let uniform = ctx.uniform_per_example(&self.name, &shape, branch.kind(), branch.device())?;
+        let uniform =
+            ctx.uniform_per_example(&self.name, &shape, branch.kind(), branch.device())?;
         let mask = (uniform + keep).floor() / keep;
         Ok(branch * mask)
     }
