@@ -29,6 +29,7 @@ pub mod single;
 mod stem_only;
 mod thread_pool;
 mod tokenizer;
+pub mod training;
 mod weights;
 
 pub use backend::Precision;

@@ -1,0 +1,277 @@
+//! What training runs on: threads, vector instructions, a precision, and the scratch memory of each thread.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::Result;
+use crate::thread_pool::ThreadPool;
+
+/// Number format of the operands of matrix products in training.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
+#[strum(serialize_all = "lowercase")]
+pub enum TrainingPrecision {
+    /// Single precision everywhere.
+    #[default]
+    F32,
+    /// Operands of matrix products are rounded to bfloat16, sums are in single precision. Weights, states, layer
+    /// norms, softmax and gradients stay in single precision.
+    Mixed,
+}
+
+/// Threads, vector instructions, precision, and scratch memory. Made once, shared by all blocks.
+#[derive(Debug)]
+pub struct Compute {
+    pool: ThreadPool,
+    arch: pulp::Arch,
+    precision: TrainingPrecision,
+    scratch: Vec<Mutex<Scratch>>,
+}
+
+impl Compute {
+    /// `threads` of 0 means as many as the machine has.
+    ///
+    /// # Errors
+    /// The operating system refuses to start the threads.
+    pub fn new(threads: usize, precision: TrainingPrecision) -> Result<Self> {
+        let pool = ThreadPool::new(threads)?;
+        let scratch = (0..pool.threads()).map(|_| Mutex::default()).collect();
+        Ok(Self {
+            pool,
+            arch: pulp::Arch::new(),
+            precision,
+            scratch,
+        })
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// Number format of the operands of matrix products.
+    pub fn precision(&self) -> TrainingPrecision {
+        self.precision
+    }
+
+    /// The vector instructions of this processor.
+    pub(crate) fn arch(&self) -> pulp::Arch {
+        self.arch
+    }
+
+    /// Runs `work` on the pool, so that the parallel loops in it start without a change of thread.
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.run(work)
+    }
+
+    /// `work(index, part, scratch)` for each of `count` parts. Which parts there are must not depend on the number of
+    /// threads. `work` must not start another parallel loop.
+    pub(crate) fn each<P: Split>(
+        &self,
+        count: usize,
+        parts: P,
+        work: impl Fn(usize, P, &mut Scratch) + Sync,
+    ) {
+        if count == 0 {
+            return;
+        }
+        if self.threads() == 1 || count == 1 {
+            self.with_scratch(|scratch| {
+                let mut rest = parts;
+                for index in 0..count - 1 {
+                    let (part, others) = rest.split(1);
+                    work(index, part, scratch);
+                    rest = others;
+                }
+                work(count - 1, rest, scratch);
+            });
+        } else {
+            self.run(|| self.halve(0, count, parts, &work));
+        }
+    }
+
+    fn halve<P: Split>(
+        &self,
+        first: usize,
+        count: usize,
+        parts: P,
+        work: &(impl Fn(usize, P, &mut Scratch) + Sync),
+    ) {
+        if count == 1 {
+            self.with_scratch(|scratch| work(first, parts, scratch));
+            return;
+        }
+        let half = count / 2;
+        let (low, high) = parts.split(half);
+        rayon::join(
+            || self.halve(first, half, low, work),
+            || self.halve(first + half, count - half, high, work),
+        );
+    }
+
+    /// Runs `work` with the scratch of the current thread of the pool; outside a pool, with that of the first.
+    pub(crate) fn with_scratch<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
+        let index = rayon::current_thread_index().unwrap_or(0);
+        // Scratch is written before it is read, so one left behind by a panic is as good as any.
+        let scratch = self.scratch[index % self.scratch.len()].lock();
+        work(&mut scratch.unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Scratch memory of one thread, by who uses it.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// Rows of a block on their way through its layers.
+    pub(crate) rows: Buffer,
+    /// Operands and results of matrix products.
+    pub(crate) product: Buffer,
+    /// Scores and the like of attention.
+    pub(crate) attention: Buffer,
+}
+
+/// Memory that grows to the largest request and stays.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer(Vec<Line>);
+
+/// A cache line, so that buffers start at one.
+#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+const LINE: usize = 16;
+
+impl Buffer {
+    /// `len` numbers, left over from an earlier use, at the start of a cache line.
+    pub(crate) fn take(&mut self, len: usize) -> &mut [f32] {
+        let lines = len.div_ceil(LINE);
+        if self.0.len() < lines {
+            self.0.resize(lines, Line([0.0; LINE]));
+        }
+        &mut bytemuck::cast_slice_mut(&mut self.0)[..len]
+    }
+
+    /// Several parts after each other, each at the start of a cache line.
+    pub(crate) fn parts<const PARTS: usize>(
+        &mut self,
+        lens: [usize; PARTS],
+    ) -> [&mut [f32]; PARTS] {
+        let padded = lens.map(|len| len.next_multiple_of(LINE));
+        let mut rest = self.take(padded.iter().sum());
+        std::array::from_fn(|i| {
+            let (part, others) = std::mem::take(&mut rest).split_at_mut(padded[i]);
+            rest = others;
+            &mut part[..lens[i]]
+        })
+    }
+}
+
+/// Something that splits into parts for [`Compute::each`].
+pub(crate) trait Split: Send + Sized {
+    /// The first `parts` parts, and the others.
+    fn split(self, parts: usize) -> (Self, Self);
+}
+
+/// A slice in parts of `size` elements, the last of which may be shorter.
+#[derive(Debug)]
+pub(crate) struct Chunks<'a, T> {
+    data: &'a mut [T],
+    size: usize,
+}
+
+impl<'a, T> Chunks<'a, T> {
+    pub(crate) fn new(data: &'a mut [T], size: usize) -> Self {
+        Self { data, size }
+    }
+
+    /// The elements.
+    pub(crate) fn into_slice(self) -> &'a mut [T] {
+        self.data
+    }
+}
+
+impl<T: Send> Split for Chunks<'_, T> {
+    fn split(self, parts: usize) -> (Self, Self) {
+        let at = (parts * self.size).min(self.data.len());
+        let (low, high) = self.data.split_at_mut(at);
+        (Self::new(low, self.size), Self::new(high, self.size))
+    }
+}
+
+impl Split for () {
+    fn split(self, _: usize) -> (Self, Self) {
+        ((), ())
+    }
+}
+
+impl<A: Split> Split for Option<A> {
+    fn split(self, parts: usize) -> (Self, Self) {
+        self.map_or((None, None), |all| {
+            let (low, high) = all.split(parts);
+            (Some(low), Some(high))
+        })
+    }
+}
+
+macro_rules! split_tuple {
+    ($($name:ident: $index:tt),+) => {
+        impl<$($name: Split),+> Split for ($($name,)+) {
+            fn split(self, parts: usize) -> (Self, Self) {
+                let halves = ($(self.$index.split(parts),)+);
+                (($(halves.$index.0,)+), ($(halves.$index.1,)+))
+            }
+        }
+    };
+}
+
+split_tuple!(A: 0, B: 1);
+split_tuple!(A: 0, B: 1, C: 2);
+split_tuple!(A: 0, B: 1, C: 2, D: 3);
+split_tuple!(A: 0, B: 1, C: 2, D: 3, E: 4);
+split_tuple!(A: 0, B: 1, C: 2, D: 3, E: 4, F: 5);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_is_seen_once_with_its_index() {
+        for threads in [1, 2, 3] {
+            let compute = Compute::new(threads, TrainingPrecision::F32).unwrap();
+            let (mut data, mut last) = (vec![0_usize; 23], vec![0_usize; 6]);
+            let parts = (Chunks::new(&mut data, 4), Some(Chunks::new(&mut last, 1)));
+            compute.each(6, parts, |index, (part, last), scratch| {
+                let part = part.into_slice();
+                last.unwrap().into_slice()[0] = part.len();
+                let [a, b] = scratch.rows.parts([3, 17]);
+                a.fill(index as f32);
+                b.fill(1.0);
+                part.fill(a.iter().sum::<f32>() as usize + b.len());
+            });
+            let expected: Vec<usize> = (0..23).map(|i| i / 4 * 3 + 17).collect();
+            assert_eq!(data, expected);
+            assert_eq!(last, [4, 4, 4, 4, 4, 3]);
+        }
+    }
+
+    #[test]
+    fn buffers_start_at_a_cache_line_and_keep_their_memory() {
+        let mut buffer = Buffer::default();
+        let first = buffer.take(100).as_ptr();
+        assert_eq!(first as usize % 64, 0);
+        assert_eq!(buffer.take(7).as_ptr(), first);
+        let [a, b] = buffer.parts([5, 20]);
+        assert_eq!((a.len(), b.len()), (5, 20));
+        assert_eq!(b.as_ptr() as usize - a.as_ptr() as usize, 64);
+    }
+}
