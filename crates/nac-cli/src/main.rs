@@ -9,7 +9,6 @@ use crate::commands::{
 };
 use clap::{Parser, Subcommand};
 use nac_train::TrainError;
-use nac_train::trainer::Interrupt;
 
 /// Neural Attentive Circuits.
 #[derive(Debug, Parser)]
@@ -77,15 +76,11 @@ fn main() -> ExitCode {
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let causes = error
+    let cause = error
         .chain()
-        .filter_map(|cause| cause.downcast_ref::<TrainError>());
-    let interrupted = causes
-        .into_iter()
-        .any(|cause| matches!(cause, TrainError::Interrupted { .. }));
-    if interrupted {
-        ExitCode::from(Interrupt::EXIT_CODE)
-    } else {
-        ExitCode::FAILURE
+        .find_map(|cause| cause.downcast_ref::<TrainError>());
+    match cause {
+        Some(TrainError::Interrupted { signal, .. }) => ExitCode::from(signal.exit_code()),
+        _ => ExitCode::FAILURE,
     }
 }

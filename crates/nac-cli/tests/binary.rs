@@ -1,119 +1,15 @@
 //! The program `nac` from the outside, on the bundled digits.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/place.rs"]
+mod place;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use nac_train::summary::RunSummary;
+use place::{Place, tensors};
 use predicates::prelude::*;
-
-const SETTINGS: &str = r#"
-name = "tiny"
-device = "cpu"
-threads = 1
-
-[data]
-name = "digits"
-
-[model.convnext]
-dims = [16]
-depths = [1]
-layer_scale = 0.1
-
-[model.circuit]
-modules = 8
-read_out_modules = 4
-state_dim = 16
-signature_dim = 8
-propagators = 2
-propagator.attention = { heads = 2, head_dim = 8 }
-
-[model.perceiver_io]
-depth = 2
-latents = 8
-
-[baseline]
-match = "parameters"
-
-[training]
-steps = 12
-batch_size = 16
-evaluate_every = 5
-checkpoint_every = 1
-keep_checkpoints = 3
-log_every = 2
-
-[optimizer]
-learning_rate = 3e-3
-warmup_steps = 3
-clip_norm = 1.0
-
-[loss]
-label_smoothing = 0.1
-graph_prior = { prior = { name = "scale-free" } }
-"#;
-
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("tiny.toml"), SETTINGS).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn nac(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("nac"));
-        command.current_dir(self.folder.path()).args(arguments);
-        command
-            .env("XDG_CACHE_HOME", self.path("cache"))
-            .env_remove("NAC_DATA_DIR");
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> assert_cmd::assert::Assert {
-        assert_cmd::Command::from_std(self.nac(arguments)).assert()
-    }
-
-    fn summary(&self, run: &str) -> RunSummary {
-        let text = fs::read_to_string(self.path(run).join("summary.json")).unwrap();
-        serde_json::from_str(&text).unwrap()
-    }
-
-    /// The summary without what depends on the clock.
-    fn timeless(&self, run: &str) -> RunSummary {
-        RunSummary {
-            wall_seconds: 0.0,
-            examples_per_second: 0.0,
-            ..self.summary(run)
-        }
-    }
-
-    fn checkpoints(&self, run: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path(run).join("checkpoints")) else {
-            return Vec::new();
-        };
-        let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<String> = names.filter(|name| name.starts_with("step-")).collect();
-        names.sort();
-        names
-    }
-}
-
-/// Tensors of the last checkpoint, without its metadata (which hold times).
-fn tensors(folder: &Path, name: &str) -> std::collections::BTreeMap<String, tch::Tensor> {
-    nac_modules::params::TensorFile::read(&folder.join("checkpoints").join(name))
-        .unwrap()
-        .tensors
-}
 
 #[test]
 fn train_then_eval_agree_and_a_second_run_is_the_same() {
@@ -287,55 +183,6 @@ fn a_killed_run_resumes_to_the_same_weights() {
     );
     let metrics = fs::read_to_string(place.path("killed/metrics.jsonl")).unwrap();
     assert!(metrics.contains(r#"{"event":"resume""#));
-}
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_saves_says_how_to_resume_and_exits_with_130() {
-    let place = Place::new();
-    let arguments = [
-        "train",
-        "--config",
-        "tiny.toml",
-        "--out",
-        "stopped",
-        "--set",
-        "training.steps=100000",
-    ];
-    let mut command = place.nac(&arguments);
-    let mut child = command
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    while place.checkpoints("stopped").is_empty() {
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "the run ended before it could be stopped"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    let sent = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-    let output = child.wait_with_output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{text}");
-    assert!(text.contains("everything is saved"), "{text}");
-    assert!(text.contains("nac train --resume --out stopped"), "{text}");
-    let saved = place.checkpoints("stopped");
-    let step = text
-        .split("interrupted after step ")
-        .nth(1)
-        .and_then(|t| t.split(';').next())
-        .unwrap();
-    let step: u64 = step.parse().unwrap();
-    assert_eq!(
-        saved.last().unwrap(),
-        &format!("step-{step:08}.safetensors")
-    );
 }
 
 #[test]

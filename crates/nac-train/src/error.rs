@@ -8,6 +8,8 @@ use nac_engine::EngineError;
 use nac_modules::ModuleError;
 use tch::TchError;
 
+use crate::trainer::StopSignal;
+
 /// Result with [`TrainError`].
 pub type Result<T> = std::result::Result<T, TrainError>;
 
@@ -144,6 +146,8 @@ pub enum TrainError {
     Interrupted {
         /// Optimizer steps done.
         step: u64,
+        /// What interrupted it.
+        signal: StopSignal,
         /// Folder of the run, if it has one.
         folder: Option<PathBuf>,
     },
@@ -235,6 +239,7 @@ mod tests {
         fn check<T: Send + Sync + 'static>(_: &T) {}
         let error = TrainError::Interrupted {
             step: 7,
+            signal: StopSignal::Terminate,
             folder: Some("runs/x".into()),
         };
         check(&error);

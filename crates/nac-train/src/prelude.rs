@@ -10,4 +10,4 @@ pub use crate::loss::{CrossEntropy, LossContext, LossTerm};
 pub use crate::metrics::{Accuracy, Metric, TopK};
 pub use crate::optim::{AdamW, Optimizer, Schedule, WarmupCosine};
 pub use crate::render::{ProgressMode, Renderer};
-pub use crate::trainer::{Interrupt, Outcome, Trainer, TrainerOptions};
+pub use crate::trainer::{Interrupt, Outcome, StopSignal, Trainer, TrainerOptions};

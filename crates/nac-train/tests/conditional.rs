@@ -16,7 +16,7 @@ use nac_train::loss::{
     SignatureRepulsion,
 };
 use nac_train::testing::{MemoryCheckpoints, MemoryMetrics};
-use nac_train::trainer::{Interrupt, Outcome, Trainer, TrainerBuilder, TrainerOptions};
+use nac_train::trainer::{Interrupt, Outcome, StopSignal, Trainer, TrainerBuilder, TrainerOptions};
 
 fn data() -> Arc<dyn Dataset> {
     Arc::new(InMemory::images(24, 1, 4, 4, 2))
@@ -137,10 +137,13 @@ fn a_run_with_all_terms_resumes_bit_for_bit() {
 
     let parts = MemoryCheckpoints::default();
     let stop = Interrupt::new();
-    stop.raise(); // stops after one step
+    stop.raise(StopSignal::Interrupt); // stops after one step
     let first = builder(all_terms()).checkpoints(parts.clone());
     let mut first = first.interrupt(stop).build().unwrap();
-    assert_eq!(first.train().unwrap(), Outcome::Interrupted);
+    assert_eq!(
+        first.train().unwrap(),
+        Outcome::Interrupted(StopSignal::Interrupt)
+    );
     let second = builder(all_terms()).checkpoints(parts.clone());
     let mut second = second.build().unwrap();
     assert!(second.resume().unwrap());

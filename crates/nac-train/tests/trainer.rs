@@ -18,7 +18,9 @@ use nac_train::optim::{Frozen, WarmupCosine};
 use nac_train::testing::{
     ConstantLoss, MemoryCheckpoints, MemoryMetrics, MemoryRenderer, RecordingOptimizer,
 };
-use nac_train::trainer::{Interrupt, Outcome, StepReport, Trainer, TrainerBuilder, TrainerOptions};
+use nac_train::trainer::{
+    Interrupt, Outcome, StepReport, StopSignal, Trainer, TrainerBuilder, TrainerOptions,
+};
 use tch::{Device, Kind, Tensor};
 
 fn images() -> Arc<dyn Dataset> {
@@ -142,7 +144,10 @@ fn a_resumed_run_is_bit_for_bit_the_uninterrupted_one() {
     let first = trainer("parts", stop.clone(), 0).sink(StopAfter { step: 7, stop });
     let mut first = first.build().unwrap();
     // The stop is raised at the event of a step that is logged; 7 is not, so 8 is the first after it.
-    assert_eq!(first.train().unwrap(), Outcome::Interrupted);
+    assert_eq!(
+        first.train().unwrap(),
+        Outcome::Interrupted(StopSignal::Interrupt)
+    );
     assert_eq!(first.state().step, 8);
     let mut second = trainer("parts", Interrupt::new(), 2).build().unwrap();
     assert!(second.resume().unwrap());
@@ -175,7 +180,7 @@ struct StopAfter {
 impl nac_train::metrics::MetricsSink for StopAfter {
     fn record(&mut self, event: &nac_train::metrics::Event) -> nac_train::Result<()> {
         if event.step >= self.step {
-            self.stop.raise();
+            self.stop.raise(StopSignal::Interrupt);
         }
         Ok(())
     }
@@ -196,7 +201,7 @@ fn an_odd_step_resumes_bit_for_bit_too() {
                 .unwrap();
             trainer.resume().unwrap();
             if until < 6 {
-                stop.raise(); // stops after one step
+                stop.raise(StopSignal::Interrupt); // stops after one step
             }
             let _ = trainer.train().unwrap();
             assert_eq!(trainer.state().step, until);
@@ -495,7 +500,7 @@ fn accumulated_steps_resume_bit_for_bit_and_draw_other_noise_for_each_batch() {
                 .unwrap();
             trainer.resume().unwrap();
             if until < 4 {
-                stop.raise();
+                stop.raise(StopSignal::Interrupt);
             }
             let _ = trainer.train().unwrap();
             assert_eq!(trainer.state().step, until);

@@ -11,7 +11,7 @@ use nac_data::{DataDirs, Progress as _};
 use nac_modules::device::open_device;
 use nac_train::config::{Override, RunConfig, from_toml};
 use nac_train::run::{DataProgress, RunOptions};
-use nac_train::trainer::Interrupt;
+use nac_train::trainer::{Interrupt, StopSignal};
 
 /// Arguments of `nac reproduce-paper`. What is finished in the folder of --out is not run again, and what was
 /// interrupted goes on.
@@ -74,7 +74,8 @@ pub(crate) fn command(args: Args) -> Result<ExitCode> {
     };
     let dirs = DataDirs::discover(args.data_dir)?;
     let mut options = RunOptions::new(dirs.clone());
-    options.interrupt = Interrupt::on_ctrl_c()?;
+    let interrupt = Interrupt::on_signals()?;
+    options.interrupt = interrupt.clone();
     let request = Request {
         profile,
         only: if args.all {
@@ -97,7 +98,8 @@ pub(crate) fn command(args: Args) -> Result<ExitCode> {
     println!("results  {}", done.written.json.display());
     if done.stopped {
         println!("stopped; to go on: {command}");
-        return Ok(ExitCode::from(Interrupt::EXIT_CODE));
+        let signal = interrupt.raised().unwrap_or(StopSignal::Interrupt);
+        return Ok(ExitCode::from(signal.exit_code()));
     }
     if done.failed > 0 {
         eprintln!(

@@ -40,7 +40,7 @@ pub(crate) fn command(args: &Args) -> Result<()> {
     let mut options = RunOptions::new(DataDirs::discover(args.data_dir.clone())?);
     options.out.clone_from(&args.out);
     options.resume = args.resume;
-    options.interrupt = Interrupt::on_ctrl_c()?;
+    options.interrupt = Interrupt::on_signals()?;
     let folder = options.folder(&config.name);
     let summary = run(&config, &options).with_context(|| format!("run {}", folder.display()))?;
     let validation = summary.validation_curve.last();

@@ -9,6 +9,7 @@ use crate::report::Status;
 use nac_train::TrainError;
 use nac_train::config;
 use nac_train::summary::{CurvePoint, RunSummary};
+use nac_train::trainer::StopSignal;
 
 /// Writes what a run writes and remembers what it was asked for.
 #[derive(Default)]
@@ -38,6 +39,7 @@ impl Runner for Double {
         {
             return Err(TrainError::Interrupted {
                 step: 2,
+                signal: StopSignal::Interrupt,
                 folder: Some(folder.into()),
             });
         }

@@ -81,11 +81,16 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
     if options.resume {
         trainer.resume()?;
     }
-    if trainer.train()? == Outcome::Interrupted {
-        let (step, folder) = (trainer.state().step, folder.path().to_owned());
+    // Asked while data and model were prepared: there is nothing to save that is not saved.
+    let outcome = match options.interrupt.raised() {
+        Some(signal) => Outcome::Interrupted(signal),
+        None => trainer.train()?,
+    };
+    if let Outcome::Interrupted(signal) = outcome {
         return Err(TrainError::Interrupted {
-            step,
-            folder: Some(folder),
+            step: trainer.state().step,
+            signal,
+            folder: Some(folder.path().to_owned()),
         });
     }
     // Test the weights that a user of the checkpoint gets, not those in memory.

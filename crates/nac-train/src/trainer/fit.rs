@@ -29,9 +29,10 @@ impl Trainer {
             let report = self.step(&mut batches)?;
             self.count(&report, before);
             self.after_step(&report)?;
-            if self.interrupt.is_raised() && self.state.step < self.options.steps {
+            let unfinished = self.state.step < self.options.steps;
+            if let Some(signal) = self.interrupt.raised().filter(|_| unfinished) {
                 self.save()?;
-                return Ok(Outcome::Interrupted);
+                return Ok(Outcome::Interrupted(signal));
             }
         }
         self.save()?;

@@ -1,52 +1,49 @@
 //! A flag that asks a run to stop after the step it is in.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use crate::error::{Result, TrainError};
+use super::stop_signal::StopSignal;
 
-/// Asks a run to stop. Clones share the flag.
+/// Asks a run to stop. Clones share the flag. The first signal stays: it decides the exit code.
 #[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
-    /// Exit code of a program that was interrupted.
-    pub const EXIT_CODE: u8 = 130;
-
-    /// A flag that only [`raise`](Self::raise) raises.
+    /// A flag that only [`raise`](Self::raise) raises; see `Interrupt::on_signals` for one that signals raise.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The flag of this process that Ctrl-C raises. A second Ctrl-C ends the process at once.
-    ///
-    /// # Errors
-    /// The handler cannot be installed, for example because the program has another one.
-    pub fn on_ctrl_c() -> Result<Self> {
-        static FLAG: OnceLock<Interrupt> = OnceLock::new();
-        if let Some(flag) = FLAG.get() {
-            return Ok(flag.clone());
-        }
-        let flag = Self::new();
-        let raised = flag.clone();
-        let handler = move || {
-            if raised.is_raised() {
-                std::process::exit(i32::from(Self::EXIT_CODE));
-            }
-            raised.raise();
-            eprintln!("\nstopping after this step; press Ctrl-C again to stop at once");
-        };
-        ctrlc::set_handler(handler).map_err(|error| TrainError::Custom(Box::new(error)))?;
-        Ok(FLAG.get_or_init(|| flag).clone())
-    }
-
-    /// Asks the run to stop.
-    pub fn raise(&self) {
-        self.0.store(true, Ordering::SeqCst);
+    /// Asks the run to stop, as `signal` would. Whether this is the first to ask.
+    pub fn raise(&self, signal: StopSignal) -> bool {
+        self.0
+            .compare_exchange(0, signal.number(), Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
     }
 
     /// Whether the run was asked to stop.
     pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.raised().is_some()
+    }
+
+    /// What asked the run to stop.
+    pub fn raised(&self) -> Option<StopSignal> {
+        StopSignal::from_number(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_signal_stays() {
+        let flag = Interrupt::new();
+        let clone = flag.clone();
+        assert_eq!(flag.raised(), None);
+        assert!(clone.raise(StopSignal::Terminate));
+        assert!(!flag.raise(StopSignal::Interrupt));
+        assert_eq!(flag.raised(), Some(StopSignal::Terminate));
     }
 }

@@ -20,8 +20,11 @@ mod interrupt;
 mod observe;
 mod options;
 mod resume;
+#[cfg(unix)]
+mod signals;
 mod state;
 mod step;
+mod stop_signal;
 
 pub use builder::TrainerBuilder;
 pub use evaluate::evaluate;
@@ -29,3 +32,4 @@ pub use gradients::{Gradients, StepReport};
 pub use interrupt::Interrupt;
 pub use options::TrainerOptions;
 pub use state::{Outcome, Trainer};
+pub use stop_signal::StopSignal;

@@ -8,6 +8,7 @@ use nac_modules::model::Model;
 
 use super::interrupt::Interrupt;
 use super::options::TrainerOptions;
+use super::stop_signal::StopSignal;
 use crate::checkpoint::{CheckpointStore, TrainState};
 use crate::loss::LossTerm;
 use crate::metrics::{Metric, MetricsSink};
@@ -20,7 +21,7 @@ pub enum Outcome {
     /// All steps are done.
     Finished,
     /// It was interrupted after a step, and saved.
-    Interrupted,
+    Interrupted(StopSignal),
 }
 
 /// Trains a model. See the crate's first page for an example.
