@@ -69,6 +69,18 @@ pub enum EngineError {
         /// Shape of the array.
         found: Vec<usize>,
     },
+    /// A slice of training has the wrong length.
+    #[error("{op}: `{name}` has {found} elements, but {expected:?} needs {}", expected.iter().product::<usize>())]
+    Length {
+        /// The operation.
+        op: &'static str,
+        /// Which operand or result.
+        name: &'static str,
+        /// Its shape.
+        expected: Vec<usize>,
+        /// How many elements were given.
+        found: usize,
+    },
     /// A setting that this engine does not run.
     #[error("this engine does not run `{setting}` = {value}: {reason}")]
     Unsupported {
@@ -102,6 +114,24 @@ pub enum EngineError {
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 impl EngineError {
+    /// Refuses a slice that does not hold an array of the shape `expected`.
+    pub(crate) fn check_length(
+        op: &'static str,
+        name: &'static str,
+        found: usize,
+        expected: &[usize],
+    ) -> Result<()> {
+        if found == expected.iter().product::<usize>() {
+            return Ok(());
+        }
+        Err(Self::Length {
+            op,
+            name,
+            expected: expected.to_vec(),
+            found,
+        })
+    }
+
     pub(crate) fn unsupported(setting: &str, value: impl std::fmt::Debug, reason: &str) -> Self {
         Self::Unsupported {
             setting: setting.to_owned(),

@@ -1,4 +1,4 @@
-//! Powers of two and exact GELU on vectors.
+//! Powers of two, exponentials, logarithms, the logarithm of the sigmoid, and exact GELU on vectors.
 //!
 //! `2ˣ`: `x = n + r` with `|r| ≤ ½`, a polynomial of degree 6 fitted to `2ʳ` with Chebyshev's nodes, then `2ⁿ` through the
 //! exponent's bits. Relative error below 2.4e-7; below −126 it is cut off at `2⁻¹²⁶`, which is zero for every use here.
@@ -7,6 +7,15 @@
 //! `GELU(x) = x/2 · (1 + erf(x/√2))`. With `t = |x|/√2`, `erf(t) = 1 − 2^(−t·Q(t))` where `Q`, a polynomial of degree
 //! 10, was fitted to `−log₂(erfc t)/t` on `[0, 5]` with Chebyshev's nodes; beyond 5 `erfc` is below 2e-12. Absolute error
 //! of `erf` below 1e-7.
+
+//!
+//! `eˣ = 2ⁿ · 2ᵗ` with `n` the integer next to `x log₂ e` and `t = (x − n ln 2) log₂ e`, where `ln 2` is in two parts, so
+//! that `t` is exact to rounding. `eˣ − 1 = 2ⁿ (2ᵗ − 1) + (2ⁿ − 1)`, with `2ᵗ − 1 = t · E(t)`.
+//!
+//! `log x = n ln 2 + log1p(f)` with `x = 2ⁿ (1 + f)` and `√½ ≤ 1 + f < √2`, and `log1p(f) = f + f² · L(f)`. `E` and `L`,
+//! polynomials of degree 5 and 8, were fitted with Chebyshev's nodes. Relative errors below 2.5e-7.
+
+use std::f32::consts::{LN_2, LOG2_E, SQRT_2};
 
 use pulp::Simd;
 
@@ -37,6 +46,30 @@ const ERFC: [f32; 11] = [
     1.627_907_3,
 ];
 
+/// `(2ᵗ − 1)/t` on `[−½, ½]`, highest degree first.
+const POWER_M1: [f32; 6] = [
+    1.546_144_8e-4,
+    1.339_086_7e-3,
+    9.618_057e-3,
+    5.550_357e-2,
+    2.402_265e-1,
+    6.931_472e-1,
+];
+/// `(log1p(f) − f)/f²` on `[√½ − 1, √2 − 1]`, highest degree first.
+const LOG1P: [f32; 9] = [
+    -7.866_668e-2,
+    1.282_174_9e-1,
+    -1.310_163_4e-1,
+    1.418_9e-1,
+    -1.662_76e-1,
+    2.000_196_9e-1,
+    -2.500_077_2e-1,
+    3.333_332_2e-1,
+    -4.999_999_7e-1,
+];
+/// `ln 2` in two parts, the first with so few bits that its products with exponents are exact.
+const LN_2_PARTS: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+
 /// `2ˣ` for `x` up to 127.
 #[inline(always)]
 pub(crate) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
@@ -49,6 +82,88 @@ pub(crate) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let exponent = simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23));
     let scaled = simd.add_u32s(simd.transmute_u32s_f32s(power), exponent);
     simd.transmute_f32s_u32s(scaled)
+}
+
+/// `2ˣ` for `x` up to 127, and exactly zero below −126.
+#[inline(always)]
+pub(crate) fn exp2_or_zero<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let normal = simd.greater_than_or_equal_f32s(x, simd.splat_f32s(-126.0));
+    simd.select_f32s(normal, exp2(simd, x), simd.splat_f32s(0.0))
+}
+
+/// `2ⁿ` and `t` with `eˣ = 2ⁿ · 2ᵗ` and `|t| ≤ ½`, for `x` in `[−87, 88]`.
+#[inline(always)]
+fn split_exponent<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
+    let round = simd.splat_f32s(ROUND);
+    let shifted = simd.mul_add_f32s(x, simd.splat_f32s(LOG2_E), round);
+    let n = simd.sub_f32s(shifted, round);
+    let [high, low] = LN_2_PARTS.map(|part| simd.splat_f32s(-part));
+    let rest = simd.mul_add_f32s(n, low, simd.mul_add_f32s(n, high, x));
+    let bits = simd.transmute_u32s_f32s(shifted);
+    let exponent = simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23));
+    let power = simd.add_u32s(exponent, simd.splat_u32s(1.0_f32.to_bits()));
+    let t = simd.mul_f32s(rest, simd.splat_f32s(LOG2_E));
+    (simd.transmute_f32s_u32s(power), t)
+}
+
+/// `eˣ − 1` for `x` in `[−87, 88]`; below, −1.
+#[inline(always)]
+pub(crate) fn exp_m1<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let x = simd.max_f32s(x, simd.splat_f32s(-87.0));
+    let (power, t) = split_exponent(simd, x);
+    let less_one = simd.mul_f32s(t, polynomial(simd, &POWER_M1, t));
+    let one = simd.splat_f32s(1.0);
+    simd.mul_add_f32s(power, less_one, simd.sub_f32s(power, one))
+}
+
+/// `log1p(f)` for `1 + f` between `√½` and `√2`.
+#[inline(always)]
+fn log1p_near_zero<S: Simd>(simd: S, f: S::f32s) -> S::f32s {
+    let square = simd.mul_f32s(f, f);
+    simd.mul_add_f32s(square, polynomial(simd, &LOG1P, f), f)
+}
+
+/// `log x` of a positive normal number.
+#[inline(always)]
+pub(crate) fn log<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    // The exponent of x/√½, biased by 127, and x without it.
+    let bits = simd.transmute_u32s_f32s(x);
+    let offset = 1.0_f32.to_bits() - std::f32::consts::FRAC_1_SQRT_2.to_bits();
+    let moved = simd.add_u32s(bits, simd.splat_u32s(offset));
+    let biased = simd.wrapping_dyn_shr_u32s(moved, simd.splat_u32s(23));
+    let unbiased = simd.sub_u32s(biased, simd.splat_u32s(127));
+    let shifted = simd.wrapping_dyn_shl_u32s(unbiased, simd.splat_u32s(23));
+    let mantissa = simd.transmute_f32s_u32s(simd.sub_u32s(bits, shifted));
+    let f = simd.sub_f32s(mantissa, simd.splat_f32s(1.0));
+    // An integer in the low bits of 2²³ is that much more than 2²³.
+    let whole = simd.splat_f32s(8_388_608.0);
+    let n = simd.or_u32s(biased, simd.transmute_u32s_f32s(whole));
+    let n = simd.sub_f32s(
+        simd.transmute_f32s_u32s(n),
+        simd.splat_f32s(8_388_608.0 + 127.0),
+    );
+    let [high, low] = LN_2_PARTS.map(|part| simd.splat_f32s(part));
+    let small = simd.mul_add_f32s(n, low, log1p_near_zero(simd, f));
+    simd.mul_add_f32s(n, high, small)
+}
+
+/// `log σ(x) = min(x, 0) − log(1 + e^−|x|)`.
+#[inline(always)]
+pub(crate) fn log_sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let (one, half) = (simd.splat_f32s(1.0), simd.splat_f32s(0.5));
+    let far = simd.min_f32s(simd.abs_f32s(x), simd.splat_f32s(87.0));
+    let (power, t) = split_exponent(simd, simd.neg_f32s(far));
+    // 2ᵗ = 1 + t · E(t)
+    let rest = simd.mul_f32s(t, polynomial(simd, &POWER_M1, t));
+    let w = simd.mul_add_f32s(power, rest, power);
+    // log(1 + w) = ln 2 + log1p((w − 1)/2) where w is beyond √2 − 1.
+    let large = simd.greater_than_f32s(w, simd.splat_f32s(SQRT_2 - 1.0));
+    let halved = simd.mul_f32s(simd.sub_f32s(w, one), half);
+    let f = simd.select_f32s(large, halved, w);
+    let zero = simd.splat_f32s(0.0);
+    let constant = simd.select_f32s(large, simd.splat_f32s(LN_2), zero);
+    let log1p = simd.add_f32s(log1p_near_zero(simd, f), constant);
+    simd.sub_f32s(simd.min_f32s(x, zero), log1p)
 }
 
 /// `x/2 · (1 + erf(x/√2))`.
@@ -79,19 +194,32 @@ mod tests {
 
     use super::*;
 
-    struct Map<'a>(&'a mut [f32], bool);
+    #[derive(Clone, Copy)]
+    enum Function {
+        Gelu,
+        Exp2,
+        Exp2OrZero,
+        ExpM1,
+        Log,
+        LogSigmoid,
+    }
+
+    struct Map<'a>(&'a mut [f32], Function);
 
     impl WithSimd for Map<'_> {
         type Output = ();
 
         #[inline(always)]
         fn with_simd<S: Simd>(self, simd: S) {
-            let Self(values, is_gelu) = self;
+            let Self(values, function) = self;
             for value in S::as_mut_simd_f32s(values).0 {
-                *value = if is_gelu {
-                    gelu(simd, *value)
-                } else {
-                    exp2(simd, *value)
+                *value = match function {
+                    Function::Gelu => gelu(simd, *value),
+                    Function::Exp2 => exp2(simd, *value),
+                    Function::Exp2OrZero => exp2_or_zero(simd, *value),
+                    Function::ExpM1 => exp_m1(simd, *value),
+                    Function::Log => log(simd, *value),
+                    Function::LogSigmoid => log_sigmoid(simd, *value),
                 };
             }
         }
@@ -108,7 +236,7 @@ mod tests {
     fn powers_of_two_are_those_of_f64() {
         let x = grid(-125.9, 127.0);
         let mut y = x.clone();
-        Arch::new().dispatch(Map(&mut y, false));
+        Arch::new().dispatch(Map(&mut y, Function::Exp2));
         for (x, y) in x.iter().zip(&y) {
             let slow = f64::from(*x).exp2();
             assert!(
@@ -118,8 +246,52 @@ mod tests {
         }
         let mut far = [-1000.0_f32; 16];
         far[1] = f32::NEG_INFINITY;
-        Arch::new().dispatch(Map(&mut far, false));
+        Arch::new().dispatch(Map(&mut far, Function::Exp2));
         assert!(far.iter().all(|y| (0.0..1.2e-38).contains(y)), "{far:?}");
+        let mut far = [f32::NEG_INFINITY, -1e38, -126.1, -126.0].repeat(4);
+        Arch::new().dispatch(Map(&mut far, Function::Exp2OrZero));
+        assert_eq!(far[..4], [0.0, 0.0, 0.0, f32::MIN_POSITIVE]);
+    }
+
+    /// Largest relative error on a grid that is transformed by `spread`.
+    fn relative(
+        function: Function,
+        (from, to): (f32, f32),
+        spread: impl Fn(f32) -> f32,
+        slow: impl Fn(f64) -> f64,
+    ) -> f64 {
+        let x: Vec<f32> = grid(from, to).into_iter().map(spread).collect();
+        let mut y = x.clone();
+        Arch::new().dispatch(Map(&mut y, function));
+        let errors = x.iter().zip(&y).map(|(x, y)| {
+            let slow = slow(f64::from(*x));
+            if slow == 0.0 {
+                f64::from(y.abs())
+            } else {
+                (f64::from(*y) / slow - 1.0).abs()
+            }
+        });
+        errors.fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn exponentials_and_logarithms_are_those_of_f64() {
+        let log_sigmoid = |x: f64| x.min(0.0) - (-x.abs()).exp().ln_1p();
+        for (function, range, slow) in [
+            (Function::ExpM1, (-87.0, 0.0), f64::exp_m1 as fn(f64) -> f64),
+            (Function::ExpM1, (-1.0, 1.0), f64::exp_m1),
+            (Function::LogSigmoid, (-86.0, 86.0), log_sigmoid),
+            (Function::LogSigmoid, (-2.0, 2.0), log_sigmoid),
+            (Function::Log, (0.3, 3.0), f64::ln),
+        ] {
+            let error = relative(function, range, |x| x, slow);
+            assert!(error < 2.5e-7, "{range:?}: {error}");
+        }
+        // From the least to the greatest normal number, and near zero.
+        let error = relative(Function::Log, (-126.0, 127.9), f32::exp2, f64::ln);
+        assert!(error < 2.5e-7, "{error}");
+        let error = relative(Function::ExpM1, (-80.0, -1.0), |x| -x.exp2(), f64::exp_m1);
+        assert!(error < 2.5e-7, "{error}");
     }
 
     /// `erf` by its series, or by a continued fraction where the series would lose digits.
@@ -145,7 +317,7 @@ mod tests {
         assert!((erf(3.5) - 0.999_999_256_901_627_7).abs() < 1e-14);
         let x = grid(-12.0, 12.0);
         let mut y = x.clone();
-        Arch::new().dispatch(Map(&mut y, true));
+        Arch::new().dispatch(Map(&mut y, Function::Gelu));
         for (x, y) in x.iter().zip(&y) {
             let z = f64::from(*x);
             let slow = z / 2.0 * (1.0 + erf(z / std::f64::consts::SQRT_2));

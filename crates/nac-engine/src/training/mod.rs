@@ -7,6 +7,8 @@
 //! Work is dealt out in parts that do not depend on the number of threads, and partial sums are added in a fixed order:
 //! any number of threads gives the same bits.
 
+pub mod attention;
 mod compute;
+pub mod links;
 
 pub use compute::{Compute, TrainingPrecision};

@@ -1,0 +1,493 @@
+//! Attention against its definition in double precision, and the definition's gradient against finite differences.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use nac_core::{Csr, Streams};
+use proptest::prelude::*;
+
+use super::*;
+use crate::training::TrainingPrecision;
+
+/// Operands of one batch, in double precision, with a link for each pair.
+#[derive(Debug, Clone)]
+struct Case {
+    batch: usize,
+    shape: AttentionShape,
+    queries: Vec<f64>,
+    keys: Vec<f64>,
+    values: Vec<f64>,
+    /// `[batch, receivers, senders]`
+    links: Vec<f64>,
+    mask: Vec<bool>,
+}
+
+fn normal(name: &str, count: usize) -> Vec<f64> {
+    let mut values = vec![0.0_f32; count];
+    Streams::new(7).stream(name).fill_normal(&mut values);
+    values.into_iter().map(f64::from).collect()
+}
+
+impl Case {
+    /// Every `cut`-th pair is not linked, the first receiver not at all, and every `pad`-th sender is padding.
+    fn new(batch: usize, shape: AttentionShape, (cut, pad): (usize, usize)) -> Self {
+        let AttentionShape {
+            receivers, senders, ..
+        } = shape;
+        let (own, other) = (receivers * shape.width(), senders * shape.width());
+        let pairs = receivers * senders;
+        let mut links = normal("links", batch * pairs);
+        for (index, log) in links.iter_mut().enumerate() {
+            *log = -log.abs() * 3.0;
+            let isolated = index % pairs / senders == 0 && receivers > 1;
+            if cut > 0 && (index % cut == cut - 1 || isolated) {
+                *log = f64::NEG_INFINITY;
+            }
+        }
+        let mask = (0..batch * senders).map(|j| pad == 0 || j % pad != 0);
+        Self {
+            batch,
+            shape,
+            queries: normal("queries", batch * own),
+            keys: normal("keys", batch * other),
+            values: normal("values", batch * other),
+            links,
+            mask: mask.collect(),
+        }
+    }
+
+    /// `P` of one head of one receiver.
+    fn weights(&self, b: usize, head: usize, i: usize) -> Vec<f64> {
+        let AttentionShape {
+            receivers,
+            senders,
+            head_dim,
+            ..
+        } = self.shape;
+        let real = &self.mask[b * senders..(b + 1) * senders];
+        let nothing = !real.contains(&true);
+        let scale = self.scale(b);
+        let score = |j: usize| {
+            let dot: f64 = (0..head_dim)
+                .map(|t| {
+                    self.queries[self.slot(b, receivers, i, head) + t]
+                        * self.keys[self.slot(b, senders, j, head) + t]
+                })
+                .sum();
+            let padding = if real[j] || nothing {
+                0.0
+            } else {
+                f64::NEG_INFINITY
+            };
+            dot * scale + self.links[(b * receivers + i) * senders + j] + padding
+        };
+        let scores: Vec<f64> = (0..senders).map(score).collect();
+        let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if highest == f64::NEG_INFINITY {
+            return vec![0.0; senders];
+        }
+        let weights: Vec<f64> = scores.iter().map(|s| (s - highest).exp()).collect();
+        let sum: f64 = weights.iter().sum();
+        weights.iter().map(|w| w / sum).collect()
+    }
+
+    /// Factor on scores; nothing but padding has equal weights.
+    fn scale(&self, b: usize) -> f64 {
+        let senders = self.shape.senders;
+        let nothing = !self.mask[b * senders..(b + 1) * senders].contains(&true);
+        if nothing {
+            0.0
+        } else {
+            1.0 / (self.shape.head_dim as f64).sqrt()
+        }
+    }
+
+    fn slot(&self, b: usize, items: usize, item: usize, head: usize) -> usize {
+        (b * items + item) * self.shape.width() + head * self.shape.head_dim
+    }
+
+    fn forward(&self) -> Vec<f64> {
+        let AttentionShape {
+            receivers,
+            senders,
+            heads,
+            head_dim,
+        } = self.shape;
+        let mut out = vec![0.0; self.queries.len()];
+        for (b, head, i) in all(self.batch, heads, receivers) {
+            for (j, weight) in self.weights(b, head, i).iter().enumerate() {
+                for t in 0..head_dim {
+                    out[self.slot(b, receivers, i, head) + t] +=
+                        weight * self.values[self.slot(b, senders, j, head) + t];
+                }
+            }
+        }
+        out
+    }
+
+    /// Gradients of queries, keys, values and links by the formulas of the module's documentation.
+    fn backward(&self, d_out: &[f64]) -> [Vec<f64>; 4] {
+        let AttentionShape {
+            receivers,
+            senders,
+            heads,
+            head_dim,
+        } = self.shape;
+        let [mut dq, mut dk, mut dv, mut dl] =
+            [&self.queries, &self.keys, &self.values, &self.links].map(|x| vec![0.0; x.len()]);
+        for (b, head, i) in all(self.batch, heads, receivers) {
+            let weights = self.weights(b, head, i);
+            let own = self.slot(b, receivers, i, head);
+            let d_weight: Vec<f64> = (0..senders)
+                .map(|j| {
+                    (0..head_dim)
+                        .map(|t| d_out[own + t] * self.values[self.slot(b, senders, j, head) + t])
+                        .sum()
+                })
+                .collect();
+            let along: f64 = weights.iter().zip(&d_weight).map(|(w, g)| w * g).sum();
+            for j in 0..senders {
+                let other = self.slot(b, senders, j, head);
+                let d_score = weights[j] * (d_weight[j] - along);
+                dl[(b * receivers + i) * senders + j] += d_score;
+                for t in 0..head_dim {
+                    dv[other + t] += weights[j] * d_out[own + t];
+                    dq[own + t] += d_score * self.scale(b) * self.keys[other + t];
+                    dk[other + t] += d_score * self.scale(b) * self.queries[own + t];
+                }
+            }
+        }
+        [dq, dk, dv, dl]
+    }
+}
+
+fn all(
+    batch: usize,
+    heads: usize,
+    receivers: usize,
+) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..batch * heads * receivers).map(move |n| {
+        (
+            n / (heads * receivers),
+            n / receivers % heads,
+            n % receivers,
+        )
+    })
+}
+
+#[test]
+fn the_reference_has_the_gradient_of_its_finite_differences() {
+    let shape = AttentionShape {
+        receivers: 3,
+        senders: 4,
+        heads: 2,
+        head_dim: 3,
+    };
+    let case = Case::new(2, shape, (5, 3));
+    let d_out = normal("gradient", case.queries.len());
+    let loss = |case: &Case| -> f64 { case.forward().iter().zip(&d_out).map(|(o, g)| o * g).sum() };
+    let expected = case.backward(&d_out);
+    let step = 1e-5;
+    for (which, gradient) in expected.iter().enumerate() {
+        for index in 0..gradient.len() {
+            let moved = |by: f64| {
+                let mut case = case.clone();
+                let operand = match which {
+                    0 => &mut case.queries,
+                    1 => &mut case.keys,
+                    2 => &mut case.values,
+                    _ => &mut case.links,
+                };
+                operand[index] += by;
+                loss(&case)
+            };
+            let slope = (moved(step) - moved(-step)) / (2.0 * step);
+            assert!(
+                (slope - gradient[index]).abs() < 1e-8,
+                "{which} {index}: {slope} {}",
+                gradient[index]
+            );
+        }
+    }
+}
+
+/// How links are given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Form {
+    None,
+    Shared,
+    PerExample,
+    Edges,
+}
+
+/// `out`, and the gradients of queries, keys, values and links.
+type Results = [Vec<f32>; 5];
+
+fn f32s(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|x| *x as f32).collect()
+}
+
+fn run(
+    case: &Case,
+    form: Form,
+    d_out: &[f64],
+    threads: usize,
+    precision: TrainingPrecision,
+) -> Results {
+    let compute = Compute::new(threads, precision).unwrap();
+    let AttentionShape {
+        receivers,
+        senders,
+        heads,
+        ..
+    } = case.shape;
+    let pairs = receivers * senders;
+    let (queries, keys, values) = (f32s(&case.queries), f32s(&case.keys), f32s(&case.values));
+    let links = f32s(&case.links);
+    let dense = ndarray::Array2::from_shape_fn((receivers, senders), |(i, j)| {
+        f64::from(u8::from(links[i * senders + j] > f32::NEG_INFINITY))
+    });
+    let graph = EdgeGraph::new(&Csr::from_dense(dense.view()).unwrap()).unwrap();
+    let kept: Vec<f32> = links
+        .iter()
+        .zip(dense.iter().cycle())
+        .filter(|(_, kept)| **kept > 0.0)
+        .map(|(log, _)| *log)
+        .collect();
+    let operands = AttentionOperands {
+        queries: &queries,
+        keys: &keys,
+        values: &values,
+        links: match form {
+            Form::None => Links::None,
+            Form::Shared => Links::Shared(&links[..pairs]),
+            Form::PerExample => Links::PerExample(&links),
+            Form::Edges => Links::Edges {
+                graph: &graph,
+                log: &kept,
+            },
+        },
+        mask: case.mask.contains(&false).then_some(&case.mask),
+    };
+    let mut attention = Attention::new(case.batch, case.shape);
+    // Garbage, since everything is overwritten.
+    let garbage = |count: usize| vec![f32::NAN; count];
+    let (mut out, mut log_sums) = (
+        garbage(queries.len()),
+        garbage(case.batch * heads * receivers),
+    );
+    attention
+        .forward(&compute, &operands, &mut out, &mut log_sums)
+        .unwrap();
+    let [mut dq, mut dk, mut dv] = [&queries, &keys, &values].map(|x| garbage(x.len()));
+    let mut dl = garbage(match form {
+        Form::None => 0,
+        Form::Shared => pairs,
+        Form::PerExample => links.len(),
+        Form::Edges => kept.len(),
+    });
+    let mut gradients = AttentionGradients {
+        queries: &mut dq,
+        keys: &mut dk,
+        values: &mut dv,
+        links: (form != Form::None).then_some(&mut dl),
+    };
+    let output = AttentionOutput {
+        out: &out,
+        log_sums: &log_sums,
+    };
+    attention
+        .backward(&compute, &operands, &output, &f32s(d_out), &mut gradients)
+        .unwrap();
+    if form == Form::Edges {
+        // As a matrix, with zeros where there is no link.
+        let mut rest = dl.iter();
+        let mut spread = |kept: &f64| {
+            if *kept > 0.0 {
+                *rest.next().unwrap()
+            } else {
+                0.0
+            }
+        };
+        let spread: Vec<f32> = (0..case.batch)
+            .flat_map(|_| dense.iter().map(&mut spread).collect::<Vec<_>>())
+            .collect();
+        dl = spread;
+    }
+    [out, dq, dk, dv, dl]
+}
+
+/// Largest difference, relative to the largest value (operands are of order one).
+fn error(found: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let scale = expected.iter().fold(0.1, |most: f64, x| most.max(x.abs()));
+    let differences = found
+        .iter()
+        .zip(expected)
+        .map(|(f, e)| (f64::from(*f) - e).abs());
+    differences.fold(0.0, |most, x| if x <= most { most } else { x }) / scale
+}
+
+/// The links of `case` as `form` gives them.
+fn adapted(mut case: Case, form: Form) -> Case {
+    let pairs = case.shape.receivers * case.shape.senders;
+    let first = case.links[..pairs].to_vec();
+    for (index, log) in case.links.iter_mut().enumerate() {
+        match form {
+            Form::None => *log = 0.0,
+            Form::Shared => *log = first[index % pairs],
+            // One graph for the batch.
+            Form::Edges if first[index % pairs].is_infinite() => *log = f64::NEG_INFINITY,
+            Form::Edges if log.is_infinite() => *log = -1.0,
+            Form::Edges | Form::PerExample => {}
+        }
+    }
+    case
+}
+
+fn expected(case: &Case, form: Form, d_out: &[f64]) -> [Vec<f64>; 5] {
+    let [dq, dk, dv, dl] = case.backward(d_out);
+    let pairs = case.shape.receivers * case.shape.senders;
+    let dl = match form {
+        Form::None => Vec::new(),
+        Form::Shared => (0..pairs)
+            .map(|p| dl.iter().skip(p).step_by(pairs).sum())
+            .collect(),
+        Form::PerExample | Form::Edges => dl,
+    };
+    [case.forward(), dq, dk, dv, dl]
+}
+
+const FORMS: [Form; 4] = [Form::None, Form::Shared, Form::PerExample, Form::Edges];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn values_and_gradients_are_those_of_the_definition(
+        (receivers, senders) in (1_usize..80, 1_usize..80),
+        (heads, head_dim) in (1_usize..4, 1_usize..40),
+        batch in 1_usize..3,
+        cut in prop_oneof![Just(0_usize), 2_usize..6],
+        pad in prop_oneof![Just(0_usize), 1_usize..5],
+        form in prop::sample::select(FORMS.to_vec()),
+    ) {
+        let shape = AttentionShape { receivers, senders, heads, head_dim };
+        let case = adapted(Case::new(batch, shape, (cut, pad)), form);
+        let d_out = normal("gradient", case.queries.len());
+        let found = run(&case, form, &d_out, 1, TrainingPrecision::F32);
+        for (which, (found, expected)) in found.iter().zip(expected(&case, form, &d_out)).enumerate() {
+            let error = error(found, &expected);
+            prop_assert!(error < 1e-5, "{which}: {error}");
+        }
+        prop_assert_eq!(&found, &run(&case, form, &d_out, 3, TrainingPrecision::F32));
+    }
+}
+
+#[test]
+fn many_senders_are_taken_in_chunks() {
+    for (shape, form) in [
+        (
+            AttentionShape {
+                receivers: 5,
+                senders: 701,
+                heads: 2,
+                head_dim: 64,
+            },
+            Form::Shared,
+        ),
+        (
+            AttentionShape {
+                receivers: 130,
+                senders: 259,
+                heads: 1,
+                head_dim: 64,
+            },
+            Form::PerExample,
+        ),
+        (
+            AttentionShape {
+                receivers: 70,
+                senders: 300,
+                heads: 2,
+                head_dim: 16,
+            },
+            Form::Edges,
+        ),
+    ] {
+        let case = adapted(Case::new(2, shape, (7, 5)), form);
+        let d_out = normal("gradient", case.queries.len());
+        let found = run(&case, form, &d_out, 2, TrainingPrecision::F32);
+        for (found, expected) in found.iter().zip(expected(&case, form, &d_out)) {
+            let error = error(found, &expected);
+            assert!(error < 1e-5, "{shape:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_receiver_without_links_gets_nothing_and_passes_nothing_on() {
+    let shape = AttentionShape {
+        receivers: 3,
+        senders: 5,
+        heads: 2,
+        head_dim: 4,
+    };
+    for form in [Form::PerExample, Form::Edges] {
+        let case = adapted(Case::new(1, shape, (4, 0)), form);
+        let d_out = normal("gradient", case.queries.len());
+        let [out, dq, _, _, dl] = run(&case, form, &d_out, 1, TrainingPrecision::F32);
+        assert_eq!(out[..8], [0.0; 8]);
+        assert_eq!(dq[..8], [0.0; 8]);
+        assert_eq!(dl[..5], [0.0; 5]);
+        assert!(dq[8..].iter().all(|x| *x != 0.0));
+    }
+}
+
+#[test]
+fn wrong_shapes_are_refused_by_name() {
+    let shape = AttentionShape {
+        receivers: 2,
+        senders: 3,
+        heads: 1,
+        head_dim: 4,
+    };
+    let compute = Compute::new(1, TrainingPrecision::F32).unwrap();
+    let (eight, twelve, six) = ([0.0; 8], [0.0; 12], [0.0; 6]);
+    let operands = AttentionOperands {
+        queries: &eight,
+        keys: &twelve,
+        values: &twelve,
+        links: Links::PerExample(&six),
+        mask: None,
+    };
+    let attention = Attention::new(1, shape);
+    let refusal = |operands: &AttentionOperands<'_>| {
+        let (mut out, mut log_sums) = ([0.0; 8], [0.0; 2]);
+        attention
+            .forward(&compute, operands, &mut out, &mut log_sums)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(refusal(&operands), Ok(()));
+    let short = AttentionOperands {
+        keys: &eight,
+        ..operands
+    };
+    assert_eq!(
+        refusal(&short).unwrap_err(),
+        "Attention: `keys` has 8 elements, but [1, 3, 4] needs 12"
+    );
+    let links = AttentionOperands {
+        links: Links::Shared(&eight),
+        ..operands
+    };
+    assert!(refusal(&links).unwrap_err().contains("`links` has 8"));
+    let graph = Csr::new(4, vec![0, 0, 0], Vec::new(), None).unwrap();
+    let graph = EdgeGraph::new(&graph).unwrap();
+    let edges = AttentionOperands {
+        links: Links::Edges {
+            graph: &graph,
+            log: &[],
+        },
+        ..operands
+    };
+    assert!(refusal(&edges).unwrap_err().contains("3 senders"));
+}
