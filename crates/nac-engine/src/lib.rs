@@ -20,6 +20,7 @@ mod core_engine;
 mod error;
 mod input;
 mod layer;
+pub mod optimizer;
 mod perceiver_io;
 mod probe;
 mod random_inputs;

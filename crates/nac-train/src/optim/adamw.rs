@@ -1,19 +1,25 @@
 //! AdamW (arXiv 1711.05101) on tensors, with a state that can be saved by name.
 //!
-//! For gradient `g` in step `t`: `θ ← θ·(1 − η·λ)`, `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`,
-//! `θ ← θ − η/(1−β₁ᵗ) · m / (√v/√(1−β₂ᵗ) + ε)`: the order of operations of PyTorch.
+//! Weights in single precision on the CPU are updated by [`nac_engine::optimizer`], all in one pass, with running means
+//! in two flat buffers; others by operations of libtorch. Both follow the order of operations of PyTorch.
 //!
 //! Written by hand because the optimizers of `tch` cannot save their state, and a resumed run must go on bit for bit.
 
+mod moments;
+mod state;
+
 use std::collections::BTreeMap;
 
+use nac_engine::optimizer::AdamWStep;
 use nac_modules::params::ParamStore;
 use tch::Tensor;
 
+use super::clip::scale;
 use super::groups::decays;
 use super::optimizer::Optimizer;
 use crate::config::OptimizerConfig;
 use crate::error::{Result, TrainError};
+use moments::Moments;
 
 /// AdamW with [`decays`] as rule of weight decay. A parameter without gradient stays as it is.
 ///
@@ -23,16 +29,23 @@ use crate::error::{Result, TrainError};
 pub struct AdamW {
     config: OptimizerConfig,
     slots: Vec<Slot>,
+    moments: Moments,
 }
 
-/// State of one parameter.
+/// One parameter.
 #[derive(Debug)]
 struct Slot {
     name: String,
-    mean: Tensor,
-    mean_square: Tensor,
+    shape: Vec<i64>,
     steps: u64,
     decays: bool,
+}
+
+impl Slot {
+    /// Number of values.
+    fn count(&self) -> usize {
+        self.shape.iter().map(|&n| usize::try_from(n).unwrap_or(0)).product()
+    }
 }
 
 impl AdamW {
@@ -40,7 +53,7 @@ impl AdamW {
     pub fn new(config: &OptimizerConfig) -> Self {
         Self {
             config: config.clone(),
-            slots: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -48,6 +61,7 @@ impl AdamW {
     fn prepare(&mut self, parameters: &ParamStore) -> Result<()> {
         if self.slots.is_empty() {
             self.slots = slots(parameters);
+            self.moments = Moments::new(parameters);
         }
         let known = self.slots.iter().map(|slot| slot.name.as_str());
         if known.eq(parameters.parameters().map(|(name, _)| name)) {
@@ -56,13 +70,27 @@ impl AdamW {
         let reason = "AdamW: these are not the parameters of earlier steps";
         Err(TrainError::State(reason.into()))
     }
+
+    /// Constants of the next step of a parameter.
+    fn constants(&self, slot: &Slot, learning_rate: f64, gradient_scale: f64) -> AdamWStep {
+        AdamWStep {
+            learning_rate,
+            betas: self.config.betas,
+            eps: self.config.eps,
+            weight_decay: match slot.decays {
+                true => self.config.weight_decay.max(0.0),
+                false => 0.0,
+            },
+            step: slot.steps,
+            gradient_scale,
+        }
+    }
 }
 
 fn slots(parameters: &ParamStore) -> Vec<Slot> {
     let slot = |(name, parameter): (&str, &Tensor)| Slot {
         name: name.to_owned(),
-        mean: parameter.zeros_like().detach(),
-        mean_square: parameter.zeros_like().detach(),
+        shape: parameter.size(),
         steps: 0,
         decays: decays(name, parameter),
     };
@@ -81,134 +109,67 @@ impl Optimizer for AdamW {
         learning_rate: f64,
     ) -> Result<()> {
         self.prepare(parameters)?;
+        self.update(parameters, gradients, 1.0, learning_rate)
+    }
+
+    fn step_scaled(
+        &mut self,
+        parameters: &ParamStore,
+        gradients: &mut [Tensor],
+        factor: f64,
+        learning_rate: f64,
+    ) -> Result<()> {
+        self.prepare(parameters)?;
+        if self.moments.are_flat() {
+            return self.update(parameters, gradients, factor, learning_rate);
+        }
+        scale(gradients, factor)?;
+        self.update(parameters, gradients, 1.0, learning_rate)
+    }
+
+    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        state::save(&self.slots, &self.moments)
+    }
+
+    fn restore(&mut self, parameters: &ParamStore, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        if state.is_empty() {
+            self.slots.clear();
+            self.moments = Moments::default();
+            return Ok(());
+        }
+        let mut slots = slots(parameters);
+        let mut moments = Moments::new(parameters);
+        state::load(&mut slots, &mut moments, state)?;
+        (self.slots, self.moments) = (slots, moments);
+        Ok(())
+    }
+}
+
+impl AdamW {
+    /// One step of all parameters that have a gradient.
+    fn update(
+        &mut self,
+        parameters: &ParamStore,
+        gradients: &[Tensor],
+        factor: f64,
+        learning_rate: f64,
+    ) -> Result<()> {
         if gradients.len() != self.slots.len() {
             let (found, expected) = (gradients.len(), self.slots.len());
             return Err(TrainError::State(format!(
                 "AdamW: {found} gradients for {expected} parameters"
             )));
         }
-        tch::no_grad(|| {
-            let slots = self.slots.iter_mut().zip(parameters.parameters());
-            for ((slot, (_, parameter)), gradient) in slots.zip(gradients) {
-                if gradient.defined() {
-                    slot.update(parameter, gradient, learning_rate, &self.config)?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let mut state = BTreeMap::new();
-        for slot in &self.slots {
-            for (key, tensor) in [("m", &slot.mean), ("v", &slot.mean_square)] {
-                let copy = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.copy();
-                state.insert(format!("{key}.{}", slot.name), copy);
-            }
-            let steps = i64::try_from(slot.steps).unwrap_or(i64::MAX);
-            state.insert(
-                format!("t.{}", slot.name),
-                Tensor::f_from_slice(&[steps])?.f_view([] as [i64; 0])?,
-            );
+        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
+            slot.steps += u64::from(gradient.defined());
         }
-        Ok(state)
-    }
-
-    fn restore(&mut self, parameters: &ParamStore, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        if state.is_empty() {
-            self.slots.clear();
-            return Ok(());
-        }
-        let mut restored = slots(parameters);
-        check(&restored, state)?;
-        tch::no_grad(|| {
-            for slot in &mut restored {
-                for (key, tensor) in [("m", &mut slot.mean), ("v", &mut slot.mean_square)] {
-                    if let Some(saved) = state.get(&format!("{key}.{}", slot.name)) {
-                        tensor.f_copy_(saved)?;
-                    }
-                }
-                if let Some(saved) = state.get(&format!("t.{}", slot.name)) {
-                    slot.steps = u64::try_from(saved.f_int64_value(&[])?).unwrap_or(0);
-                }
-            }
-            Ok::<(), TrainError>(())
-        })?;
-        self.slots = restored;
-        Ok(())
-    }
-}
-
-/// An error with all names that are missing, unexpected or of another shape.
-fn check(slots: &[Slot], state: &BTreeMap<String, Tensor>) -> Result<()> {
-    let mut expected = BTreeMap::new();
-    for slot in slots {
-        for (key, shape) in [
-            ("m", slot.mean.size()),
-            ("v", slot.mean.size()),
-            ("t", vec![]),
-        ] {
-            expected.insert(format!("{key}.{}", slot.name), shape);
-        }
-    }
-    let mut wrong: Vec<String> = Vec::new();
-    for (name, shape) in &expected {
-        match state.get(name) {
-            None => wrong.push(format!("{name} is missing")),
-            Some(found) if found.size() != *shape => {
-                wrong.push(format!(
-                    "{name}: expected {shape:?}, found {:?}",
-                    found.size()
-                ));
-            }
-            Some(_) => {}
-        }
-    }
-    wrong.extend(
-        state
-            .keys()
-            .filter(|k| !expected.contains_key(*k))
-            .map(|k| format!("{k} is unexpected")),
-    );
-    if wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(TrainError::State(format!(
-            "optimizer: {}",
-            wrong.join(", ")
-        )))
-    }
-}
-
-impl Slot {
-    fn update(
-        &mut self,
-        parameter: &Tensor,
-        gradient: &Tensor,
-        learning_rate: f64,
-        config: &OptimizerConfig,
-    ) -> Result<()> {
-        let [beta1, beta2] = config.betas;
-        self.steps += 1;
-        let steps = self.steps as f64;
-        let (correction1, correction2) = (1.0 - beta1.powf(steps), 1.0 - beta2.powf(steps));
-        let mut parameter = parameter.shallow_clone();
-        let gradient = gradient.f_to_kind(parameter.kind())?;
-        if self.decays && config.weight_decay > 0.0 {
-            let _ = parameter.f_mul_scalar_(1.0 - learning_rate * config.weight_decay)?;
-        }
-        let _ = self.mean.f_lerp_(&gradient, 1.0 - beta1)?;
-        let _ = self.mean_square.f_mul_scalar_(beta2)?;
-        let _ = self
-            .mean_square
-            .f_addcmul_(&(&gradient * (1.0 - beta2)), &gradient)?;
-        let mut denominator = self.mean_square.f_sqrt()?;
-        let _ = denominator
-            .f_div_scalar_(correction2.sqrt())?
-            .f_add_scalar_(config.eps)?;
-        let numerator = self.mean.f_mul_scalar(-learning_rate / correction1)?;
-        let _ = parameter.f_addcdiv_(&numerator, &denominator)?;
-        Ok(())
+        let steps = self.slots.iter();
+        let steps: Vec<AdamWStep> = steps
+            .map(|slot| self.constants(slot, learning_rate, factor))
+            .collect();
+        let parameters = parameters.parameters().map(|(_, tensor)| tensor);
+        let parameters: Vec<&Tensor> = parameters.collect();
+        tch::no_grad(|| self.moments.update(&parameters, gradients, &steps))
     }
 }
 
@@ -220,7 +181,11 @@ mod tests {
     use tch::{Device, Kind};
 
     fn store() -> ParamStore {
-        let mut store = ParamStore::new(Device::Cpu, Kind::Float, 3);
+        store_of(Kind::Float)
+    }
+
+    fn store_of(kind: Kind) -> ParamStore {
+        let mut store = ParamStore::new(Device::Cpu, kind, 3);
         let start = Init::Normal { std: 1.0 };
         for name in ["a.bias", "b.weight", "c.signatures_", "d.unused"] {
             let _ = store.root().parameter(name, &[3, 2], start).unwrap();
@@ -314,6 +279,36 @@ mod tests {
             .restore(&b, &AdamW::default().state().unwrap())
             .unwrap();
         assert!(other.state().unwrap().is_empty());
+    }
+
+    #[test]
+    fn plain_memory_and_libtorch_agree_and_read_the_same_state() {
+        let (single, mut double) = (store(), store_of(Kind::Double));
+        double.import("single", &single.export().unwrap()).unwrap();
+        let config = OptimizerConfig {
+            weight_decay: 0.3,
+            ..Default::default()
+        };
+        let (mut a, mut b) = (AdamW::new(&config), AdamW::new(&config));
+        for step in 0..3 {
+            let scaled = |optimizer: &mut AdamW, store: &ParamStore| {
+                let mut gradients = gradients(step);
+                // A gradient that is not contiguous, too.
+                gradients[1] = gradients[1].view([2, 3]).tr();
+                optimizer.step_scaled(store, &mut gradients, 0.25, 0.1).unwrap();
+            };
+            scaled(&mut a, &single);
+            scaled(&mut b, &double);
+        }
+        assert!(a.moments.are_flat() && !b.moments.are_flat());
+        let all = values(&single).into_iter().zip(values(&double));
+        for (single, double) in all.map(|(a, b)| a.into_iter().zip(b)).flatten() {
+            assert!((single - double).abs() < 1e-5, "{single} and {double}");
+        }
+        let mut other = AdamW::new(&config);
+        other.restore(&double, &a.state().unwrap()).unwrap();
+        other.restore(&single, &a.state().unwrap()).unwrap();
+        assert_eq!(other.state().unwrap(), a.state().unwrap());
     }
 
     #[test]

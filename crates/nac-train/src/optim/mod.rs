@@ -3,12 +3,13 @@
 mod adamw;
 mod clip;
 mod groups;
+mod host;
 mod optimizer;
 mod schedule;
 mod warmup_cosine;
 
 pub use adamw::AdamW;
-pub use clip::{clip, global_norm};
+pub use clip::{clip_factor, global_norm, scale};
 pub use groups::decays;
 pub use optimizer::{Frozen, Optimizer};
 pub use schedule::Schedule;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use nac_modules::params::ParamStore;
 use tch::Tensor;
 
+use super::clip::scale;
 use crate::error::{Result, TrainError};
 
 /// Changes parameters by their gradients. Implement it to add your own; see the example `custom_trainer`.
@@ -23,6 +24,21 @@ pub trait Optimizer {
         gradients: &[Tensor],
         learning_rate: f64,
     ) -> Result<()>;
+
+    /// [`step`](Self::step) with all gradients multiplied by `factor`, of clipping; the gradients may be changed.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    fn step_scaled(
+        &mut self,
+        parameters: &ParamStore,
+        gradients: &mut [Tensor],
+        factor: f64,
+        learning_rate: f64,
+    ) -> Result<()> {
+        scale(gradients, factor)?;
+        self.step(parameters, gradients, learning_rate)
+    }
 
     /// What must be saved so that a resumed run goes on bit for bit, on the CPU. Default nothing.
     ///

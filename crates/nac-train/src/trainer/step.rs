@@ -86,14 +86,14 @@ impl Trainer {
     pub fn update(&mut self, mut gradients: Gradients) -> Result<StepReport> {
         let gradient_norm = optim::global_norm(&gradients.tensors)?;
         self.require_finite("the gradient norm", gradient_norm)?;
-        if let Some(limit) = self.options.clip_norm {
-            optim::clip(&mut gradients.tensors, gradient_norm, limit)?;
-        }
+        let limit = self.options.clip_norm;
+        let factor = limit.map_or(1.0, |limit| optim::clip_factor(gradient_norm, limit));
         let schedule = self.schedule.as_ref();
         let learning_rate = schedule.learning_rate(self.state.step, self.options.steps);
         let parameters = self.model.params();
+        let tensors = &mut gradients.tensors;
         self.optimizer
-            .step(parameters, &gradients.tensors, learning_rate)?;
+            .step_scaled(parameters, tensors, factor, learning_rate)?;
         self.state.step += 1;
         self.micro_batch = 0;
         Ok(StepReport {
