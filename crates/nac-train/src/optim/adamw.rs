@@ -44,7 +44,10 @@ struct Slot {
 impl Slot {
     /// Number of values.
     fn count(&self) -> usize {
-        self.shape.iter().map(|&n| usize::try_from(n).unwrap_or(0)).product()
+        self.shape
+            .iter()
+            .map(|&n| usize::try_from(n).unwrap_or(0))
+            .product()
     }
 }
 
@@ -295,7 +298,9 @@ mod tests {
                 let mut gradients = gradients(step);
                 // A gradient that is not contiguous, too.
                 gradients[1] = gradients[1].view([2, 3]).tr();
-                optimizer.step_scaled(store, &mut gradients, 0.25, 0.1).unwrap();
+                optimizer
+                    .step_scaled(store, &mut gradients, 0.25, 0.1)
+                    .unwrap();
             };
             scaled(&mut a, &single);
             scaled(&mut b, &double);

@@ -54,7 +54,9 @@ pub(super) fn weights_and_gradients<'a>(
     for (weight, gradient) in weights.iter().zip(gradients) {
         if gradient.defined() && gradient.size() != weight.size() {
             let (expected, found) = (weight.size(), gradient.size());
-            return refuse(format!("a gradient is {found:?}, its weights are {expected:?}"));
+            return refuse(format!(
+                "a gradient is {found:?}, its weights are {expected:?}"
+            ));
         }
     }
     if !are_apart(weights, gradients) {
@@ -123,7 +125,10 @@ mod tests {
         let part = |start| all.narrow(0, start, 3);
         let none = || [Tensor::new(), Tensor::new()];
         assert!(weights_and_gradients(&[&part(0), &part(3)], &none()).is_ok());
-        let gradient = [Tensor::new(), Tensor::zeros([3], (Kind::Float, Device::Cpu))];
+        let gradient = [
+            Tensor::new(),
+            Tensor::zeros([3], (Kind::Float, Device::Cpu)),
+        ];
         for (weights, gradients) in [
             ([part(0), part(2)], none()),
             ([part(0), part(0)], none()),
@@ -135,6 +140,9 @@ mod tests {
         }
         let long = Tensor::zeros([4], (Kind::Float, Device::Cpu));
         let error = weights_and_gradients(&[&part(0)], &[long]).unwrap_err();
-        assert!(error.to_string().contains("[4], its weights are [3]"), "{error}");
+        assert!(
+            error.to_string().contains("[4], its weights are [3]"),
+            "{error}"
+        );
     }
 }
