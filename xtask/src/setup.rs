@@ -68,8 +68,9 @@ fn make_available(
 }
 
 /// What is compiled for one libtorch, or has a run path to it.
-const COMPILED: [&str; 7] = [
+const COMPILED: [&str; 8] = [
     "torch-sys",
+    "nac-dist",
     "nac-modules",
     "nac-train",
     "nac-pytorch",

@@ -39,6 +39,30 @@ pub fn link() {
     }
 }
 
+/// Folders of an installed libtorch, for packages that compile C++ against it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// Where headers are.
+    pub include: Vec<PathBuf>,
+    /// Where shared libraries are.
+    pub lib: PathBuf,
+}
+
+/// The libtorch that torch-sys takes; nothing if there is none, or if torch-sys downloads it.
+pub fn installed() -> Option<Installed> {
+    let variable = |name: &str| env::var_os(name);
+    let root = match find::source(variable).ok()? {
+        Source::Folder(root) => variable("LIBTORCH_INCLUDE").map_or(root, PathBuf::from),
+        Source::Python => folder(variable)?.parent()?.to_owned(),
+    };
+    let include = root.join("include");
+    let api = include.join("torch/csrc/api/include");
+    Some(Installed {
+        include: vec![include, api],
+        lib: folder(variable)?,
+    })
+}
+
 /// The folder of libtorch's shared libraries.
 fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let root = match find::source(&variable).ok()? {

@@ -8,7 +8,7 @@ use cargo_metadata::Metadata;
 use super::finding::Finding;
 
 /// For each package, the packages of this workspace that it may depend on.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("nac-core", &[]),
     ("nac-libtorch", &[]),
     ("nac-engine", &["nac-core"]),
@@ -16,12 +16,14 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("nac-setup", &["nac-data"]),
     ("nac-predict", &["nac-core", "nac-engine", "nac-data"]),
     ("nac-modules", &["nac-core", "nac-libtorch"]),
+    ("nac-dist", &["nac-libtorch"]),
     (
         "nac-train",
         &[
             "nac-core",
             "nac-engine",
             "nac-data",
+            "nac-dist",
             "nac-libtorch",
             "nac-modules",
             "nac-predict",
@@ -33,6 +35,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "nac-core",
             "nac-engine",
             "nac-data",
+            "nac-dist",
             "nac-libtorch",
             "nac-modules",
             "nac-predict",
@@ -45,6 +48,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "nac-core",
             "nac-engine",
             "nac-data",
+            "nac-dist",
             "nac-libtorch",
             "nac-modules",
             "nac-predict",

@@ -1,0 +1,2 @@
+// libtorch's header includes this file and uses nothing of it.
+#pragma once
