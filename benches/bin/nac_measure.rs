@@ -3,6 +3,11 @@
 //! `nac-measure --model chonker --engine torch --json` measures; `nac-measure count chonker` prints what the model costs
 //! at least; `nac-measure weights chonker FILE` writes the weights that all engines use; `nac-measure sample` and
 //! `nac-measure propagator` measure sparse graphs.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints"
+)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! `cargo xtask data`: which data sets are here, and getting the others. It needs no libtorch.
 
+use nac_data::output;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
     match command {
         DataCommand::List { data_dir } => {
             let dirs = DataDirs::discover(data_dir)?;
-            print!("{}", listing(&nac_data::list(&dirs), &dirs));
+            output::print(listing(&nac_data::list(&dirs), &dirs))?;
         }
         DataCommand::Check {
             name,
@@ -28,7 +29,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
                 ..DataConfig::default()
             };
             let report = nac_data::check(&config, &DataDirs::discover(data_dir)?, &Console::new())?;
-            print!("{report}");
+            output::print(&report)?;
             if !report.is_whole() {
                 return Ok(ExitCode::FAILURE);
             }
@@ -40,7 +41,7 @@ pub(crate) fn run(command: DataCommand) -> Result<ExitCode> {
         } => {
             let dirs = DataDirs::discover(data_dir)?;
             let got = nac_data::get(&name, &dirs, &mirror, &Console::new())?;
-            println!("{name}: {}", sentence(&got));
+            output::report(format_args!("{name}: {}", sentence(&got)));
         }
     }
     Ok(ExitCode::SUCCESS)

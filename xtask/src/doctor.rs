@@ -1,5 +1,6 @@
 //! `cargo xtask doctor`: what was found on this machine, and the fix for what is missing.
 
+use nac_data::output;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -68,12 +69,14 @@ pub(crate) fn run(workspace: &Workspace) -> Result<ExitCode> {
         workspace.user_libtorch().as_deref(),
     ));
     rows.extend(storage());
-    print!("{}", table(&rows));
+    output::print(table(&rows))?;
     if rows.iter().any(|row| row.state == State::Bad) {
-        println!("\nsomething needed is missing: see the fixes above");
+        output::report(format_args!(
+            "\nsomething needed is missing: see the fixes above"
+        ));
         return Ok(ExitCode::FAILURE);
     }
-    println!("\neverything needed is here");
+    output::report(format_args!("\neverything needed is here"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,6 +13,7 @@ mod setup;
 mod test;
 mod workspace;
 
+use nac_data::output;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::note(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

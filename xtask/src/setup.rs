@@ -3,6 +3,7 @@
 //! [`nac_setup`] finds or builds it; what is found, the link `.libtorch` leads to. `.cargo/config.toml` sets
 //! `LIBTORCH` to that link for everything cargo starts.
 
+use nac_data::output;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -17,10 +18,10 @@ use crate::workspace::Workspace;
 pub(crate) fn run(workspace: &Workspace, options: &SetupOptions) -> Result<ExitCode> {
     let (found, origin) = make_available(workspace, options)?;
     let kind = found.kind.label();
-    println!(
+    output::report(format_args!(
         "libtorch {VERSION} ({kind}) is ready: {}, {origin}",
         found.root.display()
-    );
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -28,11 +29,11 @@ pub(crate) fn run(workspace: &Workspace, options: &SetupOptions) -> Result<ExitC
 pub(crate) fn ensure(workspace: &Workspace) -> Result<()> {
     let (found, origin) = make_available(workspace, &SetupOptions::default())?;
     if origin != READY {
-        eprintln!(
+        output::note(format_args!(
             "libtorch {VERSION} ({}): {}, {origin}",
             found.kind.label(),
             found.root.display()
-        );
+        ));
     }
     Ok(())
 }
@@ -83,13 +84,13 @@ const COMPILED: [&str; 8] = [
 fn connect(workspace: &Workspace, found: &Libtorch) -> Result<Linked> {
     let linked = link(&workspace.link(), &found.root)?;
     if linked == Linked::Moved {
-        eprintln!(".libtorch leads to another folder now; torch-sys will be compiled again");
+        output::note(".libtorch leads to another folder now; torch-sys will be compiled again");
         for profile in ["dev", "release"] {
             let mut clean = workspace.cargo_at_root();
             clean.args(["clean", "--profile", profile]);
             clean.args(COMPILED.iter().flat_map(|package| ["--package", package]));
             if let Err(error) = output(&mut clean) {
-                eprintln!("{}\nFix: cargo clean", chain(&error));
+                output::note(format_args!("{}\nFix: cargo clean", chain(&error)));
             }
         }
     }

@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+use nac_data::output;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -79,10 +80,10 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
         }
     }
 
-    println!("\nexamples run: {ran}");
-    print!("{}", skipped(&fs_err::read_to_string(&log)?));
+    output::report(format_args!("\nexamples run: {ran}"));
+    output::print(skipped(&fs_err::read_to_string(&log)?))?;
     if failed.is_empty() {
-        println!("all tests passed");
+        output::report("all tests passed");
         return Ok(ExitCode::SUCCESS);
     }
     bail!("failed: {}", failed.join(", "))

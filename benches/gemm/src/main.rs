@@ -2,6 +2,11 @@
 //!
 //! Prints one line of JSON. Results are given as shares of this peak; it is measured, not computed
 //! from clocks and units, since that is what a program could reach.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints"
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod library;

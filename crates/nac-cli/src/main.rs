@@ -2,6 +2,7 @@
 
 mod commands;
 
+use nac_data::output::{self, OutputError};
 use std::process::ExitCode;
 
 use crate::commands::{
@@ -48,10 +49,6 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    // A listing cut off by `| head` ends quietly. A run must survive the end of the process that read its progress.
-    if !matches!(command, Command::Train(_) | Command::ReproducePaper(_)) {
-        sigpipe::reset();
-    }
     let result = match command {
         Command::Train(args) => train::command(&args).map(|()| ExitCode::SUCCESS),
         Command::ReproducePaper(args) => reproduce::command(args),
@@ -68,11 +65,20 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(code) => code,
+        // A listing cut off by `| head` ends quietly.
+        Err(error) if is_closed(&error) => ExitCode::from(OutputError::CLOSED),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::note(format_args!("error: {error:#}"));
             exit_code(&error)
         }
     }
+}
+
+fn is_closed(error: &anyhow::Error) -> bool {
+    let cause = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<OutputError>());
+    cause.is_some_and(OutputError::is_closed)
 }
 
 fn exit_code(error: &anyhow::Error) -> ExitCode {

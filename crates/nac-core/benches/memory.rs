@@ -1,5 +1,6 @@
 //! Peak memory of one call, in a separate process: what an allocator keeps of earlier calls would
 //! hide it. Linux only.
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! The exponent of a cost: times by size, fitted by a straight line in their logarithms.
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::time::{Duration, Instant};
 

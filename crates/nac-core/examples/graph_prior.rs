@@ -4,6 +4,7 @@
 //! All it takes is a type that implements `GraphPrior`.
 //!
 //! Run with `cargo run -p nac-core --example graph_prior`.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use nac_core::{CoreError, DenseLinks, GraphPrior, SelfEdges, Streams, graph, hard_sample_from};
 use ndarray::Array2;

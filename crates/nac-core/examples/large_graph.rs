@@ -5,6 +5,7 @@
 //! graphs have a mean degree of about 32, and memory grows with the edges, not with the pairs.
 //!
 //! Run with `cargo run --release -p nac-core --example large_graph -- 50000`.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::time::Instant;
 

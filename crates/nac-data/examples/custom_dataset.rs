@@ -2,6 +2,7 @@
 //!
 //! The task: do the brackets of a short sequence match? `cargo run -p nac-data --example
 //! custom_dataset`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::sync::Arc;
 

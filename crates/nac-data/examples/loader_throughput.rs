@@ -6,6 +6,7 @@
 //!
 //! `LIST` names the files, one a line; `SIZE` is the side of the images that come out; without workers, everything happens
 //! in one thread. Prints one number.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
 use std::path::PathBuf;

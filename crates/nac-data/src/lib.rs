@@ -12,7 +12,7 @@
 //! 5. [`loader`]: order, read ahead with worker threads, and put into batches.
 //!
 //! [`preprocess`] makes inputs of single files, for a model that is trained; [`image_file`] decodes and resizes images;
-//! [`corruption`] makes a test under a shift of distribution.
+//! [`corruption`] makes a test under a shift of distribution. [`output`] is how programs print.
 //!
 //! [`open`] does 1 and 2 from a [`DataConfig`]; the [`Dataset`] trait is the extension point
 //! for your own data. Every random choice is a function of a seed and a name:
@@ -63,6 +63,7 @@ pub mod corruption;
 pub mod fetch;
 pub mod image_file;
 pub mod loader;
+pub mod output;
 pub mod preprocess;
 pub mod random;
 pub mod sample;

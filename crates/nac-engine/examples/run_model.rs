@@ -7,6 +7,7 @@
 //!
 //! The model is a preset with random weights (untrained: for timing only), or a folder that
 //! `nac export` wrote. Inputs are made up.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
 use std::path::Path;

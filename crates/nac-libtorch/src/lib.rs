@@ -1,3 +1,7 @@
+#![allow(
+    clippy::print_stdout,
+    reason = "cargo reads what a build script prints"
+)]
 #![doc = include_str!("../README.md")]
 
 mod find;

@@ -4,6 +4,7 @@
 //! training pass on random images and checks shapes and gradients.
 //!
 //! Run with `cargo run -p nac-modules --example custom_tokenizer`.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use nac_core::Streams;
 use nac_modules::circuit::CircuitConfig;

@@ -1,6 +1,7 @@
 //! Seconds and peak memory of training steps (forward and backward, no optimizer) of a preset.
 //!
 //! `cargo run --release -p nac-modules --example training_step -- imagenet-chonker 2 2`
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
 use std::time::Instant;

@@ -1,5 +1,6 @@
 //! `nac-predict`: what a trained model says about files, without libtorch.
 
+use nac_data::output::{self, OutputError};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,8 +29,16 @@ fn main() -> ExitCode {
     let done = Predictor::load(&model, engine).map_err(anyhow::Error::from);
     match done.and_then(|predictor| run(&predictor, &options)) {
         Ok(code) => code,
+        // A reader who has gone, as `head` does, is no reason to complain.
+        Err(error)
+            if error
+                .downcast_ref::<OutputError>()
+                .is_some_and(OutputError::is_closed) =>
+        {
+            ExitCode::from(OutputError::CLOSED)
+        }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::note(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,5 @@
 //! Every golden beside the tests on each executor and dtype, and the full set where `NAC_GOLDENS_DIR` says where it is.
+#![allow(clippy::print_stderr, reason = "a test says what it skips")]
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write as _;

@@ -1,5 +1,6 @@
 //! Starting other programs, with errors that name the command as one would type it.
 
+use nac_data::output;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
@@ -22,7 +23,7 @@ pub fn shown(command: &Command) -> String {
 /// # Errors
 /// It could not be started.
 pub fn status(command: &mut Command) -> Result<ExitStatus, SetupError> {
-    eprintln!("$ {}", shown(command));
+    output::note(format_args!("$ {}", shown(command)));
     command.status().map_err(|source| SetupError::Start {
         command: shown(command),
         source,

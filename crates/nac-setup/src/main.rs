@@ -1,5 +1,6 @@
 //! The program `nac-setup`: finds or installs libtorch, and names it in a project's cargo configuration.
 
+use nac_data::output;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::note(format_args!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -77,8 +78,8 @@ fn main() -> ExitCode {
 fn install(kind: Option<Kind>, force: bool) -> Result<()> {
     prerequisites::compiler()?;
     let found = Search::new(kind).install(force, &Console::new())?;
-    println!("{}", describe(&found));
-    println!("next, in the folder of your project: nac-setup project");
+    output::report(describe(&found));
+    output::report("next, in the folder of your project: nac-setup project");
     Ok(())
 }
 
@@ -102,27 +103,29 @@ fn project(dir: &std::path::Path, kind: Option<Kind>, yes: bool) -> Result<()> {
         found => found?,
     };
     let edit = project::plan(dir, &found.libtorch)?;
-    println!("{}", describe(&found));
+    output::report(describe(&found));
     for note in edit.notes() {
-        println!("note: {note}");
+        output::report(format_args!("note: {note}"));
     }
     if std::env::var_os("RUSTFLAGS").is_some_and(|flags| !flags.is_empty()) {
-        println!(
-            "note: while RUSTFLAGS is set, cargo ignores the rustflags of configuration files"
+        output::report(
+            "note: while RUSTFLAGS is set, cargo ignores the rustflags of configuration files",
         );
     }
     let path = edit.path().display();
     if edit.lines().is_empty() {
-        println!("{path}: nothing to add");
+        output::report(format_args!("{path}: nothing to add"));
         return Ok(());
     }
-    println!("lines for {path}:\n\n{}", edit.lines());
+    output::report(format_args!("lines for {path}:\n\n{}", edit.lines()));
     if !yes && !confirmed()? {
         bail!("nothing was written");
     }
     edit.write()?;
-    println!("written. The paths are those of this machine: do not commit the file for others");
-    println!("cargo run and cargo test find libtorch in this project from now on");
+    output::report(
+        "written. The paths are those of this machine: do not commit the file for others",
+    );
+    output::report("cargo run and cargo test find libtorch in this project from now on");
     Ok(())
 }
 
@@ -133,7 +136,7 @@ fn confirmed() -> Result<bool> {
             "nothing was written, because there is no terminal to ask on. Fix: nac-setup project --yes"
         );
     }
-    print!("write them? [y/N] ");
+    output::print("write them? [y/N] ")?;
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

@@ -1,6 +1,6 @@
 //! Progress of long work: a bar on a terminal, plain lines otherwise.
 
-use std::io::IsTerminal;
+use nac_data::output;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,11 +33,11 @@ impl Default for Console {
 }
 
 impl Console {
-    /// Bars where standard error is a terminal and the environment does not say that this is CI.
+    /// Bars where standard error is a terminal that can draw them and the environment does not say that this is CI.
     pub fn new() -> Self {
         let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
         Self {
-            bars: std::io::stderr().is_terminal() && !ci,
+            bars: output::can_draw() && !ci,
             state: Mutex::default(),
         }
     }
@@ -62,12 +62,12 @@ impl Progress for Console {
         if self.bars {
             state.bar = Some(bar(what, total, unit));
         } else {
-            eprintln!(
+            output::note(format_args!(
                 "{what}{}",
                 total
                     .map(|t| format!(" ({})", amount(t, unit)))
                     .unwrap_or_default()
-            );
+            ));
         }
     }
 
@@ -78,7 +78,11 @@ impl Progress for Console {
             bar.set_position(done);
         } else if state.line_at.is_some_and(|at| at.elapsed() >= LINE_EVERY) {
             state.line_at = Some(Instant::now());
-            eprintln!("  {}: {}", state.what, line(done, state.total, state.unit));
+            output::note(format_args!(
+                "  {}: {}",
+                state.what,
+                line(done, state.total, state.unit)
+            ));
         }
     }
 
@@ -89,17 +93,17 @@ impl Progress for Console {
         }
         if let Some(begun) = state.begun.take() {
             let (what, took) = (&state.what, begun.elapsed().as_secs_f64());
-            eprintln!(
+            output::note(format_args!(
                 "  {what}: {} in {took:.1} s",
                 amount(state.done, state.unit)
-            );
+            ));
         }
     }
 
     fn note(&self, text: &str) {
         match &self.state().bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| output::note(&text)),
+            None => output::note(&text),
         }
     }
 }

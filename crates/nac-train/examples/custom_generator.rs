@@ -3,6 +3,7 @@
 //! The graph between the modules depends on the sequence: each symbol moves the signatures of the processors by a
 //! learned vector. The circuit is part of the model's output, so cross-entropy and a graph prior (on the mean graph of
 //! the batch) train the generator together. All it takes is the trait `CircuitGenerator`.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 //!
 //! Besides cross-entropy, this minimizes the entropy of the link probabilities of a small circuit: each link is
 //! drawn towards being there or not. Nothing but the trait [`LossTerm`] is needed.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 //!
 //! A linear model learns by gradient descent with momentum, and the gap between the two greatest scores is measured in
 //! training as in evaluation.
+#![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Every preset is what its file says: it builds, trains a step, is saved and loaded, and has the parameters
 //! that its header names.
+#![allow(clippy::print_stderr, reason = "a test says what it skips")]
 #![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use nac_core::rng::Streams;

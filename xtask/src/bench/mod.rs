@@ -9,6 +9,7 @@ mod results;
 mod set;
 mod table;
 
+use nac_data::output;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -71,7 +72,7 @@ pub(crate) fn run(
         };
         session.run(set, set_result)?;
         if stop.load(Ordering::Relaxed) {
-            eprintln!("stopped; what was finished is kept");
+            output::note("stopped; what was finished is kept");
             return Ok(ExitCode::from(INTERRUPTED));
         }
     }
@@ -124,7 +125,11 @@ impl Session {
                     let found = &mut result.cases[last].variants[index];
                     if found.failure.is_none() {
                         self.once(case, variant, found);
-                        eprintln!("[{done}/{total}] {}: {}", case.name, told(found));
+                        output::note(format_args!(
+                            "[{done}/{total}] {}: {}",
+                            case.name,
+                            told(found)
+                        ));
                         self.save(set, &result)?;
                     }
                 }
@@ -136,12 +141,12 @@ impl Session {
         result.finished = !self.stopped();
         result.load[1] = load();
         self.save(set, &result)?;
-        println!("{}", table::table(&result));
+        output::report(table::table(&result));
         for note in result.cases.iter().filter_map(table::attention_alone) {
-            println!("{note}");
+            output::report(&note);
         }
-        println!("{}", peaks(&result));
-        eprintln!("written to {}", self.path.display());
+        output::report(peaks(&result));
+        output::note(format_args!("written to {}", self.path.display()));
         Ok(())
     }
 
@@ -167,7 +172,7 @@ impl Session {
         if self.stopped() {
             return Ok(());
         }
-        eprintln!("matrix products");
+        output::note("matrix products");
         let arguments: &[&str] = if set.on_cuda() { &["--cuda", "0"] } else { &[] };
         let arguments: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
         match self.gemm.run(&arguments, Allocator::Default) {

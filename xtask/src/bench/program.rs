@@ -1,5 +1,6 @@
 //! The programs that measure: built with optimizations, then started once for each measurement.
 
+use nac_data::output;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,7 +35,7 @@ impl Program {
         let mut command = workspace.cargo_at_root();
         command.args(["build", "--release", "--package", package, "--bin", name]);
         command.arg("--message-format=json-render-diagnostics");
-        eprintln!("$ {}", shown(&command));
+        output::note(format_args!("$ {}", shown(&command)));
         let output = command
             .stderr(Stdio::inherit())
             .output()

@@ -5,6 +5,7 @@ mod packages;
 mod tidy;
 mod tools;
 
+use nac_data::output;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -35,7 +36,7 @@ pub(crate) fn run(workspace: &Workspace, options: &CheckOptions) -> Result<ExitC
             continue;
         }
         if let Err(error) = step(workspace) {
-            eprintln!("{error:#}");
+            output::note(format_args!("{error:#}"));
             failed.push(name);
             if !options.keep_going {
                 break;
@@ -43,7 +44,7 @@ pub(crate) fn run(workspace: &Workspace, options: &CheckOptions) -> Result<ExitC
         }
     }
     if failed.is_empty() {
-        println!("check: all is well");
+        output::report("check: all is well");
         return Ok(ExitCode::SUCCESS);
     }
     bail!("check failed: {}", failed.join(", "))

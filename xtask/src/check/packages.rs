@@ -1,6 +1,7 @@
 //! Every crate that can be published packages without a warning, with its README and its licences; what needs no
 //! libtorch is also built from its package.
 
+use nac_data::output;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -45,7 +46,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
             .arg("--target-dir")
             .arg(folder.path()),
     )?;
-    println!("packages: {} are in order", all.len());
+    output::report(format_args!("packages: {} are in order", all.len()));
     Ok(())
 }
 
@@ -63,7 +64,7 @@ fn missing(files: &str) -> Option<&'static str> {
 }
 
 fn without_warning(command: &mut Command) -> Result<()> {
-    eprintln!("$ {}", shown(command));
+    output::note(format_args!("$ {}", shown(command)));
     let result = command
         .output()
         .with_context(|| format!("`{}` could not be started", shown(command)))?;

@@ -1,5 +1,6 @@
 //! Checks by tools that are not part of Rust: each runs where it is installed and is skipped where it is not.
 
+use nac_data::output;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
@@ -11,7 +12,9 @@ use crate::workspace::Workspace;
 fn installed(program: &str, package: &str) -> bool {
     let found = succeeds(Command::new(program).arg("--version"));
     if !found {
-        println!("{program}: skipped, it is not installed (cargo install --locked {package})");
+        output::report(format_args!(
+            "{program}: skipped, it is not installed (cargo install --locked {package})"
+        ));
     }
     found
 }
@@ -41,7 +44,7 @@ pub(super) fn dependencies(workspace: &Workspace) -> Result<()> {
     if succeeds(workspace.cargo_at_root().args(["deny", "fetch", "db"])) {
         checks.push("advisories");
     } else {
-        println!("cargo-deny: advisories skipped, their list cannot be fetched");
+        output::report("cargo-deny: advisories skipped, their list cannot be fetched");
     }
     must(
         workspace.cargo_at_root().args(checks),

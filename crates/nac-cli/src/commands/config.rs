@@ -1,5 +1,6 @@
 //! `nac config`: all settings with their defaults, or the settings that a file and overrides give.
 
+use nac_data::output;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -21,13 +22,13 @@ pub(crate) struct Args {
 
 pub(crate) fn command(args: &Args) -> Result<()> {
     if args.defaults {
-        print!("{DEFAULTS}");
+        output::print(DEFAULTS)?;
         return Ok(());
     }
     let config = match &args.config {
         Some(path) => load(path, &args.set)?,
         None => from_toml("", "defaults".as_ref(), &args.set)?,
     };
-    print!("{}", to_toml(&*config.check()?));
+    output::print(to_toml(&*config.check()?))?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `nac data`: what data sets there are, where they are, and getting them.
 
+use nac_data::output;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -79,7 +80,7 @@ impl From<Kind> for Sample {
 
 pub(crate) fn command(args: &Args) -> Result<()> {
     match &args.command {
-        Command::List { data_dir } => list(&DataDirs::discover(data_dir.clone())?),
+        Command::List { data_dir } => list(&DataDirs::discover(data_dir.clone())?)?,
         Command::Check {
             name,
             data_dir,
@@ -92,13 +93,13 @@ pub(crate) fn command(args: &Args) -> Result<()> {
             };
             let dirs = DataDirs::discover(data_dir.clone())?;
             let report = nac_data::check(&config, &dirs, &DataProgress::default())?;
-            print!("{report}");
+            output::print(&report)?;
             anyhow::ensure!(report.is_whole(), "some examples cannot be read");
         }
         Command::Sample { kind, folder } => {
             let count = sample::write((*kind).into(), folder)?;
             let files = if count == 1 { "file" } else { "files" };
-            println!("{}: {count} {files}", folder.display());
+            output::report(format_args!("{}: {count} {files}", folder.display()));
         }
         Command::Get {
             name,
@@ -113,13 +114,13 @@ pub(crate) fn command(args: &Args) -> Result<()> {
                 Got::Bundled => "part of this program".into(),
                 Got::Generated => "generated when it is first used".into(),
             };
-            println!("{name}: {location}");
+            output::report(format_args!("{name}: {location}"));
         }
     }
     Ok(())
 }
 
-fn list(dirs: &DataDirs) {
+fn list(dirs: &DataDirs) -> Result<()> {
     for entry in nac_data::list(dirs) {
         let location = match entry.found {
             Some(Found::Folder(path)) => path.display().to_string(),
@@ -135,9 +136,10 @@ fn list(dirs: &DataDirs) {
                 )
             }
         };
-        println!(
-            "{:10} {}\n{:10} licence: {}\n{:10} {location}",
+        output::print(format_args!(
+            "{:10} {}\n{:10} licence: {}\n{:10} {location}\n",
             entry.name, entry.title, "", entry.licence, ""
-        );
+        ))?;
     }
+    Ok(())
 }

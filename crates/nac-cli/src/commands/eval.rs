@@ -1,5 +1,6 @@
 //! `nac eval`: loss and metrics of a run's last checkpoint.
 
+use nac_data::output;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -111,9 +112,9 @@ pub(crate) fn command(args: &Args) -> Result<()> {
         ),
         None => name.to_owned(),
     };
-    println!(
-        "{name} {metrics}loss {:.6} examples {}",
+    output::print(format_args!(
+        "{name} {metrics}loss {:.6} examples {}\n",
         found.loss, found.examples
-    );
+    ))?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `nac export`: settings and weights of a trained model, for programs without libtorch.
 
+use nac_data::output;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -52,7 +53,10 @@ pub(crate) fn command(args: &Args) -> Result<()> {
         step,
     } = exported;
     let step = step.map_or_else(String::new, |step| format!(" after step {step}"));
-    println!("{}: the model's settings", settings.display());
-    println!("{}: {parameters} parameters{step}", weights.display());
+    output::report(format_args!("{}: the model's settings", settings.display()));
+    output::report(format_args!(
+        "{}: {parameters} parameters{step}",
+        weights.display()
+    ));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `nac init`: settings for a user's own data.
 
+use nac_data::output;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -78,7 +79,7 @@ pub(crate) fn command(args: &Args) -> Result<()> {
         };
         format!("looking at {}{hint}", data.display())
     })?;
-    print!("{}", shown(&done));
+    output::print(shown(&done))?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `nac inspect`: the boxes of a model with their sizes, parameters and operations.
 
+use nac_data::output;
 use std::path::Path;
 
 use anyhow::Result;
@@ -23,7 +24,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn command(args: &Args) -> Result<()> {
-    print!("{}", describe(args)?);
+    output::print(describe(args)?)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use nac_data::output;
 use nac_modules::device::open_device;
 use nac_pytorch::parity::{
     CaseReport, Engine, Options, Report, plain_table, run_folder, terminal_table, to_json,
@@ -104,12 +105,10 @@ fn print(report: &Report, terminal: bool) -> Result<()> {
     } else {
         plain_table(report)
     };
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{table}\n{}", report.totals()) {
-        // Whoever reads may stop reading, as `head` does.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    Ok(output::print(format_args!(
+        "{table}\n{}\n",
+        report.totals()
+    ))?)
 }
 
 /// Replaces the file whole.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
+use nac_data::output;
 use nac_modules::model::{InputKind, InputSpec};
 use nac_modules::presets::{BuildModel, Preset, names};
 
@@ -15,7 +16,7 @@ pub(crate) struct Args {
 
 pub(crate) fn command(args: &Args) -> Result<()> {
     if let Some(name) = &args.name {
-        print!("{}", Preset::get(name)?.text);
+        output::print(Preset::get(name)?.text)?;
         return Ok(());
     }
     let mut table = Table::new();
@@ -36,7 +37,7 @@ pub(crate) fn command(args: &Args) -> Result<()> {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    println!("{table}");
+    output::print(format_args!("{table}\n"))?;
     Ok(())
 }
 

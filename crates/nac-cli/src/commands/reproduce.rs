@@ -1,5 +1,6 @@
 //! `nac reproduce-paper`: the main experiments with one report at the end.
 
+use nac_data::output;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -93,19 +94,19 @@ pub(crate) fn command(args: Args) -> Result<ExitCode> {
     };
     let done = reproduce::reproduce(&request, &mut Training(options), &progress)
         .with_context(|| format!("reproduce-paper in {}", request.out.display()))?;
-    println!("{}", terminal_table(&done.report.rows, None));
-    println!("report   {}", done.written.html.display());
-    println!("results  {}", done.written.json.display());
+    output::report(terminal_table(&done.report.rows, None));
+    output::report(format_args!("report   {}", done.written.html.display()));
+    output::report(format_args!("results  {}", done.written.json.display()));
     if done.stopped {
-        println!("stopped; to go on: {command}");
+        output::report(format_args!("stopped; to go on: {command}"));
         let signal = interrupt.raised().unwrap_or(StopSignal::Interrupt);
         return Ok(ExitCode::from(signal.exit_code()));
     }
     if done.failed > 0 {
-        eprintln!(
+        output::note(format_args!(
             "error: {} of the runs failed; to try them again: {command}",
             done.failed
-        );
+        ));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

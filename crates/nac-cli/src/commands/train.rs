@@ -1,5 +1,6 @@
 //! `nac train`: a run from a settings file, or the rest of an interrupted one.
 
+use nac_data::output;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -44,25 +45,33 @@ pub(crate) fn command(args: &Args) -> Result<()> {
     let folder = options.folder(&config.name);
     let summary = run(&config, &options).with_context(|| format!("run {}", folder.display()))?;
     let validation = summary.validation_curve.last();
-    println!("run         {}", folder.display());
-    println!(
+    output::report(format_args!("run         {}", folder.display()));
+    output::report(format_args!(
         "data        {}, {} training examples",
         summary.dataset, summary.train_examples
-    );
-    println!(
+    ));
+    output::report(format_args!(
         "model       {}, {} parameters",
         summary.model, summary.parameters
-    );
-    println!(
+    ));
+    output::report(format_args!(
         "training    {} steps of {} in {:.0} s",
         summary.steps, summary.batch_size, summary.wall_seconds
-    );
+    ));
     if let Some(point) = validation {
-        println!("validation  {}", measured(point, &summary.metric));
+        output::report(format_args!(
+            "validation  {}",
+            measured(point, &summary.metric)
+        ));
     }
-    println!("test        {}", measured(&summary.test, &summary.metric));
+    output::report(format_args!(
+        "test        {}",
+        measured(&summary.test, &summary.metric)
+    ));
     if let Some(majority) = summary.majority_accuracy {
-        println!("            ({majority:.4} by always giving the most frequent class)");
+        output::report(format_args!(
+            "            ({majority:.4} by always giving the most frequent class)"
+        ));
     }
     Ok(())
 }

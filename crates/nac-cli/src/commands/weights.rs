@@ -1,5 +1,6 @@
 //! `nac weights`: looks into files of weights, converts them, and checks them against a model.
 
+use nac_data::output;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -102,7 +103,7 @@ impl Part {
 
 pub(crate) fn command(args: &Args) -> Result<()> {
     match &args.command {
-        Command::Inspect { file } => show(&inspect(file)?),
+        Command::Inspect { file } => show(&inspect(file)?)?,
         Command::Convert {
             input,
             output,
@@ -123,16 +124,16 @@ pub(crate) fn command(args: &Args) -> Result<()> {
                 reference.check(input, &weights)?;
                 if let Some(out) = config_out {
                     write_text(out, &reference.to_toml()?, *force)?;
-                    println!("{}: the model's settings", out.display());
+                    output::report(format_args!("{}: the model's settings", out.display()));
                 }
             }
             write(output, &weights.tensors, format, *force)?;
-            println!(
+            output::report(format_args!(
                 "{}: {} tensors{} written as {format}",
                 output.display(),
                 weights.tensors.len(),
                 under(&weights.key)
-            );
+            ));
         }
         Command::ConvertConfig {
             input,
@@ -149,14 +150,14 @@ pub(crate) fn command(args: &Args) -> Result<()> {
             let config = settings(run.as_deref(), config.as_deref(), set)?.check()?;
             let weights = part.read(file)?;
             let model = check(&config, file, &weights)?;
-            println!(
+            output::report(format_args!(
                 "{}: {} tensors{} fit the model {} with {} parameters",
                 file.display(),
                 weights.tensors.len(),
                 under(&weights.key),
                 config.model.kind,
                 model.params().parameter_count()
-            );
+            ));
         }
     }
     Ok(())
@@ -173,7 +174,7 @@ fn convert_config(input: &Path, output: &Path, force: bool) -> Result<()> {
         ),
     };
     write_text(output, &text, force)?;
-    println!("{}: the model's settings", output.display());
+    output::report(format_args!("{}: the model's settings", output.display()));
     Ok(())
 }
 
@@ -195,20 +196,21 @@ fn under(key: &str) -> String {
     }
 }
 
-fn show(contents: &Contents) {
-    println!("format: {}", contents.format);
+fn show(contents: &Contents) -> Result<()> {
+    output::print(format_args!("format: {}\n", contents.format))?;
     for (key, value) in &contents.metadata {
-        println!("{key}: {}", shortened(value));
+        output::print(format_args!("{key}: {}\n", shortened(value)))?;
     }
     for part in &contents.parts {
-        show_part(part);
+        show_part(part)?;
     }
+    Ok(())
 }
 
-fn show_part(part: &TensorPart) {
-    println!();
+fn show_part(part: &TensorPart) -> Result<()> {
+    output::print("\n")?;
     if !part.key.is_empty() {
-        println!("--key {}", part.key);
+        output::print(format_args!("--key {}\n", part.key))?;
     }
     let shape = |shape: &[u64]| format!("{shape:?}");
     let widest = |width: fn(&nac_pytorch::weights::TensorHeader) -> usize| {
@@ -219,20 +221,21 @@ fn show_part(part: &TensorPart) {
         widest(|tensor| format!("{:?}", tensor.shape).len()),
     );
     for tensor in &part.tensors {
-        println!(
-            "{:names$}  {:shapes$}  {:4}  {:>12} bytes",
+        output::print(format_args!(
+            "{:names$}  {:shapes$}  {:4}  {:>12} bytes\n",
             tensor.name,
             shape(&tensor.shape),
             tensor.kind,
             tensor.bytes
-        );
+        ))?;
     }
-    println!(
-        "{} tensors, {} parameters, {} bytes",
+    output::print(format_args!(
+        "{} tensors, {} parameters, {} bytes\n",
         part.tensors.len(),
         part.elements(),
         part.bytes()
-    );
+    ))?;
+    Ok(())
 }
 
 /// Metadata may hold the whole state of a run.

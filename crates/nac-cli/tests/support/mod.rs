@@ -1,4 +1,5 @@
 //! The full set of goldens, for tests that go over all of them.
+#![allow(clippy::print_stderr, reason = "a test says what it skips")]
 
 use std::fs;
 use std::io::Write as _;

@@ -3,6 +3,7 @@
 //!
 //! `clusters`: signatures around centres, links beyond the truncation are dropped. `random`: random
 //! signatures and a small bandwidth, every pair may be linked.
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::hint::black_box;
 

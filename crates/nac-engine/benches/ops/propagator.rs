@@ -4,6 +4,7 @@
 //!   on a graph without edges is the attention alone; with what a second propagator without edges adds, it is a step.
 //! - `propagator/edges`: the same from 2,500 to 20,000 modules, with exponents of time and peak memory in edges.
 //! - `propagator/density`: the density at which both cost the same, which `Connectivity::Auto` goes by.
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -4,7 +4,7 @@ mod options;
 mod query;
 mod report;
 
-use std::io::Write as _;
+use nac_data::output;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -45,7 +45,10 @@ pub fn run(predictor: &Predictor, options: &Options) -> Result<ExitCode> {
     }
     answer(predictor, options, &mut waiting)?;
     if failed > 0 {
-        eprintln!("error: {failed} of {} could not be read", queries.len());
+        output::note(format_args!(
+            "error: {failed} of {} could not be read",
+            queries.len()
+        ));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -55,16 +58,17 @@ pub fn run(predictor: &Predictor, options: &Options) -> Result<ExitCode> {
 fn answer(predictor: &Predictor, options: &Options, waiting: &mut Waiting) -> Result<()> {
     let (subjects, examples): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
     let answers = predictor.predict(examples)?;
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for (subject, answer) in subjects.iter().zip(&answers) {
         let line = if options.json {
             report::json(subject, answer, options.top)?
         } else {
             report::line(subject, answer, options.top)
         };
-        writeln!(out, "{line}")?;
+        text.push_str(&line);
+        text.push('\n');
     }
-    Ok(out.flush()?)
+    Ok(output::print(text)?)
 }
 
 /// Says what could not be read.
@@ -72,7 +76,7 @@ fn refuse(query: &Query, error: &crate::PredictError, options: &Options) -> Resu
     let text = error.to_string();
     let label = query.label();
     if options.json {
-        println!("{}", report::json_error(&label, &text)?);
+        output::print(format_args!("{}\n", report::json_error(&label, &text)?))?;
     }
     let named = text.contains(&label);
     let prefix = if named {
@@ -80,6 +84,6 @@ fn refuse(query: &Query, error: &crate::PredictError, options: &Options) -> Resu
     } else {
         format!("{label}: ")
     };
-    eprintln!("error: {prefix}{text}");
+    output::note(format_args!("error: {prefix}{text}"));
     Ok(())
 }

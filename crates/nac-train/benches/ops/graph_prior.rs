@@ -4,6 +4,7 @@
 //!
 //! `shared`: eight propagators of fixed bandwidth, which are one kernel in both. `learned`: eight
 //! propagators with a bandwidth each.
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::hint::black_box;
 

@@ -1,6 +1,7 @@
 //! A progress bar on standard error.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use nac_data::output;
 
 use super::renderer::{Renderer, StepProgress};
 
@@ -44,8 +45,9 @@ impl Renderer for Bar {
     fn note(&mut self, text: &str) {
         let line = format!("{}: {text}", self.label);
         match &self.bar {
-            Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            // A bar that is not drawn would swallow the line.
+            Some(bar) if !bar.is_hidden() => bar.println(line),
+            _ => output::note(line),
         }
     }
 

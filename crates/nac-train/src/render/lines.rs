@@ -1,5 +1,6 @@
 //! A plain line on standard error every few seconds.
 
+use nac_data::output;
 use std::time::{Duration, Instant};
 
 use super::renderer::{Renderer, StepProgress};
@@ -48,11 +49,13 @@ impl Renderer for Lines {
         self.last_line = Instant::now();
         let StepProgress { step, steps, .. } = progress;
         let (label, eta) = (&self.label, self.eta(progress));
-        eprintln!("{label}: step {step}/{steps} {progress} ETA {eta}");
+        output::note(format_args!(
+            "{label}: step {step}/{steps} {progress} ETA {eta}"
+        ));
     }
 
     fn note(&mut self, text: &str) {
-        eprintln!("{}: {text}", self.label);
+        output::note(format_args!("{}: {text}", self.label));
     }
 }
 

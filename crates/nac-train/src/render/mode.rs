@@ -1,6 +1,6 @@
 //! Which renderer a program takes.
 
-use std::io::IsTerminal;
+use nac_data::output;
 
 use super::bar::Bar;
 use super::lines::Lines;
@@ -9,7 +9,8 @@ use super::renderer::{Quiet, Renderer};
 /// How progress is shown on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProgressMode {
-    /// [`Bar`](Self::Bar) if standard error is a terminal, else [`Lines`](Self::Lines).
+    /// [`Bar`](Self::Bar) if standard error is a terminal that can draw one ([`output::can_draw`]), else
+    /// [`Lines`](Self::Lines).
     #[default]
     Auto,
     /// A bar.
@@ -25,7 +26,7 @@ impl ProgressMode {
     #[must_use]
     pub fn resolve(self) -> Self {
         match self {
-            Self::Auto if std::io::stderr().is_terminal() => Self::Bar,
+            Self::Auto if output::can_draw() => Self::Bar,
             Self::Auto => Self::Lines,
             other => other,
         }

@@ -1,5 +1,6 @@
 //! Progress of getting and generating data, on standard error.
 
+use nac_data::output;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -85,7 +86,10 @@ impl nac_data::Progress for DataProgress {
                 let total = current
                     .total
                     .map_or_else(String::new, |total| format!("/{total}"));
-                eprintln!("{}: {done}{total} {}", current.what, current.unit);
+                output::note(format_args!(
+                    "{}: {done}{total} {}",
+                    current.what, current.unit
+                ));
             }
         });
     }
@@ -100,7 +104,7 @@ impl nac_data::Progress for DataProgress {
 
     fn note(&self, text: &str) {
         if self.mode != ProgressMode::Quiet {
-            eprintln!("{text}");
+            output::note(&text);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The signals of this process raise an [`Interrupt`].
 
+use nac_data::output;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,9 +55,9 @@ fn install(interrupt: &Interrupt) -> std::io::Result<()> {
             for number in arriving.forever() {
                 let signal = u8::try_from(number).ok().and_then(StopSignal::from_number);
                 if let Some(signal) = signal.filter(|&signal| interrupt.raise(signal)) {
-                    eprintln!(
+                    output::note(format_args!(
                         "\n{signal}: stopping after this step; press Ctrl-C again to stop at once"
-                    );
+                    ));
                 }
             }
         })?;

@@ -11,6 +11,7 @@ mod source;
 mod text;
 mod unsafe_blocks;
 
+use nac_data::output;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -49,7 +50,10 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     findings.sort();
     findings.dedup();
     if findings.is_empty() {
-        println!("house rules: {} files are in order", files.len());
+        output::report(format_args!(
+            "house rules: {} files are in order",
+            files.len()
+        ));
         return Ok(());
     }
     let list = findings
