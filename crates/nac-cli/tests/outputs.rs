@@ -92,7 +92,9 @@ fn listings_end_quietly_or_say_why() {
     place
         .run(&["train", "--config", "tiny.toml", "--out", "run"])
         .success();
-    place.run(&["export", "--run", "run", "--out", "model"]).success();
+    place
+        .run(&["export", "--run", "run", "--out", "model"])
+        .success();
     place.run(&["data", "sample", "images", "files"]).success();
     let image = walk(&place.path("files"));
     let predict = format!("predict run {image}");
