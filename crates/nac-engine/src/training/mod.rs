@@ -10,5 +10,6 @@
 pub mod attention;
 mod compute;
 pub mod links;
+pub(crate) mod product;
 
 pub use compute::{Compute, TrainingPrecision};
