@@ -17,6 +17,8 @@
 //! have names: all that is needed to build a model, apart from its weights. nac-engine runs a trained model
 //! without libtorch; layers that can be trained are in nac-modules.
 //!
+//! [`digest`] is how damage is found in the files that this workspace writes and reads again.
+//!
 //! All randomness comes from the named streams of [`rng`], so a seed fixes every result, for any
 //! number of threads. Rows are receivers, columns are senders. The math is generic over
 //! [`Real`], that is `f32` and `f64`. Nothing here needs libtorch.
@@ -40,6 +42,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod assignment;
+pub mod digest;
 pub mod graph;
 pub mod kernel;
 pub mod model;

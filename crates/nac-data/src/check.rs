@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::fetch::checksum;
 use crate::fetch::locate::{self, Location};
 use crate::fetch::manifest::DataFile;
+use crate::file_list;
 use crate::registry::{entry, open_with_progress};
 use crate::source::{Origin, Request};
 use crate::{DataConfig, DataDirs, DataError, Dataset, Progress, PublishedPart};
@@ -175,7 +176,13 @@ fn digests(
         let found = checksum::sha256(&folder.join(&file.path), progress)?;
         Ok(format!("{}: {found}, none is published", file.path))
     };
-    source.files.iter().map(line).collect()
+    let lines = source.files.iter().map(line);
+    let mut lines = lines.collect::<Result<Vec<String>, DataError>>()?;
+    let advice = "move the folder away and get the data set again";
+    if let Some(files) = file_list::verify(&folder, advice, progress)? {
+        lines.push(format!("{files} files are as they were unpacked"));
+    }
+    Ok(lines)
 }
 
 fn read(name: &'static str, part: &dyn Dataset, progress: &dyn Progress) -> PartReport {

@@ -63,6 +63,20 @@ pub struct DataConfig {
     pub sort_of_clevr: SortOfClevrConfig,
 }
 
+impl DataConfig {
+    /// Dotted names of the settings that are places of files, in the order of [`paths_mut`](Self::paths_mut).
+    pub const PATHS: [&str; 3] = ["path", "listops.folder", "nlvr2.features"];
+
+    /// The settings that are places of files.
+    pub fn paths_mut(&mut self) -> [&mut Option<PathBuf>; 3] {
+        [
+            &mut self.path,
+            &mut self.listops.folder,
+            &mut self.nlvr2.features,
+        ]
+    }
+}
+
 impl Default for DataConfig {
     fn default() -> Self {
         Self {

@@ -22,6 +22,15 @@ pub enum DataError {
         reason: String,
     },
 
+    /// A file is not as it was written.
+    #[error("{}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Both digests, and what to do.
+        reason: String,
+    },
+
     /// A text file does not hold what its format promises.
     #[error("{}: line {line}: {reason}", path.display())]
     CorruptLine {

@@ -51,6 +51,8 @@ mod dirs;
 mod episode;
 mod error;
 mod example;
+mod file_list;
+mod fingerprint;
 mod progress;
 mod published;
 mod registry;
@@ -83,6 +85,7 @@ pub use dirs::{CACHE_DIR_VARIABLE, DATA_DIR_VARIABLE, DataDirs};
 pub use episode::Episode;
 pub use error::DataError;
 pub use example::{Batch, Example, Target, Targets};
+pub use fingerprint::Fingerprint;
 pub use loader::{EpochIter, Loader, LoaderOptions};
 pub use nac_core::model::{
     Column, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing, PreprocessingSpec,

@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::error::{EngineError, Result};
-use nac_core::Streams;
+use nac_core::{Streams, digest};
 
 /// Tensors in single precision under their dotted names, those of the reference's `state_dict`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,7 +35,8 @@ impl ModelWeights {
     /// are left out, since no model computes with them.
     ///
     /// # Errors
-    /// [`EngineError::Read`] with the path if the file cannot be read, is no safetensors file, or holds another dtype.
+    /// [`EngineError::Read`] with the path if the file cannot be read, is no safetensors file, is damaged (see
+    /// [`digest`]), or holds another dtype.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let failed = |reason: String| EngineError::Read {
@@ -58,6 +59,7 @@ impl ModelWeights {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
+        digest::check(bytes).map_err(|error| error.to_string())?;
         let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let mut weights = Self::new();
         for (name, view) in file.tensors() {

@@ -63,6 +63,18 @@ pub enum TrainError {
         cause: std::io::Error,
     },
 
+    /// A file of text is not as it was written.
+    #[error(
+        "{}: {cause}. If you changed it on purpose, remove its line with `{}`",
+        path.display(), nac_core::digest::MARK
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Both digests.
+        cause: nac_core::digest::Damaged,
+    },
+
     /// A file exists already and was not to be replaced.
     #[error("{} exists; nothing was changed. Use --force to replace it", path.display())]
     Exists {
@@ -102,14 +114,14 @@ pub enum TrainError {
     },
 
     /// A checkpoint cannot be used.
-    #[error("checkpoint {}: {reason}{}", path.display(), hint(previous.as_deref()))]
+    #[error("checkpoint {}: {reason}{}", path.display(), hint(whole.as_deref()))]
     Checkpoint {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
-        /// The checkpoint before it, if there is one.
-        previous: Option<PathBuf>,
+        /// The newest checkpoint of the folder that is whole, if there is one.
+        whole: Option<PathBuf>,
     },
 
     /// The state of optimizer or loss terms does not fit the run.
@@ -139,6 +151,28 @@ pub enum TrainError {
         folder: PathBuf,
         /// Dotted names of the settings that differ, with both values.
         differences: Vec<String>,
+    },
+
+    /// A run is to be resumed on other data.
+    #[error(
+        "{}: the data are not those that the run was started with: {}. Put them back to go on, or start a new run \
+         with another --out",
+        folder.display(), differences.join(", ")
+    )]
+    OtherData {
+        /// Folder of the run.
+        folder: PathBuf,
+        /// What differs.
+        differences: Vec<String>,
+    },
+
+    /// The result of an evaluation is NaN or infinite.
+    #[error("{what} is {value}, so the model cannot be used; its weights or the data hold values that are not finite")]
+    NotFiniteResult {
+        /// `the loss`, or `<metric>`.
+        what: String,
+        /// The value.
+        value: f64,
     },
 
     /// The run was interrupted, after its state was saved.
@@ -212,10 +246,10 @@ impl TrainError {
     }
 }
 
-fn hint(previous: Option<&Path>) -> String {
-    previous.map_or_else(String::new, |path| {
+fn hint(whole: Option<&Path>) -> String {
+    whole.map_or_else(String::new, |path| {
         format!(
-            ". The one before it is {}; move the damaged file away to go on from there",
+            ". The newest whole one is {}; move the later ones away to go on from there",
             path.display()
         )
     })
@@ -247,8 +281,8 @@ mod tests {
         let error = TrainError::Checkpoint {
             path: "b".into(),
             reason: "truncated".into(),
-            previous: Some("a".into()),
+            whole: Some("a".into()),
         };
-        assert!(error.to_string().contains("The one before it is a"));
+        assert!(error.to_string().contains("The newest whole one is a"));
     }
 }

@@ -45,6 +45,7 @@ pub mod batch;
 pub mod checkpoint;
 pub mod config;
 mod error;
+mod finite;
 pub mod loss;
 pub mod metrics;
 pub mod optim;

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
+use nac_core::digest;
+
 use crate::error::{Result, TrainError};
 
 /// Start of the names of files that are not finished.
@@ -36,6 +38,19 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
             .map_err(TrainError::io("write", folder))?;
     }
     Ok(())
+}
+
+/// The text of a file; an error if it has a digest and is not as it was written.
+///
+/// # Errors
+/// The file cannot be read, is no text, or is [`TrainError::Damaged`].
+pub fn read_sealed(path: &Path) -> Result<String> {
+    let text = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
+    digest::check_text(&text).map_err(|cause| TrainError::Damaged {
+        path: path.to_owned(),
+        cause,
+    })?;
+    Ok(text)
 }
 
 /// An error if `path` exists and is not to be replaced.

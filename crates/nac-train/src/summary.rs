@@ -91,6 +91,9 @@ pub struct RunSummary {
     pub threads: usize,
     /// Git revision of the program's source, or of the folder it runs in; `unknown` without.
     pub revision: String,
+    /// Trained parameters that got no gradient in the first step.
+    #[serde(default)]
+    pub without_gradient: Vec<String>,
     /// Links of a trained circuit; empty for a model without.
     pub graphs: Vec<GraphSnapshot>,
 }

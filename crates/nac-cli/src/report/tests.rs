@@ -58,6 +58,7 @@ fn summary(model: &str, accuracy: f64) -> RunSummary {
         device: "cpu".into(),
         threads: 2,
         revision: "0123abc".into(),
+        without_gradient: Vec::new(),
         graphs,
     }
 }

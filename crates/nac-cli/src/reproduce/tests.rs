@@ -77,6 +77,7 @@ impl Runner for Double {
             device: "cpu".into(),
             threads: 1,
             revision: "unknown".into(),
+            without_gradient: Vec::new(),
             graphs: Vec::new(),
         };
         std::fs::write(

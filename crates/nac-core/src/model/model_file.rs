@@ -21,6 +21,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest;
+
 use super::{ConfigError, InputSpec, ModelConfig, OutputSpec, PreprocessingSpec};
 
 /// What errors call text that comes from no file.
@@ -61,11 +63,18 @@ impl ModelFile {
     /// From a TOML file.
     ///
     /// # Errors
-    /// [`ConfigError::Read`] if the file cannot be read, else as [`from_toml`](Self::from_toml).
+    /// [`ConfigError::Read`] if the file cannot be read, or has a digest and is not as it was written ([`digest`]); else as [`from_toml`](Self::from_toml).
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
+        let unreadable = |reason: String| ConfigError::Read {
             path: path.to_owned(),
-            reason: error.to_string(),
+            reason,
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
+        digest::check_text(&text).map_err(|damaged| {
+            let mark = digest::MARK;
+            unreadable(format!(
+                "{damaged}. If you changed it on purpose, remove its line with `{mark}`"
+            ))
         })?;
         Self::from_toml_of(&text, path)
     }
@@ -121,6 +130,21 @@ mod tests {
         let path = Path::new("no-such-folder/model.toml");
         let error = ModelFile::read(path).unwrap_err().to_string();
         assert!(error.contains("no-such-folder/model.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_sealed_file_is_read_as_written_or_not_at_all() {
+        let folder = std::env::temp_dir().join(format!("nac-model-file-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("model.toml");
+        let sealed = digest::seal_toml(GOOD);
+        std::fs::write(&path, &sealed).unwrap();
+        assert_eq!(ModelFile::read(&path).unwrap(), ModelFile::from_toml(GOOD).unwrap());
+        std::fs::write(&path, sealed.replace("height = 8", "height = 9")).unwrap();
+        let error = ModelFile::read(&path).unwrap_err().to_string();
+        assert!(error.contains("model.toml") && error.contains("damaged"), "{error}");
+        assert!(error.contains("remove its line"), "{error}");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

@@ -21,6 +21,7 @@ use self::manifest::Source;
 use verified::check_archive;
 pub(crate) use verified::verify_once;
 
+use crate::file_list;
 use crate::storage::FolderLock;
 use crate::{DataDirs, DataError, Progress};
 
@@ -102,7 +103,7 @@ pub fn get_source(
 }
 
 /// Unpacks an archive of a data set into `<into>/<folder>` and checks every file before the
-/// folder appears. The archive stays. Of an archive without a published digest, `into` keeps the SHA-256 that it has when it
+/// folder appears, with a list of all its files and their digests, which [`check`](crate::check()) compares. The archive stays. Of an archive without a published digest, `into` keeps the SHA-256 that it has when it
 /// is first used; later it must be the same.
 ///
 /// # Errors
@@ -138,6 +139,7 @@ fn unpack(
     extract::extract(archive, staging.path(), limits, progress)?;
     let unpacked = staging.path().join(&source.folder);
     source.verify(&unpacked, progress)?;
+    file_list::write(&unpacked, progress)?;
     let folder = into.join(&source.folder);
     lock.put_in_place(&unpacked, &folder)?;
     Ok(folder)

@@ -1,10 +1,12 @@
 //! Tensors in safetensors files, and loading them into a store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use nac_core::digest;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use serde_json::{Map, Value};
 use tch::{Kind, Tensor};
 
 use super::ParamStore;
@@ -15,7 +17,7 @@ use crate::error::{ModuleError, Result};
 pub struct TensorFile {
     /// Tensors by name, on the CPU.
     pub tensors: BTreeMap<String, Tensor>,
-    /// Text metadata by key.
+    /// Text metadata by key. A file that was read holds its digest under [`digest::KEY`], if it has one.
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -23,14 +25,15 @@ impl TensorFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// The file cannot be read, is truncated or corrupt, or has an element type libtorch lacks.
+    /// The file cannot be read, is truncated or corrupt, does not have the digest it was written with, or has an element
+    /// type libtorch lacks.
     pub fn read(path: &Path) -> Result<Self> {
         let fail = |reason: String| ModuleError::File {
             path: path.to_owned(),
             reason,
         };
         let bytes = fs::read(path).map_err(|e| fail(e.to_string()))?;
-        Self::from_bytes(&bytes).map_err(|e| fail(format!("not a usable safetensors file: {e}")))
+        Self::from_bytes(&bytes).map_err(fail)
     }
 
     /// Parses the bytes of a file.
@@ -38,14 +41,19 @@ impl TensorFile {
     /// # Errors
     /// A description of what is wrong with the bytes.
     pub fn from_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
-        let metadata = header
+        let found = digest::check(bytes).map_err(|e| e.to_string())?;
+        let unusable = |e| format!("not a usable safetensors file: {e}");
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(unusable)?;
+        let metadata: BTreeMap<String, String> = header
             .metadata()
             .clone()
             .unwrap_or_default()
             .into_iter()
             .collect();
-        let parsed = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+        if found.is_none() && metadata.contains_key(digest::KEY) {
+            return Err(format!("damaged: its `{}` is not readable", digest::KEY));
+        }
+        let parsed = SafeTensors::deserialize(bytes).map_err(unusable)?;
         let mut tensors = BTreeMap::new();
         for (name, view) in parsed.iter() {
             let kind = kind_of(view.dtype())
@@ -58,7 +66,8 @@ impl TensorFile {
         Ok(Self { tensors, metadata })
     }
 
-    /// The bytes of the file. Tensors lie in the order of element size and name, whatever the order of calls.
+    /// The bytes of the file, with their digest in the metadata. Tensors lie in the order of element size and name,
+    /// whatever the order of calls.
     ///
     /// # Errors
     /// A tensor has an element type that safetensors lacks.
@@ -90,14 +99,37 @@ impl TensorFile {
                 value: String::new(),
                 reason: e.to_string(),
             })?;
-        let metadata: Option<HashMap<String, String>> =
-            (!self.metadata.is_empty()).then(|| self.metadata.clone().into_iter().collect());
-        serialize(views, metadata).map_err(|e| ModuleError::Setting {
+        let fail = |reason: String| ModuleError::Setting {
             name: "weights".into(),
             value: String::new(),
-            reason: e.to_string(),
-        })
+            reason,
+        };
+        let mut bytes = serialize(views, None).map_err(|e| fail(e.to_string()))?;
+        let mut metadata = self.metadata.clone();
+        metadata.insert(digest::KEY.into(), digest::PLACEHOLDER.into());
+        add_metadata(&mut bytes, &metadata).map_err(|e| fail(e.to_string()))?;
+        let _ = digest::seal(&mut bytes);
+        Ok(bytes)
     }
+}
+
+/// Puts metadata into the header of a file without, in the order of their keys: the same content gives the same bytes.
+fn add_metadata(
+    file: &mut Vec<u8>,
+    metadata: &BTreeMap<String, String>,
+) -> serde_json::Result<()> {
+    let length = file.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let end = 8 + usize::try_from(length).unwrap_or(0);
+    let entries: Map<String, Value> = serde_json::from_slice(file.get(8..end).unwrap_or_default())?;
+    let mut header = Map::new();
+    header.insert("__metadata__".into(), serde_json::to_value(metadata)?);
+    header.extend(entries);
+    let mut text = serde_json::to_vec(&header)?;
+    // Tensors start at a multiple of eight bytes.
+    text.resize(text.len().next_multiple_of(8), b' ');
+    let length = (text.len() as u64).to_le_bytes();
+    file.splice(..end, length.into_iter().chain(text));
+    Ok(())
 }
 
 impl ParamStore {
@@ -227,17 +259,26 @@ mod tests {
     fn bytes_round_trip_with_metadata() {
         let file = TensorFile {
             tensors: store(1).export().unwrap(),
-            metadata: [("step".to_owned(), "7".to_owned())].into(),
+            metadata: (0..9).map(|i| (format!("key{i}"), format!("\"{i}\""))).collect(),
         };
         let bytes = file.to_bytes().unwrap();
-        let back = TensorFile::from_bytes(&bytes).unwrap();
+        let mut back = TensorFile::from_bytes(&bytes).unwrap();
         assert_eq!(back.tensors, file.tensors);
-        assert_eq!(back.metadata, file.metadata);
         assert_eq!(back.to_bytes().unwrap(), bytes);
-        assert!(
-            TensorFile::from_bytes(&bytes[..bytes.len() - 1]).is_err(),
-            "a truncated file is refused"
-        );
+        assert!(back.metadata.remove(digest::KEY).is_some());
+        assert_eq!(back.metadata, file.metadata);
+        // Every flipped bit and every cut is refused, also in the header, but for the spelling of the digest's own key.
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        for bit in (0..header * 8).chain([bytes.len() * 8 - 1]) {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(read) = TensorFile::from_bytes(&damaged) {
+                assert_eq!(read.tensors, file.tensors, "bit {bit}");
+            }
+        }
+        for length in [0, 7, header, bytes.len() - 1] {
+            assert!(TensorFile::from_bytes(&bytes[..length]).is_err());
+        }
     }
 
     #[test]

@@ -49,23 +49,31 @@ impl FolderStore {
     /// The last checkpoint of a folder, read; `None` if it has none.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] if the file is damaged, naming it and the one before it.
+    /// [`TrainError::Checkpoint`] if the file is damaged, naming it and the newest whole one.
     pub fn read_last(folder: &Path) -> Result<Option<Checkpoint>> {
         let files = Self::list(folder)?;
         let Some((path, earlier)) = files.split_last() else {
             return Ok(None);
         };
-        let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
-        let checkpoint =
-            Checkpoint::from_bytes(&path.display().to_string(), &bytes).map_err(|reason| {
-                TrainError::Checkpoint {
-                    path: path.clone(),
-                    reason,
-                    previous: earlier.last().cloned(),
-                }
-            })?;
+        let checkpoint = read(path)?.map_err(|reason| {
+            let whole = |path: &&PathBuf| matches!(read(path), Ok(Ok(_)));
+            TrainError::Checkpoint {
+                path: path.clone(),
+                reason,
+                whole: earlier.iter().rev().find(whole).cloned(),
+            }
+        })?;
         Ok(Some(checkpoint))
     }
+}
+
+/// The checkpoint in a file, or what is wrong with its bytes.
+fn read(path: &Path) -> Result<std::result::Result<Checkpoint, String>> {
+    let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
+    Ok(Checkpoint::from_bytes(
+        &path.display().to_string(),
+        &bytes,
+    ))
 }
 
 fn step_of(path: &Path) -> Option<u64> {
@@ -109,6 +117,7 @@ mod tests {
         checkpoint.state.step = step;
         checkpoint.data = Some(nac_data::source::cifar10::info());
         checkpoint.state.wall_seconds = 0.1 + 0.2;
+        checkpoint.settings = "seed = 1\n".into();
         checkpoint
             .model
             .insert("a.b".into(), Tensor::from_slice(&[step as f32]));
@@ -136,35 +145,43 @@ mod tests {
         );
         let (last, expected) = (store.last().unwrap().unwrap(), checkpoint(100_000_000_000));
         assert_eq!(last.state, expected.state);
+        assert_eq!(last.settings, expected.settings);
         assert_eq!(last.model, expected.model);
         assert_eq!(last.optimizer, expected.optimizer);
         assert_eq!(last.losses, expected.losses);
     }
 
     #[test]
-    fn damaged_files_are_named_with_the_one_before() {
+    fn damaged_files_are_named_with_the_newest_whole_one() {
         let folder = tempfile::tempdir().unwrap();
         let mut store = FolderStore::open(folder.path(), 3).unwrap();
         store.save(&checkpoint(1)).unwrap();
         store.save(&checkpoint(2)).unwrap();
         let path = folder.path().join("step-00000002.safetensors");
         let whole = fs::read(&path).unwrap();
-        for damaged in [
-            &whole[..whole.len() - 3],
-            &whole[..5],
-            &[],
-            b"{\"not\": \"a checkpoint\"}",
+        let mut flipped = whole.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for (damaged, reason) in [
+            (&flipped[..], "damaged"),
+            (&whole[..whole.len() - 3], "damaged"),
+            (&whole[..5], "not a usable safetensors file"),
+            (&[], "not a usable safetensors file"),
+            (b"{\"not\": \"a checkpoint\"}", "not a usable"),
         ] {
             fs::write(&path, damaged).unwrap();
             let error = store.last().unwrap_err().to_string();
+            let start = format!("step-00000002.safetensors: {reason}");
+            assert!(error.contains(&start), "{error}");
             assert!(
-                error.contains("step-00000002.safetensors: damaged"),
+                error.contains("The newest whole one is") && error.contains("step-00000001"),
                 "{error}"
             );
-            assert!(
-                error.contains("The one before it is") && error.contains("step-00000001"),
-                "{error}"
-            );
+        }
+        // Every bit counts, those of the header too.
+        for bit in 0..whole.len() * 8 {
+            let mut damaged = whole.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(Checkpoint::from_bytes("x", &damaged).is_err(), "bit {bit}");
         }
         let mut foreign = nac_modules::params::TensorFile::default();
         foreign
@@ -178,6 +195,13 @@ mod tests {
                 .to_string()
                 .contains("no `nac` metadata")
         );
+        // One that is damaged too is passed over.
+        store.save(&checkpoint(3)).unwrap();
+        let last = folder.path().join("step-00000003.safetensors");
+        fs::write(&last, &flipped[..flipped.len() - 1]).unwrap();
+        let error = store.last().unwrap_err().to_string();
+        assert!(error.contains("step-00000003.safetensors: damaged"), "{error}");
+        assert!(error.contains("whole one is") && error.contains("step-00000001"), "{error}");
     }
 
     #[test]

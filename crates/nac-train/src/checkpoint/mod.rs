@@ -2,13 +2,15 @@
 //!
 //! A checkpoint is one safetensors file. Tensors: `model.<name>` (parameters and buffers),
 //! `optim.<name>` (state of the optimizer; of AdamW `<m|v|t>.<parameter>`) and `loss.<term>.<name>` (state of loss terms). The metadata key `nac` holds
-//! the [`TrainState`] as JSON, the key `data` what the model reads and answers.
+//! the [`TrainState`] as JSON, the key `data` what the model reads and answers, the key `settings` the settings of the
+//! run. The digest of the file ([`nac_core::digest`]) is compared whenever it is read.
 
 mod folder;
 mod state;
 
 use std::collections::BTreeMap;
 
+use nac_core::digest;
 use nac_data::DatasetInfo;
 use nac_modules::params::TensorFile;
 use tch::Tensor;
@@ -20,6 +22,7 @@ use crate::error::Result;
 
 const METADATA: &str = "nac";
 const DATA: &str = "data";
+const SETTINGS: &str = "settings";
 const MODEL: &str = "model.";
 const OPTIMIZER: &str = "optim.";
 const LOSS: &str = "loss.";
@@ -33,6 +36,8 @@ pub struct Checkpoint {
     pub state: TrainState,
     /// What the model reads and answers: the description of the data that it is trained on, if it is known.
     pub data: Option<DatasetInfo>,
+    /// The settings of the run as TOML; empty if the program gave none.
+    pub settings: String,
     /// Parameters and buffers of the model.
     pub model: BTreeMap<String, Tensor>,
     /// State of the optimizer.
@@ -67,6 +72,7 @@ impl Checkpoint {
                 serde_json::to_string(data).map_err(|e| crate::TrainError::State(e.to_string()))?;
             file.metadata.insert(DATA.into(), data);
         }
+        file.metadata.insert(SETTINGS.into(), self.settings.clone());
         Ok(file.to_bytes()?)
     }
 
@@ -75,12 +81,14 @@ impl Checkpoint {
     /// # Errors
     /// A description of what is wrong with the bytes.
     pub fn from_bytes(source: &str, bytes: &[u8]) -> std::result::Result<Self, String> {
-        let file = TensorFile::from_bytes(bytes)
-            .map_err(|e| format!("damaged or not a checkpoint: {e}"))?;
+        let mut file = TensorFile::from_bytes(bytes)?;
         let state = file
             .metadata
             .get(METADATA)
             .ok_or("not a checkpoint of a training run: no `nac` metadata")?;
+        if !file.metadata.contains_key(digest::KEY) {
+            return Err("damaged: a checkpoint has a digest, this file has none".into());
+        }
         let state = serde_json::from_str(state).map_err(|e| format!("`nac` metadata: {e}"))?;
         let data = file
             .metadata
@@ -93,6 +101,7 @@ impl Checkpoint {
             source: source.to_owned(),
             state,
             data,
+            settings: file.metadata.remove(SETTINGS).unwrap_or_default(),
             ..Self::default()
         };
         for (name, tensor) in file.tensors {

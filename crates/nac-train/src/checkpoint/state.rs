@@ -14,8 +14,6 @@ pub struct TrainState {
     pub step: u64,
     /// Seed of the run.
     pub seed: u64,
-    /// SHA-256 of the settings, empty if the program gave none.
-    pub config_digest: String,
     /// Name of the optimizer, empty before the first checkpoint.
     pub optimizer: String,
     /// Seconds spent so far, over all parts of the run.
@@ -28,6 +26,8 @@ pub struct TrainState {
     pub train_curve: Vec<CurvePoint>,
     /// Validation loss and metrics.
     pub validation_curve: Vec<CurvePoint>,
+    /// Parameters that got no gradient in the first step; none before it.
+    pub without_gradient: Option<Vec<String>>,
     /// Sums since the last logged step.
     pub running: Running,
 }

@@ -3,6 +3,8 @@
 
 use std::ops::Deref;
 
+use nac_data::DataConfig;
+
 use super::RunConfig;
 use crate::error::{Result, TrainError};
 use crate::metrics;
@@ -39,15 +41,12 @@ impl RunConfig {
         self.check_signature_fit()?;
         self.check_loss()?;
         let mut config = self.clone();
-        let data = &mut config.data;
-        for (name, path) in [
-            ("data.path", &mut data.path),
-            ("data.listops.folder", &mut data.listops.folder),
-        ] {
+        for (name, path) in DataConfig::PATHS.iter().zip(config.data.paths_mut()) {
             if let Some(path) = path {
                 let absolute = std::path::absolute(&*path);
                 *path = absolute.map_err(|error| {
-                    TrainError::setting(name, path.display(), error.to_string())
+                    let name = format!("data.{name}");
+                    TrainError::setting(&name, path.display(), error.to_string())
                 })?;
             }
         }
@@ -181,6 +180,17 @@ mod tests {
         let path = checked.data.path.clone().unwrap();
         assert!(path.is_absolute() && path.ends_with("photos"), "{path:?}");
         assert_eq!(checked.check().unwrap(), checked);
+        // Each of them, under its name.
+        for (at, name) in DataConfig::PATHS.iter().enumerate() {
+            let mut config = RunConfig::default();
+            *config.data.paths_mut()[at] = Some("here".into());
+            let mut checked = RunConfig::clone(&config.check().unwrap());
+            let path = checked.data.paths_mut()[at].clone().unwrap();
+            assert!(path.is_absolute(), "{path:?}");
+            *config.data.paths_mut()[at] = Some("".into());
+            let error = config.check().unwrap_err().to_string();
+            assert!(error.contains(&format!("data.{name}")), "{error}");
+        }
         config.data.path = Some("".into());
         assert!(
             config

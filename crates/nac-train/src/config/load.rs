@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
+use nac_data::DataConfig;
 use toml::{Table, Value};
 
 use super::RunConfig;
@@ -159,13 +160,33 @@ pub fn to_toml(config: &RunConfig) -> String {
     toml::to_string_pretty(config).unwrap_or_else(|error| format!("# not writable: {error}\n"))
 }
 
-/// Settings in which two configurations differ, as `name (old → new)`. Device and threads are where a
+/// Settings that say where a run runs and where its data are, not what it is: a resumed run may change them. That the
+/// data are the same is found by their [`Fingerprint`](nac_data::Fingerprint).
+const PLACE: [&str; 2] = ["device", "threads"];
+
+/// As [`differences`], for settings as text. Texts that are no settings of a run are compared as they are.
+pub fn settings_differ(old: &str, new: &str) -> Vec<String> {
+    if old == new {
+        return Vec::new();
+    }
+    let read = |text: &str| toml::from_str::<RunConfig>(text).ok();
+    match read(old).zip(read(new)) {
+        Some((old, new)) => differences(&old, &new),
+        None => vec!["the text of the settings".into()],
+    }
+}
+
+/// Settings in which two configurations differ, as `name (old → new)`. Device, threads and the places of data are where a
 /// run runs, not what it is, and are left out.
 pub fn differences(old: &RunConfig, new: &RunConfig) -> Vec<String> {
     let flat = |config: &RunConfig| {
         let mut pairs = Vec::new();
         flatten("", &Table::try_from(config).unwrap_or_default(), &mut pairs);
-        pairs.retain(|(key, _)| key != "device" && key != "threads");
+        let is_place = |key: &str| {
+            let data = key.strip_prefix("data.");
+            PLACE.contains(&key) || data.is_some_and(|key| DataConfig::PATHS.contains(&key))
+        };
+        pairs.retain(|(key, _)| !is_place(key));
         pairs
             .into_iter()
             .collect::<std::collections::BTreeMap<_, _>>()
@@ -278,10 +299,20 @@ mod tests {
         assert_eq!(read(&to_toml(&config), &[]).unwrap(), config);
         let mut other = config.clone();
         (other.seed, other.device, other.training.steps) = (3, "cpu".into(), Some(7));
+        other.data.path = Some("elsewhere".into());
         assert_eq!(
             differences(&config, &other),
             ["seed (0 → 3)", "training.steps (not set → 7)"]
         );
         assert!(differences(&config, &config).is_empty());
+        // Text that leaves defaults out is of the same settings.
+        let text = |config: &RunConfig| to_toml(config);
+        assert!(settings_differ("", &text(&RunConfig::default())).is_empty());
+        assert_eq!(
+            settings_differ(&text(&config), &text(&other)),
+            differences(&config, &other)
+        );
+        assert!(settings_differ("my settings", "my settings").is_empty());
+        assert_eq!(settings_differ("my settings", "others").len(), 1);
     }
 }

@@ -16,7 +16,7 @@ use nac_modules::model::ModelConfig;
 use serde::{Deserialize, Serialize};
 
 pub use check::ValidConfig;
-pub use load::{Override, differences, from_toml, load, to_toml};
+pub use load::{Override, differences, from_toml, load, settings_differ, to_toml};
 pub use loss::{
     GraphPriorConfig, LossConfig, SignatureDistributionConfig, SignatureRepulsionConfig,
 };

@@ -7,12 +7,13 @@ use nac_core::rng::Streams;
 use nac_data::corruption::{Corrupted, CorruptionConfig};
 use nac_data::split::Subset;
 use nac_data::{
-    DataDirs, Dataset, DatasetInfo, Episode, Progress, Transform, open_with_progress, transform,
+    DataDirs, Dataset, DatasetInfo, Episode, Fingerprint, Progress, Transform, open_with_progress, transform,
 };
 use nac_modules::model::{BuildModel, Measure, Model, ModelFile, ModelKind, matched_latent_dim};
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind};
 
+use super::folder::RunData;
 use super::Split;
 use crate::config::{BaselineMatch, OptimizerKind, ValidConfig};
 use crate::error::{Result, TrainError};
@@ -90,6 +91,16 @@ impl Data {
             transform,
             episode,
         })
+    }
+
+    /// What the data look like, with their fingerprint.
+    pub fn description(&self) -> RunData {
+        let parts = [&self.train, &self.validation, &self.test];
+        let [train, validation, test] = parts.map(|part| part.as_ref());
+        RunData {
+            fingerprint: Fingerprint::of(train, validation, test),
+            info: train.info().clone(),
+        }
     }
 
     /// The examples of a part.

@@ -9,11 +9,12 @@ use nac_data::{DataDirs, Dataset};
 use nac_engine::{CoreEngine, Engine, EngineOptions, ModelWeights};
 use nac_modules::device::open_device;
 
-use super::trained::weights;
-use super::{Data, DataProgress, RunFolder, Split, evaluator, metrics, model_file, set_threads};
+use super::trained::{trained_file, weights};
+use super::{RunFolder, Split, evaluator, metrics, open_again, set_threads};
 use crate::TorchEngine;
 use crate::batch::arrays;
 use crate::error::{Result, TrainError};
+use crate::finite::require_finite;
 use crate::metrics::{Evaluation, Evaluator, Metric};
 
 /// What computes a model, and how.
@@ -62,17 +63,21 @@ pub fn evaluate_run_on(
     corruption: Option<CorruptionConfig>,
 ) -> Result<Evaluation> {
     let folder = RunFolder::new(folder.to_owned());
-    let config = folder.config()?.check()?;
-    let data = Data::open(&config, data_dirs, &DataProgress::default())?;
-    let last = folder.last_checkpoint()?;
-    let file = model_file(&config, last.data.as_ref().unwrap_or(data.train.info()))?;
-    let weights = weights(last)?;
+    let (config, last) = folder.trained()?;
+    let data = open_again(&folder, &config, data_dirs)?;
+    let file = trained_file(&config, &last)?;
+    let weights = weights(&last)?;
     // An explicit choice comes later and wins.
     set_threads(config.threads);
     let engine = open_engine(file, &weights, choice)?;
     let dataset = &data.part_under(split, corruption)?;
     let (metrics, evaluator) = (metrics(&config, &dataset.info().output), evaluator(&config));
-    evaluate_engine(engine.as_ref(), dataset, &metrics, &evaluator)
+    require_finite(evaluate_engine(
+        engine.as_ref(),
+        dataset,
+        &metrics,
+        &evaluator,
+    )?)
 }
 
 /// Loss and metrics of an engine on all examples of a data set, in their order.

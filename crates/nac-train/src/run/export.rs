@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nac_core::digest;
 use nac_core::model::{ModelFile, Preset};
 use nac_modules::ModuleError;
 use nac_modules::model::BuildModel;
@@ -19,6 +20,7 @@ use tch::{Device, Kind, Tensor};
 use super::RunFolder;
 use super::trained::trained_file;
 use crate::error::{Result, TrainError};
+use crate::finite::not_finite;
 use crate::storage::{self, refuse_existing};
 
 /// What was written.
@@ -38,13 +40,11 @@ pub struct Exported {
 /// there.
 ///
 /// # Errors
-/// The folder holds no run or no checkpoint, or they do not fit each other;
-/// [`TrainError::Exists`] if a file is there and `replace` is false; or the
+/// As [`RunFolder::trained`]; [`TrainError::Exists`] if a file is there and `replace` is false; or the
 /// folder cannot be written.
 pub fn export_run(run: &Path, out: &Path, replace: bool) -> Result<Exported> {
     let folder = RunFolder::new(run.to_owned());
-    let config = folder.config()?.check()?;
-    let last = folder.last_checkpoint()?;
+    let (config, last) = folder.trained()?;
     let file = trained_file(&config, &last)?;
     let step = last.state.step;
     let metadata = [
@@ -97,6 +97,10 @@ fn write_model(
     for path in [&settings_path, &weights_path] {
         refuse_existing(path, replace)?;
     }
+    if let Some(name) = not_finite(tensors)? {
+        let reason = format!("{source}: holds NaN or infinite values, so the model cannot be used");
+        return Err(TrainError::setting("weights", name, reason));
+    }
     let mut model = file.build(ParamStore::sizes_only(Device::Cpu, Kind::Float))?;
     model.params_mut().import(source, tensors)?;
     let mut content = TensorFile {
@@ -109,7 +113,12 @@ fn write_model(
     }
     let settings = file.to_toml().map_err(ModuleError::from)?;
     fs::create_dir_all(out).map_err(TrainError::io("make the folder", out))?;
-    storage::write_atomically(&weights_path, &content.to_bytes()?)?;
-    storage::write_atomically(&settings_path, settings.as_bytes())?;
+    let content = content.to_bytes()?;
+    // A kill between the two files must not leave settings beside the weights of another model.
+    if settings_path.exists() {
+        fs::remove_file(&settings_path).map_err(TrainError::io("replace", &settings_path))?;
+    }
+    storage::write_atomically(&weights_path, &content)?;
+    storage::write_atomically(&settings_path, digest::seal_toml(&settings).as_bytes())?;
     Ok(model.params().parameter_count())
 }

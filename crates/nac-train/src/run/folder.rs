@@ -3,18 +3,30 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use nac_data::Episode;
-use sha2::{Digest as _, Sha256};
+use nac_core::digest;
+use nac_data::{DatasetInfo, Episode, Fingerprint};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::revision;
 use crate::checkpoint::{Checkpoint, FolderStore};
-use crate::config::{RunConfig, ValidConfig, differences, from_toml, to_toml};
+use crate::config::{RunConfig, ValidConfig, differences, from_toml, settings_differ, to_toml};
+use crate::finite::not_finite;
 use crate::error::{Result, TrainError};
 use crate::storage;
 use crate::summary::RunSummary;
 
 const CONFIG: &str = "config.toml";
+const DATA: &str = "data.json";
 const LOCK: &str = ".lock";
+
+/// What a run is trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunData {
+    /// Tells the data apart from others.
+    pub fingerprint: Fingerprint,
+    /// What the examples look like.
+    pub info: DatasetInfo,
+}
 
 /// The folder of a run.
 #[derive(Debug, Clone)]
@@ -53,10 +65,10 @@ impl RunFolder {
     /// The frozen settings.
     ///
     /// # Errors
-    /// There are none, or they cannot be read.
+    /// There are none, they cannot be read, or they are damaged.
     pub fn config(&self) -> Result<RunConfig> {
         let path = self.0.join(CONFIG);
-        let text = fs::read_to_string(&path).map_err(TrainError::io("read", &path))?;
+        let text = storage::read_sealed(&path)?;
         from_toml(&text, &path, &[])
     }
 
@@ -65,9 +77,45 @@ impl RunFolder {
     /// # Errors
     /// The run is not finished, or the file is damaged.
     pub fn summary(&self) -> Result<RunSummary> {
-        let path = self.summary_file();
-        let text = fs::read_to_string(&path).map_err(TrainError::io("read", &path))?;
-        serde_json::from_str(&text).map_err(|error| TrainError::io("read", &path)(error.into()))
+        read_json(&self.summary_file())
+    }
+
+    /// The data that the run was started with; none if it has not come so far.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged.
+    pub fn data(&self) -> Result<Option<RunData>> {
+        let path = self.0.join(DATA);
+        path.exists().then(|| read_json(&path)).transpose()
+    }
+
+    /// The settings of the run and its last checkpoint, which belongs to them and whose weights are finite.
+    ///
+    /// # Errors
+    /// The settings cannot be used; [`TrainError::Checkpoint`] if there is no checkpoint yet, it is damaged or from a run with
+    /// other settings, or a tensor of the model holds a value that is not finite.
+    pub fn trained(&self) -> Result<(ValidConfig, Checkpoint)> {
+        let config = self.config()?.check()?;
+        let last = self.last_checkpoint()?;
+        let differences = settings_differ(&last.settings, &to_toml(&config));
+        let refuse = |reason: String| TrainError::Checkpoint {
+            path: PathBuf::from(&last.source),
+            reason,
+            whole: None,
+        };
+        if !differences.is_empty() {
+            return Err(refuse(format!(
+                "it is from a run with other settings than {}; these differ: {}",
+                self.0.join(CONFIG).display(),
+                differences.join(", ")
+            )));
+        }
+        if let Some(name) = not_finite(&last.model)? {
+            return Err(refuse(format!(
+                "`{name}` holds NaN or infinite values, so the model cannot be used"
+            )));
+        }
+        Ok((config, last))
     }
 
     /// The last checkpoint.
@@ -84,7 +132,7 @@ impl RunFolder {
         last.ok_or_else(|| TrainError::Checkpoint {
             path: checkpoints,
             reason: "there is no checkpoint yet".into(),
-            previous: None,
+            whole: None,
         })
     }
 
@@ -123,6 +171,24 @@ impl RunFolder {
         }
     }
 
+    /// Whether the run in the folder, if there is one, was started on data like these. Writes nothing.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherData`]; or the run's own note of its data cannot be read.
+    pub fn check_data(&self, now: &Fingerprint) -> Result<()> {
+        let differences = match self.data()? {
+            Some(data) => data.fingerprint.differences(now),
+            None => Vec::new(),
+        };
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(TrainError::OtherData {
+            folder: self.0.clone(),
+            differences,
+        })
+    }
+
     fn holds_something(&self) -> Result<bool> {
         if !self.0.exists() {
             return Ok(false);
@@ -135,8 +201,8 @@ impl RunFolder {
         Ok(false)
     }
 
-    /// Makes the folder, takes it for this process, and writes settings and revision if they are not there.
-    pub(super) fn create(&self, config: &ValidConfig) -> Result<Lock> {
+    /// Makes the folder, takes it for this process, and writes settings, data and revision if they are not there.
+    pub(super) fn create(&self, config: &ValidConfig, data: &RunData) -> Result<Lock> {
         fs::create_dir_all(&self.0).map_err(TrainError::io("make the folder", &self.0))?;
         let path = self.0.join(LOCK);
         let file = File::create(&path).map_err(TrainError::io("write", &path))?;
@@ -148,9 +214,9 @@ impl RunFolder {
             });
         }
         storage::remove_unfinished(&self.0)?;
-        let text = to_toml(config);
         for (name, content) in [
-            (CONFIG, text),
+            (DATA, to_json(data, &self.0.join(DATA))?),
+            (CONFIG, digest::seal_toml(&to_toml(config))),
             ("revision", format!("{}\n", revision(Path::new(".")))),
         ] {
             let path = self.0.join(name);
@@ -173,33 +239,38 @@ impl RunFolder {
     /// Writes which training examples were drawn.
     pub(super) fn write_episode(&self, episode: &Episode) -> Result<()> {
         let path = self.0.join("episode.json");
-        let text =
-            serde_json::to_string(episode).map_err(|e| TrainError::io("write", &path)(e.into()))?;
-        storage::write_atomically(&path, format!("{text}\n").as_bytes())
+        storage::write_atomically(&path, to_json(episode, &path)?.as_bytes())
     }
 
     pub(super) fn finish(&self, summary: &RunSummary) -> Result<()> {
         let path = self.summary_file();
-        let text = serde_json::to_string_pretty(summary)
-            .map_err(|e| TrainError::io("write", &path)(e.into()))?;
-        storage::write_atomically(&path, format!("{text}\n").as_bytes())
+        storage::write_atomically(&path, to_json(summary, &path)?.as_bytes())
     }
 }
 
-/// SHA-256 of the settings without device and threads, which a resumed run may change.
-pub(super) fn digest(config: &ValidConfig) -> String {
-    let comparable = RunConfig {
-        device: "auto".into(),
-        threads: 0,
-        ..RunConfig::clone(config)
-    };
-    let digest = Sha256::digest(to_toml(&comparable).as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = storage::read_sealed(path)?;
+    serde_json::from_str(&text).map_err(|error| TrainError::io("read", path)(error.into()))
+}
+
+fn to_json(value: &impl Serialize, path: &Path) -> Result<String> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|error| TrainError::io("write", path)(error.into()))?;
+    Ok(digest::seal_json(&format!("{text}\n")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nac_data::testing::InMemory;
+
+    fn data(examples: usize) -> RunData {
+        let data = InMemory::images(examples, 1, 2, 2, 3);
+        RunData {
+            fingerprint: Fingerprint::of(&data, &data, &data),
+            info: data.info_owned(),
+        }
+    }
 
     #[test]
     fn folders_with_something_in_them_are_left_alone() {
@@ -207,8 +278,9 @@ mod tests {
         let config = RunConfig::default().check().unwrap();
         let folder = RunFolder::new(root.path().join("a/b"));
         assert!(folder.inspect(&config, false).unwrap().is_none());
-        let lock = folder.create(&config).unwrap();
-        let error = folder.create(&config).unwrap_err().to_string();
+        let lock = folder.create(&config, &data(20)).unwrap();
+        let error = folder.create(&config, &data(20)).unwrap_err();
+        let error = error.to_string();
         assert!(error.contains("another process"), "{error}");
         drop(lock);
         assert_eq!(folder.config().unwrap(), *config);
@@ -223,7 +295,24 @@ mod tests {
         let other = other.check().unwrap();
         let error = folder.inspect(&other, true).unwrap_err().to_string();
         assert!(error.contains("these differ: seed (0 → 9)."), "{error}");
-        assert_ne!(digest(&config), digest(&other));
+        folder.check_data(&data(20).fingerprint).unwrap();
+        let error = folder.check_data(&data(9).fingerprint).unwrap_err();
+        assert!(
+            error.to_string().contains("training examples (20 → 9)"),
+            "{error}"
+        );
+        for name in [CONFIG, DATA] {
+            let path = folder.path().join(name);
+            let whole = fs::read(&path).unwrap();
+            let mut damaged = whole.clone();
+            let last = damaged.len() - 4;
+            damaged[last] ^= 1;
+            fs::write(&path, &damaged).unwrap();
+            let read = folder.config().map(|_| ()).and(folder.data().map(|_| ()));
+            let error = read.unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("damaged"), "{error}");
+            fs::write(&path, whole).unwrap();
+        }
 
         let foreign = RunFolder::new(root.path().to_owned());
         for resume in [false, true] {

@@ -3,10 +3,13 @@
 //! | file | content |
 //! |---|---|
 //! | `config.toml` | the settings, defaults and overrides written out |
+//! | `data.json` | what the data look like, and their [`Fingerprint`](nac_data::Fingerprint) |
 //! | `revision` | git revision of the folder the program ran in, or `unknown` |
 //! | `metrics.jsonl` | one JSON object a line, see [`JsonLines`] |
 //! | `checkpoints/` | see [`FolderStore`] |
 //! | `summary.json` | [`RunSummary`], written last |
+//!
+//! Settings, data, checkpoints and summary hold their digest ([`nac_core::digest`]), which is compared when they are read.
 
 mod build;
 mod data_progress;
@@ -23,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nac_data::corruption::CorruptionConfig;
-use nac_data::{DataDirs, Dataset, Loader, LoaderOptions};
+use nac_data::{DataDirs, Dataset, Loader, LoaderOptions, Progress as _};
 use nac_modules::attention::SignatureGraph;
 use nac_modules::device::open_device;
 use nac_modules::model::Model;
@@ -34,16 +37,18 @@ pub use data_progress::DataProgress;
 pub use engine::{EngineChoice, evaluate_engine, evaluate_run_on, open_engine};
 pub use export::{Exported, SETTINGS_FILE, WEIGHTS_FILE, export_preset, export_run};
 pub use fit_signatures::fit_signatures;
-pub use folder::RunFolder;
+pub use folder::{RunData, RunFolder};
 pub use options::{RunOptions, Split};
 pub use revision::revision;
+use trained::description;
 pub use trained::trained_model;
 pub use whitening::set_whitening;
 
 use crate::batch::tensors;
 use crate::checkpoint::FolderStore;
-use crate::config::{RunConfig, ValidConfig};
+use crate::config::{RunConfig, ValidConfig, to_toml};
 use crate::error::{Result, TrainError};
+use crate::finite::require_finite;
 use crate::metrics::{Evaluation, Evaluator, JsonLines};
 use crate::optim::WarmupCosine;
 use crate::summary::{CurvePoint, GraphSnapshot, RunSummary};
@@ -70,10 +75,12 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
         &options.data_dirs,
         &DataProgress::new(options.progress),
     )?;
+    let run_data = data.description();
+    folder.check_data(&run_data.fingerprint)?;
     let model = build_model(&config, data.train.info(), device)?;
     fit_signatures(&config, model.as_ref())?;
     set_whitening(&config, data.train.as_ref(), model.as_ref())?;
-    let _lock = folder.create(&config)?;
+    let _lock = folder.create(&config, &run_data)?;
     if let Some(episode) = &data.episode {
         folder.write_episode(episode)?;
     }
@@ -95,7 +102,7 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
     }
     // Test the weights that a user of the checkpoint gets, not those in memory.
     trainer.reload()?;
-    let test = trainer.evaluate(&data.test)?;
+    let test = require_finite(trainer.evaluate(&data.test)?)?;
     trainer.record_evaluation("test", &test)?;
     let summary = summarize(&config, &data, &trainer, test, folder.revision()?)?;
     folder.finish(&summary)?;
@@ -114,22 +121,39 @@ pub fn evaluate_run(
     corruption: Option<CorruptionConfig>,
 ) -> Result<Evaluation> {
     let folder = RunFolder::new(folder.to_owned());
-    let config = folder.config()?.check()?;
+    let (config, last) = folder.trained()?;
     set_threads(config.threads);
-    let data = Data::open(&config, data_dirs, &DataProgress::default())?;
-    let last = folder.last_checkpoint()?;
-    let info = last.data.as_ref().unwrap_or(data.train.info());
-    let mut model = build_model(&config, info, open_device(device)?)?;
+    let data = open_again(&folder, &config, data_dirs)?;
+    let mut model = build_model(&config, description(&last)?, open_device(device)?)?;
     model.params_mut().import(&last.source, &last.model)?;
     let dataset = &data.part_under(split, corruption)?;
     let metrics = metrics(&config, &dataset.info().output);
-    evaluate(
-        model.as_ref(),
+    let (model, evaluator) = (model.as_ref(), evaluator(&config));
+    require_finite(evaluate(
+        model,
         dataset,
         &metrics,
-        &evaluator(&config),
+        &evaluator,
         config.seed,
-    )
+    )?)
+}
+
+/// Opens the data of a run for another look, and says if they are not those that it was trained with.
+fn open_again(folder: &RunFolder, config: &ValidConfig, dirs: &DataDirs) -> Result<Data> {
+    let progress = DataProgress::default();
+    let data = Data::open(config, dirs, &progress)?;
+    if let Some(before) = folder.data()? {
+        let differences = before
+            .fingerprint
+            .differences(&data.description().fingerprint);
+        if !differences.is_empty() {
+            progress.note(&format!(
+                "warning: the data are not those that the run was trained with: {}",
+                differences.join(", ")
+            ));
+        }
+    }
+    Ok(data)
 }
 
 fn trainer(
@@ -141,7 +165,7 @@ fn trainer(
 ) -> Result<Trainer> {
     let mut trainer_options = TrainerOptions::from_config(config, data.train.len());
     trainer_options.transform = data.transform.clone();
-    trainer_options.config_digest = folder::digest(config);
+    trainer_options.settings = to_toml(config);
     let store = FolderStore::open(&folder.checkpoints(), config.training.keep_checkpoints)?;
     let label = if options.label.is_empty() {
         config.name.clone()
@@ -204,6 +228,7 @@ fn summarize(
         },
         threads: usize::try_from(tch::get_num_threads()).unwrap_or(0),
         revision,
+        without_gradient: state.without_gradient.clone().unwrap_or_default(),
         graphs: graphs(model, &data.test, config.training.eval_batch_size)?,
     })
 }

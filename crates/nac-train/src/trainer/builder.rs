@@ -192,7 +192,6 @@ impl TrainerBuilder {
         };
         let state = TrainState {
             seed: options.seed,
-            config_digest: options.config_digest.clone(),
             ..TrainState::default()
         };
         Ok(Trainer {

@@ -13,6 +13,7 @@
 
 mod batches;
 mod builder;
+mod coverage;
 mod evaluate;
 mod fit;
 mod gradients;

@@ -32,8 +32,8 @@ pub struct TrainerOptions {
     pub clip_norm: Option<f64>,
     /// Random change of training examples. Default none.
     pub transform: Option<Arc<dyn Transform>>,
-    /// Digest of the settings, stored in checkpoints; a checkpoint with another one is refused.
-    pub config_digest: String,
+    /// Settings of the run as TOML, stored in checkpoints; a checkpoint with others is refused. Default empty.
+    pub settings: String,
 }
 
 impl std::fmt::Debug for TrainerOptions {
@@ -59,7 +59,7 @@ impl Default for TrainerOptions {
             workers: 1,
             clip_norm: None,
             transform: None,
-            config_digest: String::new(),
+            settings: String::new(),
         }
     }
 }
@@ -81,7 +81,7 @@ impl TrainerOptions {
             workers: training.workers,
             clip_norm: config.optimizer.clip_norm,
             transform: None,
-            config_digest: String::new(),
+            settings: String::new(),
         }
     }
 

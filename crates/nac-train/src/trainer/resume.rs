@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::state::Trainer;
 use crate::checkpoint::Checkpoint;
+use crate::config::settings_differ;
 use crate::error::{Result, TrainError};
 use crate::metrics::Event;
 
@@ -16,6 +17,8 @@ impl Trainer {
     /// (all missing, unexpected and mis-shaped names are listed).
     pub fn resume(&mut self) -> Result<bool> {
         let Some(checkpoint) = self.checkpoints.last()? else {
+            self.renderer
+                .note("no checkpoint to go on from: training starts at step 0");
             return Ok(false);
         };
         self.restore(&checkpoint)?;
@@ -39,13 +42,15 @@ impl Trainer {
 
     fn restore(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let state = &checkpoint.state;
-        let (seed, digest) = (self.options.seed, &self.options.config_digest);
-        if state.seed != seed || state.config_digest != *digest {
-            let text = format!(
-                "{} is from a run with seed {} or other settings",
-                checkpoint.source, state.seed
-            );
-            return Err(TrainError::State(text));
+        let mut differences = settings_differ(&checkpoint.settings, &self.options.settings);
+        if state.seed != self.options.seed && differences.is_empty() {
+            differences.push(format!("seed ({} → {})", state.seed, self.options.seed));
+        }
+        if !differences.is_empty() {
+            let (source, differences) = (&checkpoint.source, differences.join(", "));
+            return Err(TrainError::State(format!(
+                "{source} is from a run with other settings; these differ: {differences}"
+            )));
         }
         if state.optimizer != self.optimizer.name() {
             let (found, ours) = (&state.optimizer, self.optimizer.name());
@@ -96,6 +101,7 @@ impl Trainer {
             source: String::new(),
             state: self.state.clone(),
             data: Some(self.loader.dataset().info().clone()),
+            settings: self.options.settings.clone(),
             model: self.model.params().export()?,
             optimizer: self.optimizer.state()?,
             losses,

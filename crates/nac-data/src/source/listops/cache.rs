@@ -2,7 +2,7 @@
 //!
 //! `<cache>/listops/<key>/basic_{train,val,test}.tsv`; the key is a hash of the settings and the
 //! seed, which `settings.json` beside the files shows. The folder appears by a rename when all is
-//! written.
+//! written. It holds a list of the files with their digests, which is compared when they are read.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use super::generate::{Parts, generate};
 use super::text::{read_tsv, write_tsv};
 use super::view::ListOpsView;
 use super::{Corpus, ListOpsConfig};
+use crate::file_list;
 use crate::storage::FolderLock;
 use crate::{DataDirs, DataError, Progress};
 
@@ -131,6 +132,7 @@ pub(super) fn read_or_generate(
         ready.join("settings.json"),
         format!("{:#}\n", settings(config, seed)),
     )?;
+    file_list::write(&ready, progress)?;
     lock.put_in_place(&ready, &folder)?;
     Ok(parts)
 }
@@ -145,6 +147,7 @@ fn read_cache(
         "delete the folder `{}` to generate it again",
         folder.display()
     );
+    file_list::verify(folder, &hint, progress)?;
     let parts = read_folder(folder, progress).map_err(|error| match error {
         DataError::CorruptLine { path, line, reason } => DataError::CorruptLine {
             path,
@@ -219,6 +222,7 @@ mod tests {
         let mut lines: Vec<&str> = text.lines().collect();
         lines.swap(1, 2);
         fs::write(folder.join(TRAIN), lines.join("\n") + "\n").unwrap();
+        file_list::write(&folder, &Silent).unwrap();
         let second = read_or_generate(&config(), &dirs, 1, &Silent).unwrap();
         assert_eq!(second.train.get(0), first.train.get(1));
         assert_eq!(second.test, first.test);
@@ -236,6 +240,21 @@ mod tests {
         read_or_generate(&config(), &dirs, 1, &Silent).unwrap();
         let path = cache_folder(&config(), &dirs, 1).join(TRAIN);
         let text = fs::read_to_string(&path).unwrap();
+        // A changed answer is an answer too, but not the one that was written.
+        let answer = text.find("\t").unwrap() + 1;
+        let answer = answer + text[answer..].find("\t").unwrap() + 1;
+        let mut flipped = text.clone().into_bytes();
+        flipped[answer] ^= 1;
+        fs::write(&path, flipped).unwrap();
+        let message = read_or_generate(&config(), &dirs, 1, &Silent)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("basic_train.tsv: damaged") && message.contains("delete the folder"),
+            "{message}"
+        );
+        // Without the list the content itself is looked at.
+        fs::remove_file(path.with_file_name(file_list::NAME)).unwrap();
         let error = |text: &str| {
             fs::write(&path, text).unwrap();
             read_or_generate(&config(), &dirs, 1, &Silent)
