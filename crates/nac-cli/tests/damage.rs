@@ -54,7 +54,9 @@ impl Place {
     /// With a finished run in `run`.
     fn trained() -> Self {
         let place = Self::new();
-        place.nac(&["train", "--config", "small.toml", "--out", "run"]).success();
+        place
+            .nac(&["train", "--config", "small.toml", "--out", "run"])
+            .success();
         place
     }
 
@@ -95,7 +97,13 @@ impl Place {
     /// One of the images.
     fn image(&self) -> String {
         let mut entries = fs::read_dir(self.path("shapes/square")).unwrap();
-        entries.next().unwrap().unwrap().path().display().to_string()
+        entries
+            .next()
+            .unwrap()
+            .unwrap()
+            .path()
+            .display()
+            .to_string()
     }
 
     /// As if the run had been killed before its end.
@@ -129,12 +137,19 @@ fn one_flipped_bit_in_a_checkpoint_stops_everything_that_reads_it() {
     let place = Place::trained();
     let (whole, test) = (fs::read(place.last()).unwrap(), place.summary().test);
     place.unfinish();
-    let parts = ["step-00000004.safetensors: damaged", "newest whole one is", "step-00000003"];
+    let parts = [
+        "step-00000004.safetensors: damaged",
+        "newest whole one is",
+        "step-00000003",
+    ];
     for byte in [|len: usize| len - 3, |len: usize| len / 2, |_: usize| 300] {
         fs::write(place.last(), &whole).unwrap();
         flip_bit(&place.last(), byte);
         place.all_refuse(&parts);
-        place.resume().code(1).stderr(contains(parts[0]).and(contains(parts[2])));
+        place
+            .resume()
+            .code(1)
+            .stderr(contains(parts[0]).and(contains(parts[2])));
     }
     fs::write(place.last(), &whole[..whole.len() - 100]).unwrap();
     place.all_refuse(&parts);
@@ -157,7 +172,10 @@ fn damaged_settings_data_notes_and_summaries_are_named() {
         // A digit: the file stays readable.
         let digit = whole.iter().rposition(u8::is_ascii_digit).unwrap();
         flip_bit(&path, |_| digit);
-        place.nac(arguments).code(1).stderr(contains(file).and(contains("damaged")));
+        place
+            .nac(arguments)
+            .code(1)
+            .stderr(contains(file).and(contains("damaged")));
         fs::write(&path, whole).unwrap();
     }
     place.nac(&["eval", "--run", "run"]).success();
@@ -175,7 +193,9 @@ fn damaged_settings_data_notes_and_summaries_are_named() {
 #[test]
 fn damaged_exports_are_not_used() {
     let place = Place::trained();
-    place.nac(&["export", "--run", "run", "--out", "export"]).success();
+    place
+        .nac(&["export", "--run", "run", "--out", "export"])
+        .success();
     let image = place.image();
     place.nac(&["predict", "export", &image]).success();
     for file in ["model.safetensors", "model.toml"] {
@@ -198,7 +218,10 @@ fn damaged_exports_are_not_used() {
     let views: Vec<(String, Vec<usize>, Vec<u8>)> = views.collect();
     let views = views.iter().map(|(name, shape, bytes)| {
         let dtype = safetensors::Dtype::F32;
-        (name, safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes).unwrap())
+        (
+            name,
+            safetensors::tensor::TensorView::new(dtype, shape.clone(), bytes).unwrap(),
+        )
     });
     fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     place.nac(&["predict", "export", &image]).success();
@@ -208,26 +231,41 @@ fn damaged_exports_are_not_used() {
 fn a_checkpoint_of_other_settings_is_refused() {
     let place = Place::trained();
     let other = ["--set", "loss.label_smoothing=0.2", "--out", "other"];
-    place.nac(&[&["train", "--config", "small.toml"], &other[..]].concat()).success();
+    place
+        .nac(&[&["train", "--config", "small.toml"], &other[..]].concat())
+        .success();
     let name = "checkpoints/step-00000004.safetensors";
     fs::copy(place.path("other").join(name), place.last()).unwrap();
-    place.all_refuse(&["step-00000004", "other settings", "loss.label_smoothing (0.2 → 0.0)"]);
+    place.all_refuse(&[
+        "step-00000004",
+        "other settings",
+        "loss.label_smoothing (0.2 → 0.0)",
+    ]);
     place.unfinish();
-    place.resume().code(1).stderr(contains("loss.label_smoothing (0.2 → 0.0)"));
+    place
+        .resume()
+        .code(1)
+        .stderr(contains("loss.label_smoothing (0.2 → 0.0)"));
 }
 
 #[test]
 fn weights_that_are_not_finite_are_refused() {
     let place = Place::trained();
     let mut file = TensorFile::read(&place.last()).unwrap();
-    let bias = file.tensors.iter_mut().find(|(name, _)| name.starts_with("model.") && name.ends_with(".bias"));
+    let bias = file
+        .tensors
+        .iter_mut()
+        .find(|(name, _)| name.starts_with("model.") && name.ends_with(".bias"));
     let (name, bias) = bias.unwrap();
     let name = name.strip_prefix("model.").unwrap().to_owned();
     for value in [f64::NAN, f64::INFINITY] {
         let _ = bias.get(0).fill_(value);
     }
     fs::write(place.last(), file.to_bytes().unwrap()).unwrap();
-    place.all_refuse(&["step-00000004", &format!("`{name}` holds NaN or infinite values")]);
+    place.all_refuse(&[
+        "step-00000004",
+        &format!("`{name}` holds NaN or infinite values"),
+    ]);
 }
 
 #[test]
@@ -236,11 +274,17 @@ fn resuming_without_a_checkpoint_says_so_and_starts_anew() {
     let test = place.summary().test;
     place.unfinish();
     fs::remove_dir_all(place.path("run/checkpoints")).unwrap();
-    place.resume().success().stderr(contains("no checkpoint to go on from"));
+    place
+        .resume()
+        .success()
+        .stderr(contains("no checkpoint to go on from"));
     assert_eq!(place.summary().test, test);
     // A run that goes on from a checkpoint does not say it.
     place.unfinish();
-    place.resume().success().stderr(contains("no checkpoint").not());
+    place
+        .resume()
+        .success()
+        .stderr(contains("no checkpoint").not());
 }
 
 #[test]
@@ -252,7 +296,10 @@ fn data_that_were_exchanged_stop_a_resumed_run() {
     let whole = fs::read(&squares[0]).unwrap();
     fs::copy(&squares[1], &squares[0]).unwrap();
     let changed = contains("the data are not those that the run was started with");
-    place.resume().code(1).stderr(changed.clone().and(contains("content")));
+    place
+        .resume()
+        .code(1)
+        .stderr(changed.clone().and(contains("content")));
     fs::write(&squares[0], whole).unwrap();
     for square in &squares[40..] {
         fs::remove_file(square).unwrap();
@@ -261,10 +308,16 @@ fn data_that_were_exchanged_stop_a_resumed_run() {
     place.resume().code(1).stderr(changed.and(fewer));
     assert!(!place.path("run/summary.json").exists());
     let warned = contains("warning: the data are not those");
-    place.nac(&["eval", "--run", "run"]).success().stderr(warned);
+    place
+        .nac(&["eval", "--run", "run"])
+        .success()
+        .stderr(warned);
     // Before the first checkpoint as well.
     fs::remove_dir_all(place.path("run/checkpoints")).unwrap();
-    place.resume().code(1).stderr(contains("training examples ("));
+    place
+        .resume()
+        .code(1)
+        .stderr(contains("training examples ("));
 }
 
 #[test]
@@ -272,7 +325,10 @@ fn a_run_folder_needs_neither_its_data_nor_its_place() {
     let place = Place::trained();
     let evaluated = |folder: &Path, run: &str| {
         let done = place.nac_in(folder, &["eval", "--run", run]).success();
-        done.stderr(contains("warning").not()).get_output().stdout.clone()
+        done.stderr(contains("warning").not())
+            .get_output()
+            .stdout
+            .clone()
     };
     let here = evaluated(place.0.path(), "run");
     let elsewhere = tempfile::tempdir().unwrap();
@@ -295,6 +351,11 @@ fn a_run_folder_needs_neither_its_data_nor_its_place() {
     };
     let answer = predicted(&["predict", &run, &image]);
     assert!(String::from_utf8_lossy(&answer).contains("circle"));
-    place.nac_in(elsewhere.path(), &["export", "--run", &run, "--out", "export"]).success();
+    place
+        .nac_in(
+            elsewhere.path(),
+            &["export", "--run", &run, "--out", "export"],
+        )
+        .success();
     assert_eq!(predicted(&["predict", "export", &image]), answer);
 }

@@ -164,15 +164,15 @@ fn sealed(text: String) -> String {
 
 /// Where the mark may be: the header of a safetensors file, the whole of another one. Tensors are not searched.
 fn head(bytes: &[u8]) -> &[u8] {
-    let header = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
+    let header = bytes
+        .first_chunk()
+        .map(|length| u64::from_le_bytes(*length));
     let end = header.and_then(|length| usize::try_from(length).ok()?.checked_add(8));
     end.and_then(|end| bytes.get(..end)).unwrap_or(bytes)
 }
 
 fn find(bytes: &[u8], text: &[u8]) -> Option<usize> {
-    bytes
-        .windows(text.len())
-        .position(|window| window == text)
+    bytes.windows(text.len()).position(|window| window == text)
 }
 
 #[cfg(test)]

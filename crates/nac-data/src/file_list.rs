@@ -75,13 +75,19 @@ pub(crate) fn verify(
             .map_err(|e| DataError::Io(std::io::Error::new(e.kind(), format!("{e}; {advice}"))))?
             .len();
         if bytes != listed.bytes {
-            let reason = format!("damaged: it has {bytes} bytes, it was written with {}", listed.bytes);
+            let reason = format!(
+                "damaged: it has {bytes} bytes, it was written with {}",
+                listed.bytes
+            );
             return Err(damaged(path, reason));
         }
         let found = sha256(&path)?;
         if found != listed.sha256 {
             let expected = listed.sha256.clone();
-            return Err(damaged(path, digest::Damaged { expected, found }.to_string()));
+            return Err(damaged(
+                path,
+                digest::Damaged { expected, found }.to_string(),
+            ));
         }
         progress.at(done as u64);
     }
@@ -142,7 +148,10 @@ mod tests {
         assert_eq!(check().unwrap(), Some(2));
         let fails = |part: &str| {
             let error = check().unwrap_err().to_string();
-            assert!(error.contains(part) && error.contains("get it again"), "{error}");
+            assert!(
+                error.contains(part) && error.contains("get it again"),
+                "{error}"
+            );
         };
         fs::write(folder.join("a/b/one"), "firsT").unwrap();
         fails("one: damaged");

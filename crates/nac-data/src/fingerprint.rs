@@ -173,7 +173,11 @@ mod tests {
     fn numbers_classes_and_contents_count() {
         let whole = InMemory::images(20, 1, 2, 2, 3);
         let before = of(&whole);
-        assert!(before.differences(&of(&InMemory::images(20, 1, 2, 2, 3))).is_empty());
+        assert!(
+            before
+                .differences(&of(&InMemory::images(20, 1, 2, 2, 3)))
+                .is_empty()
+        );
         let fewer = before.differences(&of(&InMemory::images(7, 1, 2, 2, 3)));
         assert_eq!(fewer, ["training examples (20 → 7)"]);
         let changed = |change: fn(&mut Example)| {
@@ -189,7 +193,10 @@ mod tests {
                 example.inputs[0].1 = Buffer::new(vec![1, 2, 2], bytes).unwrap();
             }),
         ] {
-            assert!(found.len() == 1 && found[0].contains("content"), "{found:?}");
+            assert!(
+                found.len() == 1 && found[0].contains("content"),
+                "{found:?}"
+            );
         }
         assert!(!before.differences(&of(&whole.failing_at(3))).is_empty());
         let text = serde_json::to_string(&before).unwrap();
@@ -208,7 +215,11 @@ mod tests {
             };
             let dirs = DataDirs::new(None, None, place.path().join("cache"));
             let splits = crate::open(&config, &dirs, 0).unwrap();
-            Fingerprint::of(splits.train.as_ref(), splits.test.as_ref(), splits.test.as_ref())
+            Fingerprint::of(
+                splits.train.as_ref(),
+                splits.test.as_ref(),
+                splits.test.as_ref(),
+            )
         };
         sample::write(sample::Sample::Images, &first).unwrap();
         let before = open(&first);

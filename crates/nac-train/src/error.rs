@@ -167,7 +167,9 @@ pub enum TrainError {
     },
 
     /// The result of an evaluation is NaN or infinite.
-    #[error("{what} is {value}, so the model cannot be used; its weights or the data hold values that are not finite")]
+    #[error(
+        "{what} is {value}, so the model cannot be used; its weights or the data hold values that are not finite"
+    )]
     NotFiniteResult {
         /// `the loss`, or `<metric>`.
         what: String,

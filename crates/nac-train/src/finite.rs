@@ -46,7 +46,9 @@ mod tests {
     fn the_first_tensor_that_is_not_finite_is_named() {
         let map = |values: &[(&str, f32)]| -> BTreeMap<String, Tensor> {
             let tensor = |value: f32| Tensor::from_slice(&[1.0, value]);
-            let named = values.iter().map(|(name, v)| ((*name).to_owned(), tensor(*v)));
+            let named = values
+                .iter()
+                .map(|(name, v)| ((*name).to_owned(), tensor(*v)));
             named.collect()
         };
         let mut tensors = map(&[("a", 1.0), ("b", f32::MAX)]);

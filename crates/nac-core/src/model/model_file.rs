@@ -139,10 +139,16 @@ mod tests {
         let path = folder.join("model.toml");
         let sealed = digest::seal_toml(GOOD);
         std::fs::write(&path, &sealed).unwrap();
-        assert_eq!(ModelFile::read(&path).unwrap(), ModelFile::from_toml(GOOD).unwrap());
+        assert_eq!(
+            ModelFile::read(&path).unwrap(),
+            ModelFile::from_toml(GOOD).unwrap()
+        );
         std::fs::write(&path, sealed.replace("height = 8", "height = 9")).unwrap();
         let error = ModelFile::read(&path).unwrap_err().to_string();
-        assert!(error.contains("model.toml") && error.contains("damaged"), "{error}");
+        assert!(
+            error.contains("model.toml") && error.contains("damaged"),
+            "{error}"
+        );
         assert!(error.contains("remove its line"), "{error}");
         std::fs::remove_dir_all(&folder).unwrap();
     }

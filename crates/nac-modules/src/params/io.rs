@@ -114,11 +114,10 @@ impl TensorFile {
 }
 
 /// Puts metadata into the header of a file without, in the order of their keys: the same content gives the same bytes.
-fn add_metadata(
-    file: &mut Vec<u8>,
-    metadata: &BTreeMap<String, String>,
-) -> serde_json::Result<()> {
-    let length = file.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+fn add_metadata(file: &mut Vec<u8>, metadata: &BTreeMap<String, String>) -> serde_json::Result<()> {
+    let length = file
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let end = 8 + usize::try_from(length).unwrap_or(0);
     let entries: Map<String, Value> = serde_json::from_slice(file.get(8..end).unwrap_or_default())?;
     let mut header = Map::new();
@@ -259,7 +258,9 @@ mod tests {
     fn bytes_round_trip_with_metadata() {
         let file = TensorFile {
             tensors: store(1).export().unwrap(),
-            metadata: (0..9).map(|i| (format!("key{i}"), format!("\"{i}\""))).collect(),
+            metadata: (0..9)
+                .map(|i| (format!("key{i}"), format!("\"{i}\"")))
+                .collect(),
         };
         let bytes = file.to_bytes().unwrap();
         let mut back = TensorFile::from_bytes(&bytes).unwrap();

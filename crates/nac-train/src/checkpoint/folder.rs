@@ -70,10 +70,7 @@ impl FolderStore {
 /// The checkpoint in a file, or what is wrong with its bytes.
 fn read(path: &Path) -> Result<std::result::Result<Checkpoint, String>> {
     let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
-    Ok(Checkpoint::from_bytes(
-        &path.display().to_string(),
-        &bytes,
-    ))
+    Ok(Checkpoint::from_bytes(&path.display().to_string(), &bytes))
 }
 
 fn step_of(path: &Path) -> Option<u64> {
@@ -200,8 +197,14 @@ mod tests {
         let last = folder.path().join("step-00000003.safetensors");
         fs::write(&last, &flipped[..flipped.len() - 1]).unwrap();
         let error = store.last().unwrap_err().to_string();
-        assert!(error.contains("step-00000003.safetensors: damaged"), "{error}");
-        assert!(error.contains("whole one is") && error.contains("step-00000001"), "{error}");
+        assert!(
+            error.contains("step-00000003.safetensors: damaged"),
+            "{error}"
+        );
+        assert!(
+            error.contains("whole one is") && error.contains("step-00000001"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -7,14 +7,15 @@ use nac_core::rng::Streams;
 use nac_data::corruption::{Corrupted, CorruptionConfig};
 use nac_data::split::Subset;
 use nac_data::{
-    DataDirs, Dataset, DatasetInfo, Episode, Fingerprint, Progress, Transform, open_with_progress, transform,
+    DataDirs, Dataset, DatasetInfo, Episode, Fingerprint, Progress, Transform, open_with_progress,
+    transform,
 };
 use nac_modules::model::{BuildModel, Measure, Model, ModelFile, ModelKind, matched_latent_dim};
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind};
 
-use super::folder::RunData;
 use super::Split;
+use super::folder::RunData;
 use crate::config::{BaselineMatch, OptimizerKind, ValidConfig};
 use crate::error::{Result, TrainError};
 use crate::loss::{

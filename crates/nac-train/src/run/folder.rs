@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::revision;
 use crate::checkpoint::{Checkpoint, FolderStore};
 use crate::config::{RunConfig, ValidConfig, differences, from_toml, settings_differ, to_toml};
-use crate::finite::not_finite;
 use crate::error::{Result, TrainError};
+use crate::finite::not_finite;
 use crate::storage;
 use crate::summary::RunSummary;
 

@@ -129,13 +129,7 @@ pub fn evaluate_run(
     let dataset = &data.part_under(split, corruption)?;
     let metrics = metrics(&config, &dataset.info().output);
     let (model, evaluator) = (model.as_ref(), evaluator(&config));
-    require_finite(evaluate(
-        model,
-        dataset,
-        &metrics,
-        &evaluator,
-        config.seed,
-    )?)
+    require_finite(evaluate(model, dataset, &metrics, &evaluator, config.seed)?)
 }
 
 /// Opens the data of a run for another look, and says if they are not those that it was trained with.

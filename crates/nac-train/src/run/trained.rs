@@ -43,7 +43,9 @@ pub(super) fn weights(last: &Checkpoint) -> Result<ModelWeights> {
             continue;
         }
         let sizes = tensor.size().into_iter();
-        let shape: Vec<usize> = sizes.map(|size| usize::try_from(size).unwrap_or(0)).collect();
+        let shape: Vec<usize> = sizes
+            .map(|size| usize::try_from(size).unwrap_or(0))
+            .collect();
         let values = tensor.f_to_kind(Kind::Float)?.f_reshape([-1])?;
         weights.insert(name, &shape, Vec::try_from(values)?)?;
     }

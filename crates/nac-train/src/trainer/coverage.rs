@@ -65,6 +65,9 @@ mod tests {
         let text = note(&names[..1], 30);
         assert!(text.contains("1 of 30") && text.ends_with(": p0"), "{text}");
         let text = note(&names, 30);
-        assert!(text.contains("p7 and 2 more") && !text.contains("p8"), "{text}");
+        assert!(
+            text.contains("p7 and 2 more") && !text.contains("p8"),
+            "{text}"
+        );
     }
 }
