@@ -21,6 +21,8 @@ use pulp::Simd;
 
 /// Adding and taking away 1.5 · 2²³ rounds to an integer, which is then in the low bits.
 const ROUND: f32 = 12_582_912.0;
+/// `1/√(2π)`.
+const INVERSE_SQRT_2_PI: f32 = 0.398_942_3;
 /// `2ʳ` on `[−½, ½]`, highest degree first.
 const POWER: [f32; 7] = [
     1.546_144_5e-4,
@@ -179,6 +181,25 @@ pub(crate) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.mul_add_f32s(half, erfc, simd.max_f32s(x, simd.splat_f32s(0.0)))
 }
 
+/// GELU and its derivative `Φ(x) + x · φ(x)`, with `Φ(x) = (1 + erf(x/√2))/2` and `φ(x) = exp(−x²/2)/√(2π)`.
+#[inline(always)]
+pub(crate) fn gelu_and_slope<S: Simd>(simd: S, x: S::f32s) -> (S::f32s, S::f32s) {
+    let scale = simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2);
+    let t = simd.mul_f32s(simd.abs_f32s(x), scale);
+    let t = simd.min_f32s(t, simd.splat_f32s(5.0));
+    let q = polynomial(simd, &ERFC, t);
+    let erfc = exp2(simd, simd.neg_f32s(simd.mul_f32s(q, t)));
+    let below = simd.mul_f32s(erfc, simd.splat_f32s(0.5));
+    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+    let negative = simd.less_than_f32s(x, zero);
+    let cumulative = simd.select_f32s(negative, below, simd.sub_f32s(one, below));
+    let half_log2_e = simd.splat_f32s(-0.5 * std::f32::consts::LOG2_E);
+    let density = exp2(simd, simd.mul_f32s(simd.mul_f32s(x, x), half_log2_e));
+    let density = simd.mul_f32s(density, simd.splat_f32s(INVERSE_SQRT_2_PI));
+    let slope = simd.mul_add_f32s(x, density, cumulative);
+    (simd.mul_f32s(x, cumulative), slope)
+}
+
 #[inline(always)]
 fn polynomial<S: Simd>(simd: S, coefficients: &[f32], x: S::f32s) -> S::f32s {
     let mut sum = simd.splat_f32s(coefficients[0]);
@@ -309,6 +330,32 @@ mod tests {
             1.0 - (-t * t).exp() / fraction / std::f64::consts::PI.sqrt()
         };
         value.copysign(x)
+    }
+
+    struct Slope<'a>(&'a mut [f32]);
+
+    impl WithSimd for Slope<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            for value in S::as_mut_simd_f32s(self.0).0 {
+                *value = gelu_and_slope(simd, *value).1;
+            }
+        }
+    }
+
+    #[test]
+    fn slope_of_gelu_is_its_definition() {
+        let x = grid(-12.0, 12.0);
+        let mut y = x.clone();
+        Arch::new().dispatch(Slope(&mut y));
+        for (x, y) in x.iter().zip(&y) {
+            let z = f64::from(*x);
+            let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            let slow = 0.5 * (1.0 + erf(z / std::f64::consts::SQRT_2)) + z * density;
+            assert!((f64::from(*y) - slow).abs() < 3e-7, "{x}: {y} {slow}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::memory::Workspace;
+pub(crate) use super::memory::{Buffer, Scratch};
 use crate::error::Result;
 use crate::thread_pool::ThreadPool;
 
@@ -36,6 +38,7 @@ pub struct Compute {
     arch: pulp::Arch,
     precision: TrainingPrecision,
     scratch: Vec<Mutex<Scratch>>,
+    workspace: Mutex<Workspace>,
 }
 
 impl Compute {
@@ -51,6 +54,7 @@ impl Compute {
             arch: pulp::Arch::new(),
             precision,
             scratch,
+            workspace: Mutex::default(),
         })
     }
 
@@ -119,59 +123,18 @@ impl Compute {
         );
     }
 
+    /// Runs `work` with the memory that the backward passes of all blocks share, one after the other.
+    pub(crate) fn with_workspace<R>(&self, work: impl FnOnce(&mut Workspace) -> R) -> R {
+        let workspace = self.workspace.lock();
+        work(&mut workspace.unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Runs `work` with the scratch of the current thread of the pool; outside a pool, with that of the first.
     pub(crate) fn with_scratch<R>(&self, work: impl FnOnce(&mut Scratch) -> R) -> R {
         let index = rayon::current_thread_index().unwrap_or(0);
         // Scratch is written before it is read, so one left behind by a panic is as good as any.
         let scratch = self.scratch[index % self.scratch.len()].lock();
         work(&mut scratch.unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// Scratch memory of one thread, by who uses it.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    /// Rows of a block on their way through its layers.
-    pub(crate) rows: Buffer,
-    /// Operands and results of matrix products.
-    pub(crate) product: Buffer,
-    /// Scores and the like of attention.
-    pub(crate) attention: Buffer,
-}
-
-/// Memory that grows to the largest request and stays.
-#[derive(Debug, Default)]
-pub(crate) struct Buffer(Vec<Line>);
-
-/// A cache line, so that buffers start at one.
-#[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C, align(64))]
-struct Line([f32; LINE]);
-
-const LINE: usize = 16;
-
-impl Buffer {
-    /// `len` numbers, left over from an earlier use, at the start of a cache line.
-    pub(crate) fn take(&mut self, len: usize) -> &mut [f32] {
-        let lines = len.div_ceil(LINE);
-        if self.0.len() < lines {
-            self.0.resize(lines, Line([0.0; LINE]));
-        }
-        &mut bytemuck::cast_slice_mut(&mut self.0)[..len]
-    }
-
-    /// Several parts after each other, each at the start of a cache line.
-    pub(crate) fn parts<const PARTS: usize>(
-        &mut self,
-        lens: [usize; PARTS],
-    ) -> [&mut [f32]; PARTS] {
-        let padded = lens.map(|len| len.next_multiple_of(LINE));
-        let mut rest = self.take(padded.iter().sum());
-        std::array::from_fn(|i| {
-            let (part, others) = std::mem::take(&mut rest).split_at_mut(padded[i]);
-            rest = others;
-            &mut part[..lens[i]]
-        })
     }
 }
 
@@ -222,6 +185,24 @@ impl<A: Split> Split for Option<A> {
     }
 }
 
+impl<A: Split, const N: usize> Split for [A; N] {
+    fn split(self, parts: usize) -> (Self, Self) {
+        let mut highs: [Option<A>; N] = std::array::from_fn(|_| None);
+        let mut at = 0;
+        let lows = self.map(|all| {
+            let (low, high) = all.split(parts);
+            highs[at] = Some(high);
+            at += 1;
+            low
+        });
+        let highs = highs.map(|high| match high {
+            Some(high) => high,
+            None => unreachable!("every element has just been split"),
+        });
+        (lows, highs)
+    }
+}
+
 macro_rules! split_tuple {
     ($($name:ident: $index:tt),+) => {
         impl<$($name: Split),+> Split for ($($name,)+) {
@@ -262,16 +243,5 @@ mod tests {
             assert_eq!(data, expected);
             assert_eq!(last, [4, 4, 4, 4, 4, 3]);
         }
-    }
-
-    #[test]
-    fn buffers_start_at_a_cache_line_and_keep_their_memory() {
-        let mut buffer = Buffer::default();
-        let first = buffer.take(100).as_ptr();
-        assert_eq!(first as usize % 64, 0);
-        assert_eq!(buffer.take(7).as_ptr(), first);
-        let [a, b] = buffer.parts([5, 20]);
-        assert_eq!((a.len(), b.len()), (5, 20));
-        assert_eq!(b.as_ptr() as usize - a.as_ptr() as usize, 64);
     }
 }

@@ -9,7 +9,33 @@
 
 pub mod attention;
 mod compute;
+mod exit;
+mod feed_forward;
+mod finish;
+mod heads;
+mod linear;
 pub mod links;
+mod memory;
+mod modulation;
+mod norm_project;
+mod norm_project_backward;
+mod operands;
+mod partition;
 pub(crate) mod product;
+mod read_in;
+mod read_in_backward;
+mod read_in_forward;
+mod rows;
+mod scale_gradient;
+mod skmdpa;
+mod skmdpa_attend;
+mod skmdpa_backward;
 
 pub use compute::{Compute, TrainingPrecision};
+pub use feed_forward::{
+    FeedForward, FeedForwardActivation, FeedForwardGradients, FeedForwardOperands, FeedForwardShape,
+};
+pub use operands::{NormGradient, NormOperand, ProjectionGradient, ProjectionOperand, States};
+pub use modulation::{Modulation, ModulationGradients, ModulationOperands, ModulationShape};
+pub use read_in::{ReadInAttention, ReadInGradients, ReadInOperands, ReadInShape};
+pub use skmdpa::{Skmdpa, SkmdpaGradients, SkmdpaOperands, SkmdpaShape};
