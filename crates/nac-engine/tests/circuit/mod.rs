@@ -8,18 +8,18 @@ use nac_engine::training::*;
 
 /// Sizes of a circuit.
 #[derive(Debug, Clone, Copy)]
-pub struct Sizes {
-    pub batch: usize,
-    pub modules: usize,
-    pub state: usize,
-    pub codes: usize,
-    pub heads: usize,
-    pub head_dim: usize,
-    pub hidden: usize,
-    pub tokens: usize,
-    pub token_dim: usize,
-    pub readout: usize,
-    pub layers: usize,
+pub(crate) struct Sizes {
+    pub(crate) batch: usize,
+    pub(crate) modules: usize,
+    pub(crate) state: usize,
+    pub(crate) codes: usize,
+    pub(crate) heads: usize,
+    pub(crate) head_dim: usize,
+    pub(crate) hidden: usize,
+    pub(crate) tokens: usize,
+    pub(crate) token_dim: usize,
+    pub(crate) readout: usize,
+    pub(crate) layers: usize,
 }
 
 fn numbers(count: usize, seed: usize) -> Vec<f32> {
@@ -138,16 +138,16 @@ struct Network {
 
 /// Where the time of a step goes.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Times {
-    pub modulation: Duration,
-    pub links: Duration,
-    pub read_in: [Duration; 2],
-    pub attention: [Duration; 2],
-    pub feed_forward: [Duration; 2],
-    pub read_out: [Duration; 2],
+pub(crate) struct Times {
+    pub(crate) modulation: Duration,
+    pub(crate) links: Duration,
+    pub(crate) read_in: [Duration; 2],
+    pub(crate) attention: [Duration; 2],
+    pub(crate) feed_forward: [Duration; 2],
+    pub(crate) read_out: [Duration; 2],
 }
 
-pub struct Circuit {
+pub(crate) struct Circuit {
     sizes: Sizes,
     codes: Vec<f32>,
     out_codes: Vec<f32>,
@@ -162,7 +162,7 @@ pub struct Circuit {
     d_states: [Vec<f32>; 2],
     output: Vec<f32>,
     d_output: Vec<f32>,
-    pub times: Times,
+    pub(crate) times: Times,
 }
 
 fn timed(time: &mut Duration, work: impl FnOnce()) {
@@ -286,7 +286,7 @@ impl Network {
 }
 
 impl Circuit {
-    pub fn new(sizes: Sizes) -> Self {
+    pub(crate) fn new(sizes: Sizes) -> Self {
         let Sizes { batch, modules, state, codes, heads, head_dim, hidden, tokens, token_dim, readout, layers } =
             sizes;
         let inner = heads * head_dim;
@@ -347,7 +347,7 @@ impl Circuit {
     }
 
     /// Forward and backward of everything.
-    pub fn step(&mut self, compute: &Compute) {
+    pub(crate) fn step(&mut self, compute: &Compute) {
         self.modulate(compute, false);
         self.forward(compute);
         self.backward(compute);
@@ -470,7 +470,7 @@ impl Circuit {
     }
 
     /// A number that depends on all results.
-    pub fn checksum(&self) -> f64 {
+    pub(crate) fn checksum(&self) -> f64 {
         let sum = |values: &[f32]| values.iter().map(|x| f64::from(x.abs())).sum::<f64>();
         sum(&self.output) + sum(&self.d_tokens) + sum(&self.read_in.d_states)
     }

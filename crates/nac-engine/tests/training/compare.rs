@@ -9,10 +9,10 @@ use nac_engine::training::{
 use crate::reference::{Tensors, normal};
 
 /// Tensors in single precision, by name.
-pub type Singles = BTreeMap<String, Vec<f32>>;
+pub(crate) type Singles = BTreeMap<String, Vec<f32>>;
 
 /// A block with operands.
-pub trait Case {
+pub(crate) trait Case {
     /// All that is differentiable.
     fn tensors(&self) -> Tensors;
 
@@ -23,7 +23,7 @@ pub trait Case {
     fn engine(&self, compute: &Compute, tensors: &Singles, d_y: &[f32]) -> (Vec<f32>, Singles);
 }
 
-pub fn singles(tensors: &Tensors) -> Singles {
+pub(crate) fn singles(tensors: &Tensors) -> Singles {
     let convert = |values: &Vec<f64>| values.iter().map(|x| *x as f32).collect();
     tensors.iter().map(|(name, values)| (name.clone(), convert(values))).collect()
 }
@@ -33,7 +33,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Compares values, and gradients along single numbers and along random directions.
-pub fn check(case: &impl Case, label: &str) {
+pub(crate) fn check(case: &impl Case, label: &str) {
     let tensors: Tensors = singles(&case.tensors())
         .into_iter()
         .map(|(name, values)| (name, values.into_iter().map(f64::from).collect()))
@@ -87,7 +87,7 @@ pub fn check(case: &impl Case, label: &str) {
 }
 
 /// The same bits for any number of threads; and what mixed precision gives is close.
-pub fn check_threads(case: &impl Case, label: &str) {
+pub(crate) fn check_threads(case: &impl Case, label: &str) {
     let tensors = singles(&case.tensors());
     let count = case.reference(&case.tensors()).len();
     let d_y: Vec<f32> = normal("gradient", count).iter().map(|x| *x as f32).collect();
@@ -117,7 +117,7 @@ pub fn check_threads(case: &impl Case, label: &str) {
 }
 
 /// Adds the layer norm `name`.
-pub fn add_norm(tensors: &mut Tensors, name: &str, features: usize) {
+pub(crate) fn add_norm(tensors: &mut Tensors, name: &str, features: usize) {
     let gain = normal(name, features).iter().map(|x| 1.0 + 0.3 * x).collect();
     tensors.insert(format!("{name}.gain"), gain);
     tensors.insert(format!("{name}.bias"), normal(&format!("{name}.bias"), features));
@@ -125,18 +125,18 @@ pub fn add_norm(tensors: &mut Tensors, name: &str, features: usize) {
 
 /// Rows of a scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scaled {
+pub(crate) enum Scaled {
     No,
     Shared,
     PerExample,
 }
 
 impl Scaled {
-    pub const ALL: [Self; 3] = [Self::No, Self::Shared, Self::PerExample];
+    pub(crate) const ALL: [Self; 3] = [Self::No, Self::Shared, Self::PerExample];
 }
 
 /// Adds the projection `name`.
-pub fn add_projection(
+pub(crate) fn add_projection(
     tensors: &mut Tensors,
     name: &str,
     (outputs, inputs): (usize, usize),
@@ -159,14 +159,14 @@ pub fn add_projection(
     tensors.insert(format!("{name}.scale"), scale);
 }
 
-pub fn norm_operand<'a>(tensors: &'a Singles, name: &str) -> NormOperand<'a> {
+pub(crate) fn norm_operand<'a>(tensors: &'a Singles, name: &str) -> NormOperand<'a> {
     NormOperand {
         gain: &tensors[&format!("{name}.gain")],
         bias: &tensors[&format!("{name}.bias")],
     }
 }
 
-pub fn projection_operand<'a>(tensors: &'a Singles, name: &str) -> ProjectionOperand<'a> {
+pub(crate) fn projection_operand<'a>(tensors: &'a Singles, name: &str) -> ProjectionOperand<'a> {
     ProjectionOperand {
         weight: &tensors[&format!("{name}.weight")],
         bias: tensors.get(&format!("{name}.bias")).map(Vec::as_slice),
@@ -175,16 +175,16 @@ pub fn projection_operand<'a>(tensors: &'a Singles, name: &str) -> ProjectionOpe
 }
 
 /// Memory for the gradients of some tensors, not a number until it is written.
-pub struct Memory(BTreeMap<String, Option<Vec<f32>>>);
+pub(crate) struct Memory(BTreeMap<String, Option<Vec<f32>>>);
 
 impl Memory {
-    pub fn new(tensors: &Singles) -> Self {
+    pub(crate) fn new(tensors: &Singles) -> Self {
         let empty = |values: &Vec<f32>| Some(vec![f32::NAN; values.len()]);
         Self(tensors.iter().map(|(name, values)| (name.clone(), empty(values))).collect())
     }
 
     /// Slices of the tensors with these names, in their order, where there are such.
-    pub fn slices<const N: usize>(&mut self, names: [&str; N]) -> [Option<&mut [f32]>; N] {
+    pub(crate) fn slices<const N: usize>(&mut self, names: [&str; N]) -> [Option<&mut [f32]>; N] {
         let mut all: BTreeMap<&str, &mut [f32]> = self
             .0
             .iter_mut()
@@ -193,14 +193,14 @@ impl Memory {
         names.map(|name| all.remove(name))
     }
 
-    pub fn into_singles(self) -> Singles {
+    pub(crate) fn into_singles(self) -> Singles {
         let all = self.0.into_iter();
         all.filter_map(|(name, values)| Some((name, values?))).collect()
     }
 }
 
 /// The gradient of a projection from slices of weight, bias and scale.
-pub fn projection_gradient<'a>(slices: [Option<&'a mut [f32]>; 3]) -> ProjectionGradient<'a> {
+pub(crate) fn projection_gradient<'a>(slices: [Option<&'a mut [f32]>; 3]) -> ProjectionGradient<'a> {
     let [weight, bias, scale] = slices;
     ProjectionGradient {
         weight: weight.unwrap(),
@@ -210,7 +210,7 @@ pub fn projection_gradient<'a>(slices: [Option<&'a mut [f32]>; 3]) -> Projection
 }
 
 /// The gradient of a norm from slices of gain and bias.
-pub fn norm_gradient<'a>(slices: [Option<&'a mut [f32]>; 2]) -> NormGradient<'a> {
+pub(crate) fn norm_gradient<'a>(slices: [Option<&'a mut [f32]>; 2]) -> NormGradient<'a> {
     let [gain, bias] = slices;
     NormGradient {
         gain: gain.unwrap(),

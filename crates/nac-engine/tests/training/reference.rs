@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 /// Tensors by name.
-pub type Tensors = BTreeMap<String, Vec<f64>>;
+pub(crate) type Tensors = BTreeMap<String, Vec<f64>>;
 
 /// Normal numbers that depend on the name.
-pub fn normal(name: &str, count: usize) -> Vec<f64> {
+pub(crate) fn normal(name: &str, count: usize) -> Vec<f64> {
     let mut values = vec![0.0_f32; count];
     nac_core::Streams::new(11).stream(name).fill_normal(&mut values);
     values.into_iter().map(f64::from).collect()
 }
 
 /// Row `row` of `width` numbers; rows start again after the last.
-pub fn row(values: &[f64], width: usize, row: usize) -> &[f64] {
+pub(crate) fn row(values: &[f64], width: usize, row: usize) -> &[f64] {
     let rows = values.len() / width;
     &values[row % rows * width..][..width]
 }
 
-pub fn layer_norm(x: &[f64], affine: Option<(&[f64], &[f64])>) -> Vec<f64> {
+pub(crate) fn layer_norm(x: &[f64], affine: Option<(&[f64], &[f64])>) -> Vec<f64> {
     let n = x.len() as f64;
     let mean = x.iter().sum::<f64>() / n;
     let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
@@ -33,13 +33,13 @@ pub fn layer_norm(x: &[f64], affine: Option<(&[f64], &[f64])>) -> Vec<f64> {
 }
 
 /// The layer norm `name` of row `index`.
-pub fn norm(t: &Tensors, name: &str, x: &[f64]) -> Vec<f64> {
+pub(crate) fn norm(t: &Tensors, name: &str, x: &[f64]) -> Vec<f64> {
     let part = |part: &str| t[&format!("{name}.{part}")].as_slice();
     layer_norm(x, Some((part("gain"), part("bias"))))
 }
 
 /// The projection `name` of features `x` of row `index`.
-pub fn project(t: &Tensors, name: &str, x: &[f64], index: usize) -> Vec<f64> {
+pub(crate) fn project(t: &Tensors, name: &str, x: &[f64], index: usize) -> Vec<f64> {
     let part = |part: &str| t.get(&format!("{name}.{part}"));
     let x: Vec<f64> = match part("scale") {
         Some(scale) => x.iter().zip(row(scale, x.len(), index)).map(|(x, s)| x * s).collect(),
@@ -73,18 +73,18 @@ fn erf(x: f64) -> f64 {
     value.copysign(x)
 }
 
-pub fn gelu(x: f64) -> f64 {
+pub(crate) fn gelu(x: f64) -> f64 {
     x / 2.0 * (1.0 + erf(x / std::f64::consts::SQRT_2))
 }
 
 /// `[x +] keep · branch`.
-pub fn close(x: Option<&[f64]>, keep: f64, branch: &[f64]) -> Vec<f64> {
+pub(crate) fn close(x: Option<&[f64]>, keep: f64, branch: &[f64]) -> Vec<f64> {
     let x = |i| x.map_or(0.0, |x| x[i]);
     branch.iter().enumerate().map(|(i, y)| x(i) + keep * y).collect()
 }
 
 /// Weights of a softmax; zeros if nothing is finite.
-pub fn softmax(scores: &[f64]) -> Vec<f64> {
+pub(crate) fn softmax(scores: &[f64]) -> Vec<f64> {
     let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if top == f64::NEG_INFINITY {
         return vec![0.0; scores.len()];
@@ -95,7 +95,7 @@ pub fn softmax(scores: &[f64]) -> Vec<f64> {
 }
 
 /// The message of one receiver: `query` and rows of `keys` and `values` hold all heads; `added` goes to every score.
-pub fn attend(
+pub(crate) fn attend(
     query: &[f64],
     (keys, values): (&[Vec<f64>], &[Vec<f64>]),
     added: &[f64],
@@ -124,7 +124,7 @@ pub fn attend(
 }
 
 /// What is added to the scores of padding: nothing for anybody if everything is padding.
-pub fn padding(mask: Option<&[bool]>, senders: usize, example: usize) -> Vec<f64> {
+pub(crate) fn padding(mask: Option<&[bool]>, senders: usize, example: usize) -> Vec<f64> {
     let Some(mask) = mask else {
         return vec![0.0; senders];
     };
