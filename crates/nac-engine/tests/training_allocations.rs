@@ -69,7 +69,17 @@ fn steps_after_the_first_allocate_nothing() {
 #[ignore]
 fn timing() {
     let sizes = Sizes {
-        batch: 64, modules: 32, state: 64, codes: 64, heads: 4, head_dim: 16, hidden: 128, tokens: 50, token_dim: 64, readout: 8, layers: 4,
+        batch: 64,
+        modules: 32,
+        state: 64,
+        codes: 64,
+        heads: 4,
+        head_dim: 16,
+        hidden: 128,
+        tokens: 50,
+        token_dim: 64,
+        readout: 8,
+        layers: 4,
     };
     for precision in [TrainingPrecision::F32, TrainingPrecision::Mixed] {
         let compute = Compute::new(1, precision).unwrap();
@@ -81,7 +91,9 @@ fn timing() {
             let start = std::time::Instant::now();
             circuit.step(&compute);
             let time = start.elapsed();
-            if time < best.0 { best = (time, circuit.times); }
+            if time < best.0 {
+                best = (time, circuit.times);
+            }
         }
         println!("{precision} {best:?}");
     }

@@ -60,52 +60,60 @@ impl ExitBackward<'_> {
         let partition = Partition::new(self.items);
         let scale = ScaleGradient::new(self.projection, self.items, inputs, self.items.batch);
         let factor = self.projection.scale_rows(inputs);
-        let len = if factor.is_some() { self.messages.len() } else { 0 };
+        let len = if factor.is_some() {
+            self.messages.len()
+        } else {
+            0
+        };
         let scaled = scaled.take(len);
         let parts = (
             partition.rows(&mut *d_messages, inputs),
             partition.rows(&mut *scaled, if len == 0 { 0 } else { inputs }),
             scale.parts(gradient.scale.as_deref_mut(), d_scale),
         );
-        compute.each(partition.parts(), parts, |index, (d_messages, scaled, sums), scratch| {
-            let span = partition.span(index);
-            let (d_messages, scaled) = (d_messages.into_slice(), scaled.into_slice());
-            let mut sums = sums.map(RowParts::into_slice);
-            if let Some(sums) = &mut sums {
-                sums.fill(0.0);
-            }
-            for block in span.blocks() {
-                let d_branch = &self.d_branch[block.within(0, outputs)];
-                let own = block.within(span.first, inputs);
-                let d_messages = &mut d_messages[own.clone()];
-                let packed = self.weight.packed();
-                let Some((factor, sums)) = factor.zip(sums.as_deref_mut()) else {
-                    packed.backward(d_branch, d_messages, false, &mut scratch.product);
-                    continue;
-                };
-                let x = &self.messages[block.within(0, inputs)];
-                let d_z = scratch.rows.take(d_messages.len());
-                packed.backward(d_branch, d_z, false, &mut scratch.product);
-                compute.arch().dispatch(Scale {
-                    x,
-                    factor,
-                    first: block.first,
-                    repeat: 1,
-                    y: &mut scaled[own],
-                });
-                compute.arch().dispatch(ScaleBackward {
-                    d_z,
-                    x,
-                    factor,
-                    first: block.first,
-                    repeat: 1,
-                    d_x: d_messages,
-                    add: false,
-                    d_factor: sums,
-                    first_sum: block.first - span.first,
-                });
-            }
-        });
+        compute.each(
+            partition.parts(),
+            parts,
+            |index, (d_messages, scaled, sums), scratch| {
+                let span = partition.span(index);
+                let (d_messages, scaled) = (d_messages.into_slice(), scaled.into_slice());
+                let mut sums = sums.map(RowParts::into_slice);
+                if let Some(sums) = &mut sums {
+                    sums.fill(0.0);
+                }
+                for block in span.blocks() {
+                    let d_branch = &self.d_branch[block.within(0, outputs)];
+                    let own = block.within(span.first, inputs);
+                    let d_messages = &mut d_messages[own.clone()];
+                    let packed = self.weight.packed();
+                    let Some((factor, sums)) = factor.zip(sums.as_deref_mut()) else {
+                        packed.backward(d_branch, d_messages, false, &mut scratch.product);
+                        continue;
+                    };
+                    let x = &self.messages[block.within(0, inputs)];
+                    let d_z = scratch.rows.take(d_messages.len());
+                    packed.backward(d_branch, d_z, false, &mut scratch.product);
+                    compute.arch().dispatch(Scale {
+                        x,
+                        factor,
+                        first: block.first,
+                        repeat: 1,
+                        y: &mut scaled[own],
+                    });
+                    compute.arch().dispatch(ScaleBackward {
+                        d_z,
+                        x,
+                        factor,
+                        first: block.first,
+                        repeat: 1,
+                        d_x: d_messages,
+                        add: false,
+                        d_factor: sums,
+                        first_sum: block.first - span.first,
+                    });
+                }
+            },
+        );
         let z = if len == 0 { self.messages } else { &*scaled };
         let sizes = (self.items.rows(), outputs, inputs);
         weight_gradient(compute, self.d_branch, z, sizes, gradient.weight);

@@ -12,8 +12,8 @@ use super::operands::{
 };
 use super::partition::{Partition, RowParts};
 use super::product::{column_sums, weight_gradient};
-use super::scale_gradient::ScaleGradient;
 use super::rows::{Activate, ActivateBackward, FactorBackward};
+use super::scale_gradient::ScaleGradient;
 use crate::error::{EngineError, Result};
 
 const OP: &str = "FeedForward";
@@ -116,7 +116,12 @@ impl FeedForward {
             hidden,
             ..
         } = shape;
-        let sizes = [("batch", batch), ("modules", modules), ("state", state), ("hidden", hidden)];
+        let sizes = [
+            ("batch", batch),
+            ("modules", modules),
+            ("state", state),
+            ("hidden", hidden),
+        ];
         check_sizes(OP, &sizes)?;
         Ok(Self {
             shape,
@@ -168,27 +173,31 @@ impl FeedForward {
             keep: operands.keep,
             items,
         };
-        compute.each(partition.parts(), parts, |index, (statistics, pre, y), scratch| {
-            let span = partition.span(index);
-            let [statistics, pre, y] = [statistics, pre, y].map(RowParts::into_slice);
-            for block in span.blocks() {
-                let statistics = &mut statistics[block.within(span.first, 2)];
-                let pre = &mut pre[block.within(span.first, width)];
-                let out = [&mut *pre];
-                expand.forward_rows(compute, &normed, block, (statistics, out), scratch);
-                let z = scratch.rows.take(block.rows * hidden);
-                compute.arch().dispatch(Activate {
-                    pre,
-                    gated,
-                    factor: operands.contract.scale_rows(hidden),
-                    first: block.first,
-                    z,
-                    hidden,
-                });
-                let y = &mut y[block.within(span.first, state)];
-                finish.rows(compute, block, z, y, &mut scratch.product);
-            }
-        });
+        compute.each(
+            partition.parts(),
+            parts,
+            |index, (statistics, pre, y), scratch| {
+                let span = partition.span(index);
+                let [statistics, pre, y] = [statistics, pre, y].map(RowParts::into_slice);
+                for block in span.blocks() {
+                    let statistics = &mut statistics[block.within(span.first, 2)];
+                    let pre = &mut pre[block.within(span.first, width)];
+                    let out = [&mut *pre];
+                    expand.forward_rows(compute, &normed, block, (statistics, out), scratch);
+                    let z = scratch.rows.take(block.rows * hidden);
+                    compute.arch().dispatch(Activate {
+                        pre,
+                        gated,
+                        factor: operands.contract.scale_rows(hidden),
+                        first: block.first,
+                        z,
+                        hidden,
+                    });
+                    let y = &mut y[block.within(span.first, state)];
+                    finish.rows(compute, block, z, y, &mut scratch.product);
+                }
+            },
+        );
         self.expand.statistics = statistics;
         self.ready = true;
         Ok(())
@@ -223,7 +232,13 @@ impl FeedForward {
             return Err(no_forward(OP));
         }
         compute.with_workspace(|workspace| {
-            self.gradients(compute, (operands, d_y), &mut outer, &mut gradients.contract, workspace);
+            self.gradients(
+                compute,
+                (operands, d_y),
+                &mut outer,
+                &mut gradients.contract,
+                workspace,
+            );
         });
         Ok(())
     }
@@ -236,9 +251,22 @@ impl FeedForward {
         contract: &mut ProjectionGradient<'_>,
         workspace: &mut Workspace,
     ) {
-        let FeedForwardShape { state, hidden, residual, .. } = self.shape;
-        let (items, width, gated) = (self.shape.items(), self.shape.expanded(), self.shape.gated());
-        let FinishMemory { d_branch, scaled, d_scale } = &mut workspace.finish;
+        let FeedForwardShape {
+            state,
+            hidden,
+            residual,
+            ..
+        } = self.shape;
+        let (items, width, gated) = (
+            self.shape.items(),
+            self.shape.expanded(),
+            self.shape.gated(),
+        );
+        let FinishMemory {
+            d_branch,
+            scaled,
+            d_scale,
+        } = &mut workspace.finish;
         let d_branch = branch_gradient(compute, operands.keep, d_y, d_branch);
         let (partition, normed) = (Partition::new(items), normed(operands));
         let scale = ScaleGradient::new(&operands.contract, items, hidden, items.batch);
@@ -250,44 +278,63 @@ impl FeedForward {
             scale.parts(contract.scale.as_deref_mut(), d_scale),
         );
         let (expand, packed) = (&self.expand, self.contract.packed());
-        compute.each(partition.parts(), parts, |index, (part, pre, z, sums), scratch| {
-            let span = partition.span(index);
-            let mut part = BackwardPart::new(span, state, part);
-            let (pre, z) = (pre.into_slice(), z.into_slice());
-            let mut sums = sums.map(RowParts::into_slice);
-            if let Some(sums) = &mut sums {
-                sums.fill(0.0);
-            }
-            for block in span.blocks() {
-                let z = &mut z[block.within(span.first, hidden)];
-                let pre = &mut pre[block.within(span.first, width)];
-                let d_branch = &d_branch[block.within(0, state)];
-                packed.backward(d_branch, z, false, &mut scratch.product);
-                let factor = operands.contract.scale_rows(hidden).zip(sums.as_deref_mut());
-                compute.arch().dispatch(ActivateBackward {
-                    pre,
-                    gated,
-                    z,
-                    hidden,
-                    factor: factor.map(|(factor, d_factor)| FactorBackward {
-                        factor,
-                        first: block.first,
-                        d_factor,
-                        first_sum: block.first - span.first,
-                    }),
-                });
-                let statistics = &expand.statistics[block.within(0, 2)];
-                let added = residual.then(|| &d_y[block.within(0, state)]);
-                let part = part.block(block, statistics, [&*pre], added);
-                expand.backward_rows(compute, &normed, block, part, scratch);
-            }
-        });
-        weight_gradient(compute, d_branch, z, (items.rows(), state, hidden), contract.weight);
+        compute.each(
+            partition.parts(),
+            parts,
+            |index, (part, pre, z, sums), scratch| {
+                let span = partition.span(index);
+                let mut part = BackwardPart::new(span, state, part);
+                let (pre, z) = (pre.into_slice(), z.into_slice());
+                let mut sums = sums.map(RowParts::into_slice);
+                if let Some(sums) = &mut sums {
+                    sums.fill(0.0);
+                }
+                for block in span.blocks() {
+                    let z = &mut z[block.within(span.first, hidden)];
+                    let pre = &mut pre[block.within(span.first, width)];
+                    let d_branch = &d_branch[block.within(0, state)];
+                    packed.backward(d_branch, z, false, &mut scratch.product);
+                    let factor = operands
+                        .contract
+                        .scale_rows(hidden)
+                        .zip(sums.as_deref_mut());
+                    compute.arch().dispatch(ActivateBackward {
+                        pre,
+                        gated,
+                        z,
+                        hidden,
+                        factor: factor.map(|(factor, d_factor)| FactorBackward {
+                            factor,
+                            first: block.first,
+                            d_factor,
+                            first_sum: block.first - span.first,
+                        }),
+                    });
+                    let statistics = &expand.statistics[block.within(0, 2)];
+                    let added = residual.then(|| &d_y[block.within(0, state)]);
+                    let part = part.block(block, statistics, [&*pre], added);
+                    expand.backward_rows(compute, &normed, block, part, scratch);
+                }
+            },
+        );
+        weight_gradient(
+            compute,
+            d_branch,
+            z,
+            (items.rows(), state, hidden),
+            contract.weight,
+        );
         if let Some(bias) = contract.bias.as_deref_mut() {
             column_sums(compute, d_branch, bias);
         }
         scale.sum(compute, contract.scale.as_deref_mut(), d_scale);
-        self.expand.finish(compute, &normed, [&self.pre], outer, &mut workspace.receivers);
+        self.expand.finish(
+            compute,
+            &normed,
+            [&self.pre],
+            outer,
+            &mut workspace.receivers,
+        );
     }
 
     fn check(&self, operands: &FeedForwardOperands<'_>) -> Result<()> {

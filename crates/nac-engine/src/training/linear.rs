@@ -30,7 +30,9 @@ impl Linear {
 
     /// Packs a weight of the right size.
     pub(super) fn pack(&mut self, compute: &Compute, weight: &[f32]) {
-        let packed = self.packed.get_or_insert_with(|| PackedWeight::new(compute));
+        let packed = self
+            .packed
+            .get_or_insert_with(|| PackedWeight::new(compute));
         packed.pack(compute, weight, self.widths.0, self.widths.1);
     }
 

@@ -35,7 +35,7 @@ pub use compute::{Compute, TrainingPrecision};
 pub use feed_forward::{
     FeedForward, FeedForwardActivation, FeedForwardGradients, FeedForwardOperands, FeedForwardShape,
 };
-pub use operands::{NormGradient, NormOperand, ProjectionGradient, ProjectionOperand, States};
 pub use modulation::{Modulation, ModulationGradients, ModulationOperands, ModulationShape};
+pub use operands::{NormGradient, NormOperand, ProjectionGradient, ProjectionOperand, States};
 pub use read_in::{ReadInAttention, ReadInGradients, ReadInOperands, ReadInShape};
 pub use skmdpa::{Skmdpa, SkmdpaGradients, SkmdpaOperands, SkmdpaShape};

@@ -72,7 +72,10 @@ impl Modulation {
             codes,
             features,
         } = shape;
-        check_sizes(OP, &[("rows", rows), ("codes", codes), ("features", features)])?;
+        check_sizes(
+            OP,
+            &[("rows", rows), ("codes", codes), ("features", features)],
+        )?;
         Ok(Self {
             shape,
             weight: Linear::new((features, codes)),
@@ -166,7 +169,12 @@ impl Modulation {
             features,
         } = self.shape;
         self.check(operands)?;
-        EngineError::check_length(OP, "gradient of the scale", d_scale.len(), &[rows, features])?;
+        EngineError::check_length(
+            OP,
+            "gradient of the scale",
+            d_scale.len(),
+            &[rows, features],
+        )?;
         let length = gradients.weight.len();
         EngineError::check_length(OP, "gradient of the weight", length, &[features, codes])?;
         if let Some(d_codes) = &gradients.codes {
@@ -201,32 +209,36 @@ impl Modulation {
             d_codes.map(|d_codes| partition.rows(d_codes, codes)),
         );
         let (weight, gain) = (self.weight.packed(), &self.affine[..features]);
-        compute.each(partition.parts(), parts, |index, (raw, sums, d_codes), scratch| {
-            let span = partition.span(index);
-            let raw = raw.into_slice();
-            let (d_gain, d_bias) = sums.into_slice().split_at_mut(features);
-            let d_raw = scratch.rows.take(raw.len());
-            compute.arch().dispatch(NormalizeBackward {
-                x: Rows {
-                    data: raw,
-                    width: features,
-                },
-                first: 0,
-                statistics: &self.statistics[span.within(0, 2)],
-                d_y: &d_scale[span.within(0, features)],
-                added: None,
-                d_x: d_raw,
-                affine: Some(AffineBackward {
-                    gain,
-                    d_gain,
-                    d_bias,
-                }),
-            });
-            raw.copy_from_slice(d_raw);
-            if let Some(d_codes) = d_codes.map(RowParts::into_slice) {
-                weight.backward(raw, d_codes, false, &mut scratch.product);
-            }
-        });
+        compute.each(
+            partition.parts(),
+            parts,
+            |index, (raw, sums, d_codes), scratch| {
+                let span = partition.span(index);
+                let raw = raw.into_slice();
+                let (d_gain, d_bias) = sums.into_slice().split_at_mut(features);
+                let d_raw = scratch.rows.take(raw.len());
+                compute.arch().dispatch(NormalizeBackward {
+                    x: Rows {
+                        data: raw,
+                        width: features,
+                    },
+                    first: 0,
+                    statistics: &self.statistics[span.within(0, 2)],
+                    d_y: &d_scale[span.within(0, features)],
+                    added: None,
+                    d_x: d_raw,
+                    affine: Some(AffineBackward {
+                        gain,
+                        d_gain,
+                        d_bias,
+                    }),
+                });
+                raw.copy_from_slice(d_raw);
+                if let Some(d_codes) = d_codes.map(RowParts::into_slice) {
+                    weight.backward(raw, d_codes, false, &mut scratch.product);
+                }
+            },
+        );
     }
 
     fn check(&self, operands: &ModulationOperands<'_>) -> Result<()> {

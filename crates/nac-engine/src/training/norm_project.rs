@@ -61,7 +61,8 @@ impl<const N: usize> NormProject<N> {
 
     /// The rows that are computed: those of one example if all examples have the same states and scales.
     pub(super) fn items(&self, operands: &NormProjectOperands<'_, N>) -> Items {
-        let shared = |projection: &ProjectionOperand<'_>| projection.is_shared(self.all, self.features);
+        let shared =
+            |projection: &ProjectionOperand<'_>| projection.is_shared(self.all, self.features);
         let same = operands.states.shared && operands.projections.iter().all(shared);
         Items {
             batch: if same { 1 } else { self.all.batch },
@@ -110,18 +111,23 @@ impl<const N: usize> NormProject<N> {
             partition.rows(output, width)
         });
         let parts = (partition.rows(&mut statistics, 2), outputs);
-        compute.each(partition.parts(), parts, |index, (statistics, outputs), scratch| {
-            let span = partition.span(index);
-            let (statistics, mut outputs) = (statistics.into_slice(), outputs.map(RowParts::into_slice));
-            for block in span.blocks() {
-                let mut widths = self.weights.iter().map(Linear::outputs);
-                let outputs = outputs.each_mut().map(|output| {
-                    &mut output[block.within(span.first, widths.next().unwrap_or(0))]
-                });
-                let statistics = &mut statistics[block.within(span.first, 2)];
-                self.forward_rows(compute, operands, block, (statistics, outputs), scratch);
-            }
-        });
+        compute.each(
+            partition.parts(),
+            parts,
+            |index, (statistics, outputs), scratch| {
+                let span = partition.span(index);
+                let (statistics, mut outputs) =
+                    (statistics.into_slice(), outputs.map(RowParts::into_slice));
+                for block in span.blocks() {
+                    let mut widths = self.weights.iter().map(Linear::outputs);
+                    let outputs = outputs.each_mut().map(|output| {
+                        &mut output[block.within(span.first, widths.next().unwrap_or(0))]
+                    });
+                    let statistics = &mut statistics[block.within(span.first, 2)];
+                    self.forward_rows(compute, operands, block, (statistics, outputs), scratch);
+                }
+            },
+        );
         self.statistics = statistics;
     }
 
@@ -162,7 +168,9 @@ impl<const N: usize> NormProject<N> {
                 bias: projection.bias,
                 add: false,
             };
-            weight.packed().forward(x, output, epilogue, &mut scratch.product);
+            weight
+                .packed()
+                .forward(x, output, epilogue, &mut scratch.product);
         }
     }
 
@@ -190,7 +198,8 @@ impl<const N: usize> NormProject<N> {
         let each = projections.zip(part.d_outputs).zip(results).enumerate();
         for (index, (((projection, weight), d_output), (scaled, d_scale))) in each {
             let packed = weight.packed();
-            let (Some(factor), Some(d_factor)) = (projection.scale_rows(self.features), d_scale) else {
+            let (Some(factor), Some(d_factor)) = (projection.scale_rows(self.features), d_scale)
+            else {
                 packed.backward(d_output, d_normal, index > 0, &mut scratch.product);
                 if !scaled.is_empty() {
                     scaled.copy_from_slice(normal);

@@ -177,12 +177,18 @@ impl<const N: usize> NormProject<N> {
         let mut projections = operands.projections.iter();
         let d_scales = std::array::from_fn(|_| {
             let (buffer, gradient) = buffers.next()?;
-            let scale = ScaleGradient::new(projections.next()?, self.all, self.features, items.batch);
+            let scale =
+                ScaleGradient::new(projections.next()?, self.all, self.features, items.batch);
             scale.parts(gradient.scale.as_deref_mut(), buffer)
         });
         let d_norm = d_norm.take(partition.parts() * 2 * self.features);
         let d_norm = Chunks::new(d_norm, 2 * self.features);
-        (partition.rows(d_states, self.features), scaled, d_scales, d_norm)
+        (
+            partition.rows(d_states, self.features),
+            scaled,
+            d_scales,
+            d_norm,
+        )
     }
 
     /// The gradients of weights, and sums over parts, after the loop over rows.
@@ -238,7 +244,13 @@ pub(super) fn norm_gradient(compute: &Compute, sums: &[f32], gradient: &mut Norm
     for part in sums.chunks_exact(2 * features) {
         let (gain, bias) = part.split_at(features);
         let (to_gain, to_bias) = (&mut *gradient.gain, &mut *gradient.bias);
-        compute.arch().dispatch(AddTo { x: gain, y: to_gain });
-        compute.arch().dispatch(AddTo { x: bias, y: to_bias });
+        compute.arch().dispatch(AddTo {
+            x: gain,
+            y: to_gain,
+        });
+        compute.arch().dispatch(AddTo {
+            x: bias,
+            y: to_bias,
+        });
     }
 }

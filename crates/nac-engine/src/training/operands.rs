@@ -87,7 +87,12 @@ impl NormGradient<'_> {
 
     pub(super) fn check(&self, op: &'static str, features: usize) -> Result<()> {
         EngineError::check_length(op, "gradient of the gain", self.gain.len(), &[features])?;
-        EngineError::check_length(op, "gradient of the norm's bias", self.bias.len(), &[features])
+        EngineError::check_length(
+            op,
+            "gradient of the norm's bias",
+            self.bias.len(),
+            &[features],
+        )
     }
 }
 

@@ -63,7 +63,11 @@ impl Partition {
         let Items { batch, modules } = items;
         let group = batch.div_ceil(GROUPS).max(ROWS.div_ceil(modules.max(1)));
         let group = group.min(batch).max(1);
-        let chunks = if group == 1 { modules.div_ceil(ROWS).max(1) } else { 1 };
+        let chunks = if group == 1 {
+            modules.div_ceil(ROWS).max(1)
+        } else {
+            1
+        };
         Self {
             items,
             group,
@@ -148,11 +152,7 @@ impl Split for RowParts<'_> {
         let middle = self.next + parts;
         let rows = self.partition.start(middle) - self.partition.start(self.next);
         let (low, high) = self.data.split_at_mut(rows * self.width);
-        let part = |data, next| RowParts {
-            data,
-            next,
-            ..self
-        };
+        let part = |data, next| RowParts { data, next, ..self };
         (part(low, self.next), part(high, middle))
     }
 }

@@ -180,9 +180,15 @@ impl ReadInAttention {
         y: &mut [f32],
     ) -> Result<()> {
         self.check(operands)?;
-        let ReadInShape { batch, modules, state, .. } = self.shape;
+        let ReadInShape {
+            batch,
+            modules,
+            state,
+            ..
+        } = self.shape;
         EngineError::check_length(OP, "y", y.len(), &[batch, modules, state])?;
-        self.query.forward(compute, &queries(operands), [&mut self.queries]);
+        self.query
+            .forward(compute, &queries(operands), [&mut self.queries]);
         self.exit.pack(compute, operands.exit.weight);
         let [key, value] = &mut self.transposed;
         self.shape.heads().transpose(operands.key.weight, key);
@@ -206,7 +212,12 @@ impl ReadInAttention {
     }
 
     pub(super) fn check(&self, operands: &ReadInOperands<'_>) -> Result<()> {
-        let ReadInShape { batch, tokens, token_dim, .. } = self.shape;
+        let ReadInShape {
+            batch,
+            tokens,
+            token_dim,
+            ..
+        } = self.shape;
         self.query.check(OP, "states", &queries(operands))?;
         let length = operands.tokens.len();
         EngineError::check_length(OP, "tokens", length, &[batch, tokens, token_dim])?;

@@ -51,7 +51,11 @@ impl ReadInAttention {
         gradients: &ReadInGradients<'_>,
     ) -> Result<()> {
         let lengths = [
-            (&gradients.states, "gradient of the states", operands.states.values),
+            (
+                &gradients.states,
+                "gradient of the states",
+                operands.states.values,
+            ),
             (&gradients.tokens, "gradient of the tokens", operands.tokens),
         ];
         for (gradient, name, of) in lengths {
@@ -114,7 +118,8 @@ impl ReadInAttention {
         };
         let d_y = shape.residual.then_some(d_y);
         let memory = &mut workspace.receivers;
-        self.query.backward(compute, &query, [d_queries], d_y, &mut outer, memory);
+        self.query
+            .backward(compute, &query, [d_queries], d_y, &mut outer, memory);
     }
 
     /// From messages to what was read.
@@ -138,37 +143,51 @@ impl ReadInAttention {
             partition.rows(&mut *scaled, scaled_width),
             scale.parts(gradient.scale.as_deref_mut(), &mut memory.d_scale),
         );
-        compute.each(partition.parts(), parts, |index, (d_read, scaled, sums), scratch| {
-            let span = partition.span(index);
-            let (d_read, scaled) = (d_read.into_slice(), scaled.into_slice());
-            let mut sums = zeroed(sums);
-            for part in span.blocks() {
-                let own = part.within(span.first, wide);
-                let d_messages = &d_messages[part.within(0, heads.inner())];
-                let Some((factor, d_factor)) = factor.zip(sums.as_deref_mut()) else {
-                    heads.widen(compute, d_messages, value.weight, &mut d_read[own]);
-                    continue;
-                };
-                let x = &self.read[part.within(0, wide)];
-                let d_z = scratch.rows.take(x.len());
-                heads.widen(compute, d_messages, value.weight, d_z);
-                let y = &mut scaled[own.clone()];
-                let (first, repeat) = (part.first, shape.heads);
-                compute.arch().dispatch(Scale { x, factor, first, repeat, y });
-                compute.arch().dispatch(ScaleBackward {
-                    d_z,
-                    x,
-                    factor,
-                    first,
-                    repeat,
-                    d_x: &mut d_read[own],
-                    add: false,
-                    d_factor,
-                    first_sum: part.first - span.first,
-                });
-            }
-        });
-        let read = if factor.is_some() { &*scaled } else { &*self.read };
+        compute.each(
+            partition.parts(),
+            parts,
+            |index, (d_read, scaled, sums), scratch| {
+                let span = partition.span(index);
+                let (d_read, scaled) = (d_read.into_slice(), scaled.into_slice());
+                let mut sums = zeroed(sums);
+                for part in span.blocks() {
+                    let own = part.within(span.first, wide);
+                    let d_messages = &d_messages[part.within(0, heads.inner())];
+                    let Some((factor, d_factor)) = factor.zip(sums.as_deref_mut()) else {
+                        heads.widen(compute, d_messages, value.weight, &mut d_read[own]);
+                        continue;
+                    };
+                    let x = &self.read[part.within(0, wide)];
+                    let d_z = scratch.rows.take(x.len());
+                    heads.widen(compute, d_messages, value.weight, d_z);
+                    let y = &mut scaled[own.clone()];
+                    let (first, repeat) = (part.first, shape.heads);
+                    compute.arch().dispatch(Scale {
+                        x,
+                        factor,
+                        first,
+                        repeat,
+                        y,
+                    });
+                    compute.arch().dispatch(ScaleBackward {
+                        d_z,
+                        x,
+                        factor,
+                        first,
+                        repeat,
+                        d_x: &mut d_read[own],
+                        add: false,
+                        d_factor,
+                        first_sum: part.first - span.first,
+                    });
+                }
+            },
+        );
+        let read = if factor.is_some() {
+            &*scaled
+        } else {
+            &*self.read
+        };
         heads.weight_gradient(compute, d_messages, read, gradient.weight);
         if let Some(bias) = gradient.bias.as_deref_mut() {
             column_sums(compute, d_messages, bias);
@@ -198,31 +217,40 @@ impl ReadInAttention {
             Chunks::new(&mut *d_norm, 2 * shape.token_dim),
         );
         let tokens = &*tokens;
-        compute.each(shape.batch, parts, |index, (d_folded, d_tokens, sums), scratch| {
-            let part = Span {
-                first: index * shape.modules,
-                rows: shape.modules,
-            };
-            let example = read_in_forward::example(self, operands, (index, part), tokens);
-            let output = ExampleOutput {
-                out: &self.read[part.within(0, wide)],
-                log_sums: &self.log_sums[part.within(0, shape.heads)],
-                d_out: &d_read[part.within(0, wide)],
-            };
-            let [keys, values] = scratch.rows.parts([size; 2]);
-            let mut gradients = ExampleGradients {
-                queries: d_folded.into_slice(),
-                keys: &mut *keys,
-                values: &mut *values,
-                links: None,
-            };
-            let buffer = &mut scratch.attention;
-            attention::backward(compute, &example, &output, &mut gradients, buffer);
-            compute.arch().dispatch(AddTo { x: keys, y: values });
-            let sums = sums.into_slice();
-            sums.fill(0.0);
-            self.token_gradient(compute, operands, index, (values, d_tokens.into_slice(), sums));
-        });
+        compute.each(
+            shape.batch,
+            parts,
+            |index, (d_folded, d_tokens, sums), scratch| {
+                let part = Span {
+                    first: index * shape.modules,
+                    rows: shape.modules,
+                };
+                let example = read_in_forward::example(self, operands, (index, part), tokens);
+                let output = ExampleOutput {
+                    out: &self.read[part.within(0, wide)],
+                    log_sums: &self.log_sums[part.within(0, shape.heads)],
+                    d_out: &d_read[part.within(0, wide)],
+                };
+                let [keys, values] = scratch.rows.parts([size; 2]);
+                let mut gradients = ExampleGradients {
+                    queries: d_folded.into_slice(),
+                    keys: &mut *keys,
+                    values: &mut *values,
+                    links: None,
+                };
+                let buffer = &mut scratch.attention;
+                attention::backward(compute, &example, &output, &mut gradients, buffer);
+                compute.arch().dispatch(AddTo { x: keys, y: values });
+                let sums = sums.into_slice();
+                sums.fill(0.0);
+                self.token_gradient(
+                    compute,
+                    operands,
+                    index,
+                    (values, d_tokens.into_slice(), sums),
+                );
+            },
+        );
         norm_gradient(compute, d_norm, norm);
         if self.folded.len() == rows && shape.batch > 1 {
             sum_parts(compute, d_folded, memory.folded_sum.take(rows));
@@ -237,7 +265,9 @@ impl ReadInAttention {
         example: usize,
         (d_y, d_x, sums): (&[f32], &mut [f32], &mut [f32]),
     ) {
-        let ReadInShape { tokens, token_dim, .. } = self.shape;
+        let ReadInShape {
+            tokens, token_dim, ..
+        } = self.shape;
         let (d_gain, d_bias) = sums.split_at_mut(token_dim);
         compute.arch().dispatch(NormalizeBackward {
             x: Rows {
@@ -286,10 +316,17 @@ impl ReadInAttention {
     ) {
         let (shape, heads, key) = (self.shape, self.shape.heads(), &operands.key);
         let batch = self.folded_batch(operands);
-        let items = Items { batch, ..shape.items() };
+        let items = Items {
+            batch,
+            ..shape.items()
+        };
         let (wide, inner, partition) = (heads.wide(), heads.inner(), Partition::new(items));
         let summed = batch < shape.batch;
-        let d_folded = if summed { &mut memory.folded_sum } else { &mut memory.d_folded };
+        let d_folded = if summed {
+            &mut memory.folded_sum
+        } else {
+            &mut memory.d_folded
+        };
         let d_folded = &*d_folded.take(items.rows() * wide);
         let scale = ScaleGradient::new(key, shape.items(), shape.token_dim, batch);
         let d_unscaled = memory.d_read.take(items.rows() * wide);

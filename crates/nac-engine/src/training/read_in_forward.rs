@@ -24,7 +24,9 @@ pub(super) fn forward(
     fold(block, compute, operands);
     block.read.resize(items.rows() * wide, 0.0);
     block.log_sums.resize(items.rows() * shape.heads, 0.0);
-    block.messages.resize(items.rows() * shape.heads().inner(), 0.0);
+    block
+        .messages
+        .resize(items.rows() * shape.heads().inner(), 0.0);
     let mut read = std::mem::take(&mut block.read);
     let mut log_sums = std::mem::take(&mut block.log_sums);
     let mut messages = std::mem::take(&mut block.messages);
@@ -36,22 +38,32 @@ pub(super) fn forward(
         partition.rows(y, shape.state),
     );
     let (block_ref, tokens) = (&*block, &*tokens);
-    compute.each(partition.parts(), parts, |index, (read, sums, messages, y), scratch| {
-        let span = partition.span(index);
-        let [read, sums, messages, y] = [read, sums, messages, y].map(RowParts::into_slice);
-        for (example, part) in span.examples(items.modules) {
-            let read = &mut read[part.within(span.first, wide)];
-            let sums = &mut sums[part.within(span.first, shape.heads)];
-            let operands = self::example(block_ref, operands, (example, part), tokens);
-            attention::forward(compute, &operands, read, sums, &mut scratch.attention);
-        }
-        for part in span.blocks() {
-            let read = &read[part.within(span.first, wide)];
-            let messages = &mut messages[part.within(span.first, shape.heads().inner())];
-            let y = &mut y[part.within(span.first, shape.state)];
-            close(block_ref, (compute, operands), part, (read, messages, y), scratch);
-        }
-    });
+    compute.each(
+        partition.parts(),
+        parts,
+        |index, (read, sums, messages, y), scratch| {
+            let span = partition.span(index);
+            let [read, sums, messages, y] = [read, sums, messages, y].map(RowParts::into_slice);
+            for (example, part) in span.examples(items.modules) {
+                let read = &mut read[part.within(span.first, wide)];
+                let sums = &mut sums[part.within(span.first, shape.heads)];
+                let operands = self::example(block_ref, operands, (example, part), tokens);
+                attention::forward(compute, &operands, read, sums, &mut scratch.attention);
+            }
+            for part in span.blocks() {
+                let read = &read[part.within(span.first, wide)];
+                let messages = &mut messages[part.within(span.first, shape.heads().inner())];
+                let y = &mut y[part.within(span.first, shape.state)];
+                close(
+                    block_ref,
+                    (compute, operands),
+                    part,
+                    (read, messages, y),
+                    scratch,
+                );
+            }
+        },
+    );
     (block.read, block.log_sums, block.messages) = (read, log_sums, messages);
 }
 
@@ -107,10 +119,15 @@ fn fold(block: &mut ReadInAttention, compute: &Compute, operands: &ReadInOperand
         for part in span.blocks() {
             let folded = &mut folded[part.within(span.first, heads.wide())];
             let factor = operands.key.scale_rows(shape.token_dim);
-            let [queries, unscaled] =
-                scratch.rows.parts([part.rows * heads.inner(), folded.len()]);
+            let [queries, unscaled] = scratch
+                .rows
+                .parts([part.rows * heads.inner(), folded.len()]);
             copy_rows(&block.queries, heads.inner(), part, queries);
-            let result = if factor.is_some() { &mut *unscaled } else { &mut *folded };
+            let result = if factor.is_some() {
+                &mut *unscaled
+            } else {
+                &mut *folded
+            };
             unscaled_rows(block, (compute, operands), queries, result);
             if let Some(factor) = factor {
                 compute.arch().dispatch(Scale {
@@ -184,7 +201,14 @@ fn close(
         keep: operands.keep,
         items: shape.items(),
     };
-    exit_rows(compute, (&finish, &operands.exit), part, messages, y, scratch);
+    exit_rows(
+        compute,
+        (&finish, &operands.exit),
+        part,
+        messages,
+        y,
+        scratch,
+    );
 }
 
 /// The attention of some modules of an example: each head of a module is a receiver, tokens are keys and values.

@@ -31,7 +31,9 @@ impl ScaleGradient {
             rows: looped.rows(),
             modules: items.modules,
             inputs,
-            shared: projection.scale.map(|_| projection.is_shared(items, inputs)),
+            shared: projection
+                .scale
+                .map(|_| projection.is_shared(items, inputs)),
         }
     }
 
@@ -55,12 +57,7 @@ impl ScaleGradient {
     }
 
     /// The sum over examples, after the loop.
-    pub(super) fn sum(
-        &self,
-        compute: &Compute,
-        gradient: Option<&mut [f32]>,
-        memory: &mut Buffer,
-    ) {
+    pub(super) fn sum(&self, compute: &Compute, gradient: Option<&mut [f32]>, memory: &mut Buffer) {
         if let (Some(true), Some(gradient)) = (self.shared, gradient) {
             sum_parts(compute, memory.take(self.sums()), gradient);
         }

@@ -157,12 +157,18 @@ pub(super) struct Two<'a> {
 
 impl<'a> Sources<'a> {
     pub(super) fn new(operands: &SkmdpaOperands<'a>) -> Self {
-        let SkmdpaOperands { query, key, value, .. } = *operands;
+        let SkmdpaOperands {
+            query, key, value, ..
+        } = *operands;
         let norm = operands.receiver_norm;
         let states = operands.receivers;
         if operands.senders.is_none() && operands.sender_norm.is_none() {
             let projections = [query, key, value];
-            return Self::Own(NormProjectOperands { states, norm, projections });
+            return Self::Own(NormProjectOperands {
+                states,
+                norm,
+                projections,
+            });
         }
         let send = NormProjectOperands {
             states: operands.senders.unwrap_or(states),
@@ -171,7 +177,11 @@ impl<'a> Sources<'a> {
         };
         let projections = [query];
         Self::Two(Two {
-            receive: NormProjectOperands { states, norm, projections },
+            receive: NormProjectOperands {
+                states,
+                norm,
+                projections,
+            },
             send,
             own: operands.senders.is_none(),
         })
@@ -229,7 +239,12 @@ impl Skmdpa {
         y: &mut [f32],
     ) -> Result<()> {
         self.check(operands)?;
-        let SkmdpaShape { batch, receivers, state, .. } = self.shape;
+        let SkmdpaShape {
+            batch,
+            receivers,
+            state,
+            ..
+        } = self.shape;
         EngineError::check_length(OP, "y", y.len(), &[batch, receivers, state])?;
         let [queries, keys, values] = &mut self.projected;
         match Sources::new(operands) {
@@ -247,7 +262,9 @@ impl Skmdpa {
     }
 
     fn exit_forward(&self, compute: &Compute, operands: &SkmdpaOperands<'_>, y: &mut [f32]) {
-        let SkmdpaShape { state, residual, .. } = self.shape;
+        let SkmdpaShape {
+            state, residual, ..
+        } = self.shape;
         let items = self.shape.receiving();
         let partition = Partition::new(items);
         let finish = Finish {
@@ -258,14 +275,25 @@ impl Skmdpa {
             items,
         };
         let parts = partition.rows(y, state);
-        compute.each(partition.parts(), parts, |index, y: RowParts<'_>, scratch| {
-            let (span, y) = (partition.span(index), y.into_slice());
-            for block in span.blocks() {
-                let messages = &self.messages[block.within(0, self.shape.inner())];
-                let y = &mut y[block.within(span.first, state)];
-                exit::exit_rows(compute, (&finish, &operands.exit), block, messages, y, scratch);
-            }
-        });
+        compute.each(
+            partition.parts(),
+            parts,
+            |index, y: RowParts<'_>, scratch| {
+                let (span, y) = (partition.span(index), y.into_slice());
+                for block in span.blocks() {
+                    let messages = &self.messages[block.within(0, self.shape.inner())];
+                    let y = &mut y[block.within(span.first, state)];
+                    exit::exit_rows(
+                        compute,
+                        (&finish, &operands.exit),
+                        block,
+                        messages,
+                        y,
+                        scratch,
+                    );
+                }
+            },
+        );
     }
 
     pub(super) fn check(&self, operands: &SkmdpaOperands<'_>) -> Result<()> {
@@ -287,7 +315,9 @@ impl Skmdpa {
                 self.send.check(OP, "senders", &send)?;
             }
         }
-        operands.exit.check(OP, shape.receiving(), self.exit.widths())?;
+        operands
+            .exit
+            .check(OP, shape.receiving(), self.exit.widths())?;
         operands.links.check(OP, shape.attention(), shape.batch)?;
         if let Some(mask) = operands.mask {
             EngineError::check_length(OP, "mask", mask.len(), &[shape.batch, shape.senders])?;

@@ -9,11 +9,20 @@ use super::skmdpa::{Skmdpa, SkmdpaOperands};
 /// Messages and the logarithms of the softmax's sums.
 pub(super) fn forward(block: &mut Skmdpa, compute: &Compute, operands: &SkmdpaOperands<'_>) {
     let shape = block.shape;
-    let (messages, sums) = (shape.receivers * shape.inner(), shape.receivers * shape.heads);
+    let (messages, sums) = (
+        shape.receivers * shape.inner(),
+        shape.receivers * shape.heads,
+    );
     block.messages.resize(shape.batch * messages, 0.0);
     block.log_sums.resize(shape.batch * sums, 0.0);
-    let mut results = (std::mem::take(&mut block.messages), std::mem::take(&mut block.log_sums));
-    let parts = (Chunks::new(&mut results.0, messages), Chunks::new(&mut results.1, sums));
+    let mut results = (
+        std::mem::take(&mut block.messages),
+        std::mem::take(&mut block.log_sums),
+    );
+    let parts = (
+        Chunks::new(&mut results.0, messages),
+        Chunks::new(&mut results.1, sums),
+    );
     compute.each(shape.batch, parts, |index, (out, sums), scratch| {
         let example = example(block, operands, index);
         let (out, sums) = (out.into_slice(), sums.into_slice());
@@ -49,25 +58,38 @@ pub(super) fn backward<'a>(
         Chunks::new(values.take(batch * sizes[2]), sizes[2]),
         each_link.map(|all| Chunks::new(all, links)),
     );
-    compute.each(batch, parts, |index, (queries, keys, values, links), scratch| {
-        let example = example(block, operands, index);
-        let output = ExampleOutput {
-            out: part(&block.messages, index, sizes[0]),
-            log_sums: part(&block.log_sums, index, shape.receivers * shape.heads),
-            d_out: part(d_messages, index, sizes[0]),
-        };
-        let mut gradients = ExampleGradients {
-            queries: queries.into_slice(),
-            keys: keys.into_slice(),
-            values: values.into_slice(),
-            links: links.map(Chunks::into_slice),
-        };
-        attention::backward(compute, &example, &output, &mut gradients, &mut scratch.attention);
-    });
+    compute.each(
+        batch,
+        parts,
+        |index, (queries, keys, values, links), scratch| {
+            let example = example(block, operands, index);
+            let output = ExampleOutput {
+                out: part(&block.messages, index, sizes[0]),
+                log_sums: part(&block.log_sums, index, shape.receivers * shape.heads),
+                d_out: part(d_messages, index, sizes[0]),
+            };
+            let mut gradients = ExampleGradients {
+                queries: queries.into_slice(),
+                keys: keys.into_slice(),
+                values: values.into_slice(),
+                links: links.map(Chunks::into_slice),
+            };
+            attention::backward(
+                compute,
+                &example,
+                &output,
+                &mut gradients,
+                &mut scratch.attention,
+            );
+        },
+    );
     if let Some(d_links) = d_links.filter(|_| shared_links) {
         sum_parts(compute, link_buffer.take(batch * links), d_links);
     }
-    let mut results = buffers.iter_mut().zip(sums).zip(sizes.iter().zip(&block.projected));
+    let mut results = buffers
+        .iter_mut()
+        .zip(sums)
+        .zip(sizes.iter().zip(&block.projected));
     std::array::from_fn(|_| match results.next() {
         Some(((all, sum), (size, projected))) if projected.len() == *size => {
             let sum = sum.take(*size);

@@ -113,8 +113,14 @@ impl Skmdpa {
             norm: gradients.receiver_norm.reborrow(),
             projections: [&mut gradients.query],
         };
-        self.receive
-            .backward(compute, &receive, [d_queries], d_y, &mut of_receivers, memory.0);
+        self.receive.backward(
+            compute,
+            &receive,
+            [d_queries],
+            d_y,
+            &mut of_receivers,
+            memory.0,
+        );
         self.shared_norm.resize(2 * self.shape.sender_state, 0.0);
         let (gain, bias) = self.shared_norm.split_at_mut(self.shape.sender_state);
         let own_norm = gradients.sender_norm.as_mut().map(NormGradient::reborrow);
@@ -131,8 +137,14 @@ impl Skmdpa {
             norm: own_norm.unwrap_or(NormGradient { gain, bias }),
             projections: [&mut gradients.key, &mut gradients.value],
         };
-        self.send
-            .backward(compute, &send, [d_keys, d_values], None, &mut of_senders, memory.1);
+        self.send.backward(
+            compute,
+            &send,
+            [d_keys, d_values],
+            None,
+            &mut of_senders,
+            memory.1,
+        );
         let add = |x: &[f32], y: &mut [f32]| compute.arch().dispatch(AddTo { x, y });
         if let (true, Some(states)) = (own, gradients.receivers.as_deref_mut()) {
             add(own_states.take(states.len()), states);
@@ -162,7 +174,11 @@ impl Skmdpa {
         let expected = operands.senders.map(|states| states.values.len());
         length("gradient of the senders", senders, expected)?;
         let links = gradients.links.as_ref().map(|links| links.len());
-        length("gradient of the links", links, Some(link_numbers(operands.links)))?;
+        length(
+            "gradient of the links",
+            links,
+            Some(link_numbers(operands.links)),
+        )?;
         gradients.receiver_norm.check(OP, self.shape.state)?;
         match (&gradients.sender_norm, operands.sender_norm) {
             (Some(norm), Some(_)) => norm.check(OP, self.shape.sender_state)?,

@@ -48,7 +48,10 @@ impl Norm {
 
     fn split(&mut self) -> (NormOperand<'_>, NormGradient<'_>) {
         let [gain, bias] = &mut self.d;
-        let operand = NormOperand { gain: &self.gain, bias: &self.bias };
+        let operand = NormOperand {
+            gain: &self.gain,
+            bias: &self.bias,
+        };
         (operand, NormGradient { gain, bias })
     }
 }
@@ -67,13 +70,24 @@ struct Projection {
 
 impl Projection {
     fn new((outputs, inputs): (usize, usize), modules: usize, codes: usize) -> Self {
-        let shape = ModulationShape { rows: modules, codes, features: inputs };
+        let shape = ModulationShape {
+            rows: modules,
+            codes,
+            features: inputs,
+        };
         let bound = 2.0 / (inputs as f32).sqrt();
-        let weight: Vec<f32> = numbers(outputs * inputs, inputs).iter().map(|x| x * bound).collect();
+        let weight: Vec<f32> = numbers(outputs * inputs, inputs)
+            .iter()
+            .map(|x| x * bound)
+            .collect();
         Self {
             bias: vec![0.0; outputs],
             scale: vec![0.0; modules * inputs],
-            d: [vec![0.0; weight.len()], vec![0.0; outputs], vec![0.0; modules * inputs]],
+            d: [
+                vec![0.0; weight.len()],
+                vec![0.0; outputs],
+                vec![0.0; modules * inputs],
+            ],
             weight,
             modulation: Modulation::new(shape).unwrap(),
             code_weight: numbers(inputs * codes, codes),
@@ -84,18 +98,32 @@ impl Projection {
     }
 
     fn modulate(&mut self, compute: &Compute, codes: &[f32]) {
-        let operands = ModulationOperands { codes, weight: &self.code_weight, gain: 0.1, add_one: true };
-        self.modulation.forward(compute, &operands, &mut self.scale).unwrap();
+        let operands = ModulationOperands {
+            codes,
+            weight: &self.code_weight,
+            gain: 0.1,
+            add_one: true,
+        };
+        self.modulation
+            .forward(compute, &operands, &mut self.scale)
+            .unwrap();
     }
 
     fn modulate_backward(&mut self, compute: &Compute, codes: &[f32]) {
-        let operands = ModulationOperands { codes, weight: &self.code_weight, gain: 0.1, add_one: true };
+        let operands = ModulationOperands {
+            codes,
+            weight: &self.code_weight,
+            gain: 0.1,
+            add_one: true,
+        };
         let mut gradients = ModulationGradients {
             codes: Some(&mut self.d_codes),
             weight: &mut self.d_code_weight,
             gain: Some(&mut self.d_gain),
         };
-        self.modulation.backward(compute, &operands, &self.d[2], &mut gradients).unwrap();
+        self.modulation
+            .backward(compute, &operands, &self.d[2], &mut gradients)
+            .unwrap();
     }
 
     fn split(&mut self) -> (ProjectionOperand<'_>, ProjectionGradient<'_>) {
@@ -105,7 +133,14 @@ impl Projection {
             bias: Some(&self.bias),
             scale: Some(&self.scale),
         };
-        (operand, ProjectionGradient { weight, bias: Some(bias), scale: Some(scale) })
+        (
+            operand,
+            ProjectionGradient {
+                weight,
+                bias: Some(bias),
+                scale: Some(scale),
+            },
+        )
     }
 }
 
@@ -173,7 +208,15 @@ fn timed(time: &mut Duration, work: impl FnOnce()) {
 
 impl Attention {
     fn new(sizes: &Sizes, readout: bool) -> Self {
-        let Sizes { batch, modules, state, codes, heads, head_dim, .. } = *sizes;
+        let Sizes {
+            batch,
+            modules,
+            state,
+            codes,
+            heads,
+            head_dim,
+            ..
+        } = *sizes;
         let inner = heads * head_dim;
         let receivers = if readout { sizes.readout } else { modules };
         let shape = SkmdpaShape {
@@ -219,8 +262,14 @@ impl Attention {
         let ((query, dq), (key, dk), (value, dv), (exit, de)) =
             (query.split(), key.split(), value.split(), exit.split());
         let ((receiver_norm, d_first), (second, d_second)) = (first.split(), second.split());
-        let modules = States { values: x, shared: false };
-        let own = self.states.as_deref().map(|values| States { values, shared: true });
+        let modules = States {
+            values: x,
+            shared: false,
+        };
+        let own = self.states.as_deref().map(|values| States {
+            values,
+            shared: true,
+        });
         let operands = SkmdpaOperands {
             receivers: own.unwrap_or(modules),
             senders: own.map(|_| modules),
@@ -253,7 +302,9 @@ impl Attention {
                 exit: de,
                 links: Some(&mut self.d_links),
             };
-            self.block.backward(compute, &operands, d_y, &mut gradients).unwrap();
+            self.block
+                .backward(compute, &operands, d_y, &mut gradients)
+                .unwrap();
         }
     }
 }
@@ -269,7 +320,13 @@ impl Network {
         let [expand, contract] = &mut self.projections;
         let ((expand, d1), (contract, d2)) = (expand.split(), contract.split());
         let (norm, d_norm) = self.norm.split();
-        let operands = FeedForwardOperands { states: x, norm, expand, contract, keep: None };
+        let operands = FeedForwardOperands {
+            states: x,
+            norm,
+            expand,
+            contract,
+            keep: None,
+        };
         if let Some(y) = y {
             self.block.forward(compute, &operands, y).unwrap();
         }
@@ -280,15 +337,28 @@ impl Network {
                 expand: d1,
                 contract: d2,
             };
-            self.block.backward(compute, &operands, d_y, &mut gradients).unwrap();
+            self.block
+                .backward(compute, &operands, d_y, &mut gradients)
+                .unwrap();
         }
     }
 }
 
 impl Circuit {
     pub(crate) fn new(sizes: Sizes) -> Self {
-        let Sizes { batch, modules, state, codes, heads, head_dim, hidden, tokens, token_dim, readout, layers } =
-            sizes;
+        let Sizes {
+            batch,
+            modules,
+            state,
+            codes,
+            heads,
+            head_dim,
+            hidden,
+            tokens,
+            token_dim,
+            readout,
+            layers,
+        } = sizes;
         let inner = heads * head_dim;
         let read_in = ReadIn {
             block: ReadInAttention::new(ReadInShape {
@@ -336,7 +406,9 @@ impl Circuit {
             d_tokens: vec![0.0; batch * tokens * token_dim],
             initial: numbers(modules * state, 6),
             read_in,
-            propagators: (0..layers).map(|_| (Attention::new(&sizes, false), network())).collect(),
+            propagators: (0..layers)
+                .map(|_| (Attention::new(&sizes, false), network()))
+                .collect(),
             read_out: Attention::new(&sizes, true),
             states: vec![vec![0.0; states]; 2 * layers + 1],
             d_states: [vec![0.0; states], vec![0.0; states]],
@@ -370,17 +442,35 @@ impl Circuit {
             each(projection, codes);
         }
         for (attention, network) in &mut self.propagators {
-            for projection in attention.projections.iter_mut().chain(&mut network.projections) {
+            for projection in attention
+                .projections
+                .iter_mut()
+                .chain(&mut network.projections)
+            {
                 each(projection, codes);
             }
         }
         for (index, projection) in self.read_out.projections.iter_mut().enumerate() {
-            each(projection, if index == 1 || index == 2 { codes } else { out_codes });
+            each(
+                projection,
+                if index == 1 || index == 2 {
+                    codes
+                } else {
+                    out_codes
+                },
+            );
         }
         let attentions = self.propagators.iter_mut().map(|(attention, _)| attention);
         for attention in attentions.chain([&mut self.read_out]) {
             timed(&mut times.links, || {
-                let Attention { logit, uniform, links, d_links, d_logit, .. } = attention;
+                let Attention {
+                    logit,
+                    uniform,
+                    links,
+                    d_links,
+                    d_logit,
+                    ..
+                } = attention;
                 if backward {
                     relax_gradient(compute, links, d_links, 0.5, d_logit).unwrap();
                 } else {
@@ -398,7 +488,10 @@ impl Circuit {
         let ((receiver_norm, d_receiver), (sender_norm, d_sender)) =
             (receiver_norm.split(), sender_norm.split());
         let operands = ReadInOperands {
-            states: States { values: &self.initial, shared: true },
+            states: States {
+                values: &self.initial,
+                shared: true,
+            },
             tokens: &self.tokens,
             mask: None,
             receiver_norm,
@@ -411,7 +504,9 @@ impl Circuit {
         };
         let block = &mut self.read_in.block;
         let Some(d_y) = backward else {
-            block.forward(compute, &operands, &mut self.states[0]).unwrap();
+            block
+                .forward(compute, &operands, &mut self.states[0])
+                .unwrap();
             return;
         };
         let mut gradients = ReadInGradients {
@@ -424,7 +519,9 @@ impl Circuit {
             value: dv,
             exit: de,
         };
-        block.backward(compute, &operands, d_y, &mut gradients).unwrap();
+        block
+            .backward(compute, &operands, d_y, &mut gradients)
+            .unwrap();
     }
 
     fn forward(&mut self, compute: &Compute) {
@@ -444,7 +541,8 @@ impl Circuit {
         }
         let last = &self.states[2 * self.sizes.layers];
         timed(&mut times.read_out[0], || {
-            self.read_out.run(compute, last, Some(&mut self.output), None);
+            self.read_out
+                .run(compute, last, Some(&mut self.output), None);
         });
     }
 
@@ -453,14 +551,25 @@ impl Circuit {
         let times = &mut self.times;
         let last = &self.states[2 * self.sizes.layers];
         timed(&mut times.read_out[1], || {
-            self.read_out.run(compute, last, None, Some((&self.d_output, &mut d_y)));
+            self.read_out
+                .run(compute, last, None, Some((&self.d_output, &mut d_y)));
         });
         for (layer, (attention, network)) in self.propagators.iter_mut().enumerate().rev() {
             timed(&mut times.feed_forward[1], || {
-                network.run(compute, &self.states[2 * layer + 1], None, Some((&d_y, &mut d_x)));
+                network.run(
+                    compute,
+                    &self.states[2 * layer + 1],
+                    None,
+                    Some((&d_y, &mut d_x)),
+                );
             });
             timed(&mut times.attention[1], || {
-                attention.run(compute, &self.states[2 * layer], None, Some((&d_x, &mut d_y)));
+                attention.run(
+                    compute,
+                    &self.states[2 * layer],
+                    None,
+                    Some((&d_x, &mut d_y)),
+                );
             });
         }
         let start = Instant::now();

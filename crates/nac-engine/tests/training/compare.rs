@@ -25,7 +25,10 @@ pub(crate) trait Case {
 
 pub(crate) fn singles(tensors: &Tensors) -> Singles {
     let convert = |values: &Vec<f64>| values.iter().map(|x| *x as f32).collect();
-    tensors.iter().map(|(name, values)| (name.clone(), convert(values))).collect()
+    tensors
+        .iter()
+        .map(|(name, values)| (name.clone(), convert(values)))
+        .collect()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -45,7 +48,10 @@ pub(crate) fn check(case: &impl Case, label: &str) {
     let (y, gradients) = case.engine(&compute, &singles(&tensors), &d_y_single);
     for (index, (y, expected)) in y.iter().zip(&expected).enumerate() {
         let error = (f64::from(*y) - expected).abs();
-        assert!(error < 2e-5 * (1.0 + expected.abs()), "{label}: y[{index}] {y} {expected}");
+        assert!(
+            error < 2e-5 * (1.0 + expected.abs()),
+            "{label}: y[{index}] {y} {expected}"
+        );
     }
     assert_eq!(y.len(), expected.len(), "{label}");
     for (name, gradient) in &gradients {
@@ -61,7 +67,12 @@ pub(crate) fn check(case: &impl Case, label: &str) {
                 (format!("{name}[{index}]"), direction)
             })
             .collect();
-        directions.extend((0..2).map(|i| (format!("{name} along {i}"), normal(&format!("{name}{i}"), size))));
+        directions.extend((0..2).map(|i| {
+            (
+                format!("{name} along {i}"),
+                normal(&format!("{name}{i}"), size),
+            )
+        }));
         for (which, direction) in directions {
             let along = |step: f64| {
                 let mut moved = tensors.clone();
@@ -77,11 +88,16 @@ pub(crate) fn check(case: &impl Case, label: &str) {
             let found = dot(&gradient, &direction);
             let size = dot(&gradient, &gradient).sqrt() * dot(&direction, &direction).sqrt();
             let bound = 2e-4 * slope.abs() + 3e-5 * (1.0 + size);
-            assert!((found - slope).abs() < bound, "{label}: {which} is {found}, not {slope}");
+            assert!(
+                (found - slope).abs() < bound,
+                "{label}: {which} is {found}, not {slope}"
+            );
         }
     }
     for name in tensors.keys() {
-        let finite = gradients.get(name).is_some_and(|all| all.iter().all(|x| x.is_finite()));
+        let finite = gradients
+            .get(name)
+            .is_some_and(|all| all.iter().all(|x| x.is_finite()));
         assert!(finite, "{label}: gradient of {name}");
     }
 }
@@ -90,7 +106,10 @@ pub(crate) fn check(case: &impl Case, label: &str) {
 pub(crate) fn check_threads(case: &impl Case, label: &str) {
     let tensors = singles(&case.tensors());
     let count = case.reference(&case.tensors()).len();
-    let d_y: Vec<f32> = normal("gradient", count).iter().map(|x| *x as f32).collect();
+    let d_y: Vec<f32> = normal("gradient", count)
+        .iter()
+        .map(|x| *x as f32)
+        .collect();
     let run = |threads, precision| {
         let compute = Compute::new(threads, precision).unwrap();
         case.engine(&compute, &tensors, &d_y)
@@ -102,25 +121,51 @@ pub(crate) fn check_threads(case: &impl Case, label: &str) {
             let more = run(threads, precision);
             assert_eq!(bits(&more.0), bits(&one.0), "{label}: {threads} threads");
             for (name, gradient) in &one.1 {
-                assert_eq!(bits(&more.1[name]), bits(gradient), "{label}: {name}, {threads} threads");
+                assert_eq!(
+                    bits(&more.1[name]),
+                    bits(gradient),
+                    "{label}: {name}, {threads} threads"
+                );
             }
         }
     }
-    let (single, mixed) = (run(1, TrainingPrecision::F32), run(1, TrainingPrecision::Mixed));
+    let (single, mixed) = (
+        run(1, TrainingPrecision::F32),
+        run(1, TrainingPrecision::Mixed),
+    );
     let mut pairs = vec![("y", &single.0, &mixed.0)];
-    pairs.extend(single.1.iter().map(|(name, gradient)| (name.as_str(), gradient, &mixed.1[name])));
+    pairs.extend(
+        single
+            .1
+            .iter()
+            .map(|(name, gradient)| (name.as_str(), gradient, &mixed.1[name])),
+    );
     for (name, single, mixed) in pairs {
         let size: f32 = single.iter().map(|x| x * x).sum::<f32>().sqrt();
-        let off: f32 = single.iter().zip(mixed).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
-        assert!(off <= 0.03 * size + 1e-6, "{label}: {name} in mixed precision {off} of {size}");
+        let off: f32 = single
+            .iter()
+            .zip(mixed)
+            .map(|(a, b)| (a - b).powi(2))
+            .sum::<f32>()
+            .sqrt();
+        assert!(
+            off <= 0.03 * size + 1e-6,
+            "{label}: {name} in mixed precision {off} of {size}"
+        );
     }
 }
 
 /// Adds the layer norm `name`.
 pub(crate) fn add_norm(tensors: &mut Tensors, name: &str, features: usize) {
-    let gain = normal(name, features).iter().map(|x| 1.0 + 0.3 * x).collect();
+    let gain = normal(name, features)
+        .iter()
+        .map(|x| 1.0 + 0.3 * x)
+        .collect();
     tensors.insert(format!("{name}.gain"), gain);
-    tensors.insert(format!("{name}.bias"), normal(&format!("{name}.bias"), features));
+    tensors.insert(
+        format!("{name}.bias"),
+        normal(&format!("{name}.bias"), features),
+    );
 }
 
 /// Rows of a scale.
@@ -147,7 +192,10 @@ pub(crate) fn add_projection(
     let weight = weight.iter().map(|x| x / (inputs as f64).sqrt()).collect();
     tensors.insert(format!("{name}.weight"), weight);
     if bias {
-        tensors.insert(format!("{name}.bias"), normal(&format!("{name}.bias"), outputs));
+        tensors.insert(
+            format!("{name}.bias"),
+            normal(&format!("{name}.bias"), outputs),
+        );
     }
     let rows = match scaled {
         Scaled::No => return,
@@ -180,7 +228,12 @@ pub(crate) struct Memory(BTreeMap<String, Option<Vec<f32>>>);
 impl Memory {
     pub(crate) fn new(tensors: &Singles) -> Self {
         let empty = |values: &Vec<f32>| Some(vec![f32::NAN; values.len()]);
-        Self(tensors.iter().map(|(name, values)| (name.clone(), empty(values))).collect())
+        Self(
+            tensors
+                .iter()
+                .map(|(name, values)| (name.clone(), empty(values)))
+                .collect(),
+        )
     }
 
     /// Slices of the tensors with these names, in their order, where there are such.
@@ -195,12 +248,15 @@ impl Memory {
 
     pub(crate) fn into_singles(self) -> Singles {
         let all = self.0.into_iter();
-        all.filter_map(|(name, values)| Some((name, values?))).collect()
+        all.filter_map(|(name, values)| Some((name, values?)))
+            .collect()
     }
 }
 
 /// The gradient of a projection from slices of weight, bias and scale.
-pub(crate) fn projection_gradient<'a>(slices: [Option<&'a mut [f32]>; 3]) -> ProjectionGradient<'a> {
+pub(crate) fn projection_gradient<'a>(
+    slices: [Option<&'a mut [f32]>; 3],
+) -> ProjectionGradient<'a> {
     let [weight, bias, scale] = slices;
     ProjectionGradient {
         weight: weight.unwrap(),

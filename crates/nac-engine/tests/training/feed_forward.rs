@@ -17,29 +17,59 @@ struct Block {
 
 impl Case for Block {
     fn tensors(&self) -> Tensors {
-        let FeedForwardShape { batch, modules, state, hidden, .. } = self.shape;
+        let FeedForwardShape {
+            batch,
+            modules,
+            state,
+            hidden,
+            ..
+        } = self.shape;
         let mut all = Tensors::new();
-        all.insert("states".to_owned(), normal("states", batch * modules * state));
+        all.insert(
+            "states".to_owned(),
+            normal("states", batch * modules * state),
+        );
         add_norm(&mut all, "norm", state);
         let (expanded, rows) = (self.shape.expanded(), |scaled| (scaled, batch, modules));
-        add_projection(&mut all, "expand", (expanded, state), rows(self.scaled.0), self.bias);
-        add_projection(&mut all, "contract", (state, hidden), rows(self.scaled.1), self.bias);
+        add_projection(
+            &mut all,
+            "expand",
+            (expanded, state),
+            rows(self.scaled.0),
+            self.bias,
+        );
+        add_projection(
+            &mut all,
+            "contract",
+            (state, hidden),
+            rows(self.scaled.1),
+            self.bias,
+        );
         all
     }
 
     fn reference(&self, t: &Tensors) -> Vec<f64> {
-        let FeedForwardShape { batch, modules, state, hidden, .. } = self.shape;
+        let FeedForwardShape {
+            batch,
+            modules,
+            state,
+            hidden,
+            ..
+        } = self.shape;
         let of = |index: usize| {
             let x = row(&t["states"], state, index);
             let pre = project(t, "expand", &norm(t, "norm", x), index);
             let active: Vec<f64> = match self.shape.activation {
                 FeedForwardActivation::Gelu => pre.iter().map(|x| gelu(*x)).collect(),
-                FeedForwardActivation::Geglu => {
-                    (0..hidden).map(|i| pre[i] * gelu(pre[hidden + i])).collect()
-                }
+                FeedForwardActivation::Geglu => (0..hidden)
+                    .map(|i| pre[i] * gelu(pre[hidden + i]))
+                    .collect(),
             };
             let branch = project(t, "contract", &active, index);
-            let keep = self.keep.as_ref().map_or(1.0, |keep| f64::from(keep[index / modules]));
+            let keep = self
+                .keep
+                .as_ref()
+                .map_or(1.0, |keep| f64::from(keep[index / modules]));
             close(self.shape.residual.then_some(x), keep, &branch)
         };
         (0..batch * modules).flat_map(of).collect()
@@ -57,8 +87,15 @@ impl Case for Block {
         let mut y = vec![f32::NAN; d_y.len()];
         let mut memory = Memory::new(tensors);
         let [states, gain, bias, w1, b1, s1, w2, b2, s2] = memory.slices([
-            "states", "norm.gain", "norm.bias", "expand.weight", "expand.bias", "expand.scale",
-            "contract.weight", "contract.bias", "contract.scale",
+            "states",
+            "norm.gain",
+            "norm.bias",
+            "expand.weight",
+            "expand.bias",
+            "expand.scale",
+            "contract.weight",
+            "contract.bias",
+            "contract.scale",
         ]);
         let mut gradients = FeedForwardGradients {
             states,
@@ -68,7 +105,9 @@ impl Case for Block {
         };
         for _ in 0..2 {
             block.forward(compute, &operands, &mut y).unwrap();
-            block.backward(compute, &operands, d_y, &mut gradients).unwrap();
+            block
+                .backward(compute, &operands, d_y, &mut gradients)
+                .unwrap();
         }
         (y, memory.into_singles())
     }
@@ -110,8 +149,14 @@ fn values_and_gradients_are_those_of_the_definition() {
 #[test]
 fn threads_do_not_change_a_bit() {
     for index in [3, 4, 8] {
-        check_threads(&block((10, 40, 32, 48), index), &format!("many examples {index}"));
-        check_threads(&block((2, 300, 24, 16), index), &format!("many modules {index}"));
+        check_threads(
+            &block((10, 40, 32, 48), index),
+            &format!("many examples {index}"),
+        );
+        check_threads(
+            &block((2, 300, 24, 16), index),
+            &format!("many modules {index}"),
+        );
     }
 }
 
@@ -129,16 +174,31 @@ fn wrong_operands_are_errors_with_both_shapes() {
         keep: None,
     };
     let mut y = vec![0.0; 90];
-    let error = block.forward(&compute, &operands, &mut y).unwrap_err().to_string();
-    assert!(error.contains("states") && error.contains("[3, 5, 6]") && error.contains("89"), "{error}");
+    let error = block
+        .forward(&compute, &operands, &mut y)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("states") && error.contains("[3, 5, 6]") && error.contains("89"),
+        "{error}"
+    );
     operands.states = &tensors["states"];
-    let error = block.forward(&compute, &operands, &mut y[1..]).unwrap_err().to_string();
+    let error = block
+        .forward(&compute, &operands, &mut y[1..])
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("`y`") && error.contains("89"), "{error}");
     let scale = vec![0.0; 31];
     operands.expand.scale = Some(&scale);
-    let error = block.forward(&compute, &operands, &mut y).unwrap_err().to_string();
+    let error = block
+        .forward(&compute, &operands, &mut y)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("scale") && error.contains("31"), "{error}");
-    let shape = FeedForwardShape { hidden: 0, ..case.shape };
+    let shape = FeedForwardShape {
+        hidden: 0,
+        ..case.shape
+    };
     let error = FeedForward::new(shape).unwrap_err().to_string();
     assert!(error.contains("hidden"), "{error}");
 }
@@ -166,10 +226,18 @@ fn a_backward_pass_needs_a_forward_pass() {
         contract: projection_gradient([w2, None, None]),
     };
     let d_y = vec![1.0; 90];
-    let error = block.backward(&compute, &operands, &d_y, &mut gradients).unwrap_err();
+    let error = block
+        .backward(&compute, &operands, &d_y, &mut gradients)
+        .unwrap_err();
     assert!(error.to_string().contains("forward"), "{error}");
     let mut y = vec![0.0; 90];
     block.forward(&compute, &operands, &mut y).unwrap();
-    block.backward(&compute, &operands, &d_y, &mut gradients).unwrap();
-    assert!(block.backward(&compute, &operands, &d_y, &mut gradients).is_err());
+    block
+        .backward(&compute, &operands, &d_y, &mut gradients)
+        .unwrap();
+    assert!(
+        block
+            .backward(&compute, &operands, &d_y, &mut gradients)
+            .is_err()
+    );
 }

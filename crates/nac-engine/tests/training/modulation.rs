@@ -1,6 +1,8 @@
 //! The scale of a modulated projection.
 
-use nac_engine::training::{Compute, Modulation, ModulationGradients, ModulationOperands, ModulationShape};
+use nac_engine::training::{
+    Compute, Modulation, ModulationGradients, ModulationOperands, ModulationShape,
+};
 
 use crate::compare::*;
 use crate::reference::{Tensors, layer_norm, normal, project, row};
@@ -12,10 +14,17 @@ struct Scale {
 
 impl Case for Scale {
     fn tensors(&self) -> Tensors {
-        let ModulationShape { rows, codes, features } = self.shape;
+        let ModulationShape {
+            rows,
+            codes,
+            features,
+        } = self.shape;
         let mut all = Tensors::new();
         all.insert("codes".to_owned(), normal("codes", rows * codes));
-        all.insert("scale.weight".to_owned(), normal("scale.weight", features * codes));
+        all.insert(
+            "scale.weight".to_owned(),
+            normal("scale.weight", features * codes),
+        );
         all.insert("gain".to_owned(), vec![0.3]);
         all
     }
@@ -48,7 +57,9 @@ impl Case for Scale {
         };
         for _ in 0..2 {
             block.forward(compute, &operands, &mut scale).unwrap();
-            block.backward(compute, &operands, d_y, &mut gradients).unwrap();
+            block
+                .backward(compute, &operands, d_y, &mut gradients)
+                .unwrap();
         }
         (scale, memory.into_singles())
     }
@@ -56,7 +67,11 @@ impl Case for Scale {
 
 fn scale(rows: usize, codes: usize, features: usize, add_one: bool) -> Scale {
     Scale {
-        shape: ModulationShape { rows, codes, features },
+        shape: ModulationShape {
+            rows,
+            codes,
+            features,
+        },
         add_one,
     }
 }

@@ -18,11 +18,26 @@ struct Block {
 
 impl Case for Block {
     fn tensors(&self) -> Tensors {
-        let ReadInShape { batch, modules, tokens, state, token_dim, heads, head_dim, .. } = self.shape;
+        let ReadInShape {
+            batch,
+            modules,
+            tokens,
+            state,
+            token_dim,
+            heads,
+            head_dim,
+            ..
+        } = self.shape;
         let mut all = Tensors::new();
         let examples = if self.shared { 1 } else { batch };
-        all.insert("states".to_owned(), normal("states", examples * modules * state));
-        all.insert("tokens".to_owned(), normal("tokens", batch * tokens * token_dim));
+        all.insert(
+            "states".to_owned(),
+            normal("states", examples * modules * state),
+        );
+        all.insert(
+            "tokens".to_owned(),
+            normal("tokens", batch * tokens * token_dim),
+        );
         add_norm(&mut all, "receiver_norm", state);
         add_norm(&mut all, "sender_norm", token_dim);
         let inner = heads * head_dim;
@@ -39,7 +54,15 @@ impl Case for Block {
     }
 
     fn reference(&self, t: &Tensors) -> Vec<f64> {
-        let ReadInShape { batch, modules, tokens, state, token_dim, heads, .. } = self.shape;
+        let ReadInShape {
+            batch,
+            modules,
+            tokens,
+            state,
+            token_dim,
+            heads,
+            ..
+        } = self.shape;
         let mut y = Vec::new();
         for b in 0..batch {
             let added = padding(self.mask.as_deref(), tokens, b);
@@ -47,7 +70,9 @@ impl Case for Block {
                 let r = b * modules + i;
                 let of = |name: &str| -> Vec<Vec<f64>> {
                     let tokens = (0..tokens).map(|j| row(&t["tokens"], token_dim, b * tokens + j));
-                    tokens.map(|x| project(t, name, &norm(t, "sender_norm", x), r)).collect()
+                    tokens
+                        .map(|x| project(t, name, &norm(t, "sender_norm", x), r))
+                        .collect()
                 };
                 let x = row(&t["states"], state, r);
                 let query = project(t, "query", &norm(t, "receiver_norm", x), r);
@@ -62,7 +87,10 @@ impl Case for Block {
 
     fn engine(&self, compute: &Compute, tensors: &Singles, d_y: &[f32]) -> (Vec<f32>, Singles) {
         let operands = ReadInOperands {
-            states: States { values: &tensors["states"], shared: self.shared },
+            states: States {
+                values: &tensors["states"],
+                shared: self.shared,
+            },
             tokens: &tensors["tokens"],
             mask: self.mask.as_deref(),
             receiver_norm: norm_operand(tensors, "receiver_norm"),
@@ -76,13 +104,45 @@ impl Case for Block {
         let mut block = ReadInAttention::new(self.shape).unwrap();
         let mut y = vec![f32::NAN; d_y.len()];
         let mut memory = Memory::new(tensors);
-        let [states, tokens, g1, b1, g2, b2, wq, bq, sq, wk, bk, sk, wv, bv, sv, we, be, se] =
-            memory.slices([
-                "states", "tokens", "receiver_norm.gain", "receiver_norm.bias", "sender_norm.gain",
-                "sender_norm.bias", "query.weight", "query.bias", "query.scale", "key.weight", "key.bias",
-                "key.scale", "value.weight", "value.bias", "value.scale", "exit.weight", "exit.bias",
-                "exit.scale",
-            ]);
+        let [
+            states,
+            tokens,
+            g1,
+            b1,
+            g2,
+            b2,
+            wq,
+            bq,
+            sq,
+            wk,
+            bk,
+            sk,
+            wv,
+            bv,
+            sv,
+            we,
+            be,
+            se,
+        ] = memory.slices([
+            "states",
+            "tokens",
+            "receiver_norm.gain",
+            "receiver_norm.bias",
+            "sender_norm.gain",
+            "sender_norm.bias",
+            "query.weight",
+            "query.bias",
+            "query.scale",
+            "key.weight",
+            "key.bias",
+            "key.scale",
+            "value.weight",
+            "value.bias",
+            "value.scale",
+            "exit.weight",
+            "exit.bias",
+            "exit.scale",
+        ]);
         let mut gradients = ReadInGradients {
             states,
             tokens,
@@ -95,13 +155,19 @@ impl Case for Block {
         };
         for _ in 0..2 {
             block.forward(compute, &operands, &mut y).unwrap();
-            block.backward(compute, &operands, d_y, &mut gradients).unwrap();
+            block
+                .backward(compute, &operands, d_y, &mut gradients)
+                .unwrap();
         }
         (y, memory.into_singles())
     }
 }
 
-fn block((batch, modules, tokens): (usize, usize, usize), widths: [usize; 4], index: usize) -> Block {
+fn block(
+    (batch, modules, tokens): (usize, usize, usize),
+    widths: [usize; 4],
+    index: usize,
+) -> Block {
     let [state, token_dim, heads, head_dim] = widths;
     let mask = (0..batch * tokens).map(|j| j % 3 != 1 && j >= tokens);
     let keep = (0..batch).map(|b| [0.5, 0.0, 1.25][b % 3]).collect();
@@ -126,7 +192,10 @@ fn block((batch, modules, tokens): (usize, usize, usize), widths: [usize; 4], in
 #[test]
 fn values_and_gradients_are_those_of_the_definition() {
     for index in 0..12 {
-        check(&block((3, 4, 5), [6, 7, 2, 3], index), &format!("small {index}"));
+        check(
+            &block((3, 4, 5), [6, 7, 2, 3], index),
+            &format!("small {index}"),
+        );
     }
     check(&block((18, 9, 4), [6, 5, 2, 3], 3), "groups of examples");
     check(&block((2, 150, 3), [4, 3, 1, 2], 4), "parts of an example");
@@ -135,7 +204,13 @@ fn values_and_gradients_are_those_of_the_definition() {
 #[test]
 fn threads_do_not_change_a_bit() {
     for index in 0..4 {
-        check_threads(&block((12, 40, 20), [8, 7, 2, 3], index), &format!("many examples {index}"));
-        check_threads(&block((2, 200, 20), [8, 16, 1, 3], index), &format!("many modules {index}"));
+        check_threads(
+            &block((12, 40, 20), [8, 7, 2, 3], index),
+            &format!("many examples {index}"),
+        );
+        check_threads(
+            &block((2, 200, 20), [8, 16, 1, 3], index),
+            &format!("many modules {index}"),
+        );
     }
 }

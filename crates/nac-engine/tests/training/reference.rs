@@ -8,7 +8,9 @@ pub(crate) type Tensors = BTreeMap<String, Vec<f64>>;
 /// Normal numbers that depend on the name.
 pub(crate) fn normal(name: &str, count: usize) -> Vec<f64> {
     let mut values = vec![0.0_f32; count];
-    nac_core::Streams::new(11).stream(name).fill_normal(&mut values);
+    nac_core::Streams::new(11)
+        .stream(name)
+        .fill_normal(&mut values);
     values.into_iter().map(f64::from).collect()
 }
 
@@ -42,7 +44,11 @@ pub(crate) fn norm(t: &Tensors, name: &str, x: &[f64]) -> Vec<f64> {
 pub(crate) fn project(t: &Tensors, name: &str, x: &[f64], index: usize) -> Vec<f64> {
     let part = |part: &str| t.get(&format!("{name}.{part}"));
     let x: Vec<f64> = match part("scale") {
-        Some(scale) => x.iter().zip(row(scale, x.len(), index)).map(|(x, s)| x * s).collect(),
+        Some(scale) => x
+            .iter()
+            .zip(row(scale, x.len(), index))
+            .map(|(x, s)| x * s)
+            .collect(),
         None => x.to_vec(),
     };
     let mut y: Vec<f64> = t[&format!("{name}.weight")]
@@ -80,7 +86,11 @@ pub(crate) fn gelu(x: f64) -> f64 {
 /// `[x +] keep · branch`.
 pub(crate) fn close(x: Option<&[f64]>, keep: f64, branch: &[f64]) -> Vec<f64> {
     let x = |i| x.map_or(0.0, |x| x[i]);
-    branch.iter().enumerate().map(|(i, y)| x(i) + keep * y).collect()
+    branch
+        .iter()
+        .enumerate()
+        .map(|(i, y)| x(i) + keep * y)
+        .collect()
 }
 
 /// Weights of a softmax; zeros if nothing is finite.
@@ -130,6 +140,8 @@ pub(crate) fn padding(mask: Option<&[bool]>, senders: usize, example: usize) -> 
     };
     let mask = &mask[example * senders..][..senders];
     let all = !mask.contains(&true);
-    let added = mask.iter().map(|real| if *real || all { 0.0 } else { f64::NEG_INFINITY });
+    let added = mask
+        .iter()
+        .map(|real| if *real || all { 0.0 } else { f64::NEG_INFINITY });
     added.collect()
 }

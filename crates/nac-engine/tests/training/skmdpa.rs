@@ -41,7 +41,9 @@ struct Block {
 impl Block {
     /// Whether a pair is linked; the first receiver is not linked to anybody.
     fn linked(&self, pair: usize) -> bool {
-        let SkmdpaShape { receivers, senders, .. } = self.shape;
+        let SkmdpaShape {
+            receivers, senders, ..
+        } = self.shape;
         let pair = pair % (receivers * senders);
         pair / senders > 0 && !pair.is_multiple_of(3)
     }
@@ -51,7 +53,9 @@ impl Block {
     }
 
     fn graph(&self) -> EdgeGraph {
-        let SkmdpaShape { receivers, senders, .. } = self.shape;
+        let SkmdpaShape {
+            receivers, senders, ..
+        } = self.shape;
         let dense = ndarray::Array2::from_shape_fn((receivers, senders), |(i, j)| {
             f64::from(u8::from(self.linked(i * senders + j)))
         });
@@ -72,7 +76,11 @@ impl Block {
                 let edge = (0..pair).filter(|pair| self.linked(*pair)).count();
                 let edges = (0..self.pairs()).filter(|pair| self.linked(*pair)).count();
                 let examples = t["links"].len() / edges;
-                t["links"][if examples == batch { example * edges + edge } else { edge }]
+                t["links"][if examples == batch {
+                    example * edges + edge
+                } else {
+                    edge
+                }]
             }
         }
     }
@@ -80,13 +88,26 @@ impl Block {
 
 impl Case for Block {
     fn tensors(&self) -> Tensors {
-        let SkmdpaShape { batch, receivers, senders, state, sender_state, .. } = self.shape;
+        let SkmdpaShape {
+            batch,
+            receivers,
+            senders,
+            state,
+            sender_state,
+            ..
+        } = self.shape;
         let mut all = Tensors::new();
         let examples = if self.shared { 1 } else { batch };
-        all.insert("receivers".to_owned(), normal("receivers", examples * receivers * state));
+        all.insert(
+            "receivers".to_owned(),
+            normal("receivers", examples * receivers * state),
+        );
         add_norm(&mut all, "receiver_norm", state);
         if matches!(self.from, From::Others | From::OthersSameNorm) {
-            all.insert("senders".to_owned(), normal("senders", batch * senders * sender_state));
+            all.insert(
+                "senders".to_owned(),
+                normal("senders", batch * senders * sender_state),
+            );
         }
         if matches!(self.from, From::Others | From::OwnNorm) {
             add_norm(&mut all, "sender_norm", sender_state);
@@ -99,12 +120,22 @@ impl Case for Block {
             ("exit", (state, inner), receivers),
         ];
         for ((name, widths, modules), scaled) in projections.into_iter().zip(self.scaled) {
-            add_projection(&mut all, name, widths, (scaled, batch, modules), name != "key");
+            add_projection(
+                &mut all,
+                name,
+                widths,
+                (scaled, batch, modules),
+                name != "key",
+            );
         }
         let log = |count: usize, cut: bool| {
             let values = normal("links", count).into_iter().enumerate();
             let values = values.map(|(pair, x)| {
-                if cut && !self.linked(pair) { f64::NEG_INFINITY } else { -x.abs() * 2.0 }
+                if cut && !self.linked(pair) {
+                    f64::NEG_INFINITY
+                } else {
+                    -x.abs() * 2.0
+                }
             });
             values.collect::<Vec<f64>>()
         };
@@ -121,15 +152,34 @@ impl Case for Block {
     }
 
     fn reference(&self, t: &Tensors) -> Vec<f64> {
-        let SkmdpaShape { batch, receivers, senders, state, sender_state, heads, .. } = self.shape;
+        let SkmdpaShape {
+            batch,
+            receivers,
+            senders,
+            state,
+            sender_state,
+            heads,
+            ..
+        } = self.shape;
         let sent = t.get("senders").unwrap_or(&t["receivers"]);
-        let sender_norm = if t.contains_key("sender_norm.gain") { "sender_norm" } else { "receiver_norm" };
+        let sender_norm = if t.contains_key("sender_norm.gain") {
+            "sender_norm"
+        } else {
+            "receiver_norm"
+        };
         let mut y = Vec::new();
         for b in 0..batch {
             let send = |name: &str| -> Vec<Vec<f64>> {
                 let rows = (0..senders).map(|j| b * senders + j);
-                rows.map(|r| project(t, name, &norm(t, sender_norm, row(sent, sender_state, r)), r))
-                    .collect()
+                rows.map(|r| {
+                    project(
+                        t,
+                        name,
+                        &norm(t, sender_norm, row(sent, sender_state, r)),
+                        r,
+                    )
+                })
+                .collect()
             };
             let (keys, values) = (send("key"), send("value"));
             let padding = padding(self.mask.as_deref(), senders, b);
@@ -157,10 +207,16 @@ impl Case for Block {
     fn engine(&self, compute: &Compute, tensors: &Singles, d_y: &[f32]) -> (Vec<f32>, Singles) {
         let graph = self.graph();
         let log = tensors.get("links").map_or(&[][..], Vec::as_slice);
-        let senders = tensors.get("senders").map(|values| States { values, shared: false });
+        let senders = tensors.get("senders").map(|values| States {
+            values,
+            shared: false,
+        });
         let has_norm = tensors.contains_key("sender_norm.gain");
         let operands = SkmdpaOperands {
-            receivers: States { values: &tensors["receivers"], shared: self.shared },
+            receivers: States {
+                values: &tensors["receivers"],
+                shared: self.shared,
+            },
             senders,
             receiver_norm: norm_operand(tensors, "receiver_norm"),
             sender_norm: has_norm.then(|| norm_operand(tensors, "sender_norm")),
@@ -180,13 +236,47 @@ impl Case for Block {
         let mut block = Skmdpa::new(self.shape).unwrap();
         let mut y = vec![f32::NAN; d_y.len()];
         let mut memory = Memory::new(tensors);
-        let [receivers, senders, links, g1, b1, g2, b2, wq, bq, sq, wk, bk, sk, wv, bv, sv, we, be, se] =
-            memory.slices([
-                "receivers", "senders", "links", "receiver_norm.gain", "receiver_norm.bias",
-                "sender_norm.gain", "sender_norm.bias", "query.weight", "query.bias", "query.scale",
-                "key.weight", "key.bias", "key.scale", "value.weight", "value.bias", "value.scale",
-                "exit.weight", "exit.bias", "exit.scale",
-            ]);
+        let [
+            receivers,
+            senders,
+            links,
+            g1,
+            b1,
+            g2,
+            b2,
+            wq,
+            bq,
+            sq,
+            wk,
+            bk,
+            sk,
+            wv,
+            bv,
+            sv,
+            we,
+            be,
+            se,
+        ] = memory.slices([
+            "receivers",
+            "senders",
+            "links",
+            "receiver_norm.gain",
+            "receiver_norm.bias",
+            "sender_norm.gain",
+            "sender_norm.bias",
+            "query.weight",
+            "query.bias",
+            "query.scale",
+            "key.weight",
+            "key.bias",
+            "key.scale",
+            "value.weight",
+            "value.bias",
+            "value.scale",
+            "exit.weight",
+            "exit.bias",
+            "exit.scale",
+        ]);
         let mut gradients = SkmdpaGradients {
             receivers,
             senders,
@@ -200,7 +290,9 @@ impl Case for Block {
         };
         for _ in 0..2 {
             block.forward(compute, &operands, &mut y).unwrap();
-            block.backward(compute, &operands, d_y, &mut gradients).unwrap();
+            block
+                .backward(compute, &operands, d_y, &mut gradients)
+                .unwrap();
         }
         (y, memory.into_singles())
     }
@@ -256,7 +348,10 @@ fn values_and_gradients_are_those_of_the_definition() {
 fn threads_do_not_change_a_bit() {
     for from in SOURCES {
         for index in 1..4 {
-            check_threads(&block(12, (40, 20), from, index), &format!("{from:?} {index}"));
+            check_threads(
+                &block(12, (40, 20), from, index),
+                &format!("{from:?} {index}"),
+            );
         }
     }
 }

@@ -65,18 +65,16 @@ fn map2<S: Simd>(
         *y = f(*a, *b);
     }
     if !y_tail.is_empty() {
-        let result = f(simd.partial_load_f32s(a_tail), simd.partial_load_f32s(b_tail));
+        let result = f(
+            simd.partial_load_f32s(a_tail),
+            simd.partial_load_f32s(b_tail),
+        );
         simd.partial_store_f32s(y_tail, result);
     }
 }
 
 #[inline(always)]
-fn map3<S: Simd>(
-    simd: S,
-    from: [&[f32]; 3],
-    y: &mut [f32],
-    f: impl Fn([S::f32s; 3]) -> S::f32s,
-) {
+fn map3<S: Simd>(simd: S, from: [&[f32]; 3], y: &mut [f32], f: impl Fn([S::f32s; 3]) -> S::f32s) {
     let [(a, a_tail), (b, b_tail), (c, c_tail)] = from.map(S::as_simd_f32s);
     let (y, y_tail) = S::as_mut_simd_f32s(y);
     for (((a, b), c), y) in a.iter().zip(b).zip(c).zip(y) {
@@ -122,9 +120,10 @@ impl WithSimd for ActivateBackward<'_> {
             .factor
             .as_ref()
             .map(|all| all.factor.each(all.first, rows));
-        let mut sum = self.factor.as_ref().map_or(0, |all| {
-            all.first_sum * hidden % all.d_factor.len().max(1)
-        });
+        let mut sum = self
+            .factor
+            .as_ref()
+            .map_or(0, |all| all.first_sum * hidden % all.d_factor.len().max(1));
         for row in 0..rows {
             let pre = &mut self.pre[row * width..(row + 1) * width];
             let (value, gate) = pre.split_at_mut(if gated { hidden } else { 0 });
@@ -137,7 +136,9 @@ impl WithSimd for ActivateBackward<'_> {
                 &mut all.d_factor[at..end]
             });
             match factor.zip(sums) {
-                Some((factor, sums)) => row_backward::<S, true>(simd, value, gate, z, (factor, sums)),
+                Some((factor, sums)) => {
+                    row_backward::<S, true>(simd, value, gate, z, (factor, sums))
+                }
                 None => row_backward::<S, false>(simd, value, gate, z, (&[], &mut [])),
             }
         }
@@ -178,11 +179,23 @@ fn row_backward<S: Simd, const SCALED: bool>(
     }
     if !gate_tail.is_empty() {
         let cell = Cell {
-            value: if gated { simd.partial_load_f32s(value_tail) } else { one },
+            value: if gated {
+                simd.partial_load_f32s(value_tail)
+            } else {
+                one
+            },
             gate: simd.partial_load_f32s(gate_tail),
             d_z: simd.partial_load_f32s(z_tail),
-            factor: if SCALED { simd.partial_load_f32s(factor_tail) } else { one },
-            sum: if SCALED { simd.partial_load_f32s(sums_tail) } else { zero },
+            factor: if SCALED {
+                simd.partial_load_f32s(factor_tail)
+            } else {
+                one
+            },
+            sum: if SCALED {
+                simd.partial_load_f32s(sums_tail)
+            } else {
+                zero
+            },
         };
         let result = cell.backward(simd);
         simd.partial_store_f32s(gate_tail, result.gate);

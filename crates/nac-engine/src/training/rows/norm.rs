@@ -211,7 +211,10 @@ fn row_backward<S: Simd>(
         sum += g;
         along = g.mul_add(normal, along);
     }
-    let (sum, along) = (sum * per_feature * deviation, along * per_feature * deviation);
+    let (sum, along) = (
+        sum * per_feature * deviation,
+        along * per_feature * deviation,
+    );
     // ∇x = deviation · ∇y ⊙ gain − sum − x̂ · along
     let (sums, alongs) = (simd.splat_f32s(sum), simd.splat_f32s(along));
     for (((x, d_y), gain), d_x) in x.iter().zip(d_y).zip(gain).zip(d_x) {
@@ -251,7 +254,10 @@ fn plain_row_backward<S: Simd>(
         sum += d_y;
         along = d_y.mul_add((x - mean) * deviation, along);
     }
-    let (sum, along) = (sum * per_feature * deviation, along * per_feature * deviation);
+    let (sum, along) = (
+        sum * per_feature * deviation,
+        along * per_feature * deviation,
+    );
     let (sums, alongs) = (simd.splat_f32s(sum), simd.splat_f32s(along));
     for ((x, d_y), d_x) in x.iter().zip(d_y).zip(d_x) {
         let normal = simd.mul_f32s(simd.sub_f32s(*x, shift), factor);

@@ -18,7 +18,14 @@ impl<'a> Rows<'a> {
         rows: usize,
     ) -> impl Iterator<Item = (usize, &'a [f32])> {
         let len = self.data.len();
-        let (mut done, mut at) = (0, if len == 0 { 0 } else { first * self.width % len });
+        let (mut done, mut at) = (
+            0,
+            if len == 0 {
+                0
+            } else {
+                first * self.width % len
+            },
+        );
         let all = if len == 0 { 0 } else { rows * self.width };
         std::iter::from_fn(move || {
             let take = (len - at).min(all - done);
@@ -51,7 +58,13 @@ mod tests {
             width: 2,
         };
         let seen: Vec<&[f32]> = rows.each(2, 5).collect();
-        let expected: [&[f32]; 5] = [&[4.0, 5.0], &[0.0, 1.0], &[2.0, 3.0], &[4.0, 5.0], &[0.0, 1.0]];
+        let expected: [&[f32]; 5] = [
+            &[4.0, 5.0],
+            &[0.0, 1.0],
+            &[2.0, 3.0],
+            &[4.0, 5.0],
+            &[0.0, 1.0],
+        ];
         assert_eq!(seen, expected);
         let starts: Vec<usize> = rows.stretches(4, 4).map(|(at, _)| at).collect();
         assert_eq!(starts, [0, 4]);
