@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode};
-use nac_benches::measure::{EngineKind, MeasuredModel, ModelSource, Named, open};
+use nac_benches::measure::{EngineKind, MeasuredModel, ModelSource, Named, Pass, open};
 use nac_engine::Precision;
 use tch::Device;
 
@@ -14,14 +14,15 @@ pub(crate) const ALL: [EngineKind; 3] = [EngineKind::Naive, EngineKind::Torch, E
 /// Those that train.
 pub(crate) const TRAINING: [EngineKind; 2] = [EngineKind::Naive, EngineKind::Torch];
 
-/// An engine with weights of seed 0, on all cores.
-pub(crate) fn engine(kind: EngineKind, model: &Named) -> Box<dyn MeasuredModel> {
+/// An engine for a pass, with weights of seed 0, on all cores.
+pub(crate) fn engine(kind: EngineKind, model: &Named, pass: Pass) -> Box<dyn MeasuredModel> {
     let source = ModelSource {
         model: &model.file,
         device: Device::Cpu,
         weights: Precision::F32,
         threads: 0,
         load: None,
+        pass,
     };
     open(kind, &source).expect("presets build")
 }

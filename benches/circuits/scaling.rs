@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use nac_benches::measure::{Batch, EngineKind, MeasuredModel, Named};
+use nac_benches::measure::{Batch, EngineKind, MeasuredModel, Named, Pass};
 use nac_benches::scaling::Scaling;
 use nac_core::model::InputSpec;
 use nac_engine::Precision;
@@ -72,5 +72,5 @@ fn grow(
 
 fn prepare(kind: EngineKind, model: &Named) -> (Box<dyn MeasuredModel>, Batch) {
     let images = Batch::random(model, 1, Device::Cpu, Precision::F32);
-    (engine(kind, model), images.expect("presets read images"))
+    (engine(kind, model, Pass::Forward), images.expect("presets read images"))
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use nac_benches::measure::{Batch, Named};
+use nac_benches::measure::{Batch, Named, Pass};
 use nac_engine::Precision;
 use tch::Device;
 
@@ -27,7 +27,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             for kind in TRAINING {
                 let mut built = None;
                 group.bench_function(BenchmarkId::new(kind.to_string(), batch), |b| {
-                    let engine = built.get_or_insert_with(|| engine(kind, &model));
+                    let engine = built.get_or_insert_with(|| engine(kind, &model, Pass::Train));
                     b.iter(|| black_box(engine.train(&images).expect("images fit")));
                 });
             }

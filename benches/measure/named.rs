@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nac_core::model::{ModelFile, Preset};
+use nac_core::model::{InputKind, InputSpec, ModelFile, ModelKind, PerceiverIoConfig, Preset};
 
 use nac_core::model::spec::{Algorithm, Operations};
 
-/// A model that reads images.
+/// A model that reads images or symbols.
 #[derive(Debug, Clone)]
 pub struct Named {
     /// Name of the preset, or the path of the file.
@@ -18,29 +18,54 @@ pub struct Named {
 
 impl Named {
     /// The model of a name: `chonker` is `imagenet-chonker`, `tiny-nac` is `tiny-imagenet-scale-free` and
-    /// `perceiver-io` is `tiny-imagenet-perceiver-io`; others are presets or paths that end in `.toml`.
+    /// `perceiver-io` is `tiny-imagenet-perceiver-io`; `listops` is `cpu-listops` with sequences of 50 out of 18 symbols, and
+    /// `listops-perceiver-io` a Perceiver IO of its size; others are presets or paths that end in `.toml`.
     ///
     /// # Errors
-    /// There is no such preset or file, or the model does not read images.
+    /// There is no such preset or file, or the model reads several inputs, or neither an image nor symbols.
     pub fn resolve(name: &str) -> Result<Self> {
-        let name = match name {
-            "chonker" => "imagenet-chonker",
-            "tiny-nac" => "tiny-imagenet-scale-free",
-            "perceiver-io" => "tiny-imagenet-perceiver-io",
-            other => other,
+        let (name, preset) = match name {
+            "chonker" => ("imagenet-chonker", "imagenet-chonker"),
+            "tiny-nac" => ("tiny-imagenet-scale-free", "tiny-imagenet-scale-free"),
+            "perceiver-io" => ("tiny-imagenet-perceiver-io", "tiny-imagenet-perceiver-io"),
+            "listops" | "listops-perceiver-io" => (name, "cpu-listops"),
+            other => (other, other),
         };
-        let file = if name.ends_with(".toml") {
-            ModelFile::read(Path::new(name))?
+        let mut file = if preset.ends_with(".toml") {
+            ModelFile::read(Path::new(preset))?
         } else {
-            Preset::get(name)?.file
+            Preset::get(preset)?.file
         };
-        if file.inputs.single_image().is_none() {
-            bail!("`{name}` does not read images; only such models are measured");
+        if name.starts_with("listops") {
+            file.inputs = InputSpec::tokens(18, 50, 0);
         }
-        Ok(Self {
+        if name == "listops-perceiver-io" {
+            file.model.kind = ModelKind::PerceiverIo;
+            file.model.perceiver_io = small_perceiver_io();
+        }
+        let model = Self {
             name: name.to_owned(),
             file,
-        })
+        };
+        model.input()?;
+        Ok(model)
+    }
+
+    /// Name and kind of the one input.
+    ///
+    /// # Errors
+    /// There are several, or it is neither an image nor symbols.
+    pub fn input(&self) -> Result<(&str, &InputKind)> {
+        let mut inputs = self.file.inputs.iter();
+        match (inputs.next(), inputs.next()) {
+            (Some((name, kind @ (InputKind::Image { .. } | InputKind::Tokens { .. }))), None) => {
+                Ok((name, kind))
+            }
+            _ => bail!(
+                "`{}` reads neither one image nor one sequence of symbols; only such models are measured",
+                self.name
+            ),
+        }
     }
 
     /// Channels, height and width of the images.
@@ -61,6 +86,21 @@ impl Named {
     }
 }
 
+/// As many layers of as many states of the same width as the small ListOps circuit.
+fn small_perceiver_io() -> PerceiverIoConfig {
+    PerceiverIoConfig {
+        depth: 4,
+        latents: 32,
+        latent_dim: 64,
+        cross_heads: 1,
+        cross_head_dim: Some(64),
+        latent_heads: 4,
+        head_dim: 16,
+        ffn_multiplier: 2,
+        ..PerceiverIoConfig::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,8 +110,10 @@ mod tests {
         assert_eq!(Named::resolve("chonker").unwrap().name, "imagenet-chonker");
         let preset = Named::resolve("imagenet-perceiver-io").unwrap();
         assert_eq!(preset.image().unwrap(), [3, 224, 224]);
-        let error = Named::resolve("cpu-listops").unwrap_err().to_string();
-        assert!(error.contains("does not read images"), "{error}");
+        let listops = Named::resolve("listops").unwrap();
+        assert!(listops.image().is_err());
+        let baseline = Named::resolve("listops-perceiver-io").unwrap();
+        assert_eq!(baseline.file.model.kind, ModelKind::PerceiverIo);
         let error = format!("{:#}", Named::resolve("no.toml").unwrap_err());
         assert!(error.contains("no.toml"), "{error}");
     }

@@ -19,7 +19,8 @@ use nac_core::model::spec::Algorithm;
 /// What to measure.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// `chonker`, `tiny-nac`, `perceiver-io`, the name of a preset, or a TOML file of a model that reads images
+    /// `chonker`, `tiny-nac`, `perceiver-io`, `listops`, `listops-perceiver-io`, the name of a preset, or a TOML file of a
+    /// model that reads images or symbols
     #[arg(long)]
     pub model: String,
     /// Engine
@@ -28,7 +29,7 @@ pub struct Options {
     /// Pass
     #[arg(long, value_enum, default_value = "forward")]
     pub pass: Pass,
-    /// Images in a batch
+    /// Examples in a batch
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: u32,
     /// Threads; all cores if not given
@@ -83,6 +84,7 @@ pub fn run(options: &Options) -> Result<Measurement> {
         weights: options.weights,
         threads,
         load: options.load.as_deref().or(drawn.as_deref()),
+        pass: options.pass,
     };
     let begun = Instant::now();
     let mut engine = engine::open(options.engine, &source)?;
@@ -90,7 +92,7 @@ pub fn run(options: &Options) -> Result<Measurement> {
     let batch = Batch::random(&model, options.batch as usize, device, options.weights)?;
     let mut pass = || match options.pass {
         Pass::Forward => engine.forward(&batch),
-        Pass::Train => engine.train(&batch),
+        Pass::Gradients | Pass::Train => engine.train(&batch),
     };
 
     let start = memory::Start::now();
@@ -164,7 +166,7 @@ fn operations(model: &Named, options: &Options, seconds: f64) -> Option<Operatio
         let count = model.count(algorithm).ok()?;
         Some(match options.pass {
             Pass::Forward => count.inference(options.batch as usize),
-            Pass::Train => count.training_step(options.batch as usize),
+            Pass::Gradients | Pass::Train => count.training_step(options.batch as usize),
         })
     };
     let needed = flops(Algorithm::Folded)?;
@@ -186,7 +188,7 @@ fn refuse_what_does_not_fit(model: &Named, options: &Options) -> Result<()> {
     };
     let copies = match options.pass {
         Pass::Forward => 2,
-        Pass::Train => 7,
+        Pass::Gradients | Pass::Train => 7,
     };
     let needed = copies * pairs * u64::from(options.batch);
     if needed > available {

@@ -57,7 +57,7 @@ fn sample(log: &Tensor, batch: i64, name: &str, sampling: &mut Sampling<'_>) -> 
     let logit = |x: &Tensor| x.f_log()?.f_sub(&x.f_neg()?.f_log1p()?);
     let probability = inside(&probability.f_expand(size, false)?)?;
     let noise = &mut sampling.noise;
-    let uniform = inside(&noise.uniform(name, &size, log.kind(), log.device())?)?;
+    let uniform = inside(&noise.uniform_per_example(name, &size, log.kind(), log.device())?)?;
     let logits = logit(&uniform)?.f_add(&logit(&probability)?)?;
     let relaxed = logits.f_div_scalar(sampling.temperature)?.f_sigmoid()?;
     Ok(relaxed.f_clamp(TINY, 1.0 - EPSILON)?.f_log()?)
