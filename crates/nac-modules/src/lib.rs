@@ -37,6 +37,7 @@
 
 pub mod attention;
 pub mod baseline;
+mod cached;
 pub mod circuit;
 pub mod context;
 pub mod device;

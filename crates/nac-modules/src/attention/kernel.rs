@@ -14,11 +14,12 @@
 use std::cell::Cell;
 
 use nac_core::model::spec::KernelSpec;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::pass_links::Request;
 use super::sampling::{link_logit, relax_links};
 use super::{EvaluationLinks, KernelConfig, Truncation};
+use crate::cached::Cached;
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
 use crate::params::{Init, Scope};
@@ -34,6 +35,8 @@ pub struct SignatureKernel {
     read_bandwidth: Cell<Option<(i64, f64)>>,
     config: KernelConfig,
     name: String,
+    /// Log link probabilities of the signatures that were asked for last, in evaluation.
+    kept: Cached,
 }
 
 impl SignatureKernel {
@@ -50,6 +53,7 @@ impl SignatureKernel {
             read_bandwidth: Cell::new(None),
             config: config.clone(),
             name: scope.path().to_owned(),
+            kept: Cached::default(),
         })
     }
 
@@ -61,6 +65,7 @@ impl SignatureKernel {
             read_bandwidth: self.read_bandwidth.clone(),
             config: self.config.clone(),
             name: self.name.clone(),
+            kept: Cached::default(),
         }
     }
 
@@ -193,8 +198,38 @@ impl SignatureKernel {
         if let Some(index) = ctx.links().find(&request) {
             return Ok(index);
         }
-        let log_probability = ctx.detached_leaf(&self.log_link_probability(receivers, senders)?)?;
+        let log_probability = if ctx.is_training() {
+            self.kept.clear();
+            self.log_link_probability(receivers, senders)?
+        } else {
+            let sources = [receivers, senders, &self.bandwidth];
+            let compute = || self.log_link_probability(receivers, senders);
+            self.kept.get(&sources, compute)?
+        };
+        let log_probability = ctx.detached_leaf(&log_probability)?;
         Ok(ctx.links().add(&request, &log_probability))
+    }
+
+    /// Log links that attention can add to its scores, and which receivers have any link at all, `[receivers, 1]` or
+    /// `[batch, receivers, 1]`: those of a receiver without any are zeros. `None`: all have links.
+    ///
+    /// `log_links` are those of the same signatures in the same pass.
+    pub(super) fn connected(
+        &self,
+        log_links: Tensor,
+        (receivers, senders): (&Tensor, &Tensor),
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        if !self.config.may_cut() || self.mode(ctx) == EvaluationLinks::Sample {
+            return Ok((log_links, None));
+        }
+        let index = self.link_index(receivers, senders, ctx)?;
+        if let Some(known) = ctx.links().connected(index) {
+            return Ok(known);
+        }
+        let found = connected(&log_links)?;
+        ctx.links().set_connected(index, &found);
+        Ok(found)
     }
 
     /// The bandwidth as a number if it is not trained; read again when the tensor has changed.
@@ -209,11 +244,6 @@ impl SignatureKernel {
         };
         self.read_bandwidth.set(Some((version, value)));
         Ok(Some(value))
-    }
-
-    /// Whether some receiver may have no source at all in this pass. Relaxed samples are never exactly zero.
-    pub(super) fn may_isolate(&self, ctx: &ForwardContext<'_>) -> bool {
-        self.config.may_cut() && self.mode(ctx) != EvaluationLinks::Sample
     }
 
     /// Links in `[0, 1]`: the exponential of [`log_links`](Self::log_links), with the gradient that
@@ -327,6 +357,18 @@ impl SignatureKernel {
         }
         Ok(1.0 - unit(receivers).matmul(&unit(senders).transpose(-2, -1)))
     }
+}
+
+/// Log links with zeros for receivers without any link, and which have one; `None` if it is known that all have.
+fn connected(log_links: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
+    let empty = log_links.f_isneginf()?.f_all_dim(-1, true)?;
+    // On other devices asking would wait for all that was queued before.
+    if empty.device() == Device::Cpu && !bool::try_from(empty.f_any()?)? {
+        return Ok((log_links.shallow_clone(), None));
+    }
+    let finite = log_links.f_masked_fill(&empty, 0.0)?;
+    let connected = empty.f_logical_not()?.f_to_kind(log_links.kind())?;
+    Ok((finite, Some(connected)))
 }
 
 /// Log link probabilities, and the masks of the links that truncation and diagonal take away.

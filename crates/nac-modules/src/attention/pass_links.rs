@@ -25,6 +25,7 @@ struct Entry {
     fixed_bandwidth: Option<f64>,
     log_probability: Tensor,
     logit: Option<Tensor>,
+    connected: Option<(Tensor, Option<Tensor>)>,
 }
 
 /// Link probabilities computed so far.
@@ -56,6 +57,7 @@ impl PassLinks {
             fixed_bandwidth: request.fixed_bandwidth,
             log_probability: log_probability.shallow_clone(),
             logit: None,
+            connected: None,
         });
         self.entries.len() - 1
     }
@@ -71,6 +73,21 @@ impl PassLinks {
             .logit
             .as_ref()
             .map(Tensor::shallow_clone)
+    }
+
+    /// Links without empty rows and which rows were empty, at an index, if they were computed.
+    pub(super) fn connected(&self, index: usize) -> Option<(Tensor, Option<Tensor>)> {
+        let known = self.entries[index].connected.as_ref();
+        known.map(|(links, some)| {
+            let some = some.as_ref().map(Tensor::shallow_clone);
+            (links.shallow_clone(), some)
+        })
+    }
+
+    /// Keeps links without empty rows.
+    pub(super) fn set_connected(&mut self, index: usize, (links, some): &(Tensor, Option<Tensor>)) {
+        let some = some.as_ref().map(Tensor::shallow_clone);
+        self.entries[index].connected = Some((links.shallow_clone(), some));
     }
 
     /// Keeps logits.

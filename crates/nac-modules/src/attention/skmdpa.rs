@@ -136,13 +136,8 @@ impl Skmdpa {
         let log_links = self
             .kernel
             .log_links(receivers, senders, Some(batch), ctx)?;
-        let (mask, connected) = if self.kernel.may_isolate(ctx) {
-            let empty = log_links.isneginf().all_dim(-1, true);
-            let mask = log_links.masked_fill(&empty, 0.0);
-            (mask, Some(empty.logical_not().to_kind(kind)))
-        } else {
-            (log_links.shallow_clone(), None)
-        };
+        let links = log_links.shallow_clone();
+        let (mask, connected) = self.kernel.connected(links, (receivers, senders), ctx)?;
         let mask = self.mask.then(|| mask.to_kind(kind));
         let message = if self.scale {
             let links = self
@@ -166,7 +161,7 @@ impl Skmdpa {
             attend([query, key, value], self.heads, mask.as_ref(), ctx)?
         };
         Ok(match connected {
-            Some(connected) => message * connected,
+            Some(connected) => message * connected.to_kind(kind),
             None => message,
         })
     }

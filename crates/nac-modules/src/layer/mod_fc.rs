@@ -11,6 +11,7 @@ use tch::{Kind, Tensor};
 
 use super::ScaleNormalization;
 use super::norm::normalise_last;
+use crate::cached::Cached;
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::params::{Init, Scope};
@@ -33,6 +34,8 @@ pub struct ModFc {
     add_one: bool,
     dropout: f64,
     name: String,
+    /// The scale of the codes that were asked for last, in evaluation.
+    scale: Cached,
 }
 
 impl ModFc {
@@ -73,12 +76,14 @@ impl ModFc {
             add_one: config.add_one_to_scale,
             dropout: config.scale_dropout,
             name: format!("{}.scale_dropout", scope.path()),
+            scale: Cached::default(),
         })
     }
 
     /// The factor on each input feature of each module, `1 + α · LN(W_c c)`.
     ///
-    /// Does not depend on the input: with shared codes it is computed once for a whole batch. In training
+    /// Does not depend on the input: with shared codes it is computed once for a whole batch, and in evaluation kept
+    /// until codes or weights change. In training
     /// `scale_dropout` leaves out entries of `α · LN(W_c c)` and scales the others up to keep the mean.
     ///
     /// # Shapes
@@ -88,13 +93,23 @@ impl ModFc {
     /// # Errors
     /// The source of noise fails.
     pub fn scale(&self, codes: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
-        let raw = codes.f_linear(&self.code_projection, None::<&Tensor>)?;
-        let rule = self.scale_rule(&raw.size(), ctx)?;
-        rule.apply(&raw, &self.gain)
+        if ctx.is_training() {
+            let raw = codes.f_linear(&self.code_projection, None::<&Tensor>)?;
+            return self.scale_rule(&raw.size(), ctx)?.apply(&raw, &self.gain);
+        }
+        let rule = self.scale_rule(&[], ctx)?;
+        let sources = [codes, &self.code_projection, &self.gain];
+        self.scale.get(&sources, || {
+            let raw = codes.f_linear(&self.code_projection, None::<&Tensor>)?;
+            rule.apply(&raw, &self.gain)
+        })
     }
 
     /// What a projected code of shape `size` becomes in this pass.
     fn scale_rule(&self, size: &[i64], ctx: &mut ForwardContext<'_>) -> Result<ScaleRule> {
+        if ctx.is_training() {
+            self.scale.clear();
+        }
         let kept = if self.dropout > 0.0 && ctx.is_training() {
             let keep = 1.0 - self.dropout;
             let (kind, device) = (self.weight.kind(), self.weight.device());
@@ -148,6 +163,26 @@ impl ModFc {
     ) -> Result<Tensor> {
         self.check(x, codes)?;
         Ok((x * self.scale(codes, ctx)?).linear(&self.weight, self.bias.as_ref()))
+    }
+
+    /// As [`forward`](Self::forward), of features that nobody else reads, where nothing takes a gradient: they are
+    /// scaled in place.
+    pub(super) fn forward_in_place(
+        &self,
+        mut x: Tensor,
+        codes: &Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        self.check(&x, codes)?;
+        let scale = self.scale(codes, ctx)?;
+        let widens = super::operands::check_within("ModFC", &x, codes).is_err();
+        if widens || scale.kind() != x.kind() {
+            return Ok(x
+                .f_mul(&scale)?
+                .f_linear(&self.weight, self.bias.as_ref())?);
+        }
+        let _ = x.f_mul_(&scale)?;
+        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
     }
 
     /// Refuses operands of [`forward`](Self::forward) that do not fit.

@@ -1,7 +1,7 @@
 //! Several projections of the same states, with the norm or activation before them.
 //!
 //! States are normalised (or activated) once for all projections that read them. Without a tape this is the
-//! plain composition of layers. With one it is a recompute node: the backward pass recomputes norm, activation and
+//! plain composition of layers; where nothing takes a gradient, the last projection scales the features in place. With a tape it is a recompute node: the backward pass recomputes norm, activation and
 //! modulated features from the states, so that of `y = W (f(x) ⊙ s) + b` nothing is kept but `x` and `y`
 //! themselves, which the neighbouring layers keep anyway, and the projected codes that `s` comes from.
 
@@ -10,6 +10,7 @@ use tch::Tensor;
 use super::preprocess::Preprocess;
 use super::recompute_projection::{self, Branch, Factor};
 use super::{Projection, Residual};
+use crate::cached::takes_gradient;
 use crate::context::ForwardContext;
 use crate::error::Result;
 
@@ -30,11 +31,27 @@ pub(crate) fn project(
     if ctx.has_tape() {
         return recorded(x, before, projections, None, ctx);
     }
-    let features = before.forward(x)?;
-    projections
-        .iter()
+    let weights = projections.iter().map(|(projection, _)| projection.weight());
+    if takes_gradient(&weights.chain([x]).collect::<Vec<_>>())? {
+        let features = before.forward(x)?;
+        let each = projections.iter();
+        return each
+            .map(|(projection, codes)| projection.forward(&features, codes, ctx))
+            .collect();
+    }
+    let (features, owned) = before.value(x)?;
+    let Some(((last, last_codes), others)) = projections.split_last() else {
+        return Ok(Vec::new());
+    };
+    let others = others.iter();
+    let mut outputs = others
         .map(|(projection, codes)| projection.forward(&features, codes, ctx))
-        .collect()
+        .collect::<Result<Vec<_>>>()?;
+    outputs.push(match last {
+        Projection::ModFc(layer) if owned => layer.forward_in_place(features, last_codes, ctx)?,
+        _ => last.forward(&features, last_codes, ctx)?,
+    });
+    Ok(outputs)
 }
 
 /// One projection, and the end of the residual branch on `states` that it closes.

@@ -4,6 +4,7 @@ use nac_core::model::spec::ResidualSpec;
 use tch::Tensor;
 
 use super::{DropPath, LayerScale};
+use crate::cached::takes_gradient;
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::params::Scope;
@@ -33,7 +34,7 @@ impl Residual {
         self.add && self.layer_scale.is_none() && !self.drop_path.acts(ctx)
     }
 
-    /// New states.
+    /// New states; the memory of a branch that nobody else reads becomes theirs where nothing takes a gradient.
     ///
     /// # Shapes
     /// - states, branch, output: `[batch, modules, state]`
@@ -43,13 +44,16 @@ impl Residual {
         branch: Tensor,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        let branch = self
+        let mut branch = self
             .drop_path
             .forward(self.layer_scale.forward(branch)?, ctx)?;
-        if self.add {
-            Ok(states.f_add(&branch)?)
-        } else {
-            Ok(branch)
+        if !self.add {
+            return Ok(branch);
         }
+        let alike = branch.kind() == states.kind() && branch.size() == states.size();
+        if alike && !takes_gradient(&[states, &branch])? {
+            return Ok(branch.f_add_(states)?);
+        }
+        Ok(states.f_add(&branch)?)
     }
 }

@@ -263,6 +263,12 @@ mod tests {
             }
         }
         assert_eq!(end[3], start[3], "no gradient, no change");
+        let changes = |(_, parameter): (&str, &Tensor)| parameter.internal_version();
+        let versions: Vec<i64> = store.parameters().map(changes).collect();
+        optimizer.step(&store, &all[0], 0.1).unwrap();
+        for (before, after) in versions.into_iter().zip(store.parameters().map(changes)) {
+            assert!(after > before, "libtorch counts the change");
+        }
         assert_eq!(optimizer.slots[3].steps, 0);
     }
 

@@ -14,6 +14,8 @@ pub(super) enum Moments {
     Flat {
         mean: Vec<f32>,
         mean_square: Vec<f32>,
+        /// An empty view of each parameter.
+        views: Vec<Tensor>,
     },
     /// Of any other weights: a pair of tensors for each.
     Tensors(Vec<[Tensor; 2]>),
@@ -34,6 +36,7 @@ impl Moments {
             return Self::Flat {
                 mean: vec![0.0; total],
                 mean_square: vec![0.0; total],
+                views: Vec::new(),
             };
         }
         let zeros = |like: &&Tensor| [(); 2].map(|()| like.zeros_like().detach());
@@ -52,8 +55,13 @@ impl Moments {
         steps: &[AdamWStep],
     ) -> Result<()> {
         match self {
-            Self::Flat { mean, mean_square } => {
-                update_flat(parameters, gradients, steps, (mean, mean_square))
+            Self::Flat {
+                mean,
+                mean_square,
+                views,
+            } => {
+                update_flat(parameters, gradients, steps, (mean, mean_square))?;
+                count_change(parameters, views)
             }
             Self::Tensors(moments) => {
                 let tensors = parameters.iter().zip(gradients);
@@ -95,6 +103,19 @@ fn update_flat(
         }
     }
     adamw(values, host::threads());
+    Ok(())
+}
+
+/// Lets libtorch count a change of every parameter: it did not see the kernel write. `views` are made in the first step.
+fn count_change(parameters: &[&Tensor], views: &mut Vec<Tensor>) -> Result<()> {
+    if views.len() != parameters.len() {
+        let empty = |parameter: &&Tensor| parameter.f_view([-1])?.f_narrow(0, 0, 0);
+        let all = parameters.iter().map(empty);
+        *views = all.collect::<std::result::Result<_, _>>()?;
+    }
+    for view in views {
+        let _ = view.f_zero_()?;
+    }
     Ok(())
 }
 

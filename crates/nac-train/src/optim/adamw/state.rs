@@ -15,7 +15,9 @@ pub(super) fn save(slots: &[Slot], moments: &Moments) -> Result<BTreeMap<String,
     for (index, slot) in slots.iter().enumerate() {
         let count = slot.count();
         let pair = match moments {
-            Moments::Flat { mean, mean_square } => {
+            Moments::Flat {
+                mean, mean_square, ..
+            } => {
                 let part = |values: &[f32]| -> Result<Tensor> {
                     let values = values.get(start..start + count).unwrap_or_default();
                     Ok(Tensor::f_from_slice(values)?.f_view(slot.shape.as_slice())?)
@@ -59,6 +61,7 @@ pub(super) fn load(
                 Moments::Flat {
                     mean: means,
                     mean_square: squares,
+                    ..
                 } => {
                     for (values, tensor) in [(means, mean), (squares, mean_square)] {
                         if let Some(values) = values.get_mut(start..start + count) {
