@@ -72,5 +72,8 @@ fn grow(
 
 fn prepare(kind: EngineKind, model: &Named) -> (Box<dyn MeasuredModel>, Batch) {
     let images = Batch::random(model, 1, Device::Cpu, Precision::F32);
-    (engine(kind, model, Pass::Forward), images.expect("presets read images"))
+    (
+        engine(kind, model, Pass::Forward),
+        images.expect("presets read images"),
+    )
 }

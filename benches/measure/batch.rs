@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use nac_core::model::InputKind;
-use nac_data::{Buffer, Dataset as _, DatasetInfo, Example, Target, Targets, Values};
 use nac_data::testing::InMemory;
+use nac_data::{Buffer, Dataset as _, DatasetInfo, Example, Target, Targets, Values};
 use nac_engine::Precision;
 use nac_modules::model::Inputs;
 use ndarray::{Array2, Array4};
@@ -111,7 +111,11 @@ impl Batch {
                 _ => bail!("examples are floats or symbols"),
             };
             let target = Target::Class(usize::try_from(*class)?);
-            examples.push(Example::new(name, Buffer::new(shape.clone(), values)?, target));
+            examples.push(Example::new(
+                name,
+                Buffer::new(shape.clone(), values)?,
+                target,
+            ));
         }
         let dataset = InMemory::new(info, examples);
         debug_assert_eq!(dataset.len(), self.size());
@@ -173,6 +177,9 @@ mod tests {
         assert!(batch.image().is_err());
         let dataset = batch.dataset(&model).unwrap();
         let third = dataset.get(3).unwrap();
-        assert_eq!(third.inputs[0].1.values(), &Values::I64(ids.row(3).to_vec()));
+        assert_eq!(
+            third.inputs[0].1.values(),
+            &Values::I64(ids.row(3).to_vec())
+        );
     }
 }

@@ -314,7 +314,10 @@ mod tests {
         let expected = logits(EngineKind::Naive);
         assert_eq!(expected.size(), [2, 200]);
         for kind in [EngineKind::Torch, EngineKind::Core] {
-            assert!(logits(kind).allclose(&expected, 1e-4, 1e-5, false), "{kind:?}");
+            assert!(
+                logits(kind).allclose(&expected, 1e-4, 1e-5, false),
+                "{kind:?}"
+            );
         }
         for pass in [Pass::Gradients, Pass::Train] {
             let source = ModelSource { pass, ..source };
@@ -327,7 +330,10 @@ mod tests {
             assert_ne!(expected[0], expected[1], "links are sampled");
             let found = losses(EngineKind::Torch).unwrap();
             for (found, expected) in found.iter().zip(&expected) {
-                assert!((found / expected - 1.0).abs() < 1e-4, "{found} and {expected}");
+                assert!(
+                    (found / expected - 1.0).abs() < 1e-4,
+                    "{found} and {expected}"
+                );
             }
             assert!(losses(EngineKind::Core).is_err());
         }

@@ -31,7 +31,9 @@ pub(crate) fn project(
     if ctx.has_tape() {
         return recorded(x, before, projections, None, ctx);
     }
-    let weights = projections.iter().map(|(projection, _)| projection.weight());
+    let weights = projections
+        .iter()
+        .map(|(projection, _)| projection.weight());
     if takes_gradient(&weights.chain([x]).collect::<Vec<_>>())? {
         let features = before.forward(x)?;
         let each = projections.iter();
