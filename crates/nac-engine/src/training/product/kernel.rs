@@ -5,9 +5,6 @@
 
 use pulp::Simd;
 
-/// Most rows of a tile.
-pub(super) const ROWS: usize = 6;
-
 /// Most columns of a tile: what a panel of packed weights holds.
 #[inline(always)]
 pub(super) fn panel<S: Simd>() -> usize {
@@ -21,6 +18,27 @@ fn vectors<S: Simd>() -> usize {
     if S::F32_LANES == 8 { 2 } else { 4 }
 }
 
+/// Columns of the next tile if this many are left: four, two, one or a part of a vector.
+#[inline(always)]
+pub(super) fn width<S: Simd>(columns: usize) -> usize {
+    match columns / S::F32_LANES {
+        0 => columns,
+        1 => S::F32_LANES,
+        2 | 3 => 2 * S::F32_LANES,
+        _ => panel::<S>(),
+    }
+}
+
+/// Rows of the next tile if this many are left: 6, 4 or 1, since each height is code of its own.
+#[inline(always)]
+pub(super) fn height(rows: usize) -> usize {
+    match rows {
+        0..4 => 1,
+        4 | 5 | 8 | 9 => 4,
+        _ => 6,
+    }
+}
+
 /// One tile of a product: `c[i][j] = start[i][j] + Σ_k a[i][k] b[k][j]`.
 pub(super) struct Tile<'a> {
     /// Row `k` starts at `k · b_stride`.
@@ -30,7 +48,7 @@ pub(super) struct Tile<'a> {
     /// Row `i` starts at `i · c_stride`.
     pub(super) c: &'a mut [f32],
     pub(super) c_stride: usize,
-    /// Number of columns, at most [`panel`].
+    /// Number of columns, as [`width`] gives them.
     pub(super) columns: usize,
     /// Whether sums start at what `c` holds.
     pub(super) add: bool,
@@ -69,19 +87,14 @@ impl<const ROWS: usize> Column<ROWS> for ByColumn<'_> {
 }
 
 impl Tile<'_> {
-    /// Computes the tile with as many vectors as its columns take.
+    /// Computes the tile; [`width`] says how many columns it may have.
     #[inline(always)]
     pub(super) fn run<S: Simd, const R: usize>(self, simd: S, a: &impl Column<R>) {
-        let whole = self.columns.is_multiple_of(S::F32_LANES);
-        match (self.columns.div_ceil(S::F32_LANES), whole) {
-            (1, true) => self.vectors::<S, R, 1, true>(simd, a),
-            (1, false) => self.vectors::<S, R, 1, false>(simd, a),
-            (2, true) => self.vectors::<S, R, 2, true>(simd, a),
-            (2, false) => self.vectors::<S, R, 2, false>(simd, a),
-            (3, true) if vectors::<S>() > 2 => self.vectors::<S, R, 3, true>(simd, a),
-            (3, false) if vectors::<S>() > 2 => self.vectors::<S, R, 3, false>(simd, a),
-            (4, true) if vectors::<S>() > 2 => self.vectors::<S, R, 4, true>(simd, a),
-            (4, false) if vectors::<S>() > 2 => self.vectors::<S, R, 4, false>(simd, a),
+        match self.columns / S::F32_LANES {
+            0 => self.vectors::<S, R, 1, false>(simd, a),
+            1 => self.vectors::<S, R, 1, true>(simd, a),
+            2 => self.vectors::<S, R, 2, true>(simd, a),
+            4 if vectors::<S>() == 4 => self.vectors::<S, R, 4, true>(simd, a),
             _ => debug_assert!(false, "{} columns in a tile", self.columns),
         }
     }

@@ -7,12 +7,15 @@
 //! In mixed precision both operands of the first two are rounded to bfloat16 (8 bits of fraction, relative error at
 //! most 2⁻⁸ in each product), and sums are in single precision.
 
+mod bf16;
 mod column_sums;
 mod kernel;
 mod multiply;
 mod packed;
+mod panels;
 #[cfg(test)]
 mod reference;
+mod round;
 mod weight_gradient;
 
 #[allow(unused_imports, reason = "for the blocks of training")]

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::kernel::{ByColumn, ByRow, Column, ROWS, Tile, panel};
+use super::kernel::{ByColumn, ByRow, Column, Tile, height, width};
 
 /// Steps of the summed dimension that are taken at once: that part of a panel stays in the first-level cache.
 const DEPTH: usize = 128;
@@ -21,7 +21,7 @@ pub(crate) enum Left<'a> {
 pub(crate) enum Right<'a> {
     /// `b[k][j] = data[k · stride + j]`.
     Rows { data: &'a [f32], stride: usize },
-    /// Panels of as many columns as a tile has, one after the other, each row-major; only the last may be narrower.
+    /// As [`Panels`](super::panels::Panels) packs it.
     Panels { data: &'a [f32] },
 }
 
@@ -65,16 +65,28 @@ impl WithSimd for Multiply<'_> {
         if self.depth == 0 {
             return self.start();
         }
-        let width = panel::<S>();
-        for column in (0..self.columns).step_by(width) {
-            for step in (0..self.depth).step_by(DEPTH) {
-                let part = Part {
-                    column,
-                    columns: width.min(self.columns - column),
-                    step,
-                    steps: DEPTH.min(self.depth - step),
-                };
-                self.part(simd, part);
+        // A left operand that is too wide for the second-level cache is read once, in parts.
+        let outer = if self.depth > self.columns {
+            DEPTH
+        } else {
+            self.depth
+        };
+        for first in (0..self.depth).step_by(outer) {
+            let end = self.depth.min(first + outer);
+            let mut column = 0;
+            while column < self.columns {
+                let columns = width::<S>(self.columns - column);
+                for step in (first..end).step_by(DEPTH) {
+                    let steps = DEPTH.min(end - step);
+                    let part = Part {
+                        column,
+                        columns,
+                        step,
+                        steps,
+                    };
+                    self.part(simd, part);
+                }
+                column += columns;
             }
         }
     }
@@ -91,22 +103,16 @@ impl<'a> Multiply<'a> {
         }
     }
 
-    /// All rows of one part, in tiles of nearly the same height.
+    /// All rows of one part.
     #[inline(always)]
     fn part<S: Simd>(&mut self, simd: S, part: Part) {
-        let tiles = self.rows.div_ceil(ROWS).max(1);
-        let (height, higher) = (self.rows / tiles, self.rows % tiles);
         let mut row = 0;
-        for tile in 0..tiles {
-            let rows = height + usize::from(tile < higher);
+        while row < self.rows {
+            let rows = height(self.rows - row);
             match rows {
-                1 => self.tile::<S, 1>(simd, row, part),
-                2 => self.tile::<S, 2>(simd, row, part),
-                3 => self.tile::<S, 3>(simd, row, part),
-                4 => self.tile::<S, 4>(simd, row, part),
-                5 => self.tile::<S, 5>(simd, row, part),
                 6 => self.tile::<S, 6>(simd, row, part),
-                _ => {}
+                4 => self.tile::<S, 4>(simd, row, part),
+                _ => self.tile::<S, 1>(simd, row, part),
             }
             row += rows;
         }
@@ -160,7 +166,7 @@ impl<'a> Multiply<'a> {
         match self.b {
             Right::Rows { data, stride } => (&data[part.step * stride + part.column..], stride),
             Right::Panels { data } => {
-                let stride = panel_stride::<S>(part.columns);
+                let stride = part.columns.next_multiple_of(S::F32_LANES);
                 (
                     &data[part.column * self.depth + part.step * stride..],
                     stride,
@@ -168,26 +174,6 @@ impl<'a> Multiply<'a> {
             }
         }
     }
-}
-
-/// Numbers in a row of a panel with this many columns: whole vectors.
-#[inline(always)]
-fn panel_stride<S: Simd>(columns: usize) -> usize {
-    columns.next_multiple_of(S::F32_LANES)
-}
-
-/// How panels are laid out on this processor: columns of a panel, and the multiple of which the last has columns.
-pub(super) fn panel_layout(arch: pulp::Arch) -> (usize, usize) {
-    struct Layout;
-    impl WithSimd for Layout {
-        type Output = (usize, usize);
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> (usize, usize) {
-            (panel::<S>(), S::F32_LANES)
-        }
-    }
-    arch.dispatch(Layout)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! A weight `[outputs, inputs]`, packed for products with rows of activations and of their gradients.
 
-use super::multiply::{Left, Multiply, Right, panel_layout};
+use super::bf16::{BLOCK, PackLeft, PackPanel, PairProduct, Unit, panel_len, rows_len};
+use super::multiply::{Left, Multiply, Right};
+use super::panels::{Panels, Source, layout, packed_len};
+use super::round::round_all;
 use crate::training::compute::{Buffer, Chunks, Compute, TrainingPrecision};
 
 /// What happens to the result of a product.
@@ -12,17 +15,28 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) add: bool,
 }
 
+/// A matrix `[depth, columns]`, the right operand of products.
+#[derive(Debug, Default)]
+struct Packed {
+    depth: usize,
+    columns: usize,
+    /// Panels, in single precision.
+    panels: Vec<f32>,
+    /// Panels of bfloat16 pairs, where the processor multiplies them.
+    pairs: Vec<u32>,
+}
+
 /// A weight in the layouts that [`PackedWeight::forward`] and [`PackedWeight::backward`] read.
 #[derive(Debug)]
 pub(crate) struct PackedWeight {
     arch: pulp::Arch,
     precision: TrainingPrecision,
-    outputs: usize,
-    inputs: usize,
-    /// Panels of `Wᵀ`, `[inputs, outputs]`.
-    forward: Vec<f32>,
-    /// Panels of `W`.
-    backward: Vec<f32>,
+    /// What multiplies bfloat16 pairs, in mixed precision.
+    unit: Option<Unit>,
+    /// `Wᵀ`.
+    forward: Packed,
+    /// `W`.
+    backward: Packed,
 }
 
 impl PackedWeight {
@@ -31,10 +45,9 @@ impl PackedWeight {
         Self {
             arch: compute.arch(),
             precision: compute.precision(),
-            outputs: 0,
-            inputs: 0,
-            forward: Vec::new(),
-            backward: Vec::new(),
+            unit: None,
+            forward: Packed::default(),
+            backward: Packed::default(),
         }
     }
 
@@ -51,11 +64,27 @@ impl PackedWeight {
     ) {
         debug_assert_eq!(weight.len(), outputs * inputs);
         (self.arch, self.precision) = (compute.arch(), compute.precision());
-        (self.outputs, self.inputs) = (outputs, inputs);
-        let value = |output: usize, input: usize| weight[output * inputs + input];
-        let forward = |k, j| value(j, k);
-        panels(compute, &mut self.forward, (inputs, outputs), forward);
-        panels(compute, &mut self.backward, (outputs, inputs), value);
+        let mixed = self.precision == TrainingPrecision::Mixed;
+        self.unit = if mixed { Unit::detect() } else { None };
+        let columns = Source::Columns {
+            data: weight,
+            stride: inputs,
+        };
+        let rows = Source::Rows {
+            data: weight,
+            stride: inputs,
+        };
+        let both = [
+            (&mut self.forward, columns, (inputs, outputs)),
+            (&mut self.backward, rows, (outputs, inputs)),
+        ];
+        for (packed, source, (depth, columns)) in both {
+            (packed.depth, packed.columns) = (depth, columns);
+            match self.unit {
+                Some(_) => packed.pack_pairs(compute, source),
+                None => packed.pack(compute, source, mixed),
+            }
+        }
     }
 
     /// `y = [y +] x Wᵀ [+ bias]` for some rows, on the calling thread.
@@ -70,8 +99,7 @@ impl PackedWeight {
         epilogue: Epilogue<'_>,
         scratch: &mut Buffer,
     ) {
-        let shape = (self.inputs, self.outputs);
-        self.product(x, &self.forward, y, shape, epilogue, scratch);
+        self.product(x, &self.forward, y, epilogue, scratch);
     }
 
     /// `dx = [dx +] dy W` for some rows, on the calling thread.
@@ -80,30 +108,52 @@ impl PackedWeight {
     /// - dy: `[rows, outputs]`
     /// - dx: `[rows, inputs]`
     pub(crate) fn backward(&self, dy: &[f32], dx: &mut [f32], add: bool, scratch: &mut Buffer) {
-        let shape = (self.outputs, self.inputs);
         let epilogue = Epilogue { bias: None, add };
-        self.product(dy, &self.backward, dx, shape, epilogue, scratch);
+        self.product(dy, &self.backward, dx, epilogue, scratch);
     }
 
     fn product(
         &self,
         x: &[f32],
-        panels: &[f32],
+        weight: &Packed,
         y: &mut [f32],
-        (depth, columns): (usize, usize),
         epilogue: Epilogue<'_>,
         scratch: &mut Buffer,
     ) {
-        let rows = x.len() / depth;
-        debug_assert_eq!(x.len(), rows * depth);
-        debug_assert_eq!(y.len(), rows * columns);
+        let Packed { depth, columns, .. } = *weight;
+        let rows = y.len() / columns;
+        debug_assert_eq!((x.len(), y.len()), (rows * depth, rows * columns));
+        if let Some(unit) = self.unit {
+            let pairs = bytemuck::cast_slice_mut(scratch.take(rows_len(rows, depth)));
+            self.arch.dispatch(PackLeft {
+                source: Source::Columns {
+                    data: x,
+                    stride: depth,
+                },
+                rows,
+                depth,
+                pairs,
+            });
+            self.arch.dispatch(PairProduct {
+                unit,
+                a: pairs,
+                b: &weight.pairs,
+                c: y,
+                c_stride: columns,
+                rows,
+                columns,
+                depth,
+                add: epilogue.add,
+                bias: epilogue.bias,
+            });
+            return;
+        }
         let x = match self.precision {
             TrainingPrecision::F32 => x,
             TrainingPrecision::Mixed => {
                 let rounded = scratch.take(x.len());
-                for (to, x) in rounded.iter_mut().zip(x) {
-                    *to = round(*x);
-                }
+                rounded.copy_from_slice(x);
+                round_all(rounded);
                 rounded
             }
         };
@@ -112,7 +162,9 @@ impl PackedWeight {
                 data: x,
                 stride: depth,
             },
-            b: Right::Panels { data: panels },
+            b: Right::Panels {
+                data: &weight.panels,
+            },
             c: y,
             c_stride: columns,
             rows,
@@ -124,38 +176,39 @@ impl PackedWeight {
     }
 }
 
-/// The nearest bfloat16.
-pub(super) fn round(x: f32) -> f32 {
-    half::bf16::from_f32(x).to_f32()
-}
+impl Packed {
+    fn pack(&mut self, compute: &Compute, source: Source<'_>, round: bool) {
+        let (depth, columns, arch) = (self.depth, self.columns, compute.arch());
+        let width = layout(arch).0;
+        self.panels.resize(packed_len(arch, depth, columns), 0.0);
+        let parts = Chunks::new(&mut self.panels, width * depth);
+        compute.each(columns.div_ceil(width), parts, |index, part, _| {
+            arch.dispatch(Panels {
+                source,
+                depth,
+                columns,
+                first: index * width,
+                round,
+                panels: part.into_slice(),
+            });
+        });
+    }
 
-/// Packs a matrix `[depth, columns]` into panels; the columns of the last are padded with zeros to whole vectors.
-fn panels(
-    compute: &Compute,
-    panels: &mut Vec<f32>,
-    (depth, columns): (usize, usize),
-    value: impl Fn(usize, usize) -> f32 + Sync,
-) {
-    let (width, lanes) = panel_layout(compute.arch());
-    panels.resize(columns.next_multiple_of(lanes) * depth, 0.0);
-    let mixed = compute.precision() == TrainingPrecision::Mixed;
-    let parts = Chunks::new(panels, width * depth);
-    compute.each(columns.div_ceil(width), parts, |index, part, _| {
-        let first = index * width;
-        let part = part.into_slice();
-        let stride = part.len() / depth;
-        for (k, row) in part.chunks_exact_mut(stride).enumerate() {
-            for (j, to) in row.iter_mut().enumerate() {
-                let column = first + j;
-                let value = if column < columns {
-                    value(k, column)
-                } else {
-                    0.0
-                };
-                *to = if mixed { round(value) } else { value };
-            }
-        }
-    });
+    fn pack_pairs(&mut self, compute: &Compute, source: Source<'_>) {
+        let (depth, columns, arch) = (self.depth, self.columns, compute.arch());
+        let len = panel_len(depth);
+        self.pairs.resize(columns.div_ceil(BLOCK) * len, 0);
+        let parts = Chunks::new(&mut self.pairs, len);
+        compute.each(columns.div_ceil(BLOCK), parts, |index, part, _| {
+            arch.dispatch(PackPanel {
+                source,
+                depth,
+                columns,
+                first: index * BLOCK,
+                panel: part.into_slice(),
+            });
+        });
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Slow products in double precision that tests compare with, and bounds on the difference.
 #![cfg(test)]
 
-use super::packed::round;
+use super::round::round_all;
 
 /// `a[i][k]`, `b[k][j]` summed over `k`, and the same of their magnitudes.
 pub(super) fn product(
@@ -34,7 +34,9 @@ pub(super) fn numbers(len: usize, seed: u64) -> Vec<f32> {
 
 /// The same rounded to bfloat16.
 pub(super) fn rounded(values: &[f32]) -> Vec<f32> {
-    values.iter().map(|x| round(*x)).collect()
+    let mut values = values.to_vec();
+    round_all(&mut values);
+    values
 }
 
 /// Panics unless each number is within `error` times the sum of magnitudes of its reference.

@@ -1,11 +1,19 @@
 //! The gradient of a weight: the product of two matrices over their common rows.
 
+use super::bf16::{BLOCK, PackLeft, PackPanel, PairProduct, Unit, panel_len, rows_len};
 use super::multiply::{Left, Multiply, Right};
-use super::packed::round;
-use crate::training::compute::{Chunks, Compute, TrainingPrecision};
+use super::panels::{Panels, Source, packed_len};
+use super::round::round_all;
+use crate::training::compute::{Buffer, Chunks, Compute, TrainingPrecision};
 
-/// Outputs of a weight whose gradients are one task.
-const OUTPUTS: usize = 48;
+/// Rows that are taken at once: their part of `x` is packed, and panels of it stay in the first-level cache.
+const ROWS: usize = 128;
+
+/// The same for bfloat16 pairs, whose sums cannot stay in registers from one part to the next.
+const PAIR_ROWS: usize = 2048;
+
+/// Widths of `x` up to this are read where they are.
+const NARROW: usize = 128;
 
 /// `dw = dyᵀ x`, in parallel over parts of the outputs; each number is summed over rows in their order.
 ///
@@ -20,38 +28,157 @@ pub(crate) fn weight_gradient(
     (rows, outputs, inputs): (usize, usize, usize),
     dw: &mut [f32],
 ) {
-    debug_assert_eq!(dy.len(), rows * outputs);
-    debug_assert_eq!(x.len(), rows * inputs);
+    debug_assert_eq!((dy.len(), x.len()), (rows * outputs, rows * inputs));
     debug_assert_eq!(dw.len(), outputs * inputs);
-    let rounded;
-    let (dy, x) = if compute.precision() == TrainingPrecision::Mixed {
-        rounded = [dy, x].map(|values| values.iter().map(|x| round(*x)).collect::<Vec<_>>());
-        (&rounded[0][..], &rounded[1][..])
-    } else {
-        (dy, x)
-    };
-    let parts = Chunks::new(dw, OUTPUTS * inputs);
-    compute.each(outputs.div_ceil(OUTPUTS), parts, |index, part, _| {
-        let first = index * OUTPUTS;
-        let part = part.into_slice();
-        compute.arch().dispatch(Multiply {
-            a: Left::Columns {
-                data: dy.get(first..).unwrap_or_default(),
-                stride: outputs,
-            },
-            b: Right::Rows {
-                data: x,
-                stride: inputs,
-            },
-            rows: part.len() / inputs,
-            c: part,
-            c_stride: inputs,
-            columns: inputs,
-            depth: rows,
-            add: false,
-            bias: None,
-        });
+    if rows == 0 {
+        dw.fill(0.0);
+        return;
+    }
+    let mixed = compute.precision() == TrainingPrecision::Mixed;
+    let unit = if mixed { Unit::detect() } else { None };
+    let height = task_height(outputs, unit.is_some());
+    let parts = Chunks::new(dw, height * inputs);
+    compute.each(outputs.div_ceil(height), parts, |index, part, scratch| {
+        let dw = part.into_slice();
+        let task = Task {
+            arch: compute.arch(),
+            dy: &dy[index * height..],
+            dy_stride: outputs,
+            outputs: dw.len() / inputs,
+            x,
+            inputs,
+            rows,
+        };
+        match unit {
+            Some(unit) => task.pairs(unit, dw, &mut scratch.product),
+            None => task.single(mixed, dw, &mut scratch.product),
+        }
     });
+}
+
+/// Outputs of one task: about a quarter of them, whole tiles, and enough that packing `x` for each task costs little.
+fn task_height(outputs: usize, pairs: bool) -> usize {
+    let (tile, least, most) = if pairs {
+        (BLOCK, 32, 192)
+    } else {
+        (12, 24, 96)
+    };
+    outputs
+        .div_ceil(4)
+        .next_multiple_of(tile)
+        .clamp(least, most)
+}
+
+/// Some outputs of a weight.
+struct Task<'a> {
+    arch: pulp::Arch,
+    /// Row `r` starts at `r · dy_stride`.
+    dy: &'a [f32],
+    dy_stride: usize,
+    outputs: usize,
+    x: &'a [f32],
+    inputs: usize,
+    rows: usize,
+}
+
+impl Task<'_> {
+    /// In single precision, after rounding to bfloat16 if so asked.
+    fn single(&self, round: bool, dw: &mut [f32], scratch: &mut Buffer) {
+        let Self {
+            outputs, inputs, ..
+        } = *self;
+        for first in (0..self.rows).step_by(ROWS) {
+            let rows = ROWS.min(self.rows - first);
+            let lens = [rows * outputs, packed_len(self.arch, rows, inputs)];
+            let [dy, panels] = scratch.parts(lens);
+            let from = self.dy[first * self.dy_stride..].chunks(self.dy_stride);
+            for (to, from) in dy.chunks_exact_mut(outputs).zip(from) {
+                to.copy_from_slice(&from[..outputs]);
+            }
+            let x = &self.x[first * inputs..];
+            let b = if round || inputs > NARROW {
+                self.arch.dispatch(Panels {
+                    source: Source::Rows {
+                        data: x,
+                        stride: inputs,
+                    },
+                    depth: rows,
+                    columns: inputs,
+                    first: 0,
+                    round,
+                    panels,
+                });
+                Right::Panels { data: panels }
+            } else {
+                Right::Rows {
+                    data: x,
+                    stride: inputs,
+                }
+            };
+            if round {
+                round_all(dy);
+            }
+            self.arch.dispatch(Multiply {
+                a: Left::Columns {
+                    data: dy,
+                    stride: outputs,
+                },
+                b,
+                c: dw,
+                c_stride: inputs,
+                rows: outputs,
+                columns: inputs,
+                depth: rows,
+                add: first > 0,
+                bias: None,
+            });
+        }
+    }
+
+    /// By bfloat16 pairs of rows.
+    fn pairs(&self, unit: Unit, dw: &mut [f32], scratch: &mut Buffer) {
+        let Self {
+            outputs, inputs, ..
+        } = *self;
+        for first in (0..self.rows).step_by(PAIR_ROWS) {
+            let rows = PAIR_ROWS.min(self.rows - first);
+            let lens = [rows_len(outputs, rows), panel_len(rows)];
+            let [a, b] = scratch.parts(lens).map(bytemuck::cast_slice_mut);
+            self.arch.dispatch(PackLeft {
+                source: Source::Rows {
+                    data: &self.dy[first * self.dy_stride..],
+                    stride: self.dy_stride,
+                },
+                rows: outputs,
+                depth: rows,
+                pairs: a,
+            });
+            for column in (0..inputs).step_by(BLOCK) {
+                self.arch.dispatch(PackPanel {
+                    source: Source::Rows {
+                        data: &self.x[first * inputs..],
+                        stride: inputs,
+                    },
+                    depth: rows,
+                    columns: inputs,
+                    first: column,
+                    panel: b,
+                });
+                self.arch.dispatch(PairProduct {
+                    unit,
+                    a,
+                    b,
+                    c: &mut dw[column..],
+                    c_stride: inputs,
+                    rows: outputs,
+                    columns: BLOCK.min(inputs - column),
+                    depth: rows,
+                    add: first > 0,
+                    bias: None,
+                });
+            }
+        }
+    }
 }
 
 #[cfg(test)]
