@@ -1,6 +1,6 @@
 //! Seconds and peak memory of training steps (forward and backward, no optimizer) of a preset.
 //!
-//! `cargo run --release -p nac-modules --example training_step -- imagenet-chonker 2 2`
+//! `cargo run --release -p nac-modules --example training_step -- imagenet-chonker 2 2 [fused|mixed|tape|plain]`
 #![allow(clippy::print_stdout, reason = "an example prints")]
 
 use std::error::Error;
@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, StreamNoise};
+use nac_modules::fused::{FusedExecutor, TrainingPrecision};
 use nac_modules::model::{BuildModel, Inputs};
 use nac_modules::params::ParamStore;
 use nac_modules::presets::Preset;
@@ -42,7 +43,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let name = arguments.first().map_or("imagenet-chonker", String::as_str);
     let number = |at: usize, default: i64| arguments.get(at).map_or(Ok(default), |a| a.parse());
     let (batch, steps) = (number(1, 2)?, number(2, 2)?);
-    let with_tape = arguments.get(3).is_none_or(|word| word != "plain");
+    let how = arguments.get(3).map_or("fused", String::as_str);
+    let fused = match how {
+        "fused" => Some(TrainingPrecision::F32),
+        "mixed" => Some(TrainingPrecision::Mixed),
+        _ => None,
+    };
+    let threads = usize::try_from(tch::get_num_threads())?;
+    let fused = fused.map(|precision| FusedExecutor::new(threads, precision));
+    let fused = fused.transpose()?;
     let preset = Preset::get(name)?;
     let model = preset.build(ParamStore::new(Device::Cpu, Kind::Float, 1))?;
     let parameters: Vec<&Tensor> = model.params().parameters().map(|(_, t)| t).collect();
@@ -60,8 +69,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (begin, before) = (Instant::now(), processor_seconds());
         let mut noise = StreamNoise::new(Streams::new(1).child(&step.to_string()));
         let (mut tape, mut ctx) = (Tape::new(), ForwardContext::training(&mut noise));
-        if with_tape {
+        if how != "plain" {
             ctx = ctx.with_tape(&mut tape);
+        }
+        if let Some(executor) = &fused {
+            ctx = ctx.with_fused(executor);
         }
         let output = model.forward(&inputs, &mut ctx)?;
         let loss = output.logits.cross_entropy_for_logits(&labels);

@@ -76,6 +76,9 @@ pub enum ModuleError {
     /// Kernel math refused its input.
     #[error(transparent)]
     Core(CoreError),
+    /// A block on nac-engine's kernels refused its operands, or its threads could not be started.
+    #[error(transparent)]
+    Engine(#[from] nac_engine::EngineError),
     /// A file of settings cannot be used.
     #[error(transparent)]
     Config(ConfigError),

@@ -12,7 +12,8 @@
 //! - [`baseline`]: Perceiver IO, the paper's control.
 //! - [`presets`]: models by name.
 //! - [`prelude`]: what most programs need, in one line;
-//! - [`context`]: mode, noise and named intermediates of a forward pass; [`tape`]: training in little memory.
+//! - [`context`]: mode, noise and named intermediates of a forward pass; [`tape`]: training in little memory;
+//!   [`fused`]: training on nac-engine's kernels.
 //!
 //! Modules are the paper's modules; `[batch, modules, dim]` is the usual shape of their states.
 //!
@@ -36,12 +37,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod attention;
+mod autocast;
 pub mod baseline;
 mod cached;
 pub mod circuit;
 pub mod context;
 pub mod device;
 mod error;
+pub mod fused;
 pub mod generator;
 pub mod head;
 mod inputs;
@@ -56,5 +59,6 @@ pub mod testing;
 pub mod tokenizer;
 mod tokens;
 
+pub use autocast::autocast_bf16;
 pub use error::{ModuleError, Result};
 pub use tokens::Tokens;

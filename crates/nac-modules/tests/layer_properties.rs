@@ -46,6 +46,7 @@ fn set(seed: u64, count: i64, kind: Kind) -> Set {
 
 fn view([states, signatures, codes]: &Set) -> ModuleStates<'_> {
     ModuleStates {
+        shared_states: None,
         states,
         signatures,
         codes,
@@ -114,6 +115,7 @@ impl Blocks {
         let states = self.read_in.forward(&view(processors), &tokens, ctx)?;
         let [_, signatures, codes] = processors;
         let modules = ModuleStates {
+            shared_states: None,
             states: &states,
             signatures,
             codes,

@@ -21,8 +21,8 @@ pub(crate) struct Args {
     /// Also write the results to this file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// What runs the layers: libtorch, or nac-engine (values in evaluation only)
-    #[arg(long, value_enum, default_value = "torch")]
+    /// What runs the layers: libtorch, libtorch with fused blocks of training, or nac-engine (values in evaluation only)
+    #[arg(long, visible_alias = "executor", value_enum, default_value = "torch")]
     engine: EngineName,
     /// cpu, cuda, cuda:N or auto
     #[arg(long, default_value = "cpu")]
@@ -44,6 +44,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum EngineName {
     Torch,
+    Fused,
     Core,
 }
 
@@ -58,6 +59,7 @@ pub(crate) fn command(args: Args) -> Result<ExitCode> {
     let options = Options {
         engine: match args.engine {
             EngineName::Torch => Engine::Torch,
+            EngineName::Fused => Engine::Fused,
             EngineName::Core => Engine::Core,
         },
         device: open_device(&args.device)?,

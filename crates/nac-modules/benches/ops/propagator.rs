@@ -22,6 +22,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let states = random(&[1, MODULES, STATE as i64]).set_requires_grad(true);
     let (signatures, codes) = (random(&[MODULES, 64]), random(&[MODULES, STATE as i64]));
     let modules = ModuleStates {
+        shared_states: None,
         states: &states,
         signatures: &signatures,
         codes: &codes,

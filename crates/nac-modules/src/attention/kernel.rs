@@ -19,9 +19,11 @@ use tch::{Device, Kind, Tensor};
 use super::pass_links::Request;
 use super::sampling::{link_logit, relax_links};
 use super::{EvaluationLinks, KernelConfig, Truncation};
+use crate::autocast;
 use crate::cached::Cached;
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
+use crate::fused::LinkSource;
 use crate::params::{Init, Scope};
 
 /// Probability above which a thresholded link exists.
@@ -153,6 +155,24 @@ impl SignatureKernel {
         batch: Option<i64>,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
+        match self.drawn_links(receivers, senders, batch, ctx)? {
+            LinkSource::Given(log_links) => Ok(log_links),
+            LinkSource::Sampled {
+                logit,
+                uniform,
+                temperature,
+            } => relax_links(&logit, &uniform, temperature, ctx),
+        }
+    }
+
+    /// What [`log_links`](Self::log_links) are computed from: themselves, or the draws of a sample.
+    pub(super) fn drawn_links(
+        &self,
+        receivers: &Tensor,
+        senders: &Tensor,
+        batch: Option<i64>,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<LinkSource> {
         let index = self.link_index(receivers, senders, ctx)?;
         let log_probability = ctx.links().log_probability(index);
         ctx.record(
@@ -160,7 +180,7 @@ impl SignatureKernel {
             &log_probability,
         );
         match self.mode(ctx) {
-            EvaluationLinks::NoSample => Ok(log_probability),
+            EvaluationLinks::NoSample => Ok(LinkSource::Given(log_probability)),
             EvaluationLinks::Sample => {
                 let logit = match ctx.links().logit(index) {
                     Some(logit) => logit,
@@ -170,13 +190,15 @@ impl SignatureKernel {
                         logit
                     }
                 };
-                self.sample(&logit, batch, ctx)
+                self.sample(logit, batch, ctx)
             }
             EvaluationLinks::Threshold => {
                 let on = log_probability.gt(THRESHOLD.ln());
-                Ok(log_probability
-                    .zeros_like()
-                    .masked_fill(&on.logical_not(), f64::NEG_INFINITY))
+                let none = f64::NEG_INFINITY;
+                let zeros = log_probability.zeros_like();
+                Ok(LinkSource::Given(
+                    zeros.masked_fill(&on.logical_not(), none),
+                ))
             }
         }
     }
@@ -200,10 +222,11 @@ impl SignatureKernel {
         }
         let log_probability = if ctx.is_training() {
             self.kept.clear();
-            self.log_link_probability(receivers, senders)?
+            autocast::single_precision(|| self.log_link_probability(receivers, senders))?
         } else {
             let sources = [receivers, senders, &self.bandwidth];
-            let compute = || self.log_link_probability(receivers, senders);
+            let compute =
+                || autocast::single_precision(|| self.log_link_probability(receivers, senders));
             self.kept.get(&sources, compute)?
         };
         let log_probability = ctx.detached_leaf(&log_probability)?;
@@ -295,10 +318,10 @@ impl SignatureKernel {
 
     fn sample(
         &self,
-        logit: &Tensor,
+        logit: Tensor,
         batch: Option<i64>,
         ctx: &mut ForwardContext<'_>,
-    ) -> Result<Tensor> {
+    ) -> Result<LinkSource> {
         let mut size = logit.size();
         if let (2, Some(batch)) = (size.len(), batch) {
             size.insert(0, batch);
@@ -308,7 +331,11 @@ impl SignatureKernel {
             3 => ctx.uniform_per_example(&self.name, &size, kind, device)?,
             _ => ctx.uniform(&self.name, &size, kind, device)?,
         };
-        relax_links(logit, &uniform, self.config.temperature, ctx)
+        Ok(LinkSource::Sampled {
+            logit,
+            uniform,
+            temperature: self.config.temperature,
+        })
     }
 
     fn untruncated(&self, receivers: &Tensor, senders: &Tensor) -> Result<Untruncated> {

@@ -4,7 +4,9 @@ use nac_core::model::spec::PlainAttentionSpec;
 use tch::Tensor;
 
 use super::heads;
+use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
+use crate::fused::{AttentionCall, AttentionSizes, BlockStates, FusedAttention, Projected};
 use crate::layer::{LayerNorm, Linear};
 use crate::params::Scope;
 use crate::shape;
@@ -25,6 +27,7 @@ pub struct PlainAttention {
     to_out: Linear,
     heads: i64,
     dim: i64,
+    blocks: FusedAttention,
 }
 
 impl PlainAttention {
@@ -44,6 +47,7 @@ impl PlainAttention {
             to_out: Linear::from_spec(scope, &spec.to_out)?,
             heads: shape::positive("heads", spec.heads)?,
             dim: shape::positive("dim", spec.norm.dim)?,
+            blocks: FusedAttention::default(),
         })
     }
 
@@ -87,6 +91,57 @@ impl PlainAttention {
     pub fn forward_self(&self, x: &Tensor) -> Result<Tensor> {
         self.check(x)?;
         self.attend(x, &self.norm.forward(x)?, None)
+    }
+
+    /// Attention to the given tokens, or of the queries to themselves, with the queries added if there is a `residual`,
+    /// by a fused block, if that covers this pass. `shared` are the queries as `[queries, dim]` if all examples have
+    /// the same.
+    pub(crate) fn fused(
+        &self,
+        (x, shared): (&Tensor, Option<&Tensor>),
+        context: Option<&Tokens>,
+        residual: bool,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Option<Tensor>> {
+        let (kind, device) = (x.kind(), x.device());
+        if !ctx.may_fuse(kind, device) || context.is_some() != self.norm_context.is_some() {
+            return Ok(None);
+        }
+        self.check(x)?;
+        let inner = self.to_q.weight().size()[0];
+        let both = self.to_kv.weight();
+        let half = |index: i64| -> Result<Projected> {
+            Ok(Projected {
+                weight: both.f_detach()?.f_narrow(0, index * inner, inner)?,
+                ..self.to_kv.projected()
+            })
+        };
+        let mask = context.and_then(Tokens::mask);
+        let senders = context.map(|context| BlockStates::new(context.values(), None));
+        let call = AttentionCall {
+            receivers: BlockStates::new(x, shared)?,
+            senders: senders.transpose()?,
+            receiver_norm: self.norm.normalised(),
+            sender_norm: self.norm_context.as_ref().map(LayerNorm::normalised),
+            query: self.to_q.projected(),
+            key: half(0)?,
+            value: half(1)?,
+            key_value: Some(both.shallow_clone()),
+            exit: self.to_out.projected(),
+            links: None,
+            mask: mask.map(Tensor::f_contiguous).transpose()?,
+            keep: None,
+            sizes: AttentionSizes {
+                batch: x.size()[0],
+                heads: self.heads,
+                head_dim: inner / self.heads,
+                residual,
+            },
+        };
+        let Some((executor, tape)) = ctx.fused(kind, device) else {
+            return Ok(None);
+        };
+        self.blocks.run(call, &executor, tape).map(Some)
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {

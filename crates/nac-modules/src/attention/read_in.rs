@@ -17,6 +17,7 @@ use super::heads;
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
+use crate::fused::{BlockStates, FusedReadIn, ReadInCall, reads};
 use crate::layer::{LayerNorm, Preprocess, Projection, Residual, project, project_residual};
 use crate::params::Scope;
 use crate::shape;
@@ -38,6 +39,9 @@ pub struct ReadInAttention {
     token_dim: i64,
     heads: i64,
     head_dim: i64,
+    /// Whether fused blocks cover the settings.
+    covered: bool,
+    blocks: FusedReadIn,
 }
 
 impl ReadInAttention {
@@ -57,6 +61,8 @@ impl ReadInAttention {
             token_dim: shape::positive("token_dim", spec.sender_norm.dim)?,
             heads: shape::positive("heads", spec.heads)?,
             head_dim: shape::positive("head_dim", spec.head_dim)?,
+            covered: reads(spec).is_none(),
+            blocks: FusedReadIn::default(),
         })
     }
 
@@ -84,6 +90,9 @@ impl ReadInAttention {
         ];
         shape::check("ReadInAttention", "tokens", tokens.values(), &expected)?;
 
+        if let Some(states) = self.fused(modules, tokens, ctx)? {
+            return Ok(states);
+        }
         let x = self.sender_norm.forward(tokens.values())?.unsqueeze(1); // [batch, 1, tokens, token_dim]
         let codes = modules.codes;
         let listening = Preprocess::Norm(&self.receiver_norm);
@@ -115,6 +124,52 @@ impl ReadInAttention {
             &self.residual,
             ctx,
         )
+    }
+
+    /// As [`forward`](Self::forward) by a fused block, if that covers this layer and pass.
+    fn fused(
+        &self,
+        modules: &ModuleStates<'_>,
+        tokens: &Tokens,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Option<Tensor>> {
+        let (kind, device) = (modules.states.kind(), modules.states.device());
+        if !self.covered || !ctx.may_fuse(kind, device) {
+            return Ok(None);
+        }
+        self.query.check(modules.states, modules.codes)?;
+        let batch = modules.states.size()[0];
+        let mut project = |layer: &Projection| layer.projected(modules.codes, ctx);
+        let (query, key) = (project(&self.query)?, project(&self.key)?);
+        let (value, exit) = (project(&self.value)?, project(&self.exit)?);
+        let (Some(query), Some(key), Some(value), Some(exit)) = (query, key, value, exit) else {
+            return Ok(None);
+        };
+        let end = self.residual.fused_end(batch, ctx)?;
+        let mask = tokens.mask();
+        let call = ReadInCall {
+            states: BlockStates::new(modules.states, modules.shared_states)?,
+            tokens: tokens.values().f_contiguous()?,
+            mask: mask.map(Tensor::f_contiguous).transpose()?,
+            receiver_norm: self.receiver_norm.normalised(),
+            sender_norm: self.sender_norm.normalised(),
+            query,
+            key,
+            value,
+            exit,
+            keep: end.keep,
+            heads: self.heads,
+            head_dim: self.head_dim,
+            residual: end.add,
+        };
+        let Some((executor, tape)) = ctx.fused(kind, device) else {
+            return Ok(None);
+        };
+        let output = self.blocks.run(call, &executor, tape)?;
+        let states = self
+            .residual
+            .after_fused(end.complete, modules.states, output, ctx)?;
+        Ok(Some(states))
     }
 
     /// Weight of a projector by head, `[heads, head_dim, token_dim]`.
@@ -245,6 +300,7 @@ mod tests {
                 let tokens = Tensor::randn([2, 7, 10], DOUBLE);
                 let mut ctx = ForwardContext::evaluation();
                 let modules = ModuleStates {
+                    shared_states: None,
                     states: &states,
                     signatures: &codes,
                     codes: &codes,
@@ -277,6 +333,7 @@ mod tests {
             .unsqueeze(0);
         let mut ctx = ForwardContext::evaluation();
         let modules = ModuleStates {
+            shared_states: None,
             states: &states,
             signatures: &codes,
             codes: &codes,

@@ -16,6 +16,7 @@ use super::{SignatureKernel, heads, normalize_links};
 use crate::circuit::ModuleStates;
 use crate::context::ForwardContext;
 use crate::error::Result;
+use crate::fused::{AttentionCall, AttentionSizes, BlockStates, FusedAttention, attends};
 use crate::layer::{LayerNorm, Preprocess, Projection, Residual, project, project_residual};
 use crate::params::Scope;
 use crate::shape;
@@ -39,6 +40,9 @@ pub struct Skmdpa {
     mask: bool,
     scale: bool,
     normalize: bool,
+    /// Whether fused blocks cover the settings.
+    covered: bool,
+    blocks: FusedAttention,
 }
 
 impl Skmdpa {
@@ -64,6 +68,8 @@ impl Skmdpa {
             mask: spec.mask,
             scale: spec.scale,
             normalize: spec.normalize,
+            covered: attends(spec).is_none(),
+            blocks: FusedAttention::default(),
         })
     }
 
@@ -84,6 +90,9 @@ impl Skmdpa {
     ) -> Result<Tensor> {
         receivers.check("Skmdpa")?;
         senders.check("Skmdpa")?;
+        if let Some(states) = self.fused(receivers, senders, ctx)? {
+            return Ok(states);
+        }
         let [query, key, value] = self.query_key_value(receivers, senders, ctx)?;
         let message = self.attend(
             [&query, &key, &value],
@@ -99,6 +108,69 @@ impl Skmdpa {
             &self.residual,
             ctx,
         )
+    }
+
+    /// As [`forward`](Self::forward) by a fused block, if that covers this layer and pass.
+    fn fused(
+        &self,
+        receivers: &ModuleStates<'_>,
+        senders: &ModuleStates<'_>,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Option<Tensor>> {
+        let (kind, device) = (receivers.states.kind(), receivers.states.device());
+        if !self.covered || !ctx.may_fuse(kind, device) {
+            return Ok(None);
+        }
+        self.query.check(receivers.states, receivers.codes)?;
+        self.key.check(senders.states, senders.codes)?;
+        let batch = receivers.states.size()[0];
+        let query = self.query.projected(receivers.codes, ctx)?;
+        let key = self.key.projected(senders.codes, ctx)?;
+        let value = self.value.projected(senders.codes, ctx)?;
+        let links = match self.mask {
+            true => {
+                let (to, from) = (receivers.signatures, senders.signatures);
+                let drawn = self.kernel.drawn_links(to, from, Some(batch), ctx)?;
+                Some(drawn.contiguous()?)
+            }
+            false => None,
+        };
+        let exit = self.exit.projected(receivers.codes, ctx)?;
+        let (Some(query), Some(key), Some(value), Some(exit)) = (query, key, value, exit) else {
+            return Ok(None);
+        };
+        let end = self.residual.fused_end(batch, ctx)?;
+        let own = self.sender_norm.is_none() && std::ptr::eq(receivers.states, senders.states);
+        let sending =
+            |senders: &ModuleStates<'_>| BlockStates::new(senders.states, senders.shared_states);
+        let call = AttentionCall {
+            receivers: BlockStates::new(receivers.states, receivers.shared_states)?,
+            senders: (!own).then(|| sending(senders)).transpose()?,
+            receiver_norm: self.receiver_norm.normalised(),
+            sender_norm: self.sender_norm.as_ref().map(LayerNorm::normalised),
+            query,
+            key,
+            value,
+            key_value: None,
+            exit,
+            links,
+            mask: None,
+            keep: end.keep,
+            sizes: AttentionSizes {
+                batch,
+                heads: self.heads,
+                head_dim: self.head_dim,
+                residual: end.add,
+            },
+        };
+        let Some((executor, tape)) = ctx.fused(kind, device) else {
+            return Ok(None);
+        };
+        let output = self.blocks.run(call, &executor, tape)?;
+        let states = self
+            .residual
+            .after_fused(end.complete, receivers.states, output, ctx)?;
+        Ok(Some(states))
     }
 
     /// Queries of the receivers, keys and values of the senders, `[batch, modules, heads · head_dim]`. States that
@@ -257,6 +329,7 @@ mod tests {
 
     fn view([states, signatures, codes]: &[Tensor; 3]) -> ModuleStates<'_> {
         ModuleStates {
+            shared_states: None,
             states,
             signatures,
             codes,

@@ -34,7 +34,10 @@ impl ResidualFeedForward {
         })
     }
 
-    fn run(&self, x: &Tensor) -> Result<Tensor> {
+    fn run(&self, x: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
+        if let Some(states) = self.inner.fused(x, &self.norm, ctx)? {
+            return Ok(states);
+        }
         Ok(x + self.inner.forward(&self.norm.forward(x)?)?)
     }
 }
@@ -62,17 +65,30 @@ impl Layer {
         })
     }
 
-    /// `x` after reading `context`, or itself if there is none.
-    fn run(&self, x: &Tensor, context: Option<&Tokens>) -> Result<Tensor> {
-        let read = match context {
-            Some(context) => self.attention.forward_context(x, context)?,
-            None => self.attention.forward_self(x)?,
+    /// `x` after reading `context`, or itself if there is none. `shared` is `x` as `[items, dim]` if all examples have
+    /// the same.
+    fn run(
+        &self,
+        (x, shared): (&Tensor, Option<&Tensor>),
+        context: Option<&Tokens>,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        let fused = self
+            .attention
+            .fused((x, shared), context, self.residual, ctx)?;
+        let read = match (fused, context) {
+            (Some(read), _) => read,
+            (None, Some(context)) => self.ended(self.attention.forward_context(x, context)?, x),
+            (None, None) => self.ended(self.attention.forward_self(x)?, x),
         };
-        let read = if self.residual { read + x } else { read };
         match &self.feed_forward {
-            Some(feed_forward) => feed_forward.run(&read),
+            Some(feed_forward) => feed_forward.run(&read, ctx),
             None => Ok(read),
         }
+    }
+
+    fn ended(&self, read: Tensor, x: &Tensor) -> Tensor {
+        if self.residual { read + x } else { read }
     }
 }
 
@@ -131,9 +147,10 @@ impl PerceiverCore {
     pub fn encode(&self, tokens: &Tokens, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
         let batch = tokens.values().size()[0];
         let latents = self.latents.unsqueeze(0).expand([batch, -1, -1], false);
-        let mut x = self.read.run(&latents, Some(tokens))?;
+        let shared = Some(&self.latents);
+        let mut x = self.read.run((&latents, shared), Some(tokens), ctx)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.run(&x, None)?;
+            x = layer.run((&x, None), None, ctx)?;
             ctx.record(&format!("layer.{index}.states"), &x);
         }
         Ok(x)
@@ -148,13 +165,22 @@ impl PerceiverCore {
     ///
     /// # Errors
     /// The shapes do not fit.
-    pub fn decode(&self, latents: Tensor, queries: &Tensor) -> Result<Tensor> {
+    pub fn decode(
+        &self,
+        latents: Tensor,
+        queries: &Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
         let batch = latents.size().first().copied().unwrap_or(0);
-        let queries = match queries.dim() {
-            2 => queries.f_unsqueeze(0)?.f_expand([batch, -1, -1], false)?,
-            _ => queries.shallow_clone(),
+        let (expanded, shared) = match queries.dim() {
+            2 => {
+                let expanded = queries.f_unsqueeze(0)?.f_expand([batch, -1, -1], false)?;
+                (expanded, Some(queries))
+            }
+            _ => (queries.shallow_clone(), None),
         };
-        let answer = self.decode.run(&queries, Some(&Tokens::new(latents)?))?;
+        let latents = Tokens::new(latents)?;
+        let answer = self.decode.run((&expanded, shared), Some(&latents), ctx)?;
         match &self.to_logits {
             Some(to_logits) => to_logits.forward(&answer),
             None => Ok(answer),
@@ -213,7 +239,7 @@ impl Model for PerceiverIo {
         let Some(query) = self.core.query() else {
             unreachable!("`new` builds a classifier");
         };
-        let logits = self.core.decode(latents, query)?.f_squeeze_dim(1)?;
+        let logits = self.core.decode(latents, query, ctx)?.f_squeeze_dim(1)?;
         Ok(ModelOutput {
             intermediates: ctx.take_intermediates(),
             ..ModelOutput::new(logits)
@@ -262,10 +288,12 @@ mod tests {
         let expected = core.encode(&short, &mut ctx).unwrap();
         assert!(latents.allclose(&expected, 1e-5, 1e-6, false));
         let queries = Tensor::randn([7, 6], CPU);
-        let answers = core.decode(latents.shallow_clone(), &queries).unwrap();
+        let answers = core
+            .decode(latents.shallow_clone(), &queries, &mut ctx)
+            .unwrap();
         assert_eq!(answers.size(), [2, 7, 6]);
         let each = queries.unsqueeze(0).repeat([2, 1, 1]);
-        let same = core.decode(latents, &each).unwrap();
+        let same = core.decode(latents, &each, &mut ctx).unwrap();
         assert!(answers.allclose(&same, 1e-6, 1e-6, false));
     }
 }

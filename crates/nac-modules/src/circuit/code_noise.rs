@@ -42,7 +42,14 @@ impl CodeNoise {
             _ => ctx.uniform(&self.name, &shape, kind, device)?,
         };
         let size = codes.detach().abs() * self.share;
-        Ok(codes + (uniform * 2.0 * &size - size))
+        let noise = uniform * 2.0 * &size - size;
+        let Some((_, tape)) = ctx.fused(kind, device) else {
+            return Ok(codes + noise);
+        };
+        let disturbed = tch::no_grad(|| codes + noise);
+        let same = |gradients: &[Tensor]| Ok(vec![gradients[0].shallow_clone()]);
+        let mut leaves = tape.recompute_node(vec![codes.shallow_clone()], vec![disturbed], same)?;
+        Ok(leaves.swap_remove(0))
     }
 }
 

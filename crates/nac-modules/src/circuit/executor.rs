@@ -78,8 +78,10 @@ impl CircuitExecutor {
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
         let batch = tokens.values().size()[0];
+        let circuit = &leaves(circuit, ctx)?;
         let (reader, processors) = (&circuit.read_in, &circuit.processors);
         let reading = ModuleStates {
+            shared_states: reader.shared_states(),
             states: &reader.batched_states(batch),
             signatures: &reader.signatures,
             codes: &reader.codes,
@@ -93,6 +95,10 @@ impl CircuitExecutor {
         };
         for (layer, step) in self.steps.iter().enumerate() {
             let receivers = ModuleStates {
+                shared_states: match layer {
+                    0 if !self.starts_from_read_in => processors.shared_states(),
+                    _ => None,
+                },
                 states: &states,
                 signatures: &processors.signatures,
                 codes: processors.codes_at(step.code_layer),
@@ -108,11 +114,13 @@ impl CircuitExecutor {
         }
         ctx.record("processor.states", &states);
         let receivers = ModuleStates {
+            shared_states: circuit.read_out.shared_states(),
             states: &circuit.read_out.batched_states(batch),
             signatures: &circuit.read_out.signatures,
             codes: &circuit.read_out.codes,
         };
         let sources = ModuleStates {
+            shared_states: None,
             states: &states,
             signatures: &processors.signatures,
             codes: processors.codes_at(self.read_out_code_layer),
@@ -162,6 +170,27 @@ impl CircuitExecutor {
     }
 }
 
+/// The circuit with codes and states that are leaves on the tape, if fused blocks run: each of them adds to their
+/// gradients, and what made them is then walked once.
+fn leaves(circuit: &Circuit, ctx: &mut ForwardContext<'_>) -> Result<Circuit> {
+    let mut set = |modules: &ModuleSet| -> Result<ModuleSet> {
+        let layer_codes = modules.layer_codes.iter();
+        Ok(ModuleSet {
+            signatures: modules.signatures.shallow_clone(),
+            codes: ctx.fused_leaf(&modules.codes)?,
+            layer_codes: layer_codes
+                .map(|codes| ctx.fused_leaf(codes))
+                .collect::<Result<_>>()?,
+            states: ctx.fused_leaf(&modules.states)?,
+        })
+    };
+    Ok(Circuit {
+        read_in: set(&circuit.read_in)?,
+        processors: set(&circuit.processors)?,
+        read_out: set(&circuit.read_out)?,
+    })
+}
+
 /// Read-in modules and processors together, in this order.
 struct Senders {
     states: Tensor,
@@ -180,6 +209,7 @@ impl Senders {
 
     fn view(&self) -> ModuleStates<'_> {
         ModuleStates {
+            shared_states: None,
             states: &self.states,
             signatures: &self.signatures,
             codes: &self.codes,

@@ -10,6 +10,8 @@ use crate::shape;
 pub struct ModuleStates<'a> {
     /// States, `[batch, modules, state]`.
     pub states: &'a Tensor,
+    /// `[modules, state]` if every example has these states and `states` is their expansion.
+    pub shared_states: Option<&'a Tensor>,
     /// Signatures, `[modules, signature]` or `[batch, modules, signature]`.
     pub signatures: &'a Tensor,
     /// Codes, `[modules, code]` or `[batch, modules, code]`.

@@ -21,6 +21,7 @@ pub use noise::{Noise, RecordedNoise, StreamNoise};
 
 use crate::attention::PassLinks;
 use crate::error::Result;
+use crate::fused::FusedExecutor;
 use crate::tape::Tape;
 
 /// Mode, noise and named intermediates of one forward pass.
@@ -30,6 +31,7 @@ pub struct ForwardContext<'a> {
     calls: BTreeMap<String, u32>,
     intermediates: Option<BTreeMap<String, Tensor>>,
     tape: Option<&'a mut Tape>,
+    fused: Option<FusedExecutor>,
     links: PassLinks,
 }
 
@@ -76,6 +78,7 @@ impl<'a> ForwardContext<'a> {
             calls: BTreeMap::new(),
             intermediates: None,
             tape: None,
+            fused: None,
             links: PassLinks::default(),
         }
     }
@@ -101,6 +104,33 @@ impl<'a> ForwardContext<'a> {
         self
     }
 
+    /// Lets layers that [`coverage`](crate::fused::coverage) lists as covered run as fused blocks, if the pass has a
+    /// tape. See [`FusedExecutor`] for how long the tensors of the pass are valid.
+    #[must_use]
+    pub fn with_fused(mut self, executor: &FusedExecutor) -> Self {
+        self.fused = Some(executor.clone());
+        self
+    }
+
+    /// What fused blocks of `kind` on `device` run on and are recorded on, if they may run in this pass.
+    pub(crate) fn fused(
+        &mut self,
+        kind: Kind,
+        device: Device,
+    ) -> Option<(FusedExecutor, &mut Tape)> {
+        if (kind, device) != (Kind::Float, Device::Cpu) {
+            return None;
+        }
+        let executor = self.fused.clone()?;
+        Some((executor, self.tape.as_deref_mut()?))
+    }
+
+    /// Whether fused blocks of `kind` on `device` may run in this pass.
+    pub(crate) fn may_fuse(&self, kind: Kind, device: Device) -> bool {
+        let place = (kind, device) == (Kind::Float, Device::Cpu);
+        place && self.fused.is_some() && self.tape.is_some()
+    }
+
     /// The tape, if this pass has one.
     pub fn tape(&mut self) -> Option<&mut Tape> {
         self.tape.as_deref_mut()
@@ -120,6 +150,14 @@ impl<'a> ForwardContext<'a> {
             Some(tape) => tape.detached_leaf(tensor),
             None => Ok(tensor.shallow_clone()),
         }
+    }
+
+    /// As [`detached_leaf`](Self::detached_leaf) if fused blocks may run, the tensor itself if not.
+    pub(crate) fn fused_leaf(&mut self, tensor: &Tensor) -> Result<Tensor> {
+        if self.may_fuse(tensor.kind(), tensor.device()) {
+            return self.detached_leaf(tensor);
+        }
+        Ok(tensor.shallow_clone())
     }
 
     /// Link probabilities that layers of this pass computed.
@@ -247,7 +285,12 @@ impl<'a> ForwardContext<'a> {
     /// Offers an intermediate under a name; free unless intermediates are recorded.
     pub fn record(&mut self, name: &str, tensor: &Tensor) {
         if let Some(kept) = &mut self.intermediates {
-            kept.insert(name.to_owned(), tensor.shallow_clone());
+            // Fused blocks write into the same memory in the next pass.
+            let own = match &self.fused {
+                Some(_) => tensor.copy(),
+                None => tensor.shallow_clone(),
+            };
+            kept.insert(name.to_owned(), own);
         }
     }
 

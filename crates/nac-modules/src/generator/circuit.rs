@@ -26,6 +26,11 @@ impl ModuleSet {
         self.layer_codes.get(layer).unwrap_or(&self.codes)
     }
 
+    /// Initial states if every example has the same.
+    pub(crate) fn shared_states(&self) -> Option<&Tensor> {
+        (self.states.dim() == 2).then_some(&self.states)
+    }
+
     /// Initial states for a batch.
     ///
     /// # Shapes

@@ -1,6 +1,6 @@
 //! Drop-path (stochastic depth): leaves a residual branch out for whole examples while training.
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
@@ -48,13 +48,35 @@ impl DropPath {
         if !self.acts(ctx) {
             return Ok(branch);
         }
-        let keep = 1.0 - self.probability;
         let mut shape = vec![1; branch.dim()];
         shape[0] = branch.size()[0];
-        let uniform =
-            ctx.uniform_per_example(&self.name, &shape, branch.kind(), branch.device())?;
-        let mask = (uniform + keep).floor() / keep;
+        let mask = self.draw(&shape, (branch.kind(), branch.device()), ctx)?;
         Ok(branch * mask)
+    }
+
+    /// Factors on branches of `batch` examples `[batch, modules, state]`, `[batch]` on the CPU; `None` if nothing is
+    /// dropped in this pass.
+    pub(super) fn factors(
+        &self,
+        batch: i64,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Option<Tensor>> {
+        if !self.acts(ctx) {
+            return Ok(None);
+        }
+        let mask = self.draw(&[batch, 1, 1], (Kind::Float, Device::Cpu), ctx)?;
+        Ok(Some(mask.f_view([batch])?))
+    }
+
+    fn draw(
+        &self,
+        shape: &[i64],
+        (kind, device): (Kind, Device),
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        let keep = 1.0 - self.probability;
+        let uniform = ctx.uniform_per_example(&self.name, shape, kind, device)?;
+        Ok((uniform + keep).floor() / keep)
     }
 }
 
@@ -62,7 +84,6 @@ impl DropPath {
 mod tests {
     use super::*;
     use crate::context::RecordedNoise;
-    use tch::{Device, Kind};
 
     #[test]
     fn drops_whole_examples_and_keeps_the_mean() {

@@ -3,9 +3,12 @@
 use nac_core::model::spec::FeedForwardSpec;
 use tch::Tensor;
 
-use super::{Activation, Linear};
+use super::{Activation, LayerNorm, Linear};
+use crate::context::ForwardContext;
 use crate::error::{ModuleError, Result};
+use crate::fused::{FeedForwardCall, FeedForwardSizes, FusedFeedForward};
 use crate::params::Scope;
+use crate::shape;
 
 /// Applies an activation to the last dimension.
 ///
@@ -39,6 +42,7 @@ pub fn activate(activation: Activation, x: &Tensor) -> Result<Tensor> {
 pub struct FeedForward {
     expand: Linear,
     contract: Linear,
+    blocks: FusedFeedForward,
 }
 
 impl FeedForward {
@@ -50,6 +54,7 @@ impl FeedForward {
         Ok(Self {
             expand: Linear::from_spec(scope, &spec.expand)?,
             contract: Linear::from_spec(scope, &spec.contract)?,
+            blocks: FusedFeedForward::default(),
         })
     }
 
@@ -64,5 +69,41 @@ impl FeedForward {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let hidden = activate(Activation::Geglu, &self.expand.forward(x)?)?;
         self.contract.forward(&hidden)
+    }
+
+    /// The states with the block of their norm added, `[batch, items, dim]`, by a fused block, if that covers this pass.
+    pub(crate) fn fused(
+        &self,
+        x: &Tensor,
+        norm: &LayerNorm,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Option<Tensor>> {
+        let (kind, device, size) = (x.kind(), x.device(), x.size());
+        let &[batch, modules, state] = size.as_slice() else {
+            return Ok(None);
+        };
+        if !ctx.may_fuse(kind, device) {
+            return Ok(None);
+        }
+        shape::check_last("FeedForward", "x", x, self.expand.weight().size()[1])?;
+        let call = FeedForwardCall {
+            states: x.f_contiguous()?,
+            norm: norm.normalised(),
+            expand: self.expand.projected(),
+            contract: self.contract.projected(),
+            sizes: FeedForwardSizes {
+                batch,
+                modules,
+                state,
+                hidden: self.contract.weight().size()[1],
+                gated: true,
+                residual: true,
+            },
+            keep: None,
+        };
+        let Some((executor, tape)) = ctx.fused(kind, device) else {
+            return Ok(None);
+        };
+        self.blocks.run(call, &executor, tape).map(Some)
     }
 }

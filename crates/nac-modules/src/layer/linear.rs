@@ -4,6 +4,7 @@ use nac_core::model::spec::LinearSpec;
 use tch::Tensor;
 
 use crate::error::Result;
+use crate::fused::{Projected, ScaleSource};
 use crate::params::{Init, Scope};
 use crate::shape;
 
@@ -55,6 +56,15 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         shape::check_last("Linear", "x", x, self.weight.size()[1])?;
         Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
+    }
+
+    /// The tensors of the layer for a fused block.
+    pub(crate) fn projected(&self) -> Projected {
+        Projected {
+            weight: self.weight.shallow_clone(),
+            bias: self.bias.as_ref().map(Tensor::shallow_clone),
+            scale: ScaleSource::One,
+        }
     }
 
     /// The weight, `[out, in]`.

@@ -14,6 +14,7 @@ use super::norm::normalise_last;
 use crate::cached::Cached;
 use crate::context::ForwardContext;
 use crate::error::Result;
+use crate::fused::{Modulated, Projected, ScaleSource};
 use crate::params::{Init, Scope};
 use crate::shape;
 
@@ -143,6 +144,31 @@ impl ModFc {
             code_projection: self.code_projection.shallow_clone(),
             gain: self.gain.shallow_clone(),
             rule: self.scale_rule(&size, ctx)?,
+        })
+    }
+
+    /// The tensors of the layer for a fused block, which computes the scale itself if nothing but a layer norm is
+    /// between projected codes and gain.
+    pub(super) fn projected(
+        &self,
+        codes: &Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Projected> {
+        let scale = if self.normalization == ScaleNormalization::Ln && self.dropout == 0.0 {
+            ScaleSource::Codes(Modulated {
+                codes: codes.f_contiguous()?,
+                code_projection: self.code_projection.shallow_clone(),
+                gain: self.gain.shallow_clone(),
+                add_one: self.add_one,
+            })
+        } else {
+            let scale = self.scale(codes, ctx)?.f_contiguous()?;
+            ScaleSource::Given(ctx.detached_leaf(&scale)?)
+        };
+        Ok(Projected {
+            weight: self.weight.shallow_clone(),
+            bias: self.bias.as_ref().map(Tensor::shallow_clone),
+            scale,
         })
     }
 

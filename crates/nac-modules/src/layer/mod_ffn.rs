@@ -8,6 +8,7 @@ use tch::Tensor;
 use super::{Activation, LayerNorm, Preprocess, Projection, Residual, project, project_residual};
 use crate::context::ForwardContext;
 use crate::error::Result;
+use crate::fused::{FeedForwardCall, FeedForwardSizes, FusedFeedForward, computes};
 use crate::params::Scope;
 
 /// Feed-forward block of a module. Parameters under `layernorm`, `ffn.0`, `ffn.2`, `layer_scale`.
@@ -18,6 +19,9 @@ pub struct ModFfn {
     contract: Projection,
     activation: Activation,
     residual: Residual,
+    /// Whether fused blocks cover the settings.
+    covered: bool,
+    blocks: FusedFeedForward,
 }
 
 impl ModFfn {
@@ -35,6 +39,8 @@ impl ModFfn {
             contract: Projection::new(scope, &spec.contract)?,
             activation: spec.activation,
             residual: Residual::new(scope, &spec.residual)?,
+            covered: computes(spec).is_none(),
+            blocks: FusedFeedForward::default(),
         })
     }
 
@@ -53,6 +59,9 @@ impl ModFfn {
         codes: &Tensor,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
+        if let Some(states) = self.fused(states, codes, ctx)? {
+            return Ok(states);
+        }
         let norm = Preprocess::Norm(&self.norm);
         let hidden = project(states, norm, &[(&self.expand, codes)], ctx)?;
         project_residual(
@@ -63,5 +72,52 @@ impl ModFfn {
             &self.residual,
             ctx,
         )
+    }
+
+    /// As [`forward`](Self::forward) by a fused block, if that covers this layer and pass.
+    fn fused(
+        &self,
+        states: &Tensor,
+        codes: &Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Option<Tensor>> {
+        let (kind, device, size) = (states.kind(), states.device(), states.size());
+        let &[batch, modules, state] = size.as_slice() else {
+            return Ok(None);
+        };
+        if !self.covered || !ctx.may_fuse(kind, device) {
+            return Ok(None);
+        }
+        self.expand.check(states, codes)?;
+        let expand = self.expand.projected(codes, ctx)?;
+        let contract = self.contract.projected(codes, ctx)?;
+        let (Some(expand), Some(contract)) = (expand, contract) else {
+            return Ok(None);
+        };
+        let end = self.residual.fused_end(batch, ctx)?;
+        let hidden = contract.weight.size()[1];
+        let call = FeedForwardCall {
+            states: states.f_contiguous()?,
+            norm: self.norm.normalised(),
+            expand,
+            contract,
+            sizes: FeedForwardSizes {
+                batch,
+                modules,
+                state,
+                hidden,
+                gated: self.activation == Activation::Geglu,
+                residual: end.add,
+            },
+            keep: end.keep,
+        };
+        let Some((executor, tape)) = ctx.fused(kind, device) else {
+            return Ok(None);
+        };
+        let output = self.blocks.run(call, &executor, tape)?;
+        let states = self
+            .residual
+            .after_fused(end.complete, states, output, ctx)?;
+        Ok(Some(states))
     }
 }

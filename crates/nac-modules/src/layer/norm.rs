@@ -4,6 +4,7 @@ use nac_core::model::spec::NormSpec;
 use tch::Tensor;
 
 use crate::error::Result;
+use crate::fused::Normalised;
 use crate::params::{Init, Scope};
 use crate::shape;
 
@@ -49,6 +50,14 @@ impl LayerNorm {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         shape::check_last("LayerNorm", "x", x, self.dim)?;
         Ok(normalise_with(x, &self.weight, &self.bias)?)
+    }
+
+    /// The tensors of the layer for a fused block.
+    pub(crate) fn normalised(&self) -> Normalised {
+        Normalised {
+            gain: self.weight.shallow_clone(),
+            bias: self.bias.shallow_clone(),
+        }
     }
 
     /// The gain, `[dim]`.

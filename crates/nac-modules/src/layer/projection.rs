@@ -9,6 +9,7 @@ use super::operands;
 use super::{Linear, ModFc, ProjectionKind, WModFc};
 use crate::context::ForwardContext;
 use crate::error::Result;
+use crate::fused::Projected;
 use crate::params::Scope;
 
 /// A linear layer from the features of a module, perhaps modulated by its code.
@@ -70,8 +71,21 @@ impl Projection {
         }
     }
 
+    /// The tensors of the projection for a fused block; `None` if there is no such block.
+    pub(crate) fn projected(
+        &self,
+        codes: &Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Option<Projected>> {
+        match self {
+            Self::ModFc(layer) => layer.projected(codes, ctx).map(Some),
+            Self::Fc(layer) => Ok(Some(layer.projected())),
+            Self::WModFc(_) => Ok(None),
+        }
+    }
+
     /// Refuses operands of [`forward`](Self::forward) that do not fit.
-    pub(super) fn check(&self, x: &Tensor, codes: &Tensor) -> Result<()> {
+    pub(crate) fn check(&self, x: &Tensor, codes: &Tensor) -> Result<()> {
         match self {
             Self::ModFc(layer) => layer.check(x, codes),
             Self::Fc(layer) => operands::check("FC", x, codes, layer.weight().size()[1], None),

@@ -17,6 +17,16 @@ pub(crate) struct Residual {
     add: bool,
 }
 
+/// The part of a residual branch's end that a fused block does.
+pub(crate) struct FusedEnd {
+    /// Whether it adds the states.
+    pub(crate) add: bool,
+    /// Factor on the branch of each example, `[batch]`.
+    pub(crate) keep: Option<Tensor>,
+    /// Whether that is all of it.
+    pub(crate) complete: bool,
+}
+
 impl Residual {
     /// The end of `spec`.
     pub(crate) fn new(scope: &mut Scope<'_>, spec: &ResidualSpec) -> Result<Self> {
@@ -32,6 +42,37 @@ impl Residual {
     /// Whether the branch is added to the states and nothing else happens to it in this pass.
     pub(crate) fn only_adds(&self, ctx: &ForwardContext<'_>) -> bool {
         self.add && self.layer_scale.is_none() && !self.drop_path.acts(ctx)
+    }
+
+    /// What a fused block does of this end for a batch of so many examples.
+    pub(crate) fn fused_end(&self, batch: i64, ctx: &mut ForwardContext<'_>) -> Result<FusedEnd> {
+        if !self.layer_scale.is_none() {
+            return Ok(FusedEnd {
+                add: false,
+                keep: None,
+                complete: false,
+            });
+        }
+        Ok(FusedEnd {
+            add: self.add,
+            keep: self.drop_path.factors(batch, ctx)?,
+            complete: true,
+        })
+    }
+
+    /// New states from what a fused block with this `end` gave.
+    pub(crate) fn after_fused(
+        &self,
+        end: bool,
+        states: &Tensor,
+        output: Tensor,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Tensor> {
+        if end {
+            return Ok(output);
+        }
+        let states = self.forward(states, output, ctx)?;
+        ctx.detached_leaf(&states)
     }
 
     /// New states; the memory of a branch that nobody else reads becomes theirs where nothing takes a gradient.

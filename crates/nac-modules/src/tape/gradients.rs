@@ -59,15 +59,16 @@ impl Gradients {
             .map(Tensor::shallow_clone))
     }
 
-    /// Adds to the gradient of `leaf`; gradients of untracked leaves are dropped.
-    pub(super) fn add(&mut self, leaf: &Tensor, gradient: Tensor) -> Result<()> {
+    /// Adds to the gradient of `leaf`; gradients of untracked leaves are dropped. An `exclusive` gradient is read by
+    /// nobody else.
+    pub(super) fn add(&mut self, leaf: &Tensor, gradient: Tensor, exclusive: bool) -> Result<()> {
         match self.slots.get(&key(leaf)) {
-            Some(slot) => self.add_at(*slot, gradient),
+            Some(slot) => self.add_at(*slot, gradient, exclusive),
             None => Ok(()),
         }
     }
 
-    fn add_at(&mut self, slot: usize, gradient: Tensor) -> Result<()> {
+    fn add_at(&mut self, slot: usize, gradient: Tensor, exclusive: bool) -> Result<()> {
         let Some(sum) = &mut self.sums[slot] else {
             return Ok(());
         };
@@ -76,7 +77,10 @@ impl Gradients {
         }
         tch::no_grad(|| {
             match &mut sum.gradient {
-                None => sum.gradient = Some(gradient),
+                None => {
+                    sum.gradient = Some(gradient);
+                    sum.owned = exclusive;
+                }
                 Some(before) if sum.owned => {
                     let _ = before.f_add_(&gradient)?;
                 }
@@ -103,7 +107,7 @@ impl Gradients {
         let gradients = Tensor::f_run_backward(roots, &leaves, true, false)?;
         for (slot, gradient) in slots.into_iter().zip(gradients) {
             if gradient.defined() {
-                self.add_at(slot, gradient)?;
+                self.add_at(slot, gradient, false)?;
             }
         }
         Ok(())

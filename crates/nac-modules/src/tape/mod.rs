@@ -43,6 +43,8 @@ struct Node {
     inputs: Vec<Tensor>,
     outputs: Vec<Tensor>,
     backward: Backward,
+    /// Whether nobody else reads the gradients that it gives, so that others may be added in place.
+    exclusive: bool,
 }
 
 /// The recompute nodes of one forward pass, in order.
@@ -81,6 +83,27 @@ impl Tape {
         outputs: Vec<Tensor>,
         backward: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>> + 'static,
     ) -> Result<Vec<Tensor>> {
+        self.push(inputs, outputs, Box::new(backward), false)
+    }
+
+    /// As [`recompute_node`](Self::recompute_node), for a `backward` whose gradients share memory with nothing that is
+    /// read later: other gradients are added to them in place.
+    pub(crate) fn exclusive_node(
+        &mut self,
+        inputs: Vec<Tensor>,
+        outputs: Vec<Tensor>,
+        backward: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>> + 'static,
+    ) -> Result<Vec<Tensor>> {
+        self.push(inputs, outputs, Box::new(backward), true)
+    }
+
+    fn push(
+        &mut self,
+        inputs: Vec<Tensor>,
+        outputs: Vec<Tensor>,
+        backward: Backward,
+        exclusive: bool,
+    ) -> Result<Vec<Tensor>> {
         let leaves = outputs
             .iter()
             .map(Tensor::f_detach)
@@ -95,7 +118,8 @@ impl Tape {
         self.nodes.push(Node {
             inputs,
             outputs: leaves.iter().map(Tensor::shallow_clone).collect(),
-            backward: Box::new(backward),
+            backward,
+            exclusive,
         });
         Ok(leaves)
     }
@@ -183,7 +207,7 @@ impl Tape {
                     continue;
                 }
                 if input.f_is_leaf()? {
-                    sums.add(input, gradient)?;
+                    sums.add(input, gradient, node.exclusive)?;
                 } else {
                     // Its gradient is `gradient` if the root's own is one everywhere.
                     roots.push(tch::with_grad(|| input.f_mul(&gradient))?);

@@ -5,7 +5,7 @@
 //!                                         compare ◄── tolerance
 //! ```
 //!
-//! The layers run on libtorch or on nac-engine ([`Engine`]), held to the same goldens by the same rules.
+//! The layers run on libtorch, with or without fused blocks, or on nac-engine ([`Engine`]), held to the same goldens by the same rules.
 //!
 //! A golden is a pair of files: the tensors and the metadata. The layer or model is built from the reference's own
 //! configuration in the metadata, and from nothing else; a golden nobody has seen before runs like a known one.
@@ -54,19 +54,19 @@ pub fn run_folder(
             reason: "use float, double or bfloat16",
         });
     }
-    if options.engine == Engine::Core {
+    if options.engine != Engine::Torch {
         if options.kind != Kind::Float {
             return Err(ParityError::Setting {
                 name: "kind",
                 value: format!("{:?}", options.kind).to_lowercase(),
-                reason: "engine core computes in float only",
+                reason: "engines fused and core compute in float only",
             });
         }
         if options.device != Device::Cpu {
             return Err(ParityError::Setting {
                 name: "device",
                 value: format!("{:?}", options.device).to_lowercase(),
-                reason: "engine core runs on the cpu only",
+                reason: "engines fused and core run on the cpu only",
             });
         }
     }

@@ -8,6 +8,8 @@ pub enum Engine {
     /// Layers on libtorch: values and gradients, in training and evaluation.
     #[default]
     Torch,
+    /// As `Torch`, with fused blocks for all that they cover, in single precision on the CPU.
+    Fused,
     /// nac-engine: values in evaluation, in single precision on the CPU.
     Core,
 }
@@ -18,6 +20,7 @@ impl Engine {
     pub fn word(self) -> &'static str {
         match self {
             Self::Torch => "torch",
+            Self::Fused => "fused",
             Self::Core => "core",
         }
     }

@@ -52,6 +52,9 @@ pub struct CaseReport {
     /// Recorded gradients that were not compared, because the engine has none.
     #[serde(skip_serializing_if = "is_zero")]
     pub gradients_left_out: usize,
+    /// Fused blocks that ran.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fused_blocks: usize,
     /// Every tensor that was compared.
     pub tensors: Vec<Comparison>,
 }
@@ -70,6 +73,7 @@ impl CaseReport {
             reason: Some(reason),
             seconds: 0.0,
             gradients_left_out: 0,
+            fused_blocks: 0,
             tensors: Vec::new(),
         }
     }
@@ -93,7 +97,7 @@ impl CaseReport {
 /// Result of a folder.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Engine the layers ran on: `torch` or `core`.
+    /// Engine the layers ran on: `torch`, `fused` or `core`.
     pub engine: &'static str,
     /// Device the layers ran on.
     pub device: String,
@@ -142,6 +146,12 @@ impl Report {
             text.push_str(&format!(
                 "\nforward only: {left_out} recorded gradients were not compared"
             ));
+        }
+        let fused = self.cases.iter().filter(|case| case.fused_blocks > 0);
+        let blocks: usize = fused.clone().map(|case| case.fused_blocks).sum();
+        if blocks > 0 {
+            let cases = fused.count();
+            text.push_str(&format!("\n{blocks} fused blocks ran in {cases} cases"));
         }
         let worst = self
             .cases

@@ -22,7 +22,7 @@ pub use loss::{
 };
 pub use optimizer::{OptimizerConfig, OptimizerKind};
 pub use signature_fit::SignatureFits;
-pub use training::TrainingConfig;
+pub use training::{Executor, Precision, TrainingConfig};
 
 /// All settings with their defaults and what they mean, as a TOML file.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
@@ -37,7 +37,7 @@ pub struct RunConfig {
     pub seed: u64,
     /// `auto`, `cpu`, `cuda` or `cuda:<index>`. Default `auto`: CUDA if it works, else CPU.
     pub device: String,
-    /// Threads of libtorch; 0 is libtorch's default. Default 0.
+    /// Threads of libtorch and of fused blocks; 0 is libtorch's default. Default 0.
     pub threads: usize,
     /// Which data.
     pub data: DataConfig,

@@ -34,6 +34,35 @@ pub struct TrainingConfig {
     /// What is measured besides the loss: some of `accuracy`, `top-<k>`, `mse`, `mae`, `r2`; the first is the primary
     /// metric. Default none: `accuracy` for classes, `mse` for values.
     pub metrics: Vec<String>,
+    /// What runs the blocks of the model. Default `auto`.
+    pub executor: Executor,
+    /// Numbers that products are computed in. Default `float32`.
+    pub precision: Precision,
+}
+
+/// What runs read-in, attention between modules and feed-forward blocks in training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Executor {
+    /// On the CPU [fused blocks](nac_modules::fused) for all that they cover, libtorch for the rest.
+    #[default]
+    Auto,
+    /// libtorch.
+    Torch,
+    /// As `auto`, but a block that is not covered is an error.
+    Fused,
+}
+
+/// Numbers that matrix products of training are computed in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    Float32,
+    /// Operands in bfloat16. Weights, gradients, layer norms, softmax and the optimizer stay in single precision. On the
+    /// CPU it is fused blocks that do so; with `executor = "torch"`, and on CUDA, libtorch's autocast.
+    Mixed,
 }
 
 impl Default for TrainingConfig {
@@ -51,6 +80,8 @@ impl Default for TrainingConfig {
             validation_examples: 100,
             workers: 1,
             metrics: Vec::new(),
+            executor: Executor::default(),
+            precision: Precision::default(),
         }
     }
 }

@@ -12,6 +12,7 @@
 //! Settings, data, checkpoints and summary hold their digest ([`nac_core::digest`]), which is compared when they are read.
 
 mod build;
+mod coverage;
 mod data_progress;
 mod engine;
 mod export;
@@ -29,7 +30,7 @@ use nac_data::corruption::CorruptionConfig;
 use nac_data::{DataDirs, Dataset, Loader, LoaderOptions, Progress as _};
 use nac_modules::attention::SignatureGraph;
 use nac_modules::device::open_device;
-use nac_modules::model::Model;
+use nac_modules::model::{BuildModel as _, Model};
 use tch::{Device, Kind};
 
 pub use build::{Data, build_model, losses, majority_accuracy, metrics, model_file, optimizer};
@@ -166,7 +167,13 @@ fn trainer(
     } else {
         options.label.clone()
     };
-    let output = &data.train.info().output;
+    let (info, device) = (data.train.info(), model.params().device());
+    let spec = model_file(config, info)?.spec()?;
+    let mut renderer = options.progress.renderer(label);
+    if let Some(text) = coverage::uncovered_blocks(&config.training, &spec, device)? {
+        renderer.note(&text);
+    }
+    let output = &info.output;
     Trainer::builder(model, data.train.clone())
         .options(trainer_options)
         .losses(losses(config, output))
@@ -177,7 +184,7 @@ fn trainer(
         .sink(JsonLines::open(&folder.metrics())?)
         .checkpoints(store)
         .interrupt(options.interrupt.clone())
-        .boxed_renderer(options.progress.renderer(label))
+        .boxed_renderer(renderer)
         .build()
 }
 

@@ -7,6 +7,7 @@ use nac_core::rng::Streams;
 use nac_data::{Dataset, Loader, LoaderOptions};
 use nac_modules::model::Model;
 
+use super::executor::Passes;
 use super::interrupt::Interrupt;
 use super::options::TrainerOptions;
 use super::state::Trainer;
@@ -195,6 +196,7 @@ impl TrainerBuilder {
             ..TrainState::default()
         };
         Ok(Trainer {
+            passes: Passes::new(&options, self.model.params().device())?,
             model: self.model,
             losses: self.losses,
             metrics: self.metrics,

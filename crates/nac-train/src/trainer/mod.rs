@@ -15,6 +15,7 @@ mod batches;
 mod builder;
 mod coverage;
 mod evaluate;
+mod executor;
 mod fit;
 mod gradients;
 mod interrupt;

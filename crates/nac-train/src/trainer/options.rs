@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nac_data::Transform;
 
-use crate::config::ValidConfig;
+use crate::config::{Executor, Precision, ValidConfig};
 use crate::error::{Result, TrainError};
 
 /// Settings of a training loop.
@@ -32,6 +32,12 @@ pub struct TrainerOptions {
     pub clip_norm: Option<f64>,
     /// Random change of training examples. Default none.
     pub transform: Option<Arc<dyn Transform>>,
+    /// What runs the blocks of the model. Default [`Executor::Auto`].
+    pub executor: Executor,
+    /// Numbers that products are computed in. Default [`Precision::Float32`].
+    pub precision: Precision,
+    /// Threads of fused blocks; 0: as many as libtorch has. Default 0.
+    pub threads: usize,
     /// Settings of the run as TOML, stored in checkpoints; a checkpoint with others is refused. Default empty.
     pub settings: String,
 }
@@ -59,6 +65,9 @@ impl Default for TrainerOptions {
             workers: 1,
             clip_norm: None,
             transform: None,
+            executor: Executor::default(),
+            precision: Precision::default(),
+            threads: 0,
             settings: String::new(),
         }
     }
@@ -81,6 +90,9 @@ impl TrainerOptions {
             workers: training.workers,
             clip_norm: config.optimizer.clip_norm,
             transform: None,
+            executor: training.executor,
+            precision: training.precision,
+            threads: config.threads,
             settings: String::new(),
         }
     }

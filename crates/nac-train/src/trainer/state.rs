@@ -6,6 +6,7 @@ use std::time::Instant;
 use nac_data::{Dataset, Loader};
 use nac_modules::model::Model;
 
+use super::executor::Passes;
 use super::interrupt::Interrupt;
 use super::options::TrainerOptions;
 use super::stop_signal::StopSignal;
@@ -27,6 +28,7 @@ pub enum Outcome {
 /// Trains a model. See the crate's first page for an example.
 pub struct Trainer {
     pub(super) model: Box<dyn Model>,
+    pub(super) passes: Passes,
     pub(super) losses: Vec<Box<dyn LossTerm>>,
     /// The first is the primary metric.
     pub(super) metrics: Vec<Box<dyn Metric>>,

@@ -37,13 +37,13 @@ impl Trainer {
         let (inputs, targets) = tensors(batch, self.model.params().device())?;
         let mut noise = StreamNoise::new(self.noise_streams());
         let mut tape = Tape::new();
-        let mut ctx = ForwardContext::training(&mut noise);
-        // On CUDA libtorch's own attention keeps little for its backward pass; on the CPU it keeps every score.
-        if !self.model.params().device().is_cuda() {
-            ctx = ctx.with_tape(&mut tape);
+        if self.micro_batch > 0 {
+            self.passes.keep_gradients();
         }
-        let output = self.model.forward(&inputs, &mut ctx)?;
-        drop(ctx);
+        let ctx = ForwardContext::training(&mut noise);
+        let output = self
+            .passes
+            .forward(self.model.as_ref(), &inputs, ctx, &mut tape)?;
         let loss = self.loss(&output, &targets)?;
         let parameters = self.model.params().parameters();
         let parameters: Vec<&Tensor> = parameters.map(|(_, tensor)| tensor).collect();

@@ -32,7 +32,8 @@ pub(super) fn run(case: &mut Case<'_>, spec: &CircuitSpec) -> CaseResult<()> {
     let found = ctx.take_intermediates();
     case.noise_is_used()?;
     let outputs = recorded_states(case, &found)?;
-    case.check_squares(&outputs, &inputs, Some(&store))
+    case.check_squares(&outputs, &inputs, Some(&store))?;
+    case.expect_fused(spec)
 }
 
 /// Of the states found, those that the golden holds, under its names.

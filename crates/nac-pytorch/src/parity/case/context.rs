@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nac_core::rng::Streams;
 use nac_modules::context::{ForwardContext, RecordedNoise};
+use nac_modules::fused::{Coverage, FusedExecutor, TrainingPrecision};
 use nac_modules::model::Inputs;
 use nac_modules::params::ParamStore;
+use nac_modules::tape::Tape;
 use tch::{Device, Kind, Tensor};
 
 use super::super::compare::{Comparison, compare};
@@ -25,6 +27,8 @@ pub(super) struct Case<'r> {
     comparisons: Vec<Comparison>,
     seen: BTreeSet<String>,
     noise: RecordedNoise,
+    tape: Tape,
+    fused: Option<FusedExecutor>,
 }
 
 impl<'r> Case<'r> {
@@ -47,6 +51,10 @@ impl<'r> Case<'r> {
             comparisons: Vec::new(),
             seen: BTreeSet::new(),
             noise: RecordedNoise::default(),
+            tape: Tape::new(),
+            fused: (options.engine == Engine::Fused)
+                .then(|| FusedExecutor::new(1, TrainingPrecision::F32))
+                .transpose()?,
         };
         case.replay(|_| true)?;
         Ok(case)
@@ -166,10 +174,36 @@ impl<'r> Case<'r> {
 
     /// A forward pass in the recorded mode with the noise that is ready.
     pub(super) fn pass(&mut self) -> ForwardContext<'_> {
-        match self.golden.metadata.mode {
+        let pass = match self.golden.metadata.mode {
             Mode::Train => ForwardContext::training(&mut self.noise),
             Mode::Eval => ForwardContext::evaluation().with_noise(&mut self.noise),
+        };
+        match &self.fused {
+            Some(executor) => pass.with_tape(&mut self.tape).with_fused(executor),
+            None => pass,
         }
+    }
+
+    /// What fused blocks run on, if they are wanted.
+    pub(super) fn executor(&self) -> Option<&FusedExecutor> {
+        self.fused.as_ref()
+    }
+
+    /// Fused blocks that ran.
+    pub(super) fn fused_blocks(&self) -> usize {
+        self.fused.as_ref().map_or(0, FusedExecutor::blocks_run)
+    }
+
+    /// An error unless all covered blocks of `part`, which ran, ran fused, if fused blocks are wanted.
+    pub(super) fn expect_fused(&self, part: &dyn Coverage) -> CaseResult<()> {
+        let blocks = part.coverage();
+        let covered = blocks.iter().filter(|block| block.reason.is_none()).count();
+        let ran = self.fused_blocks();
+        if self.engine != Engine::Fused || ran >= covered {
+            return Ok(());
+        }
+        let text = format!("{ran} fused blocks ran where {covered} are covered");
+        Err(CaseError::Different(text))
     }
 
     /// An error unless every recorded draw was used.
@@ -239,7 +273,8 @@ impl<'r> Case<'r> {
         if self.engine == Engine::Core {
             return Ok(());
         }
-        if loss.requires_grad() {
+        let by_tape = self.gradients_by_tape(loss, inputs, store)?;
+        if loss.requires_grad() && by_tape.is_none() {
             loss.f_backward()?;
         }
         let golden = self.golden;
@@ -262,15 +297,15 @@ impl<'r> Case<'r> {
                 )));
             };
             // Without a path to the loss the gradient is zero.
-            let gradient = match tensor.grad() {
-                gradient if gradient.defined() => gradient,
-                _ => recorded.f_zeros_like()?,
+            let gradient = match gradient_of(tensor, by_tape.as_deref()) {
+                Some(gradient) => gradient,
+                None => recorded.f_zeros_like()?,
             };
             self.check(&format!("{prefix}{rest}"), &gradient)?;
         }
         for name in &metadata.params_without_grad {
-            let gradient = store.and_then(|s| s.get(name)).map(Tensor::grad);
-            if let Some(gradient) = gradient.filter(Tensor::defined)
+            let tensor = store.and_then(|s| s.get(name));
+            if let Some(gradient) = tensor.and_then(|t| gradient_of(t, by_tape.as_deref()))
                 && largest_finite(&gradient)? > 0.0
             {
                 return Err(CaseError::Different(format!(
@@ -279,6 +314,25 @@ impl<'r> Case<'r> {
             }
         }
         Ok(())
+    }
+
+    /// Tensors with the gradients that the tape gives them, if anything is recorded on it.
+    fn gradients_by_tape(
+        &mut self,
+        loss: &Tensor,
+        inputs: &BTreeMap<String, Tensor>,
+        store: Option<&ParamStore>,
+    ) -> CaseResult<Option<Vec<(Tensor, Tensor)>>> {
+        if self.tape.is_empty() {
+            return Ok(None);
+        }
+        let parameters = store.into_iter().flat_map(ParamStore::parameters);
+        let parameters = parameters.map(|(_, tensor)| tensor);
+        let all = inputs.values().chain(parameters);
+        let leaves: Vec<&Tensor> = all.filter(|tensor| tensor.requires_grad()).collect();
+        let gradients = self.tape.backward(loss, &leaves)?;
+        let leaves = leaves.into_iter().map(Tensor::shallow_clone);
+        Ok(Some(leaves.zip(gradients).collect()))
     }
 
     /// Compares outputs and the sum of squares of their finite entries, then the gradients of this loss.
@@ -318,6 +372,19 @@ impl<'r> Case<'r> {
         }
         (comparisons, left_out)
     }
+}
+
+/// The gradient of a tensor: that of the tape if it was used, libtorch's if not.
+fn gradient_of(tensor: &Tensor, by_tape: Option<&[(Tensor, Tensor)]>) -> Option<Tensor> {
+    let gradient = match by_tape {
+        None => tensor.grad(),
+        Some(all) => {
+            let same = |leaf: &Tensor| leaf.data_ptr() == tensor.data_ptr();
+            let found = all.iter().find(|(leaf, _)| same(leaf));
+            found.map_or_else(Tensor::new, |(_, gradient)| gradient.shallow_clone())
+        }
+    };
+    gradient.defined().then_some(gradient)
 }
 
 /// Sum of the squares of all finite entries.

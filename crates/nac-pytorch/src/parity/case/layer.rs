@@ -28,5 +28,10 @@ pub(super) fn ffn(case: &mut Case<'_>, spec: &ModFfnSpec) -> CaseResult<()> {
     let (states, codes) = (case.of(&inputs, "states")?, case.of(&inputs, "codes")?);
     let y = layer.forward(states, codes, &mut case.pass())?;
     case.noise_is_used()?;
-    case.check_squares(&[("y", &y)], &inputs, Some(&store))
+    let batched = states.dim() == 3;
+    case.check_squares(&[("y", &y)], &inputs, Some(&store))?;
+    if batched {
+        case.expect_fused(spec)?;
+    }
+    Ok(())
 }

@@ -48,9 +48,9 @@ pub(super) fn run(golden: &Golden, options: &Options) -> CaseReport {
             text.unwrap_or("without a message")
         )))
     });
-    let nothing = (Vec::new(), 0);
-    let (status, reason, (tensors, gradients_left_out)) = match result {
-        Ok(found) => match first_failure(&found.0) {
+    let nothing = Compared::default();
+    let (status, reason, found) = match result {
+        Ok(found) => match first_failure(&found.tensors) {
             None => (Status::Pass, None, found),
             Some(text) => (Status::Fail, Some(text), found),
         },
@@ -63,22 +63,36 @@ pub(super) fn run(golden: &Golden, options: &Options) -> CaseReport {
         status,
         reason,
         seconds: start.elapsed().as_secs_f64(),
-        gradients_left_out,
-        tensors,
+        gradients_left_out: found.gradients_left_out,
+        fused_blocks: found.fused_blocks,
+        tensors: found.tensors,
     }
 }
 
-/// Comparisons, and the number of recorded gradients that were left out.
-fn compared(golden: &Golden, options: &Options) -> CaseResult<(Vec<Comparison>, usize)> {
+/// What a case gave.
+#[derive(Default)]
+struct Compared {
+    tensors: Vec<Comparison>,
+    /// Recorded gradients that were left out.
+    gradients_left_out: usize,
+    fused_blocks: usize,
+}
+
+fn compared(golden: &Golden, options: &Options) -> CaseResult<Compared> {
     let mut case = Case::new(golden, options)?;
     dispatch(&mut case)?;
-    let found = case.finish();
-    if found.0.is_empty() {
+    let fused_blocks = case.fused_blocks();
+    let (tensors, gradients_left_out) = case.finish();
+    if tensors.is_empty() {
         return Err(CaseError::Broken(
             "the golden holds nothing to compare".into(),
         ));
     }
-    Ok(found)
+    Ok(Compared {
+        tensors,
+        gradients_left_out,
+        fused_blocks,
+    })
 }
 
 /// What differs most, and how many tensors do.

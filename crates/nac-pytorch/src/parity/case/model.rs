@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::settings::ImportedModel;
 use nac_core::PriorConfig;
+use nac_core::model::InputSpec;
+use nac_core::model::spec::ModelSpec;
 use nac_modules::model::{Model, ModelOutput};
 use nac_modules::params::ParamStore;
 use tch::Tensor;
@@ -25,26 +27,38 @@ pub(super) struct Prior {
 }
 
 pub(super) fn build(case: &Case<'_>, imported: &ImportedModel) -> CaseResult<Box<dyn Model>> {
+    let [height, width] = image_size(case)?;
+    let mut model = imported.build(case.store(), height, width)?;
+    case.load(model.params_mut())?;
+    Ok(model)
+}
+
+/// The resolved model.
+pub(super) fn spec(case: &Case<'_>, imported: &ImportedModel) -> CaseResult<ModelSpec> {
+    let [height, width] = image_size(case)?;
+    let inputs = InputSpec::image(imported.channels, height, width);
+    Ok(imported.config.resolve(&inputs, imported.classes)?)
+}
+
+fn image_size(case: &Case<'_>) -> CaseResult<[usize; 2]> {
     // The last three dimensions: training steps may come before the batch.
     let dims = case.golden().tensors.get("in.image").map_or(0, |t| t.dim());
     let at = |from_the_end: usize| {
         dims.checked_sub(from_the_end)
             .ok_or_else(|| CaseError::Broken("`in.image` is no image".into()))
     };
-    let (height, width) = (
+    Ok([
         case.input_size(IMAGE, at(2)?)?,
         case.input_size(IMAGE, at(1)?)?,
-    );
-    let mut model = imported.build(case.store(), height, width)?;
-    case.load(model.params_mut())?;
-    Ok(model)
+    ])
 }
 
 pub(super) fn classifier(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<()> {
     let model = build(case, imported)?;
     let inputs = case.inputs()?;
     let output = forward(case, model.as_ref(), &inputs)?;
-    check_cross_entropy(case, &output.logits, &inputs, Some(model.params()))
+    check_cross_entropy(case, &output.logits, &inputs, Some(model.params()))?;
+    case.expect_fused(&spec(case, imported)?)
 }
 
 /// Compares the loss of these logits, and its gradients.
@@ -99,7 +113,8 @@ pub(super) fn objective(
     ] {
         case.check_if_recorded(name, value)?;
     }
-    case.check_gradients("grad.", &loss, &inputs, Some(model.params()))
+    case.check_gradients("grad.", &loss, &inputs, Some(model.params()))?;
+    case.expect_fused(&spec(case, imported)?)
 }
 
 /// Output in the recorded mode; compares logits and the recorded states on the way.

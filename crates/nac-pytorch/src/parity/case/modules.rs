@@ -20,7 +20,8 @@ pub(super) fn attention(case: &mut Case<'_>, spec: &SkmdpaSpec) -> CaseResult<()
     let layer = Skmdpa::new(&mut store.root(), spec)?;
     between_modules(case, store, |receivers, senders, ctx| {
         layer.forward(receivers, senders, ctx)
-    })
+    })?;
+    case.expect_fused(spec)
 }
 
 pub(super) fn propagator(case: &mut Case<'_>, spec: &PropagatorSpec) -> CaseResult<()> {
@@ -28,7 +29,8 @@ pub(super) fn propagator(case: &mut Case<'_>, spec: &PropagatorSpec) -> CaseResu
     let layer = Propagator::new(&mut store.root(), spec)?;
     between_modules(case, store, |receivers, senders, ctx| {
         layer.forward(receivers, senders, ctx)
-    })
+    })?;
+    case.expect_fused(spec)
 }
 
 pub(super) fn read_out(case: &mut Case<'_>, spec: &ReadOutSpec) -> CaseResult<()> {
@@ -36,7 +38,8 @@ pub(super) fn read_out(case: &mut Case<'_>, spec: &ReadOutSpec) -> CaseResult<()
     let layer = ReadOut::new(&mut store.root(), spec)?;
     between_modules(case, store, |receivers, senders, ctx| {
         layer.forward(receivers, senders, ctx)
-    })
+    })?;
+    case.expect_fused(&spec.propagator)
 }
 
 pub(super) fn read_in_attention(case: &mut Case<'_>, spec: &ReadInAttentionSpec) -> CaseResult<()> {
@@ -44,7 +47,8 @@ pub(super) fn read_in_attention(case: &mut Case<'_>, spec: &ReadInAttentionSpec)
     let layer = ReadInAttention::new(&mut store.root(), spec)?;
     from_tokens(case, store, |receivers, tokens, ctx| {
         layer.forward(receivers, tokens, ctx)
-    })
+    })?;
+    case.expect_fused(spec)
 }
 
 pub(super) fn read_in(case: &mut Case<'_>, spec: &ReadInSpec) -> CaseResult<()> {
@@ -52,7 +56,8 @@ pub(super) fn read_in(case: &mut Case<'_>, spec: &ReadInSpec) -> CaseResult<()> 
     let layer = ReadIn::new(&mut store.root(), spec)?;
     from_tokens(case, store, |receivers, tokens, ctx| {
         layer.forward(receivers, tokens, ctx)
-    })
+    })?;
+    case.expect_fused(spec)
 }
 
 /// Loads and runs a layer from senders to receivers, and compares what it gives.
@@ -95,6 +100,7 @@ fn modules<'t>(inputs: &'t BTreeMap<String, Tensor>, who: &str) -> CaseResult<Mo
         inputs.get(&name).ok_or_else(missing)
     };
     Ok(ModuleStates {
+        shared_states: None,
         states: input("states")?,
         signatures: input("signatures")?,
         codes: input("codes")?,

@@ -8,13 +8,14 @@ use nac_core::PriorConfig;
 use nac_core::prior::ScaleFree;
 use nac_modules::context::{ForwardContext, RecordedNoise};
 use nac_modules::model::{Inputs, Model};
+use nac_modules::tape::Tape;
 use tch::{Kind, Tensor};
 
 use super::super::compare::{Comparison, Direction};
 use super::super::magnitude::largest_finite;
 use super::context::Case;
 use super::error::{CaseError, CaseResult};
-use super::model::build;
+use super::model::{build, spec};
 use super::settings::Settings;
 use nac_train::config::OptimizerConfig;
 use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossContext, LossTerm};
@@ -50,7 +51,13 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<(
         let mut noise = noise(case, step)?;
         let inputs = Inputs::image(images.f_get(step)?);
         let classes = targets.f_get(step)?;
-        let output = model.forward(&inputs, &mut ForwardContext::training(&mut noise))?;
+        let mut tape = Tape::new();
+        let mut ctx = ForwardContext::training(&mut noise);
+        if let Some(executor) = case.executor() {
+            ctx = ctx.with_tape(&mut tape).with_fused(executor);
+        }
+        let output = model.forward(&inputs, &mut ctx)?;
+        drop(ctx);
         if noise.remaining() > 0 {
             return Err(CaseError::Different(format!(
                 "step {step}: draws were not asked for"
@@ -71,7 +78,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<(
             all.push(value.f_double_value(&[])?);
         }
         let parameters: Vec<&Tensor> = model.params().parameters().map(|(_, t)| t).collect();
-        let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
+        let gradients = tape.backward(&loss, &parameters)?;
         for (largest, gradient) in largest.iter_mut().zip(&gradients) {
             if gradient.defined() {
                 *largest = largest.max(largest_finite(gradient)?);
@@ -85,6 +92,7 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedModel) -> CaseResult<(
             &Tensor::f_from_slice(values)?,
         )?;
     }
+    case.expect_fused(&spec(case, imported)?)?;
     check_finals(case, model.as_ref(), &names, &largest, rate * steps as f64)
 }
 

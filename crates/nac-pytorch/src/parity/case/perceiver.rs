@@ -53,19 +53,24 @@ pub(super) fn run(case: &mut Case<'_>, imported: &ImportedPerceiverIo) -> CaseRe
         Some(mask) => Tokens::masked(values, mask.f_to_kind(Kind::Bool)?.f_flatten(1, -1)?)?,
         None => Tokens::new(values)?,
     };
-    let latents = core.encode(&tokens, &mut case.pass())?;
+    let mut ctx = case.pass();
+    let latents = core.encode(&tokens, &mut ctx)?;
     // Without queries the latents are the result.
     let result = match inputs.get("queries").or(core.query()) {
         None => latents,
         Some(queries) => {
-            let answers = core.decode(latents, queries)?;
+            let answers = core.decode(latents, queries, &mut ctx)?;
             match imported.classifier {
                 true => answers.f_select(1, 0)?,
                 false => answers,
             }
         }
     };
+    drop(ctx);
     case.noise_is_used()?;
+    if core.query().is_some() || inputs.contains_key("queries") {
+        case.expect_fused(&spec)?;
+    }
     let output = output_name(case)?;
     if inputs.contains_key("targets") && imported.classifier {
         case.check(&format!("out.{output}"), &result)?;
