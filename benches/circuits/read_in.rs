@@ -72,6 +72,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let tokens = Tensor::randn([16, 64, TOKEN_DIM as i64], options);
         let folded = || {
             let modules = ModuleStates {
+                shared_states: None,
                 states: &states,
                 signatures: &codes,
                 codes: &codes,
