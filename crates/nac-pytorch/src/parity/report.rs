@@ -190,6 +190,7 @@ mod tests {
             reason: None,
             seconds: 0.5,
             gradients_left_out: 0,
+            fused_blocks: 0,
             tensors: vec![
                 comparison("out.y", Direction::Forward, error),
                 comparison("grad.in.x", Direction::Gradient, 0.25),

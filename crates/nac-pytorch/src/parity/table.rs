@@ -100,6 +100,7 @@ mod tests {
             reason: None,
             seconds: 0.0,
             gradients_left_out: 0,
+            fused_blocks: 0,
             tensors: vec![comparison],
         };
         let mut report = Report {
