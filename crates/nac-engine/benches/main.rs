@@ -4,6 +4,9 @@
     reason = "a benchmark that cannot be set up measures nothing"
 )]
 
+#[allow(dead_code, reason = "tests use all of it")]
+#[path = "../tests/circuit/mod.rs"]
+mod circuit;
 #[path = "../../nac-core/benches/memory.rs"]
 mod memory;
 mod ops;
@@ -12,7 +15,12 @@ mod scaling;
 
 use criterion::{Criterion, criterion_group};
 
-criterion_group!(benches, ops::engine::bench, ops::propagator::bench);
+criterion_group!(
+    benches,
+    ops::engine::bench,
+    ops::propagator::bench,
+    ops::training::bench
+);
 
 fn main() {
     if let Some(name) = memory::asked() {

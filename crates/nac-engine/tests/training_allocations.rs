@@ -1,7 +1,6 @@
 //! A training step that is like an earlier one allocates nothing.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(clippy::wildcard_imports, reason = "all blocks")]
 #![allow(dead_code, reason = "a circuit that benchmarks use, too")]
 #![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
 
@@ -62,39 +61,5 @@ fn steps_after_the_first_allocate_nothing() {
         assert_eq!(after - before, 0, "{precision}");
         assert!(first.is_finite() && first > 0.0);
         assert_eq!(first.to_bits(), circuit.checksum().to_bits(), "{precision}");
-    }
-}
-
-#[test]
-#[ignore]
-fn timing() {
-    let sizes = Sizes {
-        batch: 64,
-        modules: 32,
-        state: 64,
-        codes: 64,
-        heads: 4,
-        head_dim: 16,
-        hidden: 128,
-        tokens: 50,
-        token_dim: 64,
-        readout: 8,
-        layers: 4,
-    };
-    for precision in [TrainingPrecision::F32, TrainingPrecision::Mixed] {
-        let compute = Compute::new(1, precision).unwrap();
-        let mut circuit = Circuit::new(sizes);
-        circuit.step(&compute);
-        let mut best = (std::time::Duration::MAX, circuit.times);
-        for _ in 0..30 {
-            circuit.times = Default::default();
-            let start = std::time::Instant::now();
-            circuit.step(&compute);
-            let time = start.elapsed();
-            if time < best.0 {
-                best = (time, circuit.times);
-            }
-        }
-        println!("{precision} {best:?}");
     }
 }

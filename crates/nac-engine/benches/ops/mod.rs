@@ -2,6 +2,7 @@
 
 pub(crate) mod engine;
 pub(crate) mod propagator;
+pub(crate) mod training;
 
 use nac_core::Streams;
 use ndarray::Array2;

@@ -1,5 +1,8 @@
 //! A training step of a whole circuit: read-in, propagators, read-out, with modulations and sampled links.
 
+#![allow(clippy::unwrap_used, reason = "tests and benchmarks")]
+#![allow(clippy::wildcard_imports, reason = "all blocks")]
+
 use std::time::{Duration, Instant};
 
 use nac_engine::training::attention::Links;

@@ -16,6 +16,15 @@ struct Block {
     keep: Option<Vec<f32>>,
 }
 
+impl Block {
+    /// Whether an example has no real token: then all tokens have the same weight.
+    fn only_padding(&self, example: usize) -> bool {
+        let tokens = self.shape.tokens;
+        let of_example = |mask: &Vec<bool>| mask[example * tokens..][..tokens].contains(&true);
+        self.mask.as_ref().is_some_and(|mask| !of_example(mask))
+    }
+}
+
 impl Case for Block {
     fn tensors(&self) -> Tensors {
         let ReadInShape {
@@ -75,7 +84,10 @@ impl Case for Block {
                         .collect()
                 };
                 let x = row(&t["states"], state, r);
-                let query = project(t, "query", &norm(t, "receiver_norm", x), r);
+                let mut query = project(t, "query", &norm(t, "receiver_norm", x), r);
+                if self.only_padding(b) {
+                    query.fill(0.0);
+                }
                 let message = attend(&query, (&of("key"), &of("value")), &added, heads);
                 let branch = project(t, "exit", &message, r);
                 let keep = self.keep.as_ref().map_or(1.0, |keep| f64::from(keep[b]));

@@ -189,12 +189,6 @@ impl Case for Block {
                 let query = project(t, "query", &norm(t, "receiver_norm", x), r);
                 let log = |j| self.log(t, b, i * senders + j);
                 let added: Vec<f64> = (0..senders).map(|j| log(j) + padding[j]).collect();
-                let added = if added.iter().any(|x| x.is_finite()) {
-                    added
-                } else {
-                    // Everything that is linked is padding: it counts as usual.
-                    (0..senders).map(log).collect()
-                };
                 let message = attend(&query, (&keys, &values), &added, heads);
                 let branch = project(t, "exit", &message, r);
                 let keep = self.keep.as_ref().map_or(1.0, |keep| f64::from(keep[b]));
@@ -309,7 +303,7 @@ fn block(batch: usize, (receivers, senders): (usize, usize), from: From, index: 
         Linked::Edges,
         Linked::EdgesPerExample,
     ][index % 5];
-    let mask = (0..batch * senders).map(|j| j % 4 != 1 && j >= senders);
+    let mask = (0..batch * senders).map(|j| j % senders != 1);
     let keep = (0..batch).map(|b| [0.5, 0.0, 1.25][b % 3]).collect();
     Block {
         shape: SkmdpaShape {

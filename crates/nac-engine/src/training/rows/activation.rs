@@ -32,58 +32,49 @@ impl WithSimd for Activate<'_> {
             let (value, gate) = pre.split_at(if gated { hidden } else { 0 });
             let factor = factors.as_mut().and_then(Iterator::next);
             let z = &mut self.z[row * hidden..(row + 1) * hidden];
-            if let (false, Some(factor)) = (gated, factor) {
-                map2(simd, gate, factor, z, |gate, factor| {
-                    simd.mul_f32s(gelu(simd, gate), factor)
-                });
-            } else if !gated {
-                map2(simd, gate, gate, z, |gate, _| gelu(simd, gate));
-            } else if let Some(factor) = factor {
-                map3(simd, [value, gate, factor], z, |[value, gate, factor]| {
-                    simd.mul_f32s(simd.mul_f32s(value, gelu(simd, gate)), factor)
-                });
-            } else {
-                map2(simd, value, gate, z, |value, gate| {
-                    simd.mul_f32s(value, gelu(simd, gate))
-                });
+            match (gated, factor) {
+                (true, Some(factor)) => activate::<S, true, true>(simd, value, gate, factor, z),
+                (true, None) => activate::<S, true, false>(simd, value, gate, &[], z),
+                (false, Some(factor)) => activate::<S, false, true>(simd, &[], gate, factor, z),
+                (false, None) => activate::<S, false, false>(simd, &[], gate, &[], z),
             }
         }
     }
 }
 
 #[inline(always)]
-fn map2<S: Simd>(
+fn activate<S: Simd, const GATED: bool, const SCALED: bool>(
     simd: S,
-    a: &[f32],
-    b: &[f32],
-    y: &mut [f32],
-    f: impl Fn(S::f32s, S::f32s) -> S::f32s,
+    value: &[f32],
+    gate: &[f32],
+    factor: &[f32],
+    z: &mut [f32],
 ) {
-    let ((a, a_tail), (b, b_tail)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
-    let (y, y_tail) = S::as_mut_simd_f32s(y);
-    for ((a, b), y) in a.iter().zip(b).zip(y) {
-        *y = f(*a, *b);
+    let (value, value_tail) = S::as_simd_f32s(value);
+    let (gate, gate_tail) = S::as_simd_f32s(gate);
+    let (factor, factor_tail) = S::as_simd_f32s(factor);
+    let (z, z_tail) = S::as_mut_simd_f32s(z);
+    for (i, (gate, z)) in gate.iter().zip(z).enumerate() {
+        let mut result = gelu(simd, *gate);
+        if GATED {
+            result = simd.mul_f32s(value[i], result);
+        }
+        if SCALED {
+            result = simd.mul_f32s(factor[i], result);
+        }
+        *z = result;
     }
-    if !y_tail.is_empty() {
-        let result = f(
-            simd.partial_load_f32s(a_tail),
-            simd.partial_load_f32s(b_tail),
-        );
-        simd.partial_store_f32s(y_tail, result);
+    if z_tail.is_empty() {
+        return;
     }
-}
-
-#[inline(always)]
-fn map3<S: Simd>(simd: S, from: [&[f32]; 3], y: &mut [f32], f: impl Fn([S::f32s; 3]) -> S::f32s) {
-    let [(a, a_tail), (b, b_tail), (c, c_tail)] = from.map(S::as_simd_f32s);
-    let (y, y_tail) = S::as_mut_simd_f32s(y);
-    for (((a, b), c), y) in a.iter().zip(b).zip(c).zip(y) {
-        *y = f([*a, *b, *c]);
+    let mut result = gelu(simd, simd.partial_load_f32s(gate_tail));
+    if GATED {
+        result = simd.mul_f32s(simd.partial_load_f32s(value_tail), result);
     }
-    if !y_tail.is_empty() {
-        let result = f([a_tail, b_tail, c_tail].map(|tail| simd.partial_load_f32s(tail)));
-        simd.partial_store_f32s(y_tail, result);
+    if SCALED {
+        result = simd.mul_f32s(simd.partial_load_f32s(factor_tail), result);
     }
+    simd.partial_store_f32s(z_tail, result);
 }
 
 /// Gradient of [`Activate`]: `∇pre` replaces `pre`, `z` replaces `∇z`, and `∇factor += ∇z ⊙ act(pre)`.
