@@ -5,7 +5,7 @@ use super::finish::{Finish, branch_gradient};
 use super::linear::Linear;
 use super::memory::{FinishMemory, Workspace};
 use super::norm_project::{NormProject, NormProjectOperands};
-use super::norm_project_backward::{BackwardPart, NormProjectGradients};
+use super::norm_project_backward::{BackwardPart, BackwardParts, NormProjectGradients};
 use super::operands::{
     Items, NormGradient, NormOperand, ProjectionGradient, ProjectionOperand, States, check_keep,
     check_sizes, no_forward,
@@ -89,6 +89,14 @@ pub struct FeedForwardGradients<'a> {
     /// Of the second projection.
     pub contract: ProjectionGradient<'a>,
 }
+
+/// Parts of the gradients: of norm and first projection, of its results, of the second one's operand, and of its scale.
+type Parts<'a> = (
+    BackwardParts<'a, 1>,
+    RowParts<'a>,
+    RowParts<'a>,
+    Option<RowParts<'a>>,
+);
 
 /// `y = [x +] keep · (W₂ (act(W₁ (LN(x) ⊙ s₁) + b₁) ⊙ s₂) + b₂)`, forward and backward.
 ///
@@ -251,17 +259,8 @@ impl FeedForward {
         contract: &mut ProjectionGradient<'_>,
         workspace: &mut Workspace,
     ) {
-        let FeedForwardShape {
-            state,
-            hidden,
-            residual,
-            ..
-        } = self.shape;
-        let (items, width, gated) = (
-            self.shape.items(),
-            self.shape.expanded(),
-            self.shape.gated(),
-        );
+        let (state, hidden) = (self.shape.state, self.shape.hidden);
+        let (items, width) = (self.shape.items(), self.shape.expanded());
         let FinishMemory {
             d_branch,
             scaled,
@@ -271,70 +270,73 @@ impl FeedForward {
         let (partition, normed) = (Partition::new(items), normed(operands));
         let scale = ScaleGradient::new(&operands.contract, items, hidden, items.batch);
         let z = scaled.take(items.rows() * hidden);
+        let mut pre = std::mem::take(&mut self.pre);
         let parts = (
             self.expand.parts(&normed, outer, &mut workspace.receivers),
-            partition.rows(&mut self.pre, width),
+            partition.rows(&mut pre, width),
             partition.rows(&mut *z, hidden),
             scale.parts(contract.scale.as_deref_mut(), d_scale),
         );
-        let (expand, packed) = (&self.expand, self.contract.packed());
-        compute.each(
-            partition.parts(),
-            parts,
-            |index, (part, pre, z, sums), scratch| {
-                let span = partition.span(index);
-                let mut part = BackwardPart::new(span, state, part);
-                let (pre, z) = (pre.into_slice(), z.into_slice());
-                let mut sums = sums.map(RowParts::into_slice);
-                if let Some(sums) = &mut sums {
-                    sums.fill(0.0);
-                }
-                for block in span.blocks() {
-                    let z = &mut z[block.within(span.first, hidden)];
-                    let pre = &mut pre[block.within(span.first, width)];
-                    let d_branch = &d_branch[block.within(0, state)];
-                    packed.backward(d_branch, z, false, &mut scratch.product);
-                    let factor = operands
-                        .contract
-                        .scale_rows(hidden)
-                        .zip(sums.as_deref_mut());
-                    compute.arch().dispatch(ActivateBackward {
-                        pre,
-                        gated,
-                        z,
-                        hidden,
-                        factor: factor.map(|(factor, d_factor)| FactorBackward {
-                            factor,
-                            first: block.first,
-                            d_factor,
-                            first_sum: block.first - span.first,
-                        }),
-                    });
-                    let statistics = &expand.statistics[block.within(0, 2)];
-                    let added = residual.then(|| &d_y[block.within(0, state)]);
-                    let part = part.block(block, statistics, [&*pre], added);
-                    expand.backward_rows(compute, &normed, block, part, scratch);
-                }
-            },
-        );
-        weight_gradient(
-            compute,
-            d_branch,
-            z,
-            (items.rows(), state, hidden),
-            contract.weight,
-        );
+        self.gradients_of_rows(compute, operands, (d_y, d_branch), parts);
+        self.pre = pre;
+        let sizes = (items.rows(), state, hidden);
+        weight_gradient(compute, d_branch, z, sizes, contract.weight);
         if let Some(bias) = contract.bias.as_deref_mut() {
             column_sums(compute, d_branch, bias);
         }
         scale.sum(compute, contract.scale.as_deref_mut(), d_scale);
-        self.expand.finish(
-            compute,
-            &normed,
-            [&self.pre],
-            outer,
-            &mut workspace.receivers,
-        );
+        let memory = &mut workspace.receivers;
+        self.expand
+            .finish(compute, &normed, [&self.pre], outer, memory);
+    }
+
+    /// From the gradient of the branch back to the states, part by part.
+    fn gradients_of_rows(
+        &self,
+        compute: &Compute,
+        operands: &FeedForwardOperands<'_>,
+        (d_y, d_branch): (&[f32], &[f32]),
+        parts: Parts<'_>,
+    ) {
+        let (state, hidden) = (self.shape.state, self.shape.hidden);
+        let (partition, normed) = (Partition::new(self.shape.items()), normed(operands));
+        let (gated, width) = (self.shape.gated(), self.shape.expanded());
+        compute.each(partition.parts(), parts, |index, parts, scratch| {
+            let span = partition.span(index);
+            let (part, pre, z, sums) = parts;
+            let mut part = BackwardPart::new(span, state, part);
+            let (pre, z) = (pre.into_slice(), z.into_slice());
+            let mut sums = sums.map(RowParts::into_slice);
+            if let Some(sums) = &mut sums {
+                sums.fill(0.0);
+            }
+            for block in span.blocks() {
+                let z = &mut z[block.within(span.first, hidden)];
+                let pre = &mut pre[block.within(span.first, width)];
+                let d_branch = &d_branch[block.within(0, state)];
+                let packed = self.contract.packed();
+                packed.backward(d_branch, z, false, &mut scratch.product);
+                let factor = operands.contract.scale_rows(hidden);
+                let factor = factor.zip(sums.as_deref_mut());
+                compute.arch().dispatch(ActivateBackward {
+                    pre,
+                    gated,
+                    z,
+                    hidden,
+                    factor: factor.map(|(factor, d_factor)| FactorBackward {
+                        factor,
+                        first: block.first,
+                        d_factor,
+                        first_sum: block.first - span.first,
+                    }),
+                });
+                let statistics = &self.expand.statistics[block.within(0, 2)];
+                let added = self.shape.residual.then(|| &d_y[block.within(0, state)]);
+                let part = part.block(block, statistics, [&*pre], added);
+                self.expand
+                    .backward_rows(compute, &normed, block, part, scratch);
+            }
+        });
     }
 
     fn check(&self, operands: &FeedForwardOperands<'_>) -> Result<()> {
