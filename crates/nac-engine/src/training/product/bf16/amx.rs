@@ -8,7 +8,7 @@ use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 use std::marker::PhantomData;
 
-use super::{BLOCK, Sums};
+use super::BLOCK;
 
 /// `arch_prctl`, and what it is asked for: to save tile registers when threads change.
 const ARCH_PRCTL: usize = 158;
@@ -77,22 +77,38 @@ impl Tiles {
         Self(PhantomData)
     }
 
-    /// `sums = a b`: 32 rows of `a`, each `pairs` long, times a panel of `b`; `pairs` is a multiple of 16.
+    /// As [`Entered::block`](super::unit::Entered::block); `pairs` is a multiple of 16.
     #[inline]
-    pub(super) fn block(&self, a: &[u32], b: &[u32], pairs: usize, sums: &mut Sums) {
+    pub(super) fn block(
+        &self,
+        (a, b, pairs): (&[u32], &[u32], usize),
+        start: Option<&[f32; BLOCK]>,
+        (c, c_stride): (&mut [f32], usize),
+    ) {
         assert!(pairs > 0 && pairs.is_multiple_of(BLOCK / 2));
         assert!(a.len() == BLOCK * pairs && b.len() == BLOCK * pairs);
-        let row = 4 * pairs;
+        assert!(c_stride >= BLOCK && c.len() >= (BLOCK - 1) * c_stride + BLOCK);
+        let c = c.as_mut_ptr();
+        // A stride of zero repeats one row.
+        let (from, from_stride) = start.map_or((c.cast_const(), c_stride), |row| (row.as_ptr(), 0));
+        let half = BLOCK / 2;
         // SAFETY: tiles are configured as long as `self` lives, as 16 rows of 64 bytes. In step `s` of `pairs / 16`, tiles
-        // of `a` are 64 bytes from `64 s` on of rows 0..16 and 16..32, each `row` bytes long, so the last byte read
-        // is the last of `a`; tiles of `b` are both halves of its rows `16 s..16 s + 16` of 128 bytes. The sums are
-        // 32 rows of 128 bytes. Lengths are asserted above.
+        // of `a` are 64 bytes from `64 s` on of rows 0..16 and 16..32, each `4 pairs` bytes long, so the last byte read
+        // is the last of `a`; tiles of `b` are both halves of its rows `16 s..16 s + 16` of 128 bytes. Tiles of
+        // sums are both halves of rows 0..16 and 16..32 of `c`, which are 32 numbers each, or the two halves of
+        // `start`. Lengths are asserted above.
         unsafe {
             asm!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
+                "tileloadd tmm0, [{from} + {from_stride}*1]",
+                "tileloadd tmm1, [{from} + {from_stride}*1 + 64]",
+                "tileloadd tmm2, [{from_lower} + {from_stride}*1]",
+                "tileloadd tmm3, [{from_lower} + {from_stride}*1 + 64]",
+                from = in(reg) from,
+                from_lower = in(reg) from.add(half * from_stride),
+                from_stride = in(reg) 4 * from_stride,
+                options(nostack, readonly),
+            );
+            asm!(
                 "2:",
                 "tileloadd tmm6, [{b} + {line}*1]",
                 "tileloadd tmm4, [{upper} + {row}*1]",
@@ -107,17 +123,22 @@ impl Tiles {
                 "add {b}, 2048",
                 "dec {steps}",
                 "jnz 2b",
-                "tilestored [{sums} + {line}*1], tmm0",
-                "tilestored [{sums} + {line}*1 + 64], tmm1",
-                "tilestored [{sums} + {line}*1 + 2048], tmm2",
-                "tilestored [{sums} + {line}*1 + 2112], tmm3",
                 upper = inout(reg) a.as_ptr() => _,
-                lower = inout(reg) a.as_ptr().add(BLOCK / 2 * pairs) => _,
+                lower = inout(reg) a.as_ptr().add(half * pairs) => _,
                 b = inout(reg) b.as_ptr() => _,
-                steps = inout(reg) pairs / (BLOCK / 2) => _,
-                row = in(reg) row,
+                steps = inout(reg) pairs / half => _,
+                row = in(reg) 4 * pairs,
                 line = in(reg) 4 * BLOCK,
-                sums = in(reg) sums.0.as_mut_ptr(),
+                options(nostack, readonly),
+            );
+            asm!(
+                "tilestored [{c} + {stride}*1], tmm0",
+                "tilestored [{c} + {stride}*1 + 64], tmm1",
+                "tilestored [{lower} + {stride}*1], tmm2",
+                "tilestored [{lower} + {stride}*1 + 64], tmm3",
+                c = in(reg) c,
+                lower = in(reg) c.add(half * c_stride),
+                stride = in(reg) 4 * c_stride,
                 options(nostack),
             );
         }

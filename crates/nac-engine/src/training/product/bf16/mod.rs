@@ -22,7 +22,16 @@ pub(super) use {
 /// Rows and columns of a block of results, and the multiple that the summed dimension is padded to.
 pub(super) const BLOCK: usize = 32;
 
-/// Results of one block.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(64))]
-struct Sums([[f32; BLOCK]; BLOCK]);
+/// Side of the squares that are transposed in registers.
+const SQUARE: usize = 16;
+
+/// Rows become columns.
+#[inline(always)]
+fn transpose(square: &mut [[u32; SQUARE]; SQUARE]) {
+    #[cfg(target_arch = "x86_64")]
+    avx512::transpose(square);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        *square = std::array::from_fn(|i| std::array::from_fn(|j| square[j][i]));
+    }
+}

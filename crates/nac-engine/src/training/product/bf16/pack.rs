@@ -2,12 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::BLOCK;
+use super::{BLOCK, SQUARE, transpose};
 use crate::training::product::panels::Source;
 use crate::training::product::round::{bits, pair};
-
-/// Side of the squares that are transposed in registers.
-const SQUARE: usize = 8;
 
 /// Pairs of a row of this many numbers.
 pub(in super::super) fn row_pairs(depth: usize) -> usize {
@@ -83,8 +80,12 @@ impl WithSimd for PackPanel<'_> {
                     depth: self.depth,
                 };
                 for (k, to) in self.panel.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-                    lines.interleave(k, &mut to[..columns]);
-                    to[columns..].fill(0);
+                    if columns == BLOCK {
+                        lines.interleave(k, to);
+                    } else {
+                        lines.interleave(k, &mut to[..columns]);
+                        to[columns..].fill(0);
+                    }
                 }
             }
             Source::Columns { data, stride } => {
@@ -143,22 +144,28 @@ fn narrow(row: &[f32], to: &mut [u32]) {
 /// `to[i][k] = (data[2k][i], data[2k + 1][i])`.
 #[inline(always)]
 fn transpose_lines(lines: Lines<'_>, rows: usize, to: &mut [u32], stride: usize) {
-    for i in (0..rows).step_by(SQUARE) {
-        let height = SQUARE.min(rows - i);
-        let part = Lines {
-            data: lines.data.get(i..).unwrap_or_default(),
-            ..lines
-        };
-        for k in (0..stride).step_by(SQUARE) {
+    for k in (0..stride).step_by(SQUARE) {
+        for i in (0..rows).step_by(SQUARE) {
+            let height = SQUARE.min(rows - i);
+            let part = Lines {
+                data: lines.data.get(i..).unwrap_or_default(),
+                ..lines
+            };
             let mut square = [[0; SQUARE]; SQUARE];
-            for (step, line) in square.iter_mut().enumerate() {
-                if height == SQUARE {
-                    part.interleave(k + step, line);
-                } else {
+            if height == SQUARE && 2 * (k + SQUARE) <= lines.depth {
+                for (step, line) in square.iter_mut().enumerate() {
+                    let row = &part.data[2 * (k + step) * lines.stride..];
+                    let (low, high) = (row.first_chunk(), row[lines.stride..].first_chunk());
+                    if let (Some(low), Some(high)) = (low, high) {
+                        *line = interleave(low, high);
+                    }
+                }
+            } else {
+                for (step, line) in square.iter_mut().enumerate() {
                     part.interleave(k + step, &mut line[..height]);
                 }
             }
-            let square = transposed(&square);
+            transpose(&mut square);
             for (line, to) in square[..height]
                 .iter()
                 .zip(to[i * stride + k..].chunks_mut(stride))
@@ -169,30 +176,29 @@ fn transpose_lines(lines: Lines<'_>, rows: usize, to: &mut [u32], stride: usize)
     }
 }
 
+#[inline(always)]
+fn interleave(low: &[f32; SQUARE], high: &[f32; SQUARE]) -> [u32; SQUARE] {
+    std::array::from_fn(|i| pair(low[i], high[i]))
+}
+
 /// `to[k][j] = (data[j][2k], data[j][2k + 1])`, `to` being a panel.
 #[inline(always)]
 fn transpose_rows(data: &[f32], stride: usize, (columns, depth): (usize, usize), to: &mut [u32]) {
-    for j in (0..BLOCK).step_by(SQUARE) {
-        for (step, to) in to.chunks_exact_mut(BLOCK * SQUARE).enumerate() {
-            let (start, mut square) = (step * 2 * SQUARE, [[0; SQUARE]; SQUARE]);
-            let numbers = (2 * SQUARE).min(depth.saturating_sub(start));
-            for (line, j) in square.iter_mut().zip(j..columns) {
-                let row = &data[j * stride..][..depth];
-                if numbers == 2 * SQUARE {
-                    narrow(&row[start..start + 2 * SQUARE], line);
-                } else {
-                    narrow(&row[start.min(depth)..][..numbers], line);
+    for (step, to) in to.chunks_exact_mut(BLOCK * SQUARE).enumerate() {
+        let start = step * 2 * SQUARE;
+        for first in (0..BLOCK).step_by(SQUARE) {
+            let mut square = [[0; SQUARE]; SQUARE];
+            for (line, j) in square.iter_mut().zip(first..columns) {
+                let row = data[j * stride..][..depth].get(start..).unwrap_or_default();
+                match row.first_chunk::<{ 2 * SQUARE }>() {
+                    Some(whole) => narrow(whole, line),
+                    None => narrow(row, line),
                 }
             }
-            let square = transposed(&square);
+            transpose(&mut square);
             for (line, to) in square.iter().zip(to.as_chunks_mut::<BLOCK>().0) {
-                to[j..j + SQUARE].copy_from_slice(line);
+                to[first..first + SQUARE].copy_from_slice(line);
             }
         }
     }
-}
-
-#[inline(always)]
-fn transposed(square: &[[u32; SQUARE]; SQUARE]) -> [[u32; SQUARE]; SQUARE] {
-    std::array::from_fn(|i| std::array::from_fn(|j| square[j][i]))
 }

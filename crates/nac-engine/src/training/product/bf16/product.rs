@@ -2,15 +2,16 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::BLOCK;
 use super::pack::row_pairs;
 use super::unit::Unit;
-use super::{BLOCK, Sums};
 
 /// `c = [c +] [bias +] a b`.
 ///
 /// # Shapes
 /// - a: `[rows, depth]` as [`PackLeft`](super::PackLeft) packs it
 /// - b: `[depth, columns]` in panels as [`PackPanel`](super::PackPanel) packs them
+/// - a and b have at least one step of `depth`
 /// - c: `[rows, columns]`, row `i` starts at `i · c_stride`
 pub(in super::super) struct PairProduct<'a> {
     pub(in super::super) unit: Unit,
@@ -32,44 +33,39 @@ impl WithSimd for PairProduct<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let pairs = row_pairs(self.depth);
         let unit = self.unit.enter();
-        let mut sums = Sums([[0.0; BLOCK]; BLOCK]);
         for column in (0..self.columns).step_by(BLOCK) {
             let columns = BLOCK.min(self.columns - column);
             let mut bias = [0.0; BLOCK];
             if let Some(all) = self.bias {
                 bias[..columns].copy_from_slice(&all[column..column + columns]);
             }
+            let start = (!self.add).then_some(&bias);
             for row in (0..self.rows).step_by(BLOCK) {
-                if pairs > 0 {
-                    unit.block(
-                        &self.a[row * pairs..],
-                        &self.b[column * pairs..],
-                        pairs,
-                        &mut sums,
-                    );
-                }
                 let rows = BLOCK.min(self.rows - row);
-                let c = self.c[row * self.c_stride + column..].chunks_mut(self.c_stride);
-                for (c, sums) in c.zip(&sums.0[..rows]) {
-                    finish(&mut c[..columns], sums, &bias, self.add);
+                let operands = (&self.a[row * pairs..], &self.b[column * pairs..], pairs);
+                let c = &mut self.c[row * self.c_stride + column..];
+                if self.add && self.bias.is_some() {
+                    for c in c.chunks_mut(self.c_stride).take(rows) {
+                        c[..columns]
+                            .iter_mut()
+                            .zip(&bias)
+                            .for_each(|(c, bias)| *c += bias);
+                    }
+                }
+                if (rows, columns) == (BLOCK, BLOCK) {
+                    unit.block(operands, start, (c, self.c_stride));
+                } else {
+                    let mut whole = [[0.0; BLOCK]; BLOCK];
+                    for (to, c) in whole.iter_mut().zip(c.chunks(self.c_stride)).take(rows) {
+                        to[..columns].copy_from_slice(&c[..columns]);
+                    }
+                    unit.block(operands, start, (whole.as_flattened_mut(), BLOCK));
+                    for (from, c) in whole.iter().zip(c.chunks_mut(self.c_stride)).take(rows) {
+                        c[..columns].copy_from_slice(&from[..columns]);
+                    }
                 }
             }
         }
-    }
-}
-
-#[inline(always)]
-fn finish(c: &mut [f32], sums: &[f32; BLOCK], bias: &[f32; BLOCK], add: bool) {
-    let each = |c: &mut [f32]| {
-        for ((c, sum), bias) in c.iter_mut().zip(sums).zip(bias) {
-            let before = if add { *c } else { 0.0 };
-            *c = before + (sum + bias);
-        }
-    };
-    if let Some(whole) = c.first_chunk_mut::<BLOCK>() {
-        each(whole);
-    } else {
-        each(c);
     }
 }
 

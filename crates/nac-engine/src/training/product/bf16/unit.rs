@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{BLOCK, Sums};
+use super::BLOCK;
 
 /// Instructions for products of bfloat16 pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,17 +55,26 @@ pub(super) struct Entered(
 );
 
 impl Entered {
-    /// `sums = a b` for 32 rows of `a`, each `pairs` long, and a panel of 32 columns of `b`.
+    /// `c = start + a b` for 32 rows of `a`, each `pairs` long, and a panel of 32 columns of `b`. Without a `start`, for
+    /// each column, sums start at what `c` holds.
+    ///
+    /// # Shapes
+    /// - c: `[32, 32]`, row `i` starts at `i · c_stride`
     #[inline(always)]
-    pub(super) fn block(&self, a: &[u32], b: &[u32], pairs: usize, sums: &mut Sums) {
-        let (a, b) = (&a[..BLOCK * pairs], &b[..BLOCK * pairs]);
+    pub(super) fn block(
+        &self,
+        (a, b, pairs): (&[u32], &[u32], usize),
+        start: Option<&[f32; BLOCK]>,
+        (c, c_stride): (&mut [f32], usize),
+    ) {
+        let operands = (&a[..BLOCK * pairs], &b[..BLOCK * pairs], pairs);
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if let Some(tiles) = &self.0 {
-            return tiles.block(a, b, pairs, sums);
+            return tiles.block(operands, start, (c, c_stride));
         }
         #[cfg(target_arch = "x86_64")]
-        super::avx512::block(a, b, pairs, sums);
+        super::avx512::block(operands, start, (c, c_stride));
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = (a, b, pairs, sums);
+        let _ = (operands, start, c, c_stride);
     }
 }
