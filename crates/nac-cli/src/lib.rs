@@ -2,10 +2,12 @@
 //!
 //! - [`reproduce`]: the main experiments, as `nac reproduce-paper` runs them;
 //! - [`init`]: settings for a user's own data;
+//! - [`processes`]: starting and joining several processes that train one model;
 //! - [`report`]: tables and pages of several runs.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod init;
+pub mod processes;
 pub mod report;
 pub mod reproduce;
 
@@ -24,6 +26,8 @@ mod pages {
     struct NacData;
     #[doc = include_str!("../../nac-modules/README.md")]
     struct NacModules;
+    #[doc = include_str!("../../nac-dist/README.md")]
+    struct NacDist;
     #[doc = include_str!("../../nac-train/README.md")]
     struct NacTrain;
     #[doc = include_str!("../../../docs/src/quick-start.md")]

@@ -9,6 +9,7 @@ use crate::commands::{
     config, data, eval, export, init, inspect, parity, predict, presets, reproduce, train, weights,
 };
 use clap::{Parser, Subcommand};
+use nac_dist::Launcher;
 use nac_train::TrainError;
 
 /// Neural Attentive Circuits.
@@ -50,7 +51,7 @@ enum Command {
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let result = match command {
-        Command::Train(args) => train::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Train(args) => train::command(&args),
         Command::ReproducePaper(args) => reproduce::command(args),
         Command::Parity(args) => parity::command(args),
         Command::Init(args) => init::command(&args).map(|()| ExitCode::SUCCESS),
@@ -87,6 +88,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         .find_map(|cause| cause.downcast_ref::<TrainError>());
     match cause {
         Some(TrainError::Interrupted { signal, .. }) => ExitCode::from(signal.exit_code()),
+        Some(error) if error.is_of_another_process() => ExitCode::from(Launcher::LOST),
         _ => ExitCode::FAILURE,
     }
 }

@@ -86,7 +86,7 @@ pub use episode::Episode;
 pub use error::DataError;
 pub use example::{Batch, Example, Target, Targets};
 pub use fingerprint::Fingerprint;
-pub use loader::{EpochIter, Loader, LoaderOptions};
+pub use loader::{EpochIter, Loader, LoaderOptions, Share};
 pub use nac_core::model::{
     Column, InputKind, InputSpec, Normalization, OutputSpec, Preprocessing, PreprocessingSpec,
     Resize, ResizeFilter,

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::error::Result;
 
@@ -56,18 +56,45 @@ pub fn all_gather(group: &dyn Group, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
     if group.size() == 1 {
         return Ok(vec![bytes.to_vec()]);
     }
-    let lengths = group.gather(&Tensor::f_from_slice(&[bytes.len() as i64])?)?;
-    let lengths = Vec::<i64>::try_from(lengths.f_view([-1])?)?;
-    let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
-    let mut padded = bytes.to_vec();
-    padded.resize(usize::try_from(longest).unwrap_or(0), 0);
-    let all = group.gather(&Tensor::f_from_slice(&padded)?)?;
-    let mut found = Vec::with_capacity(lengths.len());
-    for (rank, length) in lengths.into_iter().enumerate() {
-        let row = all.f_select(0, rank as i64)?.f_narrow(0, 0, length)?;
-        found.push(Vec::<u8>::try_from(row.f_to_kind(Kind::Uint8)?)?);
+    // Most messages fit into the first round: a length, and as many bytes.
+    let mut first = vec![0; FIRST_ROUND];
+    first[..8].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+    let fits = bytes.len().min(FIRST_ROUND - 8);
+    first[8..8 + fits].copy_from_slice(&bytes[..fits]);
+    let mut found = Vec::with_capacity(group.size());
+    let mut longest = 0;
+    for row in rows(group, &first)? {
+        let (head, body) = row.split_at(8);
+        let length = head
+            .iter()
+            .rev()
+            .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        longest = longest.max(length);
+        found.push((length, body.to_vec()));
     }
-    Ok(found)
+    if longest > FIRST_ROUND - 8 {
+        let mut padded = bytes.to_vec();
+        padded.resize(longest, 0);
+        for ((_, body), row) in found.iter_mut().zip(rows(group, &padded)?) {
+            *body = row;
+        }
+    }
+    let cut = |(length, mut body): (usize, Vec<u8>)| {
+        body.truncate(length);
+        body
+    };
+    Ok(found.into_iter().map(cut).collect())
+}
+
+/// Bytes of the first round of [`all_gather`].
+const FIRST_ROUND: usize = 2048;
+
+/// As many bytes from each rank.
+fn rows(group: &dyn Group, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+    let all = group.gather(&Tensor::f_from_slice(bytes)?)?;
+    let all = Vec::<u8>::try_from(all.f_view([-1])?)?;
+    Ok(all.chunks_exact(bytes.len()).map(<[u8]>::to_vec).collect())
 }
 
 /// The group of one process: nothing is sent.

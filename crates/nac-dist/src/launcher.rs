@@ -9,6 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use signal_hook::iterator::Signals;
+
 use crate::environment::LAUNCHER;
 use crate::error::{DistError, Result};
 
@@ -28,6 +30,8 @@ pub struct Launcher {
     pub processes: usize,
     /// How often they are started again.
     pub restarts: usize,
+    /// Signals that are passed on to the processes. After one, they are not started again.
+    pub signals: Vec<i32>,
     /// How long the others may go on after one failed, before they are killed.
     pub grace: Duration,
 }
@@ -47,28 +51,28 @@ impl Launcher {
     /// Exit code of a process that lost another, or was told that it may be started again.
     pub const LOST: u8 = 75;
 
-    /// Starts the processes and waits for them. `signals` gives the signals to pass on, each once; it is asked often.
-    ///
-    /// Processes form groups of their own, so that a terminal's Ctrl-C reaches them once, from here.
+    /// Starts the processes and waits for them; `note` is told when they are started again. Processes form groups of their own, so that a terminal's Ctrl-C reaches them once, from here.
     ///
     /// # Errors
-    /// A process cannot be started.
-    pub fn run(&self, mut signals: impl FnMut() -> Vec<i32>) -> Result<Ended> {
+    /// A process cannot be started, or a signal cannot be handled.
+    pub fn run(&self, note: impl Fn(String)) -> Result<Ended> {
+        let arriving = Signals::new(&self.signals);
+        let mut arriving = arriving.map_err(DistError::process("handle signals"))?;
         let mut attempt = 0;
         loop {
             let mut stopping = false;
             let ended = self.attempt(attempt, &mut || {
-                let passed = signals();
+                let passed: Vec<i32> = arriving.pending().collect();
                 stopping |= !passed.is_empty();
                 passed
             })?;
             match ended {
                 Ended::Lost(rank) if attempt < self.restarts && !stopping => {
                     attempt += 1;
-                    eprintln!(
+                    note(format!(
                         "rank {rank} was lost; starting {} processes again ({attempt} of {})",
                         self.processes, self.restarts
-                    );
+                    ));
                 }
                 _ => return Ok(ended),
             }

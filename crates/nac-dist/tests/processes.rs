@@ -105,7 +105,13 @@ fn collectives(group: &dyn Group) {
     let gathered = all_gather(group, &bytes).unwrap();
     assert!(gathered.len() == size && gathered.iter().all(|other| *other == bytes));
 
-    // Each rank gives another length.
+    // Each rank gives another length, some longer than the first round takes.
+    let gathered = all_gather(group, &vec![7; 5000 * rank]).unwrap();
+    let lengths: Vec<usize> = gathered.iter().map(Vec::len).collect();
+    assert_eq!(
+        lengths,
+        (0..size).map(|rank| 5000 * rank).collect::<Vec<_>>()
+    );
     let gathered = all_gather(group, &vec![rank as u8; 3 * rank]).unwrap();
     for (other, bytes) in gathered.iter().enumerate() {
         assert_eq!(*bytes, vec![other as u8; 3 * other]);

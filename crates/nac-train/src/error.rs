@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nac_core::CoreError;
 use nac_data::DataError;
+use nac_dist::DistError;
 use nac_engine::EngineError;
 use nac_modules::ModuleError;
 use tch::TchError;
@@ -188,6 +189,28 @@ pub enum TrainError {
         folder: Option<PathBuf>,
     },
 
+    /// Another process of the run was lost.
+    #[error(
+        "step {step}: {lost}. What was saved is whole; --resume goes on from it, with any number of processes"
+    )]
+    Processes {
+        /// Step, counted from 1, that was not finished.
+        step: u64,
+        /// Which rank, and in what operation.
+        lost: DistError,
+    },
+
+    /// Another process of the run ended with an error, which it reported.
+    #[error("rank {rank} ended with an error of its own")]
+    OtherRank {
+        /// That process.
+        rank: usize,
+    },
+
+    /// From the processes of the run, before it started.
+    #[error(transparent)]
+    Dist(#[from] DistError),
+
     /// A data set or a batch does not go with the model.
     #[error("data set `{dataset}`: {reason}")]
     Input {
@@ -229,6 +252,16 @@ impl From<TchError> for TrainError {
 }
 
 impl TrainError {
+    /// Whether the reason is another process of the run, so that this one may be started again.
+    pub fn is_of_another_process(&self) -> bool {
+        matches!(
+            self,
+            Self::Processes { .. }
+                | Self::OtherRank { .. }
+                | Self::Dist(DistError::Lost { .. } | DistError::Join { .. })
+        )
+    }
+
     /// Builds [`TrainError::Setting`].
     pub fn setting(name: &str, value: impl ToString, reason: impl Into<String>) -> Self {
         Self::Setting {

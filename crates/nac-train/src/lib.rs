@@ -50,6 +50,7 @@ pub mod loss;
 pub mod metrics;
 pub mod optim;
 pub mod prelude;
+pub mod processes;
 pub mod render;
 pub mod run;
 pub mod scheduled;

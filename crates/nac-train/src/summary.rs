@@ -18,6 +18,11 @@ pub struct CurvePoint {
     pub metrics: BTreeMap<String, f64>,
 }
 
+/// Summaries of earlier versions are of one process.
+fn one() -> usize {
+    1
+}
+
 impl CurvePoint {
     /// The result of an evaluation after `step` steps.
     pub fn new(step: u64, found: Evaluation) -> Self {
@@ -89,6 +94,9 @@ pub struct RunSummary {
     pub device: String,
     /// Threads used by libtorch.
     pub threads: usize,
+    /// Processes that trained together.
+    #[serde(default = "one")]
+    pub processes: usize,
     /// Git revision of the program's source, or of the folder it runs in; `unknown` without.
     pub revision: String,
     /// Trained parameters that got no gradient in the first step.

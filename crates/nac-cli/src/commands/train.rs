@@ -1,13 +1,16 @@
 //! `nac train`: a run from a settings file, or the rest of an interrupted one.
 
-use nac_data::output;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use nac_data::DataDirs;
-use nac_train::config::{Override, RunConfig, from_toml, load};
-use nac_train::run::{RunFolder, RunOptions, run};
-use nac_train::summary::CurvePoint;
+use nac_cli::processes::{self, Start};
+use nac_data::{DataDirs, output};
+use nac_dist::{Ended, Environment, Launcher};
+use nac_train::config::{Override, ProcessCount, RunConfig, ValidConfig, from_toml, load};
+use nac_train::run::{RunFolder, RunOptions, processes as run_processes, run};
+use nac_train::summary::{CurvePoint, RunSummary};
 use nac_train::trainer::Interrupt;
 
 /// Arguments of `nac train`.
@@ -31,19 +34,102 @@ pub(crate) struct Args {
     /// auto, cpu, cuda or cuda:N; as --set device=…
     #[arg(long)]
     device: Option<String>,
+    /// Processes that train together on this machine, or auto; as --set processes.count=…
+    #[arg(long, value_name = "N")]
+    processes: Option<ProcessCount>,
+    /// Start all processes again, from the last checkpoint, if one is lost; so often
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    restarts: usize,
+    /// Prefix of lines of progress, for programs that start this one; no summary is printed
+    #[arg(long, hide = true)]
+    label: Option<String>,
 }
 
-pub(crate) fn command(args: &Args) -> Result<()> {
+pub(crate) fn command(args: &Args) -> Result<ExitCode> {
     let mut config = settings(args)?;
     if let Some(device) = &args.device {
         config.device.clone_from(device);
     }
+    if let Some(count) = args.processes {
+        config.processes.count = count;
+    }
     let mut options = RunOptions::new(DataDirs::discover(args.data_dir.clone())?);
     options.out.clone_from(&args.out);
     options.resume = args.resume;
-    options.interrupt = Interrupt::on_signals()?;
+    options.label = args.label.clone().unwrap_or_default();
     let folder = options.folder(&config.name);
-    let summary = run(&config, &options).with_context(|| format!("run {}", folder.display()))?;
+    let context = || format!("run {}", folder.display());
+    let valid = config.check().with_context(context)?;
+    if let Some(ended) = started(args, &valid, &options).with_context(context)? {
+        return exit_code(ended, &folder);
+    }
+    options.interrupt = Interrupt::on_signals()?;
+    processes::join(&valid, &mut options).with_context(context)?;
+    let summary = run(&config, &options).with_context(context)?;
+    // The others have the same to say; a caller that gave a label reads the file.
+    if options.group.rank() == 0 && args.label.is_none() {
+        print(&summary, &folder);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the processes of the run and waits for them, unless it has only one or this is one of them.
+fn started(args: &Args, config: &ValidConfig, options: &RunOptions) -> Result<Option<Ended>> {
+    if Environment::discover()?.is_some_and(|found| found.size > 1) {
+        return Ok(None);
+    }
+    let folder = RunFolder::new(options.folder(&config.name));
+    if folder.inspect(config, options.resume)?.is_some() {
+        return Ok(None);
+    }
+    let found = run_processes(config, &options.data_dirs)?;
+    if found.count < 2 {
+        if args.restarts > 0 {
+            bail!(
+                "--restarts is for several processes, and this run has one ({})",
+                found.reason
+            );
+        }
+        return Ok(None);
+    }
+    if !found.reason.is_empty() {
+        let (count, reason) = (found.count, found.reason);
+        output::note(format_args!(
+            "training on {count} processes, {reason}; --processes 1 for one"
+        ));
+    }
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let again = if args.resume {
+        vec![]
+    } else {
+        vec!["--resume".into()]
+    };
+    let start = Start {
+        program: std::env::current_exe().context("cannot find this program")?,
+        arguments,
+        again,
+        processes: found.count,
+        restarts: args.restarts,
+    };
+    Ok(Some(processes::start(config, start)?))
+}
+
+/// The exit code of processes that ended. Those that failed have said why.
+fn exit_code(ended: Ended, folder: &Path) -> Result<ExitCode> {
+    match ended {
+        Ended::Success => Ok(ExitCode::SUCCESS),
+        Ended::Failed(_, code) => Ok(ExitCode::from(code)),
+        Ended::Lost(rank) => {
+            let folder = folder.display();
+            output::note(format_args!(
+                "error: rank {rank} was lost. To go on from the last checkpoint: nac train --resume --out {folder}"
+            ));
+            Ok(ExitCode::from(Launcher::LOST))
+        }
+    }
+}
+
+fn print(summary: &RunSummary, folder: &Path) {
     let validation = summary.validation_curve.last();
     output::report(format_args!("run         {}", folder.display()));
     output::report(format_args!(
@@ -54,8 +140,12 @@ pub(crate) fn command(args: &Args) -> Result<()> {
         "model       {}, {} parameters",
         summary.model, summary.parameters
     ));
+    let processes = match summary.processes {
+        1 => String::new(),
+        count => format!(" on {count} processes"),
+    };
     output::report(format_args!(
-        "training    {} steps of {} in {:.0} s",
+        "training    {} steps of {} in {:.0} s{processes}",
         summary.steps, summary.batch_size, summary.wall_seconds
     ));
     if let Some(point) = validation {
@@ -73,7 +163,6 @@ pub(crate) fn command(args: &Args) -> Result<()> {
             "            ({majority:.4} by always giving the most frequent class)"
         ));
     }
-    Ok(())
 }
 
 /// The primary metric, the others, and the loss.

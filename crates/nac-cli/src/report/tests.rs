@@ -57,6 +57,7 @@ fn summary(model: &str, accuracy: f64) -> RunSummary {
         examples_per_second: 420.0,
         device: "cpu".into(),
         threads: 2,
+        processes: 1,
         revision: "0123abc".into(),
         without_gradient: Vec::new(),
         graphs,

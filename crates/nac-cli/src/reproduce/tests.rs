@@ -76,6 +76,7 @@ impl Runner for Double {
             examples_per_second: 10.0,
             device: "cpu".into(),
             threads: 1,
+            processes: 1,
             revision: "unknown".into(),
             without_gradient: Vec::new(),
             graphs: Vec::new(),

@@ -7,11 +7,13 @@
 mod collate;
 mod order;
 mod prefetch;
+mod share;
 
 use std::sync::Arc;
 
 pub use collate::collate;
 pub use prefetch::EpochIter;
+pub use share::Share;
 
 use crate::transform::{BatchDraws, Draws, Transform};
 use crate::{Batch, DataError, Dataset};
@@ -31,6 +33,9 @@ pub struct LoaderOptions {
     pub seed: u64,
     /// Random change of each example; default none.
     pub transform: Option<Arc<dyn Transform>>,
+    /// The part of each batch that is made; default all of it. Every share of a batch has at least one example if the batch
+    /// has as many as there are processes.
+    pub share: Share,
 }
 
 impl Default for LoaderOptions {
@@ -42,6 +47,7 @@ impl Default for LoaderOptions {
             workers: 1,
             seed: 0,
             transform: None,
+            share: Share::default(),
         }
     }
 }
@@ -144,13 +150,41 @@ impl Loader {
         EpochIter::new(plan, skip_batches, self.options.workers, Arc::new(make))
     }
 
-    /// Reads, changes and stacks the examples of the given indices, which are `start..` of the epoch's order.
+    /// This process's share of the examples of the given indices, which are `start..` of the epoch's order.
     fn batch(&self, epoch: u64, start: usize, indices: &[usize]) -> Result<Batch, DataError> {
-        let (info, seed) = (self.dataset.info(), self.options.seed);
+        let share = self.options.share.of(indices.len());
         let Some(transform) = &self.options.transform else {
-            let examples = indices.iter().map(|&index| self.dataset.get(index));
-            return collate(info, examples.collect::<Result<_, _>>()?, indices);
+            let examples = indices[share.clone()].iter();
+            let examples = examples.map(|&index| self.dataset.get(index));
+            return collate(
+                self.dataset.info(),
+                examples.collect::<Result<_, _>>()?,
+                &indices[share],
+            );
         };
+        if !transform.changes_batches() {
+            return self.changed(epoch, start + share.start, &indices[share], transform);
+        }
+        // Each example may be mixed with any other, so that every process makes all of them.
+        let mut batch = self.changed(epoch, start, indices, transform)?;
+        let draws = BatchDraws {
+            seed: self.options.seed,
+            epoch,
+            batch: start / self.options.batch_size,
+        };
+        transform.apply_batch(&mut batch, &draws)?;
+        share::rows(batch, share)
+    }
+
+    /// Reads, changes and stacks the examples of the given indices, which are `start..` of the epoch's order.
+    fn changed(
+        &self,
+        epoch: u64,
+        start: usize,
+        indices: &[usize],
+        transform: &Arc<dyn Transform>,
+    ) -> Result<Batch, DataError> {
+        let (info, seed) = (self.dataset.info(), self.options.seed);
         let (repeats, originals) = (transform.repeats().max(1), transform.takes_originals());
         let mut examples = Vec::with_capacity(indices.len());
         let mut last: Option<(usize, crate::Example)> = None;
@@ -177,16 +211,6 @@ impl Loader {
             transform.apply(&mut example, &draws)?;
             examples.push(example);
         }
-        let mut batch = collate(info, examples, indices)?;
-        let draws = BatchDraws {
-            seed,
-            epoch,
-            batch: start / self.options.batch_size,
-        };
-        transform.apply_batch(&mut batch, &draws)?;
-        Ok(batch)
+        collate(info, examples, indices)
     }
 }
-
-#[cfg(test)]
-mod tests;

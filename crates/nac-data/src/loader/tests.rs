@@ -83,6 +83,41 @@ fn threads_and_resuming_change_nothing_with_every_transform() {
 }
 
 #[test]
+fn shares_of_a_batch_are_its_examples_with_every_transform() {
+    let images: Arc<dyn Dataset> = Arc::new(InMemory::images(30, 3, 12, 10, 3));
+    for specs in [&[][..], &["horizontal-flip", "mixup-0.4"], &["repeat-2", "horizontal-flip"]] {
+        let specs: Vec<String> = specs.iter().map(ToString::to_string).collect();
+        let transform = crate::transform::from_specs(&specs, images.info()).unwrap();
+        let loader = |share| {
+            let transform = transform.clone();
+            let options = LoaderOptions {
+                batch_size: 7,
+                transform,
+                share,
+                ..options(1)
+            };
+            Loader::new(images.clone(), options).unwrap()
+        };
+        let whole = all(&loader(Share::default()), 1, 1);
+        let parts: Vec<Vec<Batch>> = (0..3)
+            .map(|rank| all(&loader(Share::new(rank, 3).unwrap()), 1, 1))
+            .collect();
+        for (number, batch) in whole.iter().enumerate() {
+            let (mut pixels, mut indices) = (Vec::new(), Vec::new());
+            for part in &parts {
+                let Values::U8(values) = part[number].inputs[0].1.values() else {
+                    panic!("images are bytes");
+                };
+                pixels.extend(values);
+                indices.extend(&part[number].indices);
+            }
+            assert_eq!(indices, batch.indices, "{specs:?}");
+            assert_eq!(*batch.inputs[0].1.values(), Values::U8(pixels), "{specs:?}");
+        }
+    }
+}
+
+#[test]
 fn repeated_examples_are_read_once_and_changed_differently() {
     let images: Arc<dyn Dataset> = Arc::new(InMemory::images(12, 3, 12, 10, 3));
     let loader = with_all(

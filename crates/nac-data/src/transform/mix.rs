@@ -86,6 +86,10 @@ impl Transform for Mix {
         Ok(())
     }
 
+    fn changes_batches(&self) -> bool {
+        true
+    }
+
     fn apply_batch(&self, batch: &mut Batch, draws: &BatchDraws) -> Result<(), DataError> {
         let mut stream = draws.stream(self.name());
         let (cut, mut share) = self.draw(&mut stream);

@@ -79,6 +79,12 @@ pub trait Transform: Send + Sync {
         Ok(())
     }
 
+    /// Whether [`apply_batch`](Self::apply_batch) does something. Default false: then processes that share a batch make
+    /// only their own examples, and it is not called.
+    fn changes_batches(&self) -> bool {
+        false
+    }
+
     /// How many versions of an example an epoch has; default 1. See [`Repeat`].
     fn repeats(&self) -> usize {
         1
@@ -169,6 +175,10 @@ impl Transform for Pipeline {
         self.0
             .iter()
             .try_for_each(|step| step.apply_batch(batch, draws))
+    }
+
+    fn changes_batches(&self) -> bool {
+        self.0.iter().any(|step| step.changes_batches())
     }
 
     fn repeats(&self) -> usize {

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use nac_data::DataConfig;
 
-use super::RunConfig;
+use super::{ProcessesConfig, RunConfig};
 use crate::error::{Result, TrainError};
 use crate::metrics;
 
@@ -35,6 +35,13 @@ impl RunConfig {
             self.seed,
             writable,
             "must be below 2^63, the greatest integer of TOML",
+        )?;
+        let timeout = self.processes.timeout_seconds;
+        require(
+            "processes.timeout_seconds",
+            timeout,
+            (1..=ProcessesConfig::MAX_TIMEOUT).contains(&timeout),
+            "must be from 1 to a week",
         )?;
         self.check_training()?;
         self.check_optimizer()?;

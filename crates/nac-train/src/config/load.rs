@@ -162,7 +162,12 @@ pub fn to_toml(config: &RunConfig) -> String {
 
 /// Settings that say where a run runs and where its data are, not what it is: a resumed run may change them. That the
 /// data are the same is found by their [`Fingerprint`](nac_data::Fingerprint).
-const PLACE: [&str; 2] = ["device", "threads"];
+const PLACE: [&str; 4] = [
+    "device",
+    "threads",
+    "processes.count",
+    "processes.timeout_seconds",
+];
 
 /// As [`differences`], for settings as text. Texts that are no settings of a run are compared as they are.
 pub fn settings_differ(old: &str, new: &str) -> Vec<String> {
@@ -176,8 +181,8 @@ pub fn settings_differ(old: &str, new: &str) -> Vec<String> {
     }
 }
 
-/// Settings in which two configurations differ, as `name (old → new)`. Device, threads and the places of data are where a
-/// run runs, not what it is, and are left out.
+/// Settings in which two configurations differ, as `name (old → new)`. Device, threads, the number of processes and the
+/// places of data are where a run runs, not what it is, and are left out.
 pub fn differences(old: &RunConfig, new: &RunConfig) -> Vec<String> {
     let flat = |config: &RunConfig| {
         let mut pairs = Vec::new();

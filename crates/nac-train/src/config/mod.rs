@@ -8,6 +8,7 @@ mod check_loss;
 mod load;
 mod loss;
 mod optimizer;
+mod processes;
 mod signature_fit;
 mod training;
 
@@ -21,6 +22,7 @@ pub use loss::{
     GraphPriorConfig, LossConfig, SignatureDistributionConfig, SignatureRepulsionConfig,
 };
 pub use optimizer::{OptimizerConfig, OptimizerKind};
+pub use processes::{Compress, ProcessCount, ProcessesConfig};
 pub use signature_fit::SignatureFits;
 pub use training::{Executor, Precision, TrainingConfig};
 
@@ -37,8 +39,11 @@ pub struct RunConfig {
     pub seed: u64,
     /// `auto`, `cpu`, `cuda` or `cuda:<index>`. Default `auto`: CUDA if it works, else CPU.
     pub device: String,
-    /// Threads of libtorch and of fused blocks; 0 is libtorch's default. Default 0.
+    /// Threads of libtorch and of fused blocks in each process; 0 is libtorch's default, or a process's share of the cores.
+    /// Default 0.
     pub threads: usize,
+    /// How many processes train the model together.
+    pub processes: ProcessesConfig,
     /// Which data.
     pub data: DataConfig,
     /// Which model.
@@ -63,6 +68,7 @@ impl Default for RunConfig {
             seed: 0,
             device: "auto".into(),
             threads: 0,
+            processes: ProcessesConfig::default(),
             data: DataConfig::default(),
             model: ModelConfig::default(),
             signature_fit: SignatureFits::default(),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nac_data::{Batch, Dataset, Loader, LoaderOptions, Targets};
+use nac_data::{Batch, Dataset, Loader, LoaderOptions, Share, Targets};
+use nac_dist::{Group, Single};
 use ndarray::Array2;
 
 use super::classes::{cross_entropy, rank};
@@ -11,6 +12,7 @@ use super::metric::{Metric, Predictions};
 use super::sums::Sums;
 use super::values::MeanSquaredError;
 use crate::error::{Result, TrainError};
+use crate::processes::{Shared, agree, exchange};
 
 /// Score of a class that cannot be the answer.
 const IMPOSSIBLE: f64 = -1e30;
@@ -62,8 +64,54 @@ impl Evaluator {
         &self,
         dataset: &Arc<dyn Dataset>,
         metrics: &[Box<dyn Metric>],
-        mut outputs: impl FnMut(usize, &Batch) -> Result<Array2<f64>>,
+        outputs: impl FnMut(usize, &Batch) -> Result<Array2<f64>>,
     ) -> Result<Evaluation> {
+        self.run_shared(&Single, dataset, metrics, outputs)
+    }
+
+    /// As [`run`](Self::run) by the processes of `group`, each on its share of every batch. All of them get the result, which
+    /// is that of one process but for the order of sums.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), or another process is lost.
+    pub fn run_shared(
+        &self,
+        group: &dyn Group,
+        dataset: &Arc<dyn Dataset>,
+        metrics: &[Box<dyn Metric>],
+        outputs: impl FnMut(usize, &Batch) -> Result<Array2<f64>>,
+    ) -> Result<Evaluation> {
+        let mine = self.measure(group, dataset, metrics, outputs);
+        let mine = agree(group, mine)?;
+        let mut all = Measured::new(metrics.len());
+        for part in exchange(group, &mine)? {
+            all.merge(&part);
+        }
+        let values = metrics.iter().zip(&all.metrics);
+        let values = values.map(|(metric, sums)| (metric.name().to_owned(), metric.value(sums)));
+        Ok(Evaluation {
+            loss: all.loss.ratio(),
+            metrics: values.chain(all.kinds.accuracies()).collect(),
+            examples: dataset.len(),
+        })
+    }
+
+    /// Position in batch `index` of the first example of a process's share.
+    pub(crate) fn first_example(&self, dataset: &dyn Dataset, share: Share, index: usize) -> usize {
+        let left = dataset
+            .len()
+            .saturating_sub(index.saturating_mul(self.batch_size));
+        share.of(left.min(self.batch_size)).start
+    }
+
+    /// Sums over the process's share of the examples.
+    fn measure(
+        &self,
+        group: &dyn Group,
+        dataset: &Arc<dyn Dataset>,
+        metrics: &[Box<dyn Metric>],
+        mut outputs: impl FnMut(usize, &Batch) -> Result<Array2<f64>>,
+    ) -> Result<Measured> {
         if dataset.is_empty() {
             return Err(TrainError::Input {
                 dataset: dataset.info().name.clone(),
@@ -73,14 +121,17 @@ impl Evaluator {
         let options = LoaderOptions {
             batch_size: self.batch_size,
             workers: self.workers,
+            share: Share::new(group.rank(), group.size())?,
             ..LoaderOptions::default()
         };
         let loader = Loader::new(dataset.clone(), options)?;
-        let mut loss = Sums::default();
-        let mut sums = vec![Sums::default(); metrics.len()];
-        let mut kinds = Kinds::default();
+        let mut measured = Measured::new(metrics.len());
         for (index, batch) in loader.epoch(0, 0).enumerate() {
             let batch = batch?;
+            // A batch may have fewer examples than there are processes.
+            if batch.is_empty() {
+                continue;
+            }
             let mut outputs = outputs(index, &batch)?;
             if let Some(answers) = dataset.answers() {
                 keep_answers(&mut outputs, answers);
@@ -90,18 +141,76 @@ impl Evaluator {
                 targets: &batch.targets,
                 indices: &batch.indices,
             };
-            add_loss(&predictions, &mut loss)?;
-            kinds.add(dataset.as_ref(), &predictions)?;
-            for (metric, sums) in metrics.iter().zip(&mut sums) {
+            add_loss(&predictions, &mut measured.loss)?;
+            measured.kinds.add(dataset.as_ref(), &predictions)?;
+            for (metric, sums) in metrics.iter().zip(&mut measured.metrics) {
                 metric.update(&predictions, sums)?;
             }
         }
-        let values = metrics.iter().zip(&sums);
-        let values = values.map(|(metric, sums)| (metric.name().to_owned(), metric.value(sums)));
-        Ok(Evaluation {
-            loss: loss.ratio(),
-            metrics: values.chain(kinds.accuracies()).collect(),
-            examples: dataset.len(),
+        Ok(measured)
+    }
+}
+
+/// Sums over some examples.
+struct Measured {
+    loss: Sums,
+    metrics: Vec<Sums>,
+    kinds: Kinds,
+}
+
+impl Measured {
+    fn new(metrics: usize) -> Self {
+        Self {
+            loss: Sums::default(),
+            metrics: vec![Sums::default(); metrics],
+            kinds: Kinds::default(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.loss.merge(&other.loss);
+        for (mine, theirs) in self.metrics.iter_mut().zip(&other.metrics) {
+            mine.merge(theirs);
+        }
+        for (kind, counts) in &other.kinds.0 {
+            let mine = self.kinds.0.entry(kind.clone()).or_default();
+            for (mine, theirs) in mine.iter_mut().zip(counts) {
+                *mine += theirs;
+            }
+        }
+    }
+}
+
+impl Shared for Measured {
+    fn to_words(&self, words: &mut Vec<u64>) {
+        self.loss.to_words(words);
+        words.push(self.metrics.len() as u64);
+        self.metrics.iter().for_each(|sums| sums.to_words(words));
+        words.push(self.kinds.0.len() as u64);
+        for (kind, [right, all]) in &self.kinds.0 {
+            words.push(kind.len() as u64);
+            words.extend(kind.bytes().map(u64::from));
+            words.extend([*right as u64, *all as u64]);
+        }
+    }
+
+    fn from_words(mut words: &mut dyn Iterator<Item = u64>) -> Option<Self> {
+        let loss = Sums::from_words(&mut words)?;
+        let count = words.next()?;
+        let metrics = (0..count).map(|_| Sums::from_words(&mut words));
+        let metrics = metrics.collect::<Option<_>>()?;
+        let mut kinds = BTreeMap::new();
+        for _ in 0..words.next()? {
+            let length = words.next()?;
+            let byte = |_| words.next().and_then(|byte| u8::try_from(byte).ok());
+            let kind = (0..length).map(byte).collect::<Option<Vec<u8>>>()?;
+            let mut count = || words.next().and_then(|count| usize::try_from(count).ok());
+            kinds.insert(String::from_utf8(kind).ok()?, [count()?, count()?]);
+        }
+        Some(Self {
+            loss,
+            metrics,
+            kinds: Kinds(kinds),
         })
     }
 }

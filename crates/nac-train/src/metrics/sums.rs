@@ -46,6 +46,28 @@ impl Sums {
         self.0.values().map(Vec::as_slice)
     }
 
+    /// Appends these sums to `words`, for [`from_words`](Self::from_words).
+    pub(crate) fn to_words(&self, words: &mut Vec<u64>) {
+        words.push(self.0.len() as u64);
+        for (&group, values) in &self.0 {
+            words.extend([group, values.len() as u64]);
+            words.extend(values.iter().map(|value| value.to_bits()));
+        }
+    }
+
+    /// Takes sums from the front of `words`; none if they do not hold any.
+    pub(crate) fn from_words(words: &mut impl Iterator<Item = u64>) -> Option<Self> {
+        let mut sums = BTreeMap::new();
+        for _ in 0..words.next()? {
+            let (group, count) = (words.next()?, words.next()?);
+            let values: Option<Vec<f64>> = (0..count)
+                .map(|_| words.next().map(f64::from_bits))
+                .collect();
+            sums.insert(group, values?);
+        }
+        Some(Self(sums))
+    }
+
     /// First of the shared sums divided by the second; 0 without examples.
     pub fn ratio(&self) -> f64 {
         match self.total() {
@@ -76,6 +98,13 @@ mod tests {
         assert_eq!(groups, [&[0.1 + 0.2][..], &[0.3]]);
         let text = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Sums>(&text).unwrap(), all);
+        let mut words = Vec::new();
+        all.to_words(&mut words);
+        words.push(5);
+        let mut rest = words.iter().copied();
+        assert_eq!(Sums::from_words(&mut rest), Some(all));
+        assert_eq!(rest.next(), Some(5));
+        assert_eq!(Sums::from_words(&mut words[..3].iter().copied()), None);
         assert_eq!(Sums::default().ratio(), 0.0);
     }
 }

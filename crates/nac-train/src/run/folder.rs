@@ -227,6 +227,20 @@ impl RunFolder {
         Ok(Lock(file))
     }
 
+    /// As [`create`](Self::create), with the training examples that were drawn, if they were.
+    pub(super) fn prepare(
+        &self,
+        config: &ValidConfig,
+        data: &RunData,
+        episode: Option<&Episode>,
+    ) -> Result<Lock> {
+        let lock = self.create(config, data)?;
+        if let Some(episode) = episode {
+            self.write_episode(episode)?;
+        }
+        Ok(lock)
+    }
+
     /// The revision that [`create`](Self::create) wrote down.
     pub(super) fn revision(&self) -> Result<String> {
         let path = self.0.join("revision");
@@ -237,7 +251,7 @@ impl RunFolder {
     }
 
     /// Writes which training examples were drawn.
-    pub(super) fn write_episode(&self, episode: &Episode) -> Result<()> {
+    fn write_episode(&self, episode: &Episode) -> Result<()> {
         let path = self.0.join("episode.json");
         storage::write_atomically(&path, to_json(episode, &path)?.as_bytes())
     }

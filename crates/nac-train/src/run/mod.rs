@@ -19,6 +19,7 @@ mod export;
 mod fit_signatures;
 mod folder;
 mod options;
+mod processes;
 mod revision;
 mod trained;
 mod whitening;
@@ -40,6 +41,7 @@ pub use export::{Exported, SETTINGS_FILE, WEIGHTS_FILE, export_preset, export_ru
 pub use fit_signatures::fit_signatures;
 pub use folder::{RunData, RunFolder};
 pub use options::{RunOptions, Split};
+pub use processes::{Processes, processes};
 pub use revision::revision;
 use trained::description;
 pub use trained::trained_model;
@@ -52,13 +54,16 @@ use crate::error::{Result, TrainError};
 use crate::finite::require_finite;
 use crate::metrics::{Evaluation, Evaluator, JsonLines};
 use crate::optim::WarmupCosine;
+use crate::processes::agree;
+use crate::render::ProgressMode;
 use crate::summary::{CurvePoint, GraphSnapshot, RunSummary};
 use crate::trainer::{Outcome, Trainer, TrainerOptions, evaluate};
 
 /// Trains, evaluates on test once with the last checkpoint read back from disk, and writes the summary.
 ///
 /// With `options.resume`, goes on with the run in the folder (or starts, if there is none); if that run is
-/// finished, its summary is returned. Sets the number of libtorch's threads for the whole process.
+/// finished, its summary is returned. Sets the number of libtorch's threads for the whole process. All processes of
+/// `options.group` call this with the same settings and a folder that they share; rank 0 alone writes.
 ///
 /// # Errors
 /// A setting, the data or the folder cannot be used; training fails; [`TrainError::Interrupted`] if it was asked
@@ -66,33 +71,35 @@ use crate::trainer::{Outcome, Trainer, TrainerOptions, evaluate};
 pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
     let config = config.check()?;
     let folder = RunFolder::new(options.folder(&config.name));
-    if let Some(summary) = folder.inspect(&config, options.resume)? {
+    let group = options.group.as_ref();
+    let found = agree(group, folder.inspect(&config, options.resume))?;
+    if let Some(summary) = found {
         return Ok(summary);
     }
     let device = open_device(&config.device)?;
-    set_threads(config.threads);
-    let data = Data::open(
-        &config,
-        &options.data_dirs,
-        &DataProgress::new(options.progress),
-    )?;
+    set_threads(options.threads(config.threads));
+    let data = open_data(&config, options)?;
     let run_data = data.description();
-    folder.check_data(&run_data.fingerprint)?;
-    let model = build_model(&config, data.train.info(), device)?;
-    fit_signatures(&config, model.as_ref())?;
-    set_whitening(&config, data.train.as_ref(), model.as_ref())?;
-    let _lock = folder.create(&config, &run_data)?;
-    if let Some(episode) = &data.episode {
-        folder.write_episode(episode)?;
-    }
+    let same = folder.check_data(&run_data.fingerprint);
+    agree(group, same)?;
+    let model = prepared_model(&config, &data, device)?;
+    let lock = match group.rank() {
+        0 => folder
+            .prepare(&config, &run_data, data.episode.as_ref())
+            .map(Some),
+        _ => Ok(None),
+    };
+    let _lock = agree(group, lock)?;
     let mut trainer = trainer(&config, &data, model, &folder, options)?;
     if options.resume {
-        trainer.resume()?;
+        let resumed = trainer.resume();
+        agree(group, resumed)?;
     }
-    // Asked while data and model were prepared: there is nothing to save that is not saved.
+    // Asked while data and model were prepared: there is nothing to save that is not saved. Several processes agree on it
+    // after a step.
     let outcome = match options.interrupt.raised() {
-        Some(signal) => Outcome::Interrupted(signal),
-        None => trainer.train()?,
+        Some(signal) if group.size() == 1 => Outcome::Interrupted(signal),
+        _ => trainer.train()?,
     };
     if let Outcome::Interrupted(signal) = outcome {
         return Err(TrainError::Interrupted {
@@ -106,8 +113,38 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
     let test = require_finite(trainer.evaluate(&data.test)?)?;
     trainer.record_evaluation("test", &test)?;
     let summary = summarize(&config, &data, &trainer, test, folder.revision()?)?;
-    folder.finish(&summary)?;
+    let written = match group.rank() {
+        0 => folder.finish(&summary),
+        _ => Ok(()),
+    };
+    agree(group, written)?;
     Ok(summary)
+}
+
+/// The data. Rank 0 opens them before the others do, so that they are downloaded or generated once.
+fn open_data(config: &ValidConfig, options: &RunOptions) -> Result<Data> {
+    let group = options.group.as_ref();
+    let open = |progress| Data::open(config, &options.data_dirs, &DataProgress::new(progress));
+    if group.size() == 1 {
+        return open(options.progress);
+    }
+    let first = match group.rank() {
+        0 => open(options.progress).map(Some),
+        _ => Ok(None),
+    };
+    let data = match agree(group, first)? {
+        Some(data) => Ok(data),
+        None => open(ProgressMode::Quiet),
+    };
+    agree(group, data)
+}
+
+/// The model with its initial weights.
+fn prepared_model(config: &ValidConfig, data: &Data, device: Device) -> Result<Box<dyn Model>> {
+    let model = build_model(config, data.train.info(), device)?;
+    fit_signatures(config, model.as_ref())?;
+    set_whitening(config, data.train.as_ref(), model.as_ref())?;
+    Ok(model)
 }
 
 /// Evaluates the last checkpoint of the run in `folder` on a split.
@@ -169,19 +206,28 @@ fn trainer(
     };
     let (info, device) = (data.train.info(), model.params().device());
     let spec = model_file(config, info)?.spec()?;
-    let mut renderer = options.progress.renderer(label);
+    let progress = match options.group.rank() {
+        0 => options.progress,
+        _ => ProgressMode::Quiet,
+    };
+    let mut renderer = progress.renderer(label);
     if let Some(text) = coverage::uncovered_blocks(&config.training, &spec, device)? {
         renderer.note(&text);
     }
     let output = &info.output;
-    Trainer::builder(model, data.train.clone())
+    let builder = Trainer::builder(model, data.train.clone());
+    let builder = match options.group.rank() {
+        0 => builder.sink(JsonLines::open(&folder.metrics())?),
+        _ => builder,
+    };
+    builder
+        .group(options.group.clone())
         .options(trainer_options)
         .losses(losses(config, output))
         .metrics(metrics(config, output))
         .boxed_optimizer(optimizer(config))
         .schedule(WarmupCosine::new(&config.optimizer))
         .validation(data.validation.clone())
-        .sink(JsonLines::open(&folder.metrics())?)
         .checkpoints(store)
         .interrupt(options.interrupt.clone())
         .boxed_renderer(renderer)
@@ -228,6 +274,7 @@ fn summarize(
             other => format!("{other:?}"),
         },
         threads: usize::try_from(tch::get_num_threads()).unwrap_or(0),
+        processes: trainer.group().size(),
         revision,
         without_gradient: state.without_gradient.clone().unwrap_or_default(),
         graphs: graphs(model, &data.test, config.training.eval_batch_size)?,

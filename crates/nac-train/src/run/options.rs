@@ -1,8 +1,10 @@
 //! What is not part of a run's settings: where, how shown, when to stop.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nac_data::DataDirs;
+use nac_dist::{Group, Single};
 
 use crate::render::ProgressMode;
 use crate::trainer::Interrupt;
@@ -22,6 +24,10 @@ pub struct RunOptions {
     pub progress: ProgressMode,
     /// Prefix of each line of progress. Default empty: the name of the run.
     pub label: String,
+    /// The processes that train together. Default one.
+    pub group: Arc<dyn Group>,
+    /// How many of them are on this machine. Default 1.
+    pub local_processes: usize,
 }
 
 impl RunOptions {
@@ -34,7 +40,19 @@ impl RunOptions {
             interrupt: Interrupt::new(),
             progress: ProgressMode::default(),
             label: String::new(),
+            group: Arc::new(Single),
+            local_processes: 1,
         }
+    }
+
+    /// Threads of this process where the settings say `threads`: 0, libtorch's choice, is a share of the cores if several
+    /// processes are on this machine.
+    pub(super) fn threads(&self, threads: usize) -> usize {
+        if threads > 0 || self.local_processes < 2 {
+            return threads;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        (cores / self.local_processes).max(1)
     }
 
     /// Folder of the run called `name`.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nac_core::rng::Streams;
-use nac_data::{Dataset, Loader, LoaderOptions};
+use nac_data::{Dataset, Loader, LoaderOptions, Share};
+use nac_dist::{Group, Single};
 use nac_modules::model::Model;
 
 use super::executor::Passes;
@@ -16,6 +17,7 @@ use crate::error::{Result, TrainError};
 use crate::loss::{CrossEntropy, LossTerm, MeanSquaredError};
 use crate::metrics::{self, Metric, MetricsSink, NoMetrics};
 use crate::optim::{AdamW, Optimizer, Schedule, WarmupCosine};
+use crate::processes::Reducer;
 use crate::render::{Quiet, Renderer};
 
 /// Puts a [`Trainer`] together.
@@ -33,6 +35,7 @@ pub struct TrainerBuilder {
     checkpoints: Box<dyn CheckpointStore>,
     interrupt: Interrupt,
     renderer: Box<dyn Renderer>,
+    group: Arc<dyn Group>,
 }
 
 impl std::fmt::Debug for TrainerBuilder {
@@ -59,6 +62,7 @@ impl Trainer {
             checkpoints: Box::new(NoCheckpoints),
             interrupt: Interrupt::new(),
             renderer: Box::new(Quiet),
+            group: Arc::new(Single),
         }
     }
 }
@@ -146,6 +150,13 @@ impl TrainerBuilder {
         self
     }
 
+    /// Trains together with the other processes of `group`: each takes its share of every batch. Only rank 0 sends events,
+    /// saves and shows progress. Default: one process.
+    pub fn group(mut self, group: Arc<dyn Group>) -> Self {
+        self.group = group;
+        self
+    }
+
     /// Shows progress with `renderer`. Default: not.
     pub fn renderer(self, renderer: impl Renderer + 'static) -> Self {
         self.boxed_renderer(Box::new(renderer))
@@ -182,7 +193,12 @@ impl TrainerBuilder {
         require_distinct("metrics", names)?;
         self.options.check(self.train.len())?;
 
-        let options = self.options;
+        let (options, group) = (self.options, self.group);
+        let smallest = options.batch_size.min(self.train.len());
+        if group.size() > smallest {
+            let reason = format!("each must have an example of every batch, which has {smallest}");
+            return Err(TrainError::setting("processes", group.size(), reason));
+        }
         let loader_options = LoaderOptions {
             batch_size: options.batch_size,
             shuffle: true,
@@ -190,11 +206,13 @@ impl TrainerBuilder {
             workers: options.workers,
             seed: Streams::new(options.seed).derive("data/order"),
             transform: options.transform.clone(),
+            share: Share::new(group.rank(), group.size())?,
         };
         let state = TrainState {
             seed: options.seed,
             ..TrainState::default()
         };
+        let first = group.rank() == 0;
         Ok(Trainer {
             passes: Passes::new(&options, self.model.params().device())?,
             model: self.model,
@@ -204,11 +222,22 @@ impl TrainerBuilder {
             schedule: self.schedule,
             loader: Loader::new(self.train, loader_options)?,
             validation: self.validation,
+            reducer: Reducer::new(options.compress),
             options,
-            sink: self.sink,
+            sink: if first {
+                self.sink
+            } else {
+                Box::new(NoMetrics)
+            },
             checkpoints: self.checkpoints,
             interrupt: self.interrupt,
-            renderer: self.renderer,
+            renderer: if first {
+                self.renderer
+            } else {
+                Box::new(Quiet)
+            },
+            group,
+            stop: None,
             state,
             micro_batch: 0,
             saved: None,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nac_core::rng::Streams;
-use nac_data::Dataset;
+use nac_data::{Dataset, Share};
+use nac_dist::{Group, Single};
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::Model;
 use ndarray::Array2;
@@ -27,11 +28,25 @@ pub fn evaluate(
     evaluator: &Evaluator,
     seed: u64,
 ) -> Result<Evaluation> {
+    evaluate_shared(model, dataset, metrics, evaluator, seed, &Single)
+}
+
+fn evaluate_shared(
+    model: &dyn Model,
+    dataset: &Arc<dyn Dataset>,
+    metrics: &[Box<dyn Metric>],
+    evaluator: &Evaluator,
+    seed: u64,
+    group: &dyn Group,
+) -> Result<Evaluation> {
+    let share = Share::new(group.rank(), group.size())?;
     let device = model.params().device();
     let streams = Streams::new(seed).child("noise/evaluation");
-    evaluator.run(dataset, metrics, |index, batch| {
+    evaluator.run_shared(group, dataset, metrics, |index, batch| {
         let (inputs, _) = tensors(batch, device)?;
-        let mut noise = StreamNoise::new(streams.child(&index.to_string()));
+        let first = evaluator.first_example(dataset.as_ref(), share, index);
+        let mut noise =
+            StreamNoise::new(streams.child(&index.to_string())).starting_at(first as u64);
         let mut context = ForwardContext::evaluation().with_noise(&mut noise);
         let logits = tch::no_grad(|| model.forward(&inputs, &mut context))?.logits;
         let (rows, width) = logits.size2()?;
@@ -47,7 +62,7 @@ pub fn evaluate(
 }
 
 impl Trainer {
-    /// Evaluates the model as it is.
+    /// Evaluates the model as it is. All processes of the run call this; each takes a share.
     ///
     /// # Errors
     /// As [`evaluate()`].
@@ -57,12 +72,17 @@ impl Trainer {
             workers: self.options.workers,
         };
         let seed = self.options.seed;
-        evaluate(
+        evaluate_shared(
             self.model.as_ref(),
             dataset,
             &self.metrics,
             &evaluator,
             seed,
+            self.group.as_ref(),
         )
+        .map_err(|error| match error {
+            TrainError::Dist(source) => self.lost(source),
+            other => other,
+        })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::batches::Batches;
 use super::gradients::StepReport;
 use super::state::{Outcome, Trainer};
+use super::stop_signal::StopSignal;
 use crate::error::Result;
 use crate::render::StepProgress;
 
@@ -15,6 +16,7 @@ impl Trainer {
     /// A loss or gradient is not finite ([`TrainError::NotFinite`](crate::TrainError::NotFinite); the last checkpoint
     /// stays); data cannot be read; events or a checkpoint cannot be written.
     pub fn train(&mut self) -> Result<Outcome> {
+        self.synchronize()?;
         self.renderer.start(self.state.step, self.options.steps);
         let outcome = self.remaining_steps();
         self.renderer.finish();
@@ -30,7 +32,7 @@ impl Trainer {
             self.count(&report, before);
             self.after_step(&report)?;
             let unfinished = self.state.step < self.options.steps;
-            if let Some(signal) = self.interrupt.raised().filter(|_| unfinished) {
+            if let Some(signal) = self.asked_to_stop().filter(|_| unfinished) {
                 self.save()?;
                 return Ok(Outcome::Interrupted(signal));
             }
@@ -49,6 +51,14 @@ impl Trainer {
         }
         self.check_coverage(&gradients)?;
         self.update(gradients)
+    }
+
+    /// What asked the run to end after this step. All processes find the same.
+    fn asked_to_stop(&self) -> Option<StopSignal> {
+        match self.group.size() {
+            1 => self.interrupt.raised(),
+            _ => self.stop,
+        }
     }
 
     fn count(&mut self, report: &StepReport, before: Instant) {

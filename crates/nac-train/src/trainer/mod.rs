@@ -21,6 +21,7 @@ mod gradients;
 mod interrupt;
 mod observe;
 mod options;
+mod reduce;
 mod resume;
 #[cfg(unix)]
 mod signals;
@@ -33,5 +34,7 @@ pub use evaluate::evaluate;
 pub use gradients::{Gradients, StepReport};
 pub use interrupt::Interrupt;
 pub use options::TrainerOptions;
+#[cfg(unix)]
+pub use signals::handled_signals;
 pub use state::{Outcome, Trainer};
 pub use stop_signal::StopSignal;

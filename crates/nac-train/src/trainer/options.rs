@@ -1,10 +1,11 @@
 //! How a [`Trainer`](super::Trainer) trains.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nac_data::Transform;
 
-use crate::config::{Executor, Precision, ValidConfig};
+use crate::config::{Compress, Executor, Precision, ValidConfig};
 use crate::error::{Result, TrainError};
 
 /// Settings of a training loop.
@@ -38,6 +39,10 @@ pub struct TrainerOptions {
     pub precision: Precision,
     /// Threads of fused blocks; 0: as many as libtorch has. Default 0.
     pub threads: usize,
+    /// How gradients travel between processes. Default as they are.
+    pub compress: Compress,
+    /// How long to wait for the other processes where all of them meet. Default 120 s.
+    pub process_timeout: Duration,
     /// Settings of the run as TOML, stored in checkpoints; a checkpoint with others is refused. Default empty.
     pub settings: String,
 }
@@ -68,6 +73,8 @@ impl Default for TrainerOptions {
             executor: Executor::default(),
             precision: Precision::default(),
             threads: 0,
+            compress: Compress::default(),
+            process_timeout: Duration::from_secs(120),
             settings: String::new(),
         }
     }
@@ -93,6 +100,8 @@ impl TrainerOptions {
             executor: training.executor,
             precision: training.precision,
             threads: config.threads,
+            compress: config.processes.compress,
+            process_timeout: config.processes.timeout(),
             settings: String::new(),
         }
     }

@@ -35,6 +35,8 @@ impl Trainer {
     /// # Errors
     /// There is none, or as [`resume`](Self::resume).
     pub fn reload(&mut self) -> Result<()> {
+        // Rank 0 has written it.
+        self.meet()?;
         let none = || TrainError::State("there is no checkpoint to read back".into());
         let checkpoint = self.checkpoints.last()?.ok_or_else(none)?;
         self.restore(&checkpoint)
@@ -79,12 +81,16 @@ impl Trainer {
         Ok(())
     }
 
-    /// Saves a checkpoint of the present step, unless this step is saved already.
+    /// Saves a checkpoint of the present step, unless this step is saved already. Only rank 0 of several processes writes.
     ///
     /// # Errors
     /// It cannot be stored; earlier ones are still there.
     pub fn save(&mut self) -> Result<()> {
         if self.saved == Some(self.state.step) {
+            return Ok(());
+        }
+        if self.group.rank() > 0 {
+            self.saved = Some(self.state.step);
             return Ok(());
         }
         self.state.wall_seconds = self.wall_seconds();

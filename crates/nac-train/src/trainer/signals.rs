@@ -35,11 +35,17 @@ impl Interrupt {
     }
 }
 
-fn install(interrupt: &Interrupt) -> std::io::Result<()> {
+/// The signals that end a run: SIGINT, SIGTERM, and SIGHUP unless this process was started to ignore it.
+pub fn handled_signals() -> Vec<i32> {
     let mut signals = vec![SIGINT, SIGTERM];
     if !is_ignored(SIGHUP) {
         signals.push(SIGHUP);
     }
+    signals
+}
+
+fn install(interrupt: &Interrupt) -> std::io::Result<()> {
+    let signals = handled_signals();
     let asked = Arc::new(AtomicBool::new(false));
     // Before the handler that sets the flag: the first Ctrl-C finds it unset.
     let code = i32::from(StopSignal::Interrupt.exit_code());

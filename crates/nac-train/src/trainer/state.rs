@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nac_data::{Dataset, Loader};
+use nac_dist::Group;
 use nac_modules::model::Model;
 
 use super::executor::Passes;
@@ -14,6 +15,7 @@ use crate::checkpoint::{CheckpointStore, TrainState};
 use crate::loss::LossTerm;
 use crate::metrics::{Metric, MetricsSink};
 use crate::optim::{Optimizer, Schedule};
+use crate::processes::Reducer;
 use crate::render::Renderer;
 
 /// How a training loop ended.
@@ -41,6 +43,11 @@ pub struct Trainer {
     pub(super) checkpoints: Box<dyn CheckpointStore>,
     pub(super) interrupt: Interrupt,
     pub(super) renderer: Box<dyn Renderer>,
+    /// The processes of the run.
+    pub(super) group: Arc<dyn Group>,
+    pub(super) reducer: Reducer,
+    /// Why the processes agreed to stop.
+    pub(super) stop: Option<StopSignal>,
     pub(super) state: TrainState,
     /// Batches since the last update.
     pub(super) micro_batch: usize,
@@ -68,6 +75,11 @@ impl Trainer {
     /// How far the run is and what it measured.
     pub fn state(&self) -> &TrainState {
         &self.state
+    }
+
+    /// The processes of the run.
+    pub fn group(&self) -> &dyn Group {
+        self.group.as_ref()
     }
 
     /// Name of the primary metric, the first that was given.

@@ -31,11 +31,10 @@ impl Trainer {
     /// Each call before the next [`update`](Self::update) draws other noise.
     ///
     /// # Errors
-    /// The batch does not go with the model, a loss term or metric fails, or a loss term is not finite
-    /// ([`TrainError::NotFinite`]).
+    /// The batch does not go with the model, or a loss term or metric fails.
     pub fn gradients(&mut self, batch: &Batch) -> Result<Gradients> {
         let (inputs, targets) = tensors(batch, self.model.params().device())?;
-        let mut noise = StreamNoise::new(self.noise_streams());
+        let mut noise = StreamNoise::new(self.noise_streams()).starting_at(self.first_example());
         let mut tape = Tape::new();
         if self.micro_batch > 0 {
             self.passes.keep_gradients();
@@ -54,9 +53,6 @@ impl Trainer {
         let terms: Vec<(String, f64)> = named
             .map(|((name, ..), value)| (name.clone(), value))
             .collect();
-        for (name, value) in &terms {
-            self.require_finite(&format!("loss term \"{name}\""), *value)?;
-        }
         let weighted = loss.terms.iter().zip(&terms);
         // Metrics of mixed examples are about the class with the greatest share.
         let targets = batch.targets.hardened();
@@ -78,12 +74,17 @@ impl Trainer {
         Ok(gradients)
     }
 
-    /// One step of the optimizer: clips the gradients, if the options say so, and changes the weights. Weights change
+    /// One step of the optimizer on the gradients of all processes: clips the gradients, if the options say so, and changes the weights. Weights change
     /// only if every gradient is finite.
     ///
     /// # Errors
-    /// A gradient is not finite ([`TrainError::NotFinite`]), or the optimizer fails.
+    /// A loss term or gradient is not finite ([`TrainError::NotFinite`]), the optimizer fails, or another process is lost
+    /// ([`TrainError::Processes`]).
     pub fn update(&mut self, mut gradients: Gradients) -> Result<StepReport> {
+        self.reduce(&mut gradients)?;
+        for (name, value) in &gradients.terms {
+            self.require_finite(&format!("loss term \"{name}\""), *value)?;
+        }
         let gradient_norm = optim::global_norm(&gradients.tensors)?;
         self.require_finite("the gradient norm", gradient_norm)?;
         let limit = self.options.clip_norm;
