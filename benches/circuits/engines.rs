@@ -6,6 +6,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode};
 use nac_benches::measure::{EngineKind, MeasuredModel, ModelSource, Named, Pass, open};
 use nac_engine::Precision;
+use nac_train::config::{Executor, Precision as TrainingPrecision};
 use tch::Device;
 
 /// All engines, the baseline first.
@@ -23,6 +24,8 @@ pub(crate) fn engine(kind: EngineKind, model: &Named, pass: Pass) -> Box<dyn Mea
         threads: 0,
         load: None,
         pass,
+        executor: Executor::default(),
+        precision: TrainingPrecision::default(),
     };
     open(kind, &source).expect("presets build")
 }

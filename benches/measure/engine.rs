@@ -13,6 +13,7 @@ use nac_engine::{CoreEngine, Engine as _, EngineOptions, Precision};
 use nac_modules::context::{ForwardContext, StreamNoise};
 use nac_modules::model::{BuildModel, Model};
 use nac_modules::params::{ParamStore, TensorFile};
+use nac_train::config::{Executor, Precision as TrainingPrecision};
 use nac_train::optim::{AdamW, Frozen, Optimizer, clip_factor, global_norm};
 use nac_train::trainer::{Trainer, TrainerOptions};
 use serde::Serialize;
@@ -83,6 +84,10 @@ pub struct ModelSource<'a> {
     pub load: Option<&'a Path>,
     /// What it is opened for.
     pub pass: Pass,
+    /// What runs the blocks in training.
+    pub executor: Executor,
+    /// Numbers that products of training are computed in.
+    pub precision: TrainingPrecision,
 }
 
 impl ModelSource<'_> {
@@ -196,8 +201,11 @@ impl MeasuredModel for TorchEngine {
 /// Training of our layers, by the trainer of runs.
 struct Training {
     named: Named,
-    source: Option<Box<dyn Model>>,
-    pass: Pass,
+    /// Until the first batch.
+    model: Option<Box<dyn Model>>,
+    optimizer: Option<Box<dyn Optimizer>>,
+    options: TrainerOptions,
+    /// From the first batch on.
     trainer: Option<Trainer>,
 }
 
@@ -208,23 +216,29 @@ impl Training {
                 name: "measured".into(),
                 file: source.model.clone(),
             },
-            source: Some(source.build()?),
-            pass: source.pass,
+            model: Some(source.build()?),
+            optimizer: Some(optimizer(source.pass)),
+            options: TrainerOptions {
+                steps: u64::MAX,
+                clip_norm: (source.pass == Pass::Train).then_some(CLIP_NORM),
+                executor: source.executor,
+                precision: source.precision,
+                threads: source.threads,
+                ..TrainerOptions::default()
+            },
             trainer: None,
         })
     }
 
     /// The trainer, made for the first batch.
     fn trainer(&mut self, batch: &Batch) -> Result<&mut Trainer> {
-        if let Some(model) = self.source.take() {
+        if let (Some(model), Some(optimizer)) = (self.model.take(), self.optimizer.take()) {
             let options = TrainerOptions {
                 batch_size: batch.size(),
-                steps: u64::MAX,
-                clip_norm: Some(CLIP_NORM),
-                ..TrainerOptions::default()
+                ..self.options.clone()
             };
             let trainer = Trainer::builder(model, Arc::new(batch.dataset(&self.named)?))
-                .boxed_optimizer(optimizer(self.pass))
+                .boxed_optimizer(optimizer)
                 .schedule(RATE)
                 .options(options)
                 .build()?;
@@ -309,6 +323,8 @@ mod tests {
             threads: 1,
             load: None,
             pass: Pass::Forward,
+            executor: Executor::default(),
+            precision: TrainingPrecision::default(),
         };
         let logits = |kind| open(kind, &source).unwrap().forward(&batch).unwrap();
         let expected = logits(EngineKind::Naive);
@@ -319,8 +335,13 @@ mod tests {
                 "{kind:?}"
             );
         }
-        for pass in [Pass::Gradients, Pass::Train] {
-            let source = ModelSource { pass, ..source };
+        let passes = [Pass::Gradients, Pass::Train];
+        for (pass, executor) in passes.into_iter().zip([Executor::Torch, Executor::Fused]) {
+            let source = ModelSource {
+                pass,
+                executor,
+                ..source
+            };
             let losses = |kind| -> Result<Vec<f64>> {
                 let mut engine = open(kind, &source)?;
                 let step = |_| Ok(engine.train(&batch)?.double_value(&[0]));

@@ -8,6 +8,8 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nac_engine::Precision;
 use nac_modules::device::open_device;
+use nac_train::config::{Executor, Precision as TrainingPrecision};
+use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
 
@@ -41,6 +43,12 @@ pub struct Options {
     /// Precision of the weights
     #[arg(long, default_value_t)]
     pub weights: Precision,
+    /// What runs the blocks in training on engine `torch`: `auto`, `torch` or `fused`
+    #[arg(long, default_value = "auto", value_parser = setting::<Executor>)]
+    pub executor: Executor,
+    /// Numbers that products are computed in, in training on engine `torch`: `float32` or `mixed`
+    #[arg(long, default_value = "float32", value_parser = setting::<TrainingPrecision>)]
+    pub precision: TrainingPrecision,
     /// `cpu`, `cuda`, `cuda:<index>` or `auto`
     #[arg(long, default_value = "cpu")]
     pub device: String,
@@ -53,6 +61,11 @@ pub struct Options {
     /// Compare with the logits in this file
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
+}
+
+/// A setting by the word that settings files use.
+fn setting<T: DeserializeOwned>(word: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_value(word.into())
 }
 
 /// Name of a file of weights.
@@ -85,6 +98,8 @@ pub fn run(options: &Options) -> Result<Measurement> {
         threads,
         load: options.load.as_deref().or(drawn.as_deref()),
         pass: options.pass,
+        executor: options.executor,
+        precision: options.precision,
     };
     let begun = Instant::now();
     let mut engine = engine::open(options.engine, &source)?;
