@@ -1,4 +1,4 @@
-//! CPU inference of trained models without libtorch: tokenizers, circuits and Perceiver IO.
+//! CPU inference of trained models without libtorch: tokenizers, circuits and Perceiver IO; and the blocks of training.
 //!
 //! ```text
 //! input ─► tokenizer ─► read-in ─► propagator × L ─► read-out ─► head ─► logits
@@ -8,7 +8,7 @@
 //! [`CoreEngine`] loads a [`ModelFile`](nac_core::model::ModelFile) and a safetensors file of weights and computes what
 //! the same model computes on libtorch in evaluation. What depends on signatures and codes alone (modulations, links,
 //! the queries of read-in and read-out) is computed at loading. [`Engine`] is the interface that it shares with other
-//! executors. [`single`] runs one layer on its own.
+//! executors. [`single`] runs one layer on its own. [`training`] computes blocks forward and backward.
 
 mod attention;
 mod backend;
