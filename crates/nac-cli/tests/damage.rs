@@ -17,7 +17,7 @@ threads = 1
 [data]
 name = "image-folder"
 path = "shapes"
-image = { height = 16, width = 16 }
+image = { size = [16, 16] }
 
 [model.convnext]
 dims = [8]
