@@ -359,3 +359,25 @@ fn a_run_folder_needs_neither_its_data_nor_its_place() {
         .success();
     assert_eq!(predicted(&["predict", "export", &image]), answer);
 }
+
+#[test]
+fn parameters_that_the_loss_does_not_reach_are_named_once() {
+    let place = Place::new();
+    let silent = ["--set", "model.convnext.layer_scale=0.0"];
+    let train = |more: &[&str]| {
+        let train = ["train", "--config", "small.toml", "--out", "run"];
+        place.nac(&[&train[..], more].concat())
+    };
+    let name = "input_tokenizer.backbone.stages.0.0.dwconv.weight";
+    train(&silent).success().stderr(contains("got no gradient").and(contains(name)));
+    let without = place.summary().without_gradient;
+    assert!(without.contains(&name.to_owned()) && without.len() == 9, "{without:?}");
+    // The note of the first step is kept; it is not said again.
+    place.unfinish();
+    fs::remove_file(place.last()).unwrap();
+    place.resume().success().stderr(contains("got no gradient").not());
+    assert_eq!(place.summary().without_gradient, without);
+    fs::remove_dir_all(place.path("run")).unwrap();
+    train(&[]).success().stderr(contains("got no gradient").not());
+    assert!(place.summary().without_gradient.is_empty());
+}

@@ -1,5 +1,6 @@
 //! Files that are whole or not there: written beside the final path, brought to disk, then renamed.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -72,6 +73,11 @@ fn write_synced(file: &mut File, bytes: &[u8], path: &Path) -> Result<()> {
     file.sync_all().map_err(TrainError::io("write", path))
 }
 
+/// Whether a file of this name is what a killed run did not finish.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(UNFINISHED)
+}
+
 /// Removes unfinished files of killed runs from a folder.
 ///
 /// # Errors
@@ -79,7 +85,7 @@ fn write_synced(file: &mut File, bytes: &[u8], path: &Path) -> Result<()> {
 pub fn remove_unfinished(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(TrainError::io("read", folder))? {
         let entry = entry.map_err(TrainError::io("read", folder))?;
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+        if is_unfinished(&entry.file_name()) {
             fs::remove_file(entry.path()).map_err(TrainError::io("remove", &entry.path()))?;
         }
     }

@@ -194,7 +194,10 @@ impl RunFolder {
             return Ok(false);
         }
         for entry in fs::read_dir(&self.0).map_err(TrainError::io("read", &self.0))? {
-            if entry.map_err(TrainError::io("read", &self.0))?.file_name() != LOCK {
+            let name = entry
+                .map_err(TrainError::io("read", &self.0))?
+                .file_name();
+            if name != LOCK && !storage::is_unfinished(&name) {
                 return Ok(true);
             }
         }
@@ -215,8 +218,9 @@ impl RunFolder {
         }
         storage::remove_unfinished(&self.0)?;
         for (name, content) in [
-            (DATA, to_json(data, &self.0.join(DATA))?),
+            // The settings first: a folder that has them is a run, whenever the process is killed.
             (CONFIG, digest::seal_toml(&to_toml(config))),
+            (DATA, to_json(data, &self.0.join(DATA))?),
             ("revision", format!("{}\n", revision(Path::new(".")))),
         ] {
             let path = self.0.join(name);
@@ -291,6 +295,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let config = RunConfig::default().check().unwrap();
         let folder = RunFolder::new(root.path().join("a/b"));
+        assert!(folder.inspect(&config, false).unwrap().is_none());
+        // What a run leaves that is killed before its settings are there.
+        fs::create_dir_all(folder.path()).unwrap();
+        fs::write(folder.path().join(LOCK), "").unwrap();
+        fs::write(folder.path().join(".unfinished-x"), "half").unwrap();
         assert!(folder.inspect(&config, false).unwrap().is_none());
         let lock = folder.create(&config, &data(20)).unwrap();
         let error = folder.create(&config, &data(20)).unwrap_err();
