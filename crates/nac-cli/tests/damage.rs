@@ -369,15 +369,25 @@ fn parameters_that_the_loss_does_not_reach_are_named_once() {
         place.nac(&[&train[..], more].concat())
     };
     let name = "input_tokenizer.backbone.stages.0.0.dwconv.weight";
-    train(&silent).success().stderr(contains("got no gradient").and(contains(name)));
+    train(&silent)
+        .success()
+        .stderr(contains("got no gradient").and(contains(name)));
     let without = place.summary().without_gradient;
-    assert!(without.contains(&name.to_owned()) && without.len() == 9, "{without:?}");
+    assert!(
+        without.contains(&name.to_owned()) && without.len() == 9,
+        "{without:?}"
+    );
     // The note of the first step is kept; it is not said again.
     place.unfinish();
     fs::remove_file(place.last()).unwrap();
-    place.resume().success().stderr(contains("got no gradient").not());
+    place
+        .resume()
+        .success()
+        .stderr(contains("got no gradient").not());
     assert_eq!(place.summary().without_gradient, without);
     fs::remove_dir_all(place.path("run")).unwrap();
-    train(&[]).success().stderr(contains("got no gradient").not());
+    train(&[])
+        .success()
+        .stderr(contains("got no gradient").not());
     assert!(place.summary().without_gradient.is_empty());
 }

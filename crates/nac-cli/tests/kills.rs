@@ -100,7 +100,9 @@ fn many_kills_leave_no_trace() {
     assert!(start("killed").status().unwrap().success());
 
     let weights = |run: &str| {
-        let path = folder.join(run).join("checkpoints/step-00000400.safetensors");
+        let path = folder
+            .join(run)
+            .join("checkpoints/step-00000400.safetensors");
         TensorFile::read(&path).unwrap().tensors
     };
     assert_eq!(weights("whole"), weights("killed"));

@@ -194,9 +194,7 @@ impl RunFolder {
             return Ok(false);
         }
         for entry in fs::read_dir(&self.0).map_err(TrainError::io("read", &self.0))? {
-            let name = entry
-                .map_err(TrainError::io("read", &self.0))?
-                .file_name();
+            let name = entry.map_err(TrainError::io("read", &self.0))?.file_name();
             if name != LOCK && !storage::is_unfinished(&name) {
                 return Ok(true);
             }
