@@ -18,6 +18,7 @@ use criterion::{Criterion, criterion_group};
 criterion_group!(
     benches,
     ops::engine::bench,
+    ops::product::bench,
     ops::propagator::bench,
     ops::training::bench
 );

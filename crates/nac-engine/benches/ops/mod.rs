@@ -1,6 +1,7 @@
 //! One file per operation.
 
 pub(crate) mod engine;
+pub(crate) mod product;
 pub(crate) mod propagator;
 pub(crate) mod training;
 

@@ -37,5 +37,6 @@ pub use feed_forward::{
 };
 pub use modulation::{Modulation, ModulationGradients, ModulationOperands, ModulationShape};
 pub use operands::{NormGradient, NormOperand, ProjectionGradient, ProjectionOperand, States};
+pub use product::ProductProbe;
 pub use read_in::{ReadInAttention, ReadInGradients, ReadInOperands, ReadInShape};
 pub use skmdpa::{Skmdpa, SkmdpaGradients, SkmdpaOperands, SkmdpaShape};
