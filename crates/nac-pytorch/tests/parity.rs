@@ -48,6 +48,15 @@ const BUNDLED: usize = 71;
 /// Of them, those with an option that is not built.
 const UNSUPPORTED: [&str; 1] = ["a_modfc_ln_inputnorm_l2"];
 
+#[test]
+fn bundled_goldens_on_fused_blocks() {
+    let report = run(&bundled(), Engine::Fused, Kind::Float);
+    assert_eq!(with_status(&report, Status::Unsupported), UNSUPPORTED);
+    let fused = report.cases.iter().filter(|case| case.fused_blocks > 0);
+    let count = fused.count();
+    assert!(count >= 12, "fused blocks ran in {count} cases");
+}
+
 /// What the core executor leaves out is training, and each reason says so.
 #[test]
 fn bundled_goldens_on_the_core_executor() {
@@ -74,7 +83,7 @@ fn bundled_goldens_on_the_core_executor() {
 const LEFT_OUT_ON_CORE: usize = 17;
 
 #[test]
-fn the_full_set_on_both_executors() {
+fn the_full_set_on_all_executors() {
     let Some(folder) = std::env::var_os("NAC_GOLDENS_DIR").filter(|value| !value.is_empty()) else {
         let line = "SKIPPED: all goldens (set NAC_GOLDENS_DIR to the full set)";
         eprintln!("{line}");
@@ -90,6 +99,7 @@ fn the_full_set_on_both_executors() {
     for (engine, kind) in [
         (Engine::Torch, Kind::Float),
         (Engine::Torch, Kind::Double),
+        (Engine::Fused, Kind::Float),
         (Engine::Core, Kind::Float),
     ] {
         let report = run(Path::new(&folder), engine, kind);
