@@ -16,6 +16,7 @@ use std::cell::Cell;
 use nac_core::model::spec::KernelSpec;
 use tch::{Device, Kind, Tensor};
 
+use super::distance::{cosine_distance, diagonal};
 use super::pass_links::Request;
 use super::sampling::{link_logit, relax_links};
 use super::{EvaluationLinks, KernelConfig, Truncation};
@@ -84,7 +85,7 @@ impl SignatureKernel {
     /// The signatures have different dimensions or batches, or the diagonal is to be eliminated and there
     /// are not as many receivers as senders.
     pub fn distance(&self, receivers: &Tensor, senders: &Tensor) -> Result<Tensor> {
-        let distance = self.plain_distance(receivers, senders)?;
+        let distance = cosine_distance(receivers, senders, self.config.eliminate_diagonal)?;
         Ok(if self.config.eliminate_diagonal {
             distance.f_masked_fill(&diagonal(&distance), f64::INFINITY)?
         } else {
@@ -339,7 +340,7 @@ impl SignatureKernel {
     }
 
     fn untruncated(&self, receivers: &Tensor, senders: &Tensor) -> Result<Untruncated> {
-        let distance = self.plain_distance(receivers, senders)?;
+        let distance = cosine_distance(receivers, senders, self.config.eliminate_diagonal)?;
         let size = distance.size();
         let square = size[size.len() - 2] == size[size.len() - 1];
         let eliminate = self.config.eliminate_diagonal;
@@ -359,30 +360,6 @@ impl SignatureKernel {
             far,
             diagonal,
         })
-    }
-
-    fn plain_distance(&self, receivers: &Tensor, senders: &Tensor) -> Result<Tensor> {
-        let (r, s) = (receivers.size(), senders.size());
-        let ranks_fit = (2..=3).contains(&r.len()) && (2..=3).contains(&s.len());
-        let refuse = |expected: String| {
-            Err(ModuleError::Shape {
-                op: "SignatureKernel",
-                name: "sender signatures".into(),
-                expected,
-                found: senders.size(),
-            })
-        };
-        if !ranks_fit || r.last() != s.last() || (r.len() == 3 && s.len() == 3 && r[0] != s[0]) {
-            return refuse(format!(
-                "[senders, dim] or [batch, senders, dim] to go with receivers {r:?}"
-            ));
-        }
-        if self.config.eliminate_diagonal && r[r.len() - 2] != s[s.len() - 2] {
-            return refuse(format!(
-                "as many senders as receivers {r:?}, to eliminate the diagonal"
-            ));
-        }
-        Ok(1.0 - unit(receivers).matmul(&unit(senders).transpose(-2, -1)))
     }
 }
 
@@ -408,58 +385,14 @@ struct Untruncated {
     diagonal: Option<Tensor>,
 }
 
-/// Divides links by their sum over senders. A row without links stays so.
-///
-/// # Shapes
-/// - links: `[..., receivers, senders]`
-/// - output: as links
-pub fn normalize_links(links: &Tensor) -> Tensor {
-    let sum = links.sum_dim_intlist([-1].as_slice(), true, None::<Kind>);
-    let empty = sum.eq(0.0);
-    links / sum.masked_fill(&empty, 1.0)
-}
-
-/// As [`normalize_links`] for logarithms of links.
-///
-/// # Shapes
-/// - log_links: `[..., receivers, senders]`
-/// - output: as log_links
-pub fn normalize_log_links(log_links: &Tensor) -> Tensor {
-    let empty = log_links.isneginf().all_dim(-1, true);
-    let filled = log_links.masked_fill(&empty, 0.0);
-    (log_links - filled.logsumexp([-1].as_slice(), true))
-        .masked_fill(&log_links.isneginf(), f64::NEG_INFINITY)
-}
-
 /// The value of `change(x)` with the gradient of `x`.
 fn straight_through(x: &Tensor, change: impl Fn(&Tensor) -> Tensor) -> Tensor {
     x + tch::no_grad(|| change(x) - x)
 }
 
-/// True where receiver and sender have the same index, `[receivers, senders]`.
-fn diagonal(distance: &Tensor) -> Tensor {
-    let size = distance.size();
-    let [rows, columns] = [size[size.len() - 2], size[size.len() - 1]];
-    let indices = |count| Tensor::arange(count, (Kind::Int64, distance.device()));
-    indices(rows)
-        .unsqueeze(1)
-        .eq_tensor(&indices(columns).unsqueeze(0))
-}
-
-/// Rows scaled to length one, in at least single precision; a zero row stays zero.
-fn unit(signatures: &Tensor) -> Tensor {
-    let signatures = match signatures.kind() {
-        Kind::Half | Kind::BFloat16 => signatures.to_kind(Kind::Float),
-        _ => signatures.shallow_clone(),
-    };
-    let squares = signatures
-        .square()
-        .sum_dim_intlist([-1].as_slice(), true, None::<Kind>);
-    signatures / squares.clamp_min(1e-24).sqrt()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{normalize_links, normalize_log_links};
     use super::*;
     use crate::params::ParamStore;
     use tch::Device;

@@ -16,6 +16,7 @@ use super::super::magnitude::largest_finite;
 use super::super::options::{Engine, Options};
 use super::super::tolerance::allowed;
 use super::error::{CaseError, CaseResult};
+use super::tape_gradients::{gradient_of, gradients_by_tape};
 
 /// One case while it runs.
 pub(super) struct Case<'r> {
@@ -273,7 +274,7 @@ impl<'r> Case<'r> {
         if self.engine == Engine::Core {
             return Ok(());
         }
-        let by_tape = self.gradients_by_tape(loss, inputs, store)?;
+        let by_tape = gradients_by_tape(&mut self.tape, loss, inputs, store)?;
         if loss.requires_grad() && by_tape.is_none() {
             loss.f_backward()?;
         }
@@ -316,25 +317,6 @@ impl<'r> Case<'r> {
         Ok(())
     }
 
-    /// Tensors with the gradients that the tape gives them, if anything is recorded on it.
-    fn gradients_by_tape(
-        &mut self,
-        loss: &Tensor,
-        inputs: &BTreeMap<String, Tensor>,
-        store: Option<&ParamStore>,
-    ) -> CaseResult<Option<Vec<(Tensor, Tensor)>>> {
-        if self.tape.is_empty() {
-            return Ok(None);
-        }
-        let parameters = store.into_iter().flat_map(ParamStore::parameters);
-        let parameters = parameters.map(|(_, tensor)| tensor);
-        let all = inputs.values().chain(parameters);
-        let leaves: Vec<&Tensor> = all.filter(|tensor| tensor.requires_grad()).collect();
-        let gradients = self.tape.backward(loss, &leaves)?;
-        let leaves = leaves.into_iter().map(Tensor::shallow_clone);
-        Ok(Some(leaves.zip(gradients).collect()))
-    }
-
     /// Compares outputs and the sum of squares of their finite entries, then the gradients of this loss.
     pub(super) fn check_squares(
         &mut self,
@@ -372,19 +354,6 @@ impl<'r> Case<'r> {
         }
         (comparisons, left_out)
     }
-}
-
-/// The gradient of a tensor: that of the tape if it was used, libtorch's if not.
-fn gradient_of(tensor: &Tensor, by_tape: Option<&[(Tensor, Tensor)]>) -> Option<Tensor> {
-    let gradient = match by_tape {
-        None => tensor.grad(),
-        Some(all) => {
-            let same = |leaf: &Tensor| leaf.data_ptr() == tensor.data_ptr();
-            let found = all.iter().find(|(leaf, _)| same(leaf));
-            found.map_or_else(Tensor::new, |(_, gradient)| gradient.shallow_clone())
-        }
-    };
-    gradient.defined().then_some(gradient)
 }
 
 /// Sum of the squares of all finite entries.

@@ -20,6 +20,7 @@ mod preset;
 mod regularizer;
 mod settings;
 mod signatures;
+mod tape_gradients;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
