@@ -1,100 +1,170 @@
-//! Attention of all receivers to all senders, with a link for each pair or none.
+//! Attention of all receivers to all senders, with a link for each pair or none: the forward pass.
+//!
+//! Scores have senders along vectors, so that links are added and gradients of links are summed in the layout that they
+//! have; only keys are transposed. A chunk of scores at a time stays in the first-level cache, and a running maximum and sum
+//! correct earlier chunks.
 
 use std::f32::consts::LOG2_E;
 
-use super::operands::{Example, ExampleGradients, ExampleLinks, ExampleOutput};
+use pulp::{Simd, WithSimd};
+
+use super::operands::{Example, ExampleLinks};
+use super::pack::{self, HeadRows, RECEIVERS, SENDERS, aligned};
+use super::rows::{RunningSoftmax, Scoring, multiply, product};
 use crate::training::compute::{Buffer, Compute};
+use crate::training::product::{Left, Multiply, Right};
 
 pub(super) fn forward(
-    _compute: &Compute,
+    compute: &Compute,
     example: &Example<'_>,
     out: &mut [f32],
     log_sums: &mut [f32],
     scratch: &mut Buffer,
 ) {
-    let (shape, d, width) = (example.shape, example.shape.head_dim, example.shape.width());
-    let scores = scratch.take(shape.senders);
-    out.fill(0.0);
-    for i in 0..shape.receivers {
+    let shape = example.shape;
+    let [keys, values, scores, padding] = scratch.parts([
+        pack::transposed_len(shape),
+        HeadRows::copy_len(shape, shape.senders),
+        pack::chunk_len(shape),
+        pack::padding_len(example),
+    ]);
+    if shape.senders == 0 {
+        out.fill(0.0);
+        log_sums.fill(0.0);
+        return;
+    }
+    let padding = pack::padding(example, padding);
+    compute.arch().dispatch(Forward {
+        example,
+        keys,
+        values,
+        scores,
+        padding,
+        out,
+        log_sums,
+    });
+}
+
+struct Forward<'a> {
+    example: &'a Example<'a>,
+    /// Scratch for the transposed keys of a head.
+    keys: &'a mut [f32],
+    /// Scratch for a copy of the values of a head.
+    values: &'a mut [f32],
+    /// Scratch for the scores of a chunk.
+    scores: &'a mut [f32],
+    padding: Option<&'a [f32]>,
+    out: &'a mut [f32],
+    log_sums: &'a mut [f32],
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (example, shape) = (self.example, self.example.shape);
+        let copy = std::mem::take(&mut self.values);
         for head in 0..shape.heads {
-            score(example, head, i, scores);
-            let highest = scores.iter().copied().fold(-3e38, f32::max);
-            let mut sum = 0.0;
-            let out = &mut out[i * width + head * d..][..d];
-            for (j, score) in scores.iter().enumerate() {
-                let weight = (score - highest).exp2();
-                sum += weight;
-                for (o, v) in out.iter_mut().zip(&example.values[j * width + head * d..]) {
-                    *o += weight * v;
-                }
+            pack::transpose(shape, head, example.keys, self.keys);
+            let values = HeadRows::new(shape, head, example.values, copy);
+            for first in (0..shape.receivers).step_by(RECEIVERS) {
+                self.block(simd, head, first, values);
             }
-            let sum = sum.max(f32::MIN_POSITIVE);
-            out.iter_mut().for_each(|o| *o /= sum);
-            log_sums[head * shape.receivers + i] = highest + sum.log2();
         }
     }
 }
 
-/// `(q · k/√d + log link + mask) log₂ e` of one head of one receiver.
-fn score(example: &Example<'_>, head: usize, i: usize, scores: &mut [f32]) {
-    let (d, width) = (example.shape.head_dim, example.shape.width());
-    let query = &example.queries[i * width + head * d..][..d];
-    for (j, score) in scores.iter_mut().enumerate() {
-        let key = &example.keys[j * width + head * d..][..d];
-        let dot: f32 = query.iter().zip(key).map(|(q, k)| q * k).sum();
-        let log = match example.links {
-            ExampleLinks::Dense(log) => log[i * example.shape.senders + j],
-            _ => 0.0,
-        };
-        let padding = match example.padding() {
-            Some(mask) if !mask[j] => f32::NEG_INFINITY,
-            _ => 0.0,
-        };
-        *score = (dot * example.scale() + log) * LOG2_E + padding;
+impl Forward<'_> {
+    /// One head of the receivers from `first`.
+    #[inline(always)]
+    fn block<S: Simd>(&mut self, simd: S, head: usize, first: usize, values: HeadRows<'_>) {
+        let shape = self.example.shape;
+        let (d, width) = (shape.head_dim, shape.width());
+        let rows = RECEIVERS.min(shape.receivers - first);
+        let start = first * width + head * d;
+        let mut softmax = [RunningSoftmax::EMPTY; RECEIVERS];
+        for sender in (0..shape.senders).step_by(SENDERS) {
+            let count = SENDERS.min(shape.senders - sender);
+            let stride = aligned(count);
+            product(
+                simd,
+                Multiply {
+                    a: Left::Rows {
+                        data: &self.example.queries[start..],
+                        stride: width,
+                    },
+                    b: Right::Rows {
+                        data: &self.keys[sender * d..],
+                        stride,
+                    },
+                    c: &mut *self.scores,
+                    c_stride: stride,
+                    rows,
+                    columns: stride,
+                    depth: d,
+                    add: false,
+                    bias: None,
+                },
+            );
+            let scores = self.scores.chunks_exact_mut(stride);
+            for (i, (row, softmax)) in scores.zip(&mut softmax).take(rows).enumerate() {
+                let scoring = scoring(
+                    self.example,
+                    self.padding,
+                    first + i,
+                    sender..sender + count,
+                );
+                let shrink = softmax.add(simd, row, count, scoring);
+                if sender > 0 {
+                    multiply(simd, &mut self.out[start + i * width..][..d], shrink);
+                }
+            }
+            product(
+                simd,
+                Multiply {
+                    a: Left::Rows {
+                        data: &*self.scores,
+                        stride,
+                    },
+                    b: Right::Rows {
+                        data: values.from(sender),
+                        stride: values.stride,
+                    },
+                    c: &mut self.out[start..],
+                    c_stride: width,
+                    rows,
+                    columns: d,
+                    depth: count,
+                    add: sender > 0,
+                    bias: None,
+                },
+            );
+        }
+        for (i, softmax) in softmax.iter().take(rows).enumerate() {
+            let (share, log_sum) = softmax.finish();
+            let out = &mut self.out[start + i * width..][..d];
+            multiply(simd, out, simd.splat_f32s(share));
+            self.log_sums[head * shape.receivers + first + i] = log_sum;
+        }
     }
 }
 
-pub(super) fn backward(
-    _compute: &Compute,
-    example: &Example<'_>,
-    output: &ExampleOutput<'_>,
-    gradients: &mut ExampleGradients<'_>,
-    scratch: &mut Buffer,
-) {
-    let (shape, d, width) = (example.shape, example.shape.head_dim, example.shape.width());
-    let scores = scratch.take(shape.senders);
-    gradients.queries.fill(0.0);
-    gradients.keys.fill(0.0);
-    gradients.values.fill(0.0);
-    let mut d_links = match example.links {
-        ExampleLinks::Dense(_) => gradients.links.as_deref_mut(),
-        _ => None,
+/// How the products of receiver `i` with a chunk of senders become scores.
+#[inline(always)]
+pub(super) fn scoring<'a>(
+    example: &Example<'a>,
+    padding: Option<&'a [f32]>,
+    i: usize,
+    chunk: std::ops::Range<usize>,
+) -> Scoring<'a> {
+    let links = match example.links {
+        ExampleLinks::Dense(log) => Some(&log[i * example.shape.senders..][chunk.clone()]),
+        ExampleLinks::None | ExampleLinks::Edges { .. } => None,
     };
-    if let Some(links) = &mut d_links {
-        links.fill(0.0);
-    }
-    let root = example.scale();
-    for i in 0..shape.receivers {
-        for head in 0..shape.heads {
-            score(example, head, i, scores);
-            let own = i * width + head * d;
-            let (out, d_out) = (&output.out[own..own + d], &output.d_out[own..own + d]);
-            let along: f32 = out.iter().zip(d_out).map(|(o, g)| o * g).sum();
-            for (j, score) in scores.iter().enumerate() {
-                let other = j * width + head * d;
-                let weight = (score - output.log_sums[head * shape.receivers + i]).exp2();
-                let values = &example.values[other..other + d];
-                let d_weight: f32 = values.iter().zip(d_out).map(|(v, g)| v * g).sum();
-                let d_score = weight * (d_weight - along);
-                if let Some(links) = &mut d_links {
-                    links[i * shape.senders + j] += d_score;
-                }
-                for t in 0..d {
-                    gradients.values[other + t] += weight * d_out[t];
-                    gradients.queries[own + t] += root * d_score * example.keys[other + t];
-                    gradients.keys[other + t] += root * d_score * example.queries[own + t];
-                }
-            }
-        }
+    Scoring {
+        scale: example.scale() * LOG2_E,
+        links,
+        padding: padding.map(|padding| &padding[chunk.start..]),
     }
 }

@@ -9,9 +9,12 @@
 
 mod batch;
 mod dense;
+mod dense_backward;
 mod edges;
 mod graph;
 mod operands;
+mod pack;
+mod rows;
 
 pub use batch::{Attention, AttentionGradients, AttentionOperands, AttentionOutput, Links};
 pub use graph::EdgeGraph;
@@ -52,7 +55,7 @@ pub(crate) fn backward(
             edges::backward(compute, example, (graph, log), output, gradients);
         }
         ExampleLinks::None | ExampleLinks::Dense(_) => {
-            dense::backward(compute, example, output, gradients, scratch);
+            dense_backward::backward(compute, example, output, gradients, scratch);
         }
     }
 }
