@@ -16,11 +16,8 @@ const EPSILON: f32 = f32::EPSILON;
 /// Links that one thread computes at a time.
 const PART: usize = 2048;
 
-/// Least and greatest logarithm of a sample.
-fn bounds() -> [f32; 2] {
-    let tiny = f64::from(f32::MIN_POSITIVE);
-    [tiny.ln() as f32, (-f64::from(EPSILON)).ln_1p() as f32]
-}
+/// Least and greatest logarithm of a sample: `ln 2⁻¹²⁶` and `ln(1 − ε)`.
+const BOUNDS: [f32; 2] = [-87.336_54, -1.192_093e-7];
 
 /// Logarithms of relaxed samples.
 ///
@@ -116,27 +113,31 @@ impl WithSimd for Relax<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (one, sharpness) = (simd.splat_f32s(1.0), simd.splat_f32s(self.sharpness));
-        let [least, most] = [EPSILON, 1.0 - EPSILON].map(|x| simd.splat_f32s(x));
-        let [low, high] = bounds().map(|x| simd.splat_f32s(x));
-        let sample = |logit, uniform| {
-            let u = simd.min_f32s(simd.max_f32s(uniform, least), most);
-            let noise = log(simd, simd.div_f32s(u, simd.sub_f32s(one, u)));
-            let scaled = simd.mul_f32s(simd.add_f32s(noise, logit), sharpness);
-            simd.min_f32s(simd.max_f32s(log_sigmoid(simd, scaled), low), high)
-        };
+        let sharpness = simd.splat_f32s(self.sharpness);
         let (logit, logit_rest) = S::as_simd_f32s(self.logit);
         let (uniform, uniform_rest) = S::as_simd_f32s(self.uniform);
         let (out, out_rest) = S::as_mut_simd_f32s(self.out);
         for ((out, logit), uniform) in out.iter_mut().zip(logit).zip(uniform) {
-            *out = sample(*logit, *uniform);
+            *out = sample(simd, *logit, *uniform, sharpness);
         }
         if !out_rest.is_empty() {
             let logit = simd.partial_load_f32s(logit_rest);
             let uniform = simd.partial_load_f32s(uniform_rest);
-            simd.partial_store_f32s(out_rest, sample(logit, uniform));
+            simd.partial_store_f32s(out_rest, sample(simd, logit, uniform, sharpness));
         }
     }
+}
+
+/// Logarithms of samples, one in each lane.
+#[inline(always)]
+fn sample<S: Simd>(simd: S, logit: S::f32s, uniform: S::f32s, sharpness: S::f32s) -> S::f32s {
+    let one = simd.splat_f32s(1.0);
+    let u = simd.max_f32s(uniform, simd.splat_f32s(EPSILON));
+    let u = simd.min_f32s(u, simd.splat_f32s(1.0 - EPSILON));
+    let noise = log(simd, simd.div_f32s(u, simd.sub_f32s(one, u)));
+    let scaled = simd.mul_f32s(simd.add_f32s(noise, logit), sharpness);
+    let (low, high) = (simd.splat_f32s(BOUNDS[0]), simd.splat_f32s(BOUNDS[1]));
+    simd.min_f32s(simd.max_f32s(log_sigmoid(simd, scaled), low), high)
 }
 
 struct AddGradient<'a> {
@@ -151,26 +152,29 @@ impl WithSimd for AddGradient<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let [low, high] = bounds().map(|x| simd.splat_f32s(x));
-        let (zero, sharpness) = (simd.splat_f32s(0.0), simd.splat_f32s(-self.sharpness));
-        let add = |sum, y, d_y| {
-            let slope = simd.mul_f32s(exp_m1(simd, y), sharpness);
-            let inside = simd.and_m32s(simd.less_than_f32s(low, y), simd.less_than_f32s(y, high));
-            simd.mul_add_f32s(simd.select_f32s(inside, slope, zero), d_y, sum)
-        };
+        let sharpness = simd.splat_f32s(-self.sharpness);
         let (samples, samples_rest) = S::as_simd_f32s(self.samples);
         let (d_samples, d_samples_rest) = S::as_simd_f32s(self.d_samples);
         let (d_logit, d_logit_rest) = S::as_mut_simd_f32s(self.d_logit);
         for ((sum, y), d_y) in d_logit.iter_mut().zip(samples).zip(d_samples) {
-            *sum = add(*sum, *y, *d_y);
+            *sum = simd.mul_add_f32s(slope(simd, *y, sharpness), *d_y, *sum);
         }
         if !d_logit_rest.is_empty() {
             let sum = simd.partial_load_f32s(d_logit_rest);
-            let y = simd.partial_load_f32s(samples_rest);
+            let slope = slope(simd, simd.partial_load_f32s(samples_rest), sharpness);
             let d_y = simd.partial_load_f32s(d_samples_rest);
-            simd.partial_store_f32s(d_logit_rest, add(sum, y, d_y));
+            simd.partial_store_f32s(d_logit_rest, simd.mul_add_f32s(slope, d_y, sum));
         }
     }
+}
+
+/// How samples `y` change with logits: `(1 − eʸ)/τ`, zero at a bound; `sharpness` is `−1/τ`.
+#[inline(always)]
+fn slope<S: Simd>(simd: S, y: S::f32s, sharpness: S::f32s) -> S::f32s {
+    let (low, high) = (simd.splat_f32s(BOUNDS[0]), simd.splat_f32s(BOUNDS[1]));
+    let inside = simd.and_m32s(simd.less_than_f32s(low, y), simd.less_than_f32s(y, high));
+    let slope = simd.mul_f32s(exp_m1(simd, y), sharpness);
+    simd.select_f32s(inside, slope, simd.splat_f32s(0.0))
 }
 
 #[cfg(test)]
@@ -269,7 +273,10 @@ mod tests {
         let (logit, uniform) = ([15.0, -15.0, 0.0], [0.999, 0.001, 0.5]);
         let (mut out, mut d_logit) = ([0.0; 3], [f32::NAN; 3]);
         relax(&compute, &logit, &uniform, 0.1, &mut out).unwrap();
-        assert_eq!(out[..2], [bounds()[1], bounds()[0]]);
+        assert_eq!(out[..2], [BOUNDS[1], BOUNDS[0]]);
+        let least = TINY.ln() as f32;
+        let most = (-f64::from(f32::EPSILON)).ln_1p() as f32;
+        assert_eq!(BOUNDS, [least, most]);
         relax_gradient(&compute, &out, &[1.0; 3], 0.1, &mut d_logit).unwrap();
         assert_eq!(d_logit[..2], [0.0; 2]);
         assert!((d_logit[2] - 5.0).abs() < 1e-5);

@@ -1,96 +1,208 @@
 //! Attention over edges: each receiver attends to the senders that it has an edge from, and to no other.
+//!
+//! A product of a query and a key is one sum along the head's width; work and memory grow with edges.
 
 use std::f32::consts::LOG2_E;
 
+use pulp::{Simd, WithSimd};
+
 use super::graph::EdgeGraph;
 use super::operands::{Example, ExampleGradients, ExampleOutput};
-use crate::training::compute::Compute;
+use super::pack::aligned;
+use super::rows::{RowGradient, RunningSoftmax, Scoring, add_scaled, dot};
+use crate::training::compute::{Buffer, Compute};
+
+/// Edges, and the logarithms of their links.
+pub(super) type LoggedEdges<'a> = (&'a EdgeGraph, &'a [f32]);
 
 pub(super) fn forward(
-    _compute: &Compute,
+    compute: &Compute,
     example: &Example<'_>,
-    (graph, log): (&EdgeGraph, &[f32]),
-    out: &mut [f32],
-    log_sums: &mut [f32],
+    edges: LoggedEdges<'_>,
+    (out, log_sums): (&mut [f32], &mut [f32]),
+    scratch: &mut Buffer,
 ) {
-    let (shape, width) = (example.shape, example.shape.width());
-    out.fill(0.0);
-    for (i, (first, senders)) in graph.rows().enumerate() {
-        for head in 0..shape.heads {
-            let score =
-                |(e, j): (usize, &u32)| score(example, head, (i, *j as usize), log[first + e]);
-            let scores = senders.iter().enumerate().map(score);
-            let highest = scores.clone().fold(-3e38, f32::max);
-            let mut sum = 0.0;
-            let slot = i * width + head * shape.head_dim;
-            let out = &mut out[slot..slot + shape.head_dim];
-            for (score, j) in scores.zip(senders) {
-                let weight = (score - highest).exp2();
-                sum += weight;
-                let slot = *j as usize * width + head * shape.head_dim;
-                for (o, v) in out.iter_mut().zip(&example.values[slot..]) {
-                    *o += weight * v;
-                }
-            }
-            let sum = sum.max(f32::MIN_POSITIVE);
-            out.iter_mut().for_each(|o| *o /= sum);
-            log_sums[head * shape.receivers + i] = highest + sum.log2();
+    compute.arch().dispatch(Forward {
+        example,
+        edges,
+        scores: scratch.take(aligned(edges.0.most_edges())),
+        out,
+        log_sums,
+    });
+}
+
+pub(super) fn backward(
+    compute: &Compute,
+    example: &Example<'_>,
+    edges: LoggedEdges<'_>,
+    (output, gradients): (&ExampleOutput<'_>, &mut ExampleGradients<'_>),
+    scratch: &mut Buffer,
+) {
+    let most = aligned(edges.0.most_edges());
+    let [weights, d_weights] = scratch.parts([most, most]);
+    compute.arch().dispatch(Backward {
+        example,
+        edges,
+        output,
+        gradients,
+        weights,
+        d_weights,
+    });
+}
+
+/// How the products of the edges from `first` become scores.
+#[inline(always)]
+fn scoring<'a>(example: &Example<'_>, log: &'a [f32], first: usize, count: usize) -> Scoring<'a> {
+    Scoring {
+        scale: example.scale() * LOG2_E,
+        links: Some(&log[first..first + count]),
+        padding: None,
+    }
+}
+
+/// The head that starts at `column` of an item of `all`.
+#[inline(always)]
+fn head<'a>(example: &Example<'_>, all: &'a [f32], item: usize, column: usize) -> &'a [f32] {
+    &all[item * example.shape.width() + column..][..example.shape.head_dim]
+}
+
+/// Products of the query of a head with the keys of `senders`, −∞ for padding.
+#[inline(always)]
+fn products<S: Simd>(
+    simd: S,
+    example: &Example<'_>,
+    query: &[f32],
+    (senders, column): (&[u32], usize),
+    to: &mut [f32],
+) {
+    let padding = example.padding();
+    for (product, sender) in to.iter_mut().zip(senders) {
+        let sender = *sender as usize;
+        *product = dot(simd, query, head(example, example.keys, sender, column));
+        if padding.is_some_and(|mask| !mask[sender]) {
+            *product = f32::NEG_INFINITY;
         }
     }
 }
 
-/// `(q · k/√d + log link + mask) log₂ e` of one head of an edge.
-fn score(example: &Example<'_>, head: usize, (i, j): (usize, usize), log: f32) -> f32 {
-    let (d, width) = (example.shape.head_dim, example.shape.width());
-    let query = &example.queries[i * width + head * d..][..d];
-    let key = &example.keys[j * width + head * d..][..d];
-    let dot: f32 = query.iter().zip(key).map(|(q, k)| q * k).sum();
-    let padding = match example.padding() {
-        Some(mask) if !mask[j] => f32::NEG_INFINITY,
-        _ => 0.0,
-    };
-    (dot * example.scale() + log) * LOG2_E + padding
+struct Forward<'a> {
+    example: &'a Example<'a>,
+    edges: LoggedEdges<'a>,
+    /// Scratch for the scores of a receiver.
+    scores: &'a mut [f32],
+    out: &'a mut [f32],
+    log_sums: &'a mut [f32],
 }
 
-pub(super) fn backward(
-    _compute: &Compute,
-    example: &Example<'_>,
-    (graph, log): (&EdgeGraph, &[f32]),
-    output: &ExampleOutput<'_>,
-    gradients: &mut ExampleGradients<'_>,
-) {
-    let (shape, d, width) = (example.shape, example.shape.head_dim, example.shape.width());
-    gradients.queries.fill(0.0);
-    gradients.keys.fill(0.0);
-    gradients.values.fill(0.0);
-    if let Some(links) = &mut gradients.links {
-        links.fill(0.0);
-    }
-    let root = example.scale();
-    for (i, (first, senders)) in graph.rows().enumerate() {
-        for head in 0..shape.heads {
-            let own = i * width + head * d..i * width + head * d + d;
-            let (out, d_out) = (&output.out[own.clone()], &output.d_out[own.clone()]);
-            let along: f32 = out.iter().zip(d_out).map(|(o, g)| o * g).sum();
-            for (e, j) in senders.iter().enumerate() {
-                let j = *j as usize;
-                let other = j * width + head * d..j * width + head * d + d;
-                let score = score(example, head, (i, j), log[first + e]);
-                let weight = (score - output.log_sums[head * shape.receivers + i]).exp2();
-                let values = &example.values[other.clone()];
-                let d_weight: f32 = values.iter().zip(d_out).map(|(v, g)| v * g).sum();
-                let d_score = weight * (d_weight - along);
-                if let Some(links) = &mut gradients.links {
-                    links[first + e] += d_score;
-                }
-                for t in 0..d {
-                    gradients.values[other.start + t] += weight * d_out[t];
-                    gradients.queries[own.start + t] +=
-                        root * d_score * example.keys[other.start + t];
-                    gradients.keys[other.start + t] +=
-                        root * d_score * example.queries[own.start + t];
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (example, (graph, log)) = (self.example, self.edges);
+        let (shape, d, width) = (example.shape, example.shape.head_dim, example.shape.width());
+        self.out.fill(0.0);
+        for (i, (first, senders)) in graph.rows().enumerate() {
+            let scoring = scoring(example, log, first, senders.len());
+            let scores = &mut self.scores[..aligned(senders.len())];
+            for h in 0..shape.heads {
+                let column = h * d;
+                let query = head(example, example.queries, i, column);
+                products(simd, example, query, (senders, column), scores);
+                let mut softmax = RunningSoftmax::EMPTY;
+                softmax.add(simd, scores, senders.len(), scoring);
+                let (share, log_sum) = softmax.finish();
+                self.log_sums[h * shape.receivers + i] = log_sum;
+                let out = &mut self.out[i * width + column..][..d];
+                for (weight, sender) in scores.iter().zip(senders) {
+                    let value = head(example, example.values, *sender as usize, column);
+                    add_scaled(simd, out, value, weight * share);
                 }
             }
+        }
+    }
+}
+
+struct Backward<'a, 'g> {
+    example: &'a Example<'a>,
+    edges: LoggedEdges<'a>,
+    output: &'a ExampleOutput<'a>,
+    gradients: &'a mut ExampleGradients<'g>,
+    /// Scratch for the weights of a receiver, and for their gradients.
+    weights: &'a mut [f32],
+    d_weights: &'a mut [f32],
+}
+
+impl WithSimd for Backward<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        self.gradients.queries.fill(0.0);
+        self.gradients.keys.fill(0.0);
+        self.gradients.values.fill(0.0);
+        for (i, (first, senders)) in self.edges.0.rows().enumerate() {
+            for h in 0..self.example.shape.heads {
+                self.weigh(simd, (i, h), first, senders);
+                self.add(simd, (i, h), senders);
+            }
+        }
+    }
+}
+
+impl Backward<'_, '_> {
+    /// Weights of the edges to receiver `i` in head `h`, and the gradients of products of queries and keys.
+    #[inline(always)]
+    fn weigh<S: Simd>(&mut self, simd: S, (i, h): (usize, usize), first: usize, senders: &[u32]) {
+        let (example, output, count) = (self.example, self.output, senders.len());
+        let (shape, column) = (example.shape, h * example.shape.head_dim);
+        let weights = &mut self.weights[..aligned(count)];
+        let gradients = &mut self.d_weights[..aligned(count)];
+        let query = head(example, example.queries, i, column);
+        products(simd, example, query, (senders, column), weights);
+        let d_out = head(example, output.d_out, i, column);
+        gradients[count..].fill(0.0);
+        for (gradient, sender) in gradients.iter_mut().zip(senders) {
+            let value = head(example, example.values, *sender as usize, column);
+            *gradient = dot(simd, d_out, value);
+        }
+        let links = self.gradients.links.as_deref_mut();
+        let gradient = RowGradient {
+            weights,
+            gradients,
+            count,
+            log_sum: output.log_sums[h * shape.receivers + i],
+            along: dot(simd, d_out, head(example, output.out, i, column)),
+            links: links.map(|links| (&mut links[first..first + count], h > 0)),
+        };
+        gradient.run(simd, scoring(example, self.edges.1, first, count));
+    }
+
+    /// Adds the share of these edges to the gradients of queries, keys and values.
+    #[inline(always)]
+    fn add<S: Simd>(&mut self, simd: S, (i, h): (usize, usize), senders: &[u32]) {
+        let (example, d) = (self.example, self.example.shape.head_dim);
+        let (width, column) = (example.shape.width(), h * d);
+        let query = head(example, example.queries, i, column);
+        let d_out = head(example, self.output.d_out, i, column);
+        let d_query = &mut self.gradients.queries[i * width + column..][..d];
+        let weights = self.weights.iter().zip(&*self.d_weights);
+        for ((weight, gradient), sender) in weights.zip(senders) {
+            let sender = *sender as usize;
+            let other = sender * width + column..sender * width + column + d;
+            add_scaled(
+                simd,
+                d_query,
+                head(example, example.keys, sender, column),
+                *gradient,
+            );
+            add_scaled(
+                simd,
+                &mut self.gradients.keys[other.clone()],
+                query,
+                *gradient,
+            );
+            add_scaled(simd, &mut self.gradients.values[other], d_out, *weight);
         }
     }
 }

@@ -11,6 +11,7 @@ pub struct EdgeGraph {
     offsets: Vec<usize>,
     edge_senders: Vec<u32>,
     senders: usize,
+    most_edges: usize,
 }
 
 impl EdgeGraph {
@@ -32,6 +33,7 @@ impl EdgeGraph {
                 .map(|sender| *sender as u32)
                 .collect(),
             senders,
+            most_edges: graph.rows().map(<[usize]>::len).max().unwrap_or(0),
         })
     }
 
@@ -48,6 +50,11 @@ impl EdgeGraph {
     /// Number of edges.
     pub fn edges(&self) -> usize {
         self.edge_senders.len()
+    }
+
+    /// Most edges of one receiver.
+    pub(super) fn most_edges(&self) -> usize {
+        self.most_edges
     }
 
     /// For each receiver the index of its first edge, and its edges' senders.

@@ -34,7 +34,7 @@ pub(crate) fn forward(
 ) {
     match example.links {
         ExampleLinks::Edges { graph, log } => {
-            edges::forward(compute, example, (graph, log), out, log_sums);
+            edges::forward(compute, example, (graph, log), (out, log_sums), scratch);
         }
         ExampleLinks::None | ExampleLinks::Dense(_) => {
             dense::forward(compute, example, out, log_sums, scratch);
@@ -52,7 +52,7 @@ pub(crate) fn backward(
 ) {
     match example.links {
         ExampleLinks::Edges { graph, log } => {
-            edges::backward(compute, example, (graph, log), output, gradients);
+            edges::backward(compute, example, (graph, log), (output, gradients), scratch);
         }
         ExampleLinks::None | ExampleLinks::Dense(_) => {
             dense_backward::backward(compute, example, output, gradients, scratch);

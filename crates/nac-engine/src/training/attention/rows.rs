@@ -184,6 +184,24 @@ pub(super) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     simd.reduce_sum_f32s(sum)
 }
 
+/// `row += factor · other`.
+#[inline(always)]
+pub(super) fn add_scaled<S: Simd>(simd: S, row: &mut [f32], other: &[f32], factor: f32) {
+    let factor = simd.splat_f32s(factor);
+    let (row, rest) = S::as_mut_simd_f32s(row);
+    let (other, other_rest) = S::as_simd_f32s(other);
+    for (x, y) in row.iter_mut().zip(other) {
+        *x = simd.mul_add_f32s(*y, factor, *x);
+    }
+    if !rest.is_empty() {
+        let (x, y) = (
+            simd.partial_load_f32s(rest),
+            simd.partial_load_f32s(other_rest),
+        );
+        simd.partial_store_f32s(rest, simd.mul_add_f32s(y, factor, x));
+    }
+}
+
 /// `row ⊙ factor`.
 #[inline(always)]
 pub(super) fn multiply<S: Simd>(simd: S, row: &mut [f32], factor: S::f32s) {
