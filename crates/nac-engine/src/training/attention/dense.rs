@@ -23,7 +23,7 @@ pub(super) fn forward(
 ) {
     let shape = example.shape;
     let [keys, values, scores, padding] = scratch.parts([
-        pack::transposed_len(shape),
+        pack::transposed_len(shape, shape.senders),
         HeadRows::copy_len(shape, shape.senders),
         pack::chunk_len(shape),
         pack::padding_len(example),

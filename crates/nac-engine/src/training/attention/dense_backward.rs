@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 
 use super::dense::scoring;
 use super::operands::{Example, ExampleGradients, ExampleLinks, ExampleOutput};
-use super::pack::{self, HeadRows, RECEIVERS, SENDERS, aligned};
+use super::pack::{self, GROUP, HeadRows, RECEIVERS, SENDERS, aligned};
 use super::rows::{RowGradient, dot, product};
 use crate::training::compute::{Buffer, Compute};
 use crate::training::product::{Left, Multiply, Right};
@@ -24,10 +24,11 @@ pub(super) fn backward(
         return;
     }
     let block = HeadRows::copy_len(shape, RECEIVERS);
+    let group = GROUP.min(shape.senders);
     let parts = scratch.parts([
-        pack::transposed_len(shape),
-        pack::transposed_len(shape),
-        HeadRows::copy_len(shape, shape.senders),
+        pack::transposed_len(shape, group),
+        pack::transposed_len(shape, group),
+        HeadRows::copy_len(shape, group),
         pack::padding_len(example),
         pack::chunk_len(shape),
         pack::chunk_len(shape),
@@ -68,9 +69,9 @@ struct Backward<'a> {
     example: &'a Example<'a>,
     output: &'a ExampleOutput<'a>,
     padding: Option<&'a [f32]>,
-    /// Scratch for the transposed keys and values of a head.
+    /// Scratch for the transposed keys and values of one head of a group of senders.
     transposed: [&'a mut [f32]; 2],
-    /// Scratch for a copy of the keys of a head.
+    /// Scratch for a copy of the keys.
     keys: &'a mut [f32],
     /// Scratch for the weights of a chunk, and for their gradients.
     weights: &'a mut [f32],
@@ -83,7 +84,7 @@ struct Backward<'a> {
     d_links: Option<&'a mut [f32]>,
 }
 
-/// One head of a block of receivers.
+/// One head of a block of receivers, and of a group of senders.
 #[derive(Clone, Copy)]
 struct Block<'a> {
     head: usize,
@@ -92,6 +93,8 @@ struct Block<'a> {
     queries: HeadRows<'a>,
     d_out: HeadRows<'a>,
     keys: HeadRows<'a>,
+    /// Where the group starts.
+    group: usize,
     /// `Σ_d ∇o ⊙ o`.
     along: [f32; RECEIVERS],
 }
@@ -105,26 +108,32 @@ impl WithSimd for Backward<'_> {
         let width = shape.width();
         let keys_copy = std::mem::take(&mut self.keys);
         let [queries_copy, d_out_copy] = std::mem::take(&mut self.blocks);
-        for head in 0..shape.heads {
-            pack::transpose(shape, head, example.keys, self.transposed[0]);
-            pack::transpose(shape, head, example.values, self.transposed[1]);
-            let keys = HeadRows::new(shape, head, example.keys, keys_copy);
-            for first in (0..shape.receivers).step_by(RECEIVERS) {
-                let rows = RECEIVERS.min(shape.receivers - first);
-                let own = first * width..(first + rows) * width;
-                let (queries, d_out) = (&example.queries[own.clone()], &self.output.d_out[own]);
-                let block = Block {
-                    head,
-                    first,
-                    rows,
-                    queries: HeadRows::new(shape, head, queries, queries_copy),
-                    d_out: HeadRows::new(shape, head, d_out, d_out_copy),
-                    keys,
-                    along: self.along(simd, head, first),
-                };
-                for sender in (0..shape.senders).step_by(SENDERS) {
-                    self.weigh(simd, &block, sender);
-                    self.add(simd, &block, sender);
+        for group in (0..shape.senders).step_by(GROUP) {
+            let end = shape.senders.min(group + GROUP);
+            let own = group * width..end * width;
+            let (keys, values) = (&example.keys[own.clone()], &example.values[own]);
+            for head in 0..shape.heads {
+                pack::transpose(shape, head, keys, self.transposed[0]);
+                pack::transpose(shape, head, values, self.transposed[1]);
+                let keys = HeadRows::new(shape, head, keys, keys_copy);
+                for first in (0..shape.receivers).step_by(RECEIVERS) {
+                    let rows = RECEIVERS.min(shape.receivers - first);
+                    let own = first * width..(first + rows) * width;
+                    let (queries, d_out) = (&example.queries[own.clone()], &self.output.d_out[own]);
+                    let block = Block {
+                        head,
+                        first,
+                        rows,
+                        queries: HeadRows::new(shape, head, queries, queries_copy),
+                        d_out: HeadRows::new(shape, head, d_out, d_out_copy),
+                        keys,
+                        group,
+                        along: self.along(simd, head, first),
+                    };
+                    for sender in (group..end).step_by(SENDERS) {
+                        self.weigh(simd, &block, sender);
+                        self.add(simd, &block, sender);
+                    }
                 }
             }
         }
@@ -163,7 +172,7 @@ impl Backward<'_> {
                         stride: a.stride,
                     },
                     b: Right::Rows {
-                        data: &b[sender * shape.head_dim..],
+                        data: &b[(sender - block.group) * shape.head_dim..],
                         stride,
                     },
                     c,
@@ -213,7 +222,7 @@ impl Backward<'_> {
                     stride,
                 },
                 b: Right::Rows {
-                    data: block.keys.from(sender),
+                    data: block.keys.from(sender - block.group),
                     stride: block.keys.stride,
                 },
                 c: &mut self.d_queries[block.first * width + column..],

@@ -9,7 +9,11 @@ const ALIGN: usize = 16;
 const FAR: usize = 128;
 
 /// Senders whose scores are held at a time; a multiple of [`ALIGN`].
-pub(super) const SENDERS: usize = 128;
+pub(super) const SENDERS: usize = 64;
+
+/// Senders that the backward pass takes through all heads at a time, so that their links and the gradients of these stay
+/// in the second-level cache; a multiple of [`SENDERS`].
+pub(super) const GROUP: usize = 192;
 
 /// Receivers whose scores are held at a time.
 pub(super) const RECEIVERS: usize = 48;
@@ -72,9 +76,9 @@ impl<'a> HeadRows<'a> {
     }
 }
 
-/// Numbers that [`transpose`] writes.
-pub(super) fn transposed_len(shape: AttentionShape) -> usize {
-    shape.head_dim * aligned(shape.senders)
+/// Numbers that [`transpose`] writes for `senders` senders.
+pub(super) fn transposed_len(shape: AttentionShape, senders: usize) -> usize {
+    shape.head_dim * aligned(senders)
 }
 
 /// The transpose of one head of `all`, `[senders, heads · head_dim]`, in chunks of [`SENDERS`] columns, one after the other;
