@@ -14,7 +14,7 @@
 use std::cell::Cell;
 
 use nac_core::model::spec::KernelSpec;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::distance::{cosine_distance, diagonal};
 use super::pass_links::Request;
@@ -23,7 +23,7 @@ use super::{EvaluationLinks, KernelConfig, Truncation};
 use crate::autocast;
 use crate::cached::Cached;
 use crate::context::ForwardContext;
-use crate::error::{ModuleError, Result};
+use crate::error::Result;
 use crate::fused::LinkSource;
 use crate::params::{Init, Scope};
 
@@ -395,7 +395,7 @@ mod tests {
     use super::super::{normalize_links, normalize_log_links};
     use super::*;
     use crate::params::ParamStore;
-    use tch::Device;
+    use tch::Kind;
 
     const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
 
