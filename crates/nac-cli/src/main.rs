@@ -1,5 +1,6 @@
 //! `nac`: trains and evaluates Neural Attentive Circuits, and gets their data.
 
+mod about;
 mod commands;
 
 use nac_data::output::{self, OutputError};
@@ -69,8 +70,9 @@ fn main() -> ExitCode {
         // A listing cut off by `| head` ends quietly.
         Err(error) if is_closed(&error) => ExitCode::from(OutputError::CLOSED),
         Err(error) => {
-            output::note(format_args!("error: {error:#}"));
-            exit_code(&error)
+            let (prefix, code) = told(&error);
+            output::note(format_args!("{prefix}{error:#}"));
+            ExitCode::from(code)
         }
     }
 }
@@ -82,13 +84,14 @@ fn is_closed(error: &anyhow::Error) -> bool {
     cause.is_some_and(OutputError::is_closed)
 }
 
-fn exit_code(error: &anyhow::Error) -> ExitCode {
+/// What to say before an error, and the exit code. A run that was stopped did what it was asked to do.
+fn told(error: &anyhow::Error) -> (&'static str, u8) {
     let cause = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<TrainError>());
     match cause {
-        Some(TrainError::Interrupted { signal, .. }) => ExitCode::from(signal.exit_code()),
-        Some(error) if error.is_of_another_process() => ExitCode::from(Launcher::LOST),
-        _ => ExitCode::FAILURE,
+        Some(TrainError::Interrupted { signal, .. }) => ("", signal.exit_code()),
+        Some(cause) if cause.is_of_another_process() => ("error: ", Launcher::LOST),
+        _ => ("error: ", 1),
     }
 }

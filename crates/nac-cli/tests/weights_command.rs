@@ -90,6 +90,7 @@ fn files_of_pytorch_are_read_bit_for_bit() {
             Some("state_dict_ema"),
             "nested_ema.safetensors",
         ),
+        ("plain.pt", Some("model"), "plain_model.safetensors"),
     ] {
         let weights = read(&fixture(file), key).unwrap();
         assert_eq!(weights.key, key.unwrap_or_default());
@@ -97,6 +98,39 @@ fn files_of_pytorch_are_read_bit_for_bit() {
     }
     let parameter = read(&fixture("parameter.pt"), None).unwrap();
     assert_eq!(parameter.tensors["weight"].size(), [2, 2]);
+}
+
+/// Averaged models (`torch.optim.swa_utils`) hold a counter beside the weights.
+#[test]
+fn weights_of_an_averaged_model_are_taken_without_its_counter() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (fixture("averaged.pt"), folder.path().join("a.safetensors"));
+    let convert: &[&dyn AsRef<std::ffi::OsStr>] =
+        &[&"convert", &input, &output, &"--strip-prefix", &"module."];
+    nac(convert)
+        .failure()
+        .stderr(predicate::str::contains("--drop n_averaged"));
+    assert!(!output.exists());
+    nac(&[convert, &[&"--drop", &"n_averaged"]].concat()).success();
+    assert_eq!(
+        exact(&TensorFile::read(&output).unwrap().tensors),
+        expected("averaged_module.safetensors")
+    );
+}
+
+#[test]
+fn plain_values_beside_weights_are_listed() {
+    let listed = [
+        "dtype: torch.bfloat16",
+        "quantization: torch.per_tensor_affine",
+        "layout: torch.strided",
+        "phase: 1.5-2j",
+        "mask: 3 bytes",
+    ];
+    let mut assert = nac(&[&"inspect", &fixture("plain.pt")]).success();
+    for line in listed {
+        assert = assert.stdout(predicate::str::contains(line));
+    }
 }
 
 #[test]
@@ -392,6 +426,10 @@ fn a_whole_model_goes_both_ways_and_is_checked() {
         &"module.",
     ];
     nac(&arguments).success();
+    // Without it, the error says what is between the names.
+    nac(&arguments[..4])
+        .failure()
+        .stderr(predicate::str::contains("--strip-prefix module."));
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub enum ModuleError {
         found: Vec<i64>,
     },
     /// A setting has a value that makes no sense.
-    #[error("invalid setting `{name}` = {value}: {reason}")]
+    #[error("{name} = {value}: {reason}")]
     Setting {
         /// Name of the setting, as in the configuration.
         name: String,
@@ -144,7 +144,30 @@ fn describe_mismatch(
             ));
         }
     }
+    if let Some(prefix) = extra_prefix(missing, unexpected) {
+        text.push_str(&format!(
+            "\n  The names are those of the model behind the prefix `{prefix}`; \
+             `nac weights convert` takes it off with --strip-prefix {prefix}"
+        ));
+    }
     text
+}
+
+/// What stands before the missing names, if most of the unexpected names are missing names behind it.
+fn extra_prefix<'a>(missing: &[String], unexpected: &'a [String]) -> Option<&'a str> {
+    let names: std::collections::BTreeSet<&str> = missing.iter().map(String::as_str).collect();
+    let prefix_of = |name: &'a str| {
+        let dots = name.match_indices('.').map(|(at, _)| at + 1);
+        dots.map(|at| name.split_at(at))
+            .find(|(_, rest)| names.contains(rest))
+            .map(|(prefix, _)| prefix)
+    };
+    let prefix = unexpected.iter().find_map(|name| prefix_of(name))?;
+    let behind = |name: &&String| {
+        name.strip_prefix(prefix)
+            .is_some_and(|rest| names.contains(rest))
+    };
+    (2 * unexpected.iter().filter(behind).count() > unexpected.len()).then_some(prefix)
 }
 
 #[cfg(test)]
@@ -166,6 +189,27 @@ mod tests {
             assert!(matches!(error, ModuleError::Setting { .. }), "{error}");
             assert_eq!(error.to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_prefix_before_all_names_is_told() {
+        let weights = |missing: &[&str], unexpected: &[&str]| {
+            let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+            let error = ModuleError::Weights {
+                source_name: "ddp.pt".into(),
+                missing: owned(missing),
+                unexpected: owned(unexpected),
+                misshaped: Vec::new(),
+            };
+            error.to_string()
+        };
+        let text = weights(
+            &["a.weight", "a.bias", "b"],
+            &["module.net.a.bias", "module.net.a.weight", "n_averaged"],
+        );
+        assert!(text.contains("--strip-prefix module.net."), "{text}");
+        let text = weights(&["a.weight", "a.bias"], &["c.weight", "d.e"]);
+        assert!(!text.contains("prefix"), "{text}");
     }
 
     #[test]

@@ -129,16 +129,22 @@ pub enum TrainError {
     #[error("saved state does not fit: {0}")]
     State(String),
 
-    /// The folder holds something already.
-    #[error(
-        "{}: {what}; nothing was changed. Use --resume to go on with a run, or another --out",
-        folder.display()
-    )]
+    /// The folder of a run cannot be used as it is.
+    #[error("{}: {what}; nothing was changed. {advice}", folder.display())]
     FolderInUse {
         /// The folder.
         folder: PathBuf,
-        /// What it holds.
-        what: String,
+        /// What it holds, or who uses it.
+        what: &'static str,
+        /// What to do.
+        advice: &'static str,
+    },
+
+    /// There is no run in a folder.
+    #[error("{}: there is no run in this folder (no config.toml)", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
     },
 
     /// A run is to be resumed with other settings.
@@ -290,12 +296,20 @@ fn hint(whole: Option<&Path>) -> String {
     })
 }
 
+/// A path as it can be typed into a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "-_./:,+@%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 fn resume_hint(folder: Option<&Path>) -> String {
     folder.map_or_else(String::new, |folder| {
-        format!(
-            ". Resume with: nac train --resume --out {}",
-            folder.display()
-        )
+        format!(". Resume with: nac train --resume --out {}", quoted(folder))
     })
 }
 
@@ -313,6 +327,7 @@ mod tests {
         };
         check(&error);
         assert!(error.to_string().contains("--resume --out runs/x"));
+        assert_eq!(quoted("a b's".as_ref()), r"'a b'\''s'");
         let error = TrainError::Checkpoint {
             path: "b".into(),
             reason: "truncated".into(),

@@ -3,12 +3,14 @@
 use nac_data::output;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nac_data::DataDirs;
 use nac_data::corruption::CorruptionConfig;
 use nac_engine::{EngineOptions, Precision};
 use nac_train::run::{EngineChoice, Split, evaluate_run, evaluate_run_on};
+
+use crate::about::About as _;
 use strum::VariantNames as _;
 
 /// Arguments of `nac eval`.
@@ -38,7 +40,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = precision(), requires = "engine")]
     precision: Option<Precision>,
     /// Threads of the engine; 0: as many as the machine has [default: 0, libtorch: `threads` of the run]
-    #[arg(long, requires = "engine")]
+    #[arg(long, requires = "engine", value_parser = nac_predict::program::threads)]
     threads: Option<usize>,
 }
 
@@ -99,7 +101,7 @@ pub(crate) fn command(args: &Args) -> Result<()> {
             args.corruption,
         ),
     };
-    let found = found.with_context(|| format!("evaluating {}", args.run.display()))?;
+    let found = found.about("evaluating", &args.run)?;
     let metrics = found.metrics.iter();
     let metrics: String = metrics
         .map(|(metric, value)| format!("{metric} {value:.6} "))

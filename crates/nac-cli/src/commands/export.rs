@@ -3,10 +3,12 @@
 use nac_data::output;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use nac_core::model::Preset;
 use nac_pytorch::weights::read;
 use nac_train::run::{Exported, export_preset, export_run};
+
+use crate::about::About as _;
 
 /// Arguments of `nac export`.
 #[derive(Debug, clap::Args)]
@@ -35,8 +37,7 @@ pub(crate) struct Args {
 
 pub(crate) fn command(args: &Args) -> Result<()> {
     let exported = match (&args.run, &args.preset, &args.weights) {
-        (Some(run), ..) => export_run(run, &args.out, args.force)
-            .with_context(|| format!("exporting {}", run.display()))?,
+        (Some(run), ..) => export_run(run, &args.out, args.force).about("exporting", run)?,
         (None, Some(preset), Some(weights)) => {
             // An unknown name is an error before the weights are read.
             Preset::get(preset)?;

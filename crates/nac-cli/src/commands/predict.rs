@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use nac_engine::EngineOptions;
 use nac_predict::program::{Options, run};
 use nac_predict::{Predictor, SETTINGS_FILE};
 use nac_train::run::{EngineChoice, open_engine, trained_model};
+
+use crate::about::About as _;
 
 /// Arguments of `nac predict`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +32,7 @@ pub(crate) fn command(args: &Args) -> Result<ExitCode> {
     } else {
         of_run(model, engine)
     };
-    let predictor = predictor.with_context(|| format!("the model in {}", model.display()))?;
+    let predictor = predictor.about("the model in", model)?;
     run(&predictor, options)
 }
 

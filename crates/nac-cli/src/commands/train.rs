@@ -13,6 +13,8 @@ use nac_train::run::{RunFolder, RunOptions, processes as run_processes, run};
 use nac_train::summary::{CurvePoint, RunSummary};
 use nac_train::trainer::Interrupt;
 
+use crate::about::About as _;
+
 /// Arguments of `nac train`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -58,14 +60,13 @@ pub(crate) fn command(args: &Args) -> Result<ExitCode> {
     options.resume = args.resume;
     options.label = args.label.clone().unwrap_or_default();
     let folder = options.folder(&config.name);
-    let context = || format!("run {}", folder.display());
-    let valid = config.check().with_context(context)?;
-    if let Some(ended) = started(args, &valid, &options).with_context(context)? {
+    let valid = config.check()?;
+    if let Some(ended) = started(args, &valid, &options).about("run", &folder)? {
         return exit_code(ended, &folder);
     }
     options.interrupt = Interrupt::on_signals()?;
-    processes::join(&valid, &mut options).with_context(context)?;
-    let summary = run(&config, &options).with_context(context)?;
+    processes::join(&valid, &mut options).about("run", &folder)?;
+    let summary = run(&config, &options).about("run", &folder)?;
     // The others have the same to say; a caller that gave a label reads the file.
     if options.group.rank() == 0 && args.label.is_none() {
         print(&summary, &folder);
@@ -179,9 +180,7 @@ fn settings(args: &Args) -> Result<RunConfig> {
     match (&args.config, &args.out) {
         (Some(path), _) => Ok(load(path, &args.set)?),
         (None, Some(folder)) if args.resume => {
-            let frozen = RunFolder::new(folder.clone())
-                .config()
-                .context("there is no run to resume")?;
+            let frozen = RunFolder::new(folder.clone()).config()?;
             let text = nac_train::config::to_toml(&frozen);
             Ok(from_toml(&text, &folder.join("config.toml"), &args.set)?)
         }

@@ -3,13 +3,16 @@
 use nac_data::output;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use nac_pytorch::weights::{
-    Contents, Format, StateDict, TensorPart, check, inspect, read, write, write_text,
+    Contents, Format, Names, Pattern, StateDict, TensorPart, check, inspect, read, write,
+    write_text,
 };
 use nac_pytorch::yaml::{export_config, import_config};
 use nac_train::config::{Override, RunConfig, load};
 use nac_train::run::RunFolder;
+
+use crate::about::About as _;
 
 /// Arguments of `nac weights`.
 #[derive(Debug, clap::Args)]
@@ -80,9 +83,13 @@ struct Part {
     /// Which part of the file, such as model or state_dict_ema
     #[arg(long)]
     key: Option<String>,
-    /// Take this from the start of all names, such as module.
+    /// Leave out tensors with this name, such as n_averaged; `*` stands for any text. May be repeated
+    #[arg(long, value_name = "NAME")]
+    drop: Vec<Pattern>,
+    /// Take this from the start of names, such as module. or _orig_mod.; repeat it for several, which are taken off one
+    /// after another
     #[arg(long, value_name = "PREFIX")]
-    strip_prefix: Option<String>,
+    strip_prefix: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -94,10 +101,11 @@ enum To {
 impl Part {
     fn read(&self, file: &Path) -> Result<StateDict> {
         let weights = read(file, self.key.as_deref())?;
-        Ok(match &self.strip_prefix {
-            Some(prefix) => weights.strip_prefix(file, prefix)?,
-            None => weights,
-        })
+        let names = Names {
+            drop: self.drop.clone(),
+            prefixes: self.strip_prefix.clone(),
+        };
+        Ok(weights.rename(file, &names)?)
     }
 }
 
@@ -182,7 +190,7 @@ fn settings(run: Option<&Path>, config: Option<&Path>, set: &[Override]) -> Resu
     match (run, config) {
         (Some(folder), _) => RunFolder::new(folder.to_owned())
             .config()
-            .with_context(|| format!("reading the run {}", folder.display())),
+            .about("reading the run", folder),
         (None, Some(path)) => Ok(load(path, set)?),
         (None, None) => anyhow::bail!("give --run or --config"),
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum ConfigError {
     /// A setting has a value that makes no sense.
-    #[error("invalid setting `{name}` = {value}: {reason}")]
+    #[error("{name} = {value}: {reason}")]
     Setting {
         /// Name of the setting, as in the configuration.
         name: String,
@@ -47,6 +47,46 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The error with the key of a setting in a table, where a layer knows only the name in its own: `heads` within
+    /// `attention` is `attention.heads`.
+    ///
+    /// What is not a setting of the model (a size of its inputs or outputs) keeps its name. So does what a layer
+    /// inherits from the table around it: its own tables have no such key.
+    pub(super) fn within(self, table: &str) -> Self {
+        const NOT_SETTINGS: [&str; 9] = [
+            "model",
+            "inputs",
+            "output",
+            "outputs",
+            "token_dim",
+            "channels",
+            "items",
+            "points",
+            "max_len",
+        ];
+        match self {
+            Self::Setting {
+                name,
+                value,
+                reason,
+            } => {
+                let first = name.split('.').next().unwrap_or_default();
+                let inherited = name == "drop_path" && matches!(table, "attention" | "ffn");
+                let name = if first == table || inherited || NOT_SETTINGS.contains(&first) {
+                    name
+                } else {
+                    format!("{table}.{name}")
+                };
+                Self::Setting {
+                    name,
+                    value,
+                    reason,
+                }
+            }
+            other => other,
+        }
+    }
+
     /// [`ConfigError::Parse`] with the position of `error` in `text`.
     pub(super) fn parse(error: &toml::de::Error, text: &str, path: &Path) -> Self {
         let start = error.span().map_or(0, |span| span.start).min(text.len());

@@ -49,6 +49,7 @@ mod propagator;
 mod read_in;
 mod read_out;
 mod seeder;
+mod sizes;
 pub mod spec;
 mod stem_only;
 mod tokenizer;

@@ -12,7 +12,7 @@ use anyhow::Result;
 use crate::predictor::Predictor;
 use query::Query;
 
-pub use options::Options;
+pub use options::{Options, threads};
 
 /// Examples that are read and wait for their batch.
 type Waiting = Vec<query::Example>;

@@ -20,11 +20,25 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub top: u16,
     /// Threads; 0: as many as the machine has
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads)]
     pub threads: usize,
     /// Examples that are computed at once; answers do not depend on it
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub batch: u16,
+}
+
+/// Most threads; more of them only take memory.
+const MOST_THREADS: usize = 1024;
+
+/// Reads a number of threads of the command line.
+///
+/// # Errors
+/// It is no number, or out of range.
+pub fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if threads <= MOST_THREADS => Ok(threads),
+        _ => Err(format!("must be a number of at most {MOST_THREADS}")),
+    }
 }
 
 /// `NAME=VALUE` of the command line.

@@ -24,24 +24,6 @@ pub struct StateDict {
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-impl StateDict {
-    /// Takes `prefix` from the start of all names, as `module.` that PyTorch's data parallel adds.
-    ///
-    /// # Errors
-    /// A name does not begin with it, or nothing is left of it.
-    pub fn strip_prefix(self, path: &Path, prefix: &str) -> Result<Self> {
-        let strip = |(name, tensor): (String, Tensor)| match name.strip_prefix(prefix) {
-            Some(rest) if !rest.is_empty() => Ok((rest.to_owned(), tensor)),
-            _ => Err(WeightsError::File {
-                path: path.to_owned(),
-                reason: format!("`{name}` does not begin with the prefix `{prefix}`"),
-            }),
-        };
-        let tensors = self.tensors.into_iter().map(strip).collect::<Result<_>>()?;
-        Ok(Self { tensors, ..self })
-    }
-}
-
 /// Reads the tensors of a file, or of the part under `key`.
 ///
 /// Without `key`: all of a safetensors file, the model of a run's checkpoint, and the only dictionary of named

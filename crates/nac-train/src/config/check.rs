@@ -36,6 +36,7 @@ impl RunConfig {
             writable,
             "must be below 2^63, the greatest integer of TOML",
         )?;
+        self.check_sizes()?;
         let timeout = self.processes.timeout_seconds;
         require(
             "processes.timeout_seconds",

@@ -10,6 +10,7 @@ mod loss;
 mod optimizer;
 mod processes;
 mod signature_fit;
+mod sizes;
 mod training;
 
 use nac_data::DataConfig;
@@ -24,6 +25,7 @@ pub use loss::{
 pub use optimizer::{OptimizerConfig, OptimizerKind};
 pub use processes::{Compress, ProcessCount, ProcessesConfig};
 pub use signature_fit::SignatureFits;
+pub(crate) use sizes::most_threads;
 pub use training::{Executor, Precision, TrainingConfig};
 
 /// All settings with their defaults and what they mean, as a TOML file.

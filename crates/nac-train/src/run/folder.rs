@@ -68,6 +68,11 @@ impl RunFolder {
     /// There are none, they cannot be read, or they are damaged.
     pub fn config(&self) -> Result<RunConfig> {
         let path = self.0.join(CONFIG);
+        if !path.is_file() {
+            return Err(TrainError::NoRun {
+                folder: self.0.clone(),
+            });
+        }
         let text = storage::read_sealed(&path)?;
         from_toml(&text, &path, &[])
     }
@@ -147,14 +152,18 @@ impl RunFolder {
         }
         let has_run = self.0.join(CONFIG).exists();
         if !resume || !has_run {
-            let what = if has_run {
-                "holds a run"
-            } else {
-                "holds files that are no run"
+            let (what, advice) = match (has_run, resume) {
+                (true, _) => (
+                    "holds a run",
+                    "Use --resume to go on with it, or another --out",
+                ),
+                (false, true) => ("holds files, but no run to go on with", "Use another --out"),
+                (false, false) => ("holds files that are no run", "Use another --out"),
             };
             return Err(TrainError::FolderInUse {
                 folder: self.0.clone(),
-                what: what.into(),
+                what,
+                advice,
             });
         }
         let differences = differences(&self.config()?, config);
@@ -208,10 +217,10 @@ impl RunFolder {
         let path = self.0.join(LOCK);
         let file = File::create(&path).map_err(TrainError::io("write", &path))?;
         if file.try_lock().is_err() {
-            let what = "another process is working in it".into();
             return Err(TrainError::FolderInUse {
                 folder: self.0.clone(),
-                what,
+                what: "another process is working in it",
+                advice: "Wait until it ends, or use another --out",
             });
         }
         storage::remove_unfinished(&self.0)?;

@@ -18,6 +18,7 @@ mod engine;
 mod export;
 mod fit_signatures;
 mod folder;
+mod memory;
 mod options;
 mod processes;
 mod revision;
@@ -49,7 +50,7 @@ pub use whitening::set_whitening;
 
 use crate::batch::tensors;
 use crate::checkpoint::FolderStore;
-use crate::config::{RunConfig, ValidConfig, to_toml};
+use crate::config::{RunConfig, ValidConfig, most_threads, to_toml};
 use crate::error::{Result, TrainError};
 use crate::finite::require_finite;
 use crate::metrics::{Evaluation, Evaluator, JsonLines};
@@ -77,11 +78,18 @@ pub fn run(config: &RunConfig, options: &RunOptions) -> Result<RunSummary> {
         return Ok(summary);
     }
     let device = open_device(&config.device)?;
+    config.check_machine()?;
     set_threads(options.threads(config.threads));
     let data = open_data(&config, options)?;
     let run_data = data.description();
     let same = folder.check_data(&run_data.fingerprint);
     agree(group, same)?;
+    let fits = if device.is_cuda() {
+        Ok(())
+    } else {
+        memory::check_memory(&config, &data, options)
+    };
+    agree(group, fits)?;
     let model = prepared_model(&config, &data, device)?;
     let lock = match group.rank() {
         0 => folder
@@ -313,8 +321,10 @@ fn graphs(
     tch::no_grad(|| output.graphs().map(snapshot).collect())
 }
 
+/// Sets libtorch's threads, to no more than help on this machine: the settings may come from a larger one.
 fn set_threads(threads: usize) {
-    if let (1.., Ok(count)) = (threads, i32::try_from(threads)) {
+    let machine = std::thread::available_parallelism().map_or(1, usize::from);
+    if let (1.., Ok(count)) = (threads, i32::try_from(threads.min(most_threads(machine)))) {
         tch::set_num_threads(count);
     }
 }

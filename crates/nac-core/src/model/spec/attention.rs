@@ -130,7 +130,10 @@ impl SkmdpaConfig {
             value: inside("value_compiler")?,
             exit: ProjectionSpec::new(at, "exit_layer", (inner, state), true)?,
             residual: ResidualSpec::new(at, self.layer_scale, self.residual.unwrap_or(propagates))?,
-            kernel: self.kernel.resolve(&join(at.path, "kernel"))?,
+            kernel: self
+                .kernel
+                .resolve(&join(at.path, "kernel"))
+                .map_err(|error| error.within("kernel"))?,
             mask: self.mask_attn_scores_with_affinities,
             scale: self.scale_attention_by_affinities_after_softmax,
             normalize: self.normalize_kernel_along_keys,

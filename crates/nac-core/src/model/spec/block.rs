@@ -43,7 +43,8 @@ impl ReadInConfig {
         let mixer = match self.kind {
             ReadInKind::Attention => {
                 let path = join(at.path, "read_in_attention");
-                let attention = self.attention.resolve(&around.at(&path), token_dim)?;
+                let attention = self.attention.resolve(&around.at(&path), token_dim);
+                let attention = attention.map_err(|error| error.within("attention"))?;
                 InputMixerSpec::Attention(Box::new(attention))
             }
             ReadInKind::Projection => {
@@ -57,7 +58,10 @@ impl ReadInConfig {
         Ok(ReadInSpec {
             path: at.path.to_owned(),
             mixer,
-            ffn: self.ffn.resolve(&around.at(&join(at.path, "ffn")))?,
+            ffn: self
+                .ffn
+                .resolve(&around.at(&join(at.path, "ffn")))
+                .map_err(|error| error.within("ffn"))?,
             code_noise: code_noise(self.code_noise)?,
         })
     }
@@ -125,8 +129,14 @@ impl PropagatorConfig {
         Ok(PropagatorSpec {
             path: at.path.to_owned(),
             shares: None,
-            attention: self.attention.resolve(&around.at(&path), role)?,
-            ffn: self.ffn.resolve(&around.at(&join(at.path, "ffn")))?,
+            attention: self
+                .attention
+                .resolve(&around.at(&path), role)
+                .map_err(|error| error.within("attention"))?,
+            ffn: self
+                .ffn
+                .resolve(&around.at(&join(at.path, "ffn")))
+                .map_err(|error| error.within("ffn"))?,
             code_noise: code_noise(self.code_noise)?,
         })
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::block::{PropagatorSpec, ReadInSpec, ReadOutSpec};
 use super::generator::GeneratorSpec;
 use super::head::{HEAD_PATH, HeadSpec};
-use super::layer::{Surroundings, positive};
+use super::layer::{BELOW_ONE, Surroundings, in_range, positive};
 use super::node::{Node, join};
 use crate::model::{CircuitConfig, ConfigError, ReadInSends};
 
@@ -66,6 +66,12 @@ impl CircuitConfig {
         outputs: usize,
     ) -> Result<CircuitSpec, ConfigError> {
         self.check()?;
+        // What layers inherit is checked where it is set.
+        self.mod_fc
+            .check()
+            .map_err(|error| error.within("mod_fc"))?;
+        let fits = (0.0..1.0).contains(&self.drop_path);
+        in_range("drop_path", self.drop_path, fits, BELOW_ONE)?;
         let wiring = &self.wiring;
         let state_dim = positive("state_dim", self.state_dim)?;
         let generator = self.resolve_generator(path)?;
@@ -94,15 +100,18 @@ impl CircuitConfig {
                 })
             })
             .collect::<Result<Vec<_>, ConfigError>>()?;
-        let read_out = self.read_out.resolve(&around.at(&read_out), outputs)?;
+        let read_out = self.read_out.resolve(&around.at(&read_out), outputs);
+        let read_out = read_out.map_err(|error| error.within("read_out"))?;
+        let read_in = self.read_in.resolve(&around.at(&read_in), token_dim);
+        let head = self.head.resolve(HEAD_PATH, read_out.output_dim, outputs);
         Ok(CircuitSpec {
             path: path.to_owned(),
             generator,
-            read_in: self.read_in.resolve(&around.at(&read_in), token_dim)?,
+            read_in: read_in.map_err(|error| error.within("read_in"))?,
             starts_from_read_in: wiring.read_in_states_become_processors,
             read_out_code_layer: propagations.last().map_or(0, |last| last.code_layer),
             propagations,
-            head: self.head.resolve(HEAD_PATH, read_out.output_dim, outputs)?,
+            head: head.map_err(|error| error.within("head"))?,
             read_out,
             read_out_attends_to_read_in: wiring.read_in_sends_to_read_out,
         })
@@ -117,7 +126,8 @@ impl CircuitConfig {
         let path = |layer: usize| join(around.path, &format!("propagators.{layer}"));
         let mut spec = self
             .propagator_at(layer)
-            .resolve(&around.at(&path(layer)))?;
+            .resolve(&around.at(&path(layer)))
+            .map_err(|error| error.within("propagator"))?;
         if layer > 0 && self.wiring.share_propagators {
             spec.shares = Some(path(0));
         } else if layer > 0 && self.wiring.share_propagator_ffn {

@@ -143,7 +143,7 @@ impl ProjectionSpec {
         (input, output): (usize, usize),
         bias: bool,
     ) -> Result<Self, ConfigError> {
-        at.mod_fc.check()?;
+        at.mod_fc.check().map_err(|error| error.within("mod_fc"))?;
         Ok(Self {
             path: join(at.path, name),
             input,
@@ -257,7 +257,7 @@ impl Node for ResidualSpec {
     }
 }
 
-const BELOW_ONE: &str = "must be at least 0 and below 1";
+pub(super) const BELOW_ONE: &str = "must be at least 0 and below 1";
 
 /// An error about setting `name` unless `fits`.
 pub(super) fn in_range(

@@ -131,6 +131,16 @@ mod tests {
         refused("cpu-listops", "position_dim", &|f| {
             f.model.embedding.position_dim = 0
         });
+        refused("cpu-digits", "model.circuit.mod_fc.scale_dropout", &|f| {
+            f.model.circuit.mod_fc.scale_dropout = 1.0
+        });
+        refused("cpu-digits", "model.circuit.read_out.drop_path", &|f| {
+            f.model.circuit.read_out.drop_path = Some(1.0)
+        });
+        let kernel = "model.circuit.propagator.attention.kernel.bandwidth";
+        refused("cpu-digits", kernel, &|f| {
+            f.model.circuit.propagator.attention.kernel.bandwidth = 0.0
+        });
         let name = "imagenet-perceiver-io";
         refused(name, "latents", &|f| f.model.perceiver_io.latents = 0);
     }

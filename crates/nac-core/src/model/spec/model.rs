@@ -38,6 +38,16 @@ impl ModelConfig {
     /// # Errors
     /// [`ConfigError::Setting`] if a setting is out of range or settings do not go together.
     pub fn resolve(&self, inputs: &InputSpec, outputs: usize) -> Result<ModelSpec, ConfigError> {
+        self.check_sizes()?;
+        self.resolve_unchecked(inputs, outputs)
+            .map_err(|error| error.within("model"))
+    }
+
+    fn resolve_unchecked(
+        &self,
+        inputs: &InputSpec,
+        outputs: usize,
+    ) -> Result<ModelSpec, ConfigError> {
         let path = match self.kind {
             ModelKind::Nac => "input_tokenizer",
             ModelKind::PerceiverIo | ModelKind::StemOnly => "tokenizer",
@@ -45,9 +55,13 @@ impl ModelConfig {
         let inputs = self.resolve_inputs(path, inputs)?;
         let token_dim = inputs.token_dim;
         let body = match self.kind {
-            ModelKind::Nac => BodySpec::Nac(Box::new(self.circuit.resolve(token_dim, outputs)?)),
+            ModelKind::Nac => {
+                let circuit = self.circuit.resolve(token_dim, outputs);
+                BodySpec::Nac(Box::new(circuit.map_err(|error| error.within("circuit"))?))
+            }
             ModelKind::PerceiverIo => {
-                let baseline = self.perceiver_io.resolve(token_dim, outputs)?;
+                let baseline = self.perceiver_io.resolve(token_dim, outputs);
+                let baseline = baseline.map_err(|error| error.within("perceiver_io"))?;
                 BodySpec::PerceiverIo(Box::new(baseline))
             }
             ModelKind::StemOnly => {

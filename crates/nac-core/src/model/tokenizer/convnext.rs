@@ -45,7 +45,7 @@ impl ConvNextConfig {
     pub fn stride(&self, height: usize, width: usize) -> Result<usize, ConfigError> {
         if self.dims.is_empty() || self.dims.len() != self.depths.len() {
             return Err(ConfigError::Setting {
-                name: "tokenizer.convnext.depths".into(),
+                name: "convnext.depths".into(),
                 value: format!("{:?}", self.depths),
                 reason: format!("must have one entry for each of the widths {:?}", self.dims),
             });
@@ -53,7 +53,7 @@ impl ConvNextConfig {
         let stride = self.stem_patch << (self.dims.len() - 1);
         if self.stem_patch == 0 || height < stride || width < stride {
             return Err(ConfigError::Setting {
-                name: "tokenizer.convnext.stem_patch".into(),
+                name: "convnext.stem_patch".into(),
                 value: self.stem_patch.to_string(),
                 reason: format!(
                     "one token covers {stride} pixels, more than an image of {height}x{width} has"
@@ -79,6 +79,6 @@ mod tests {
             ..Default::default()
         };
         let error = config.stride(32, 32).unwrap_err().to_string();
-        assert!(error.contains("tokenizer.convnext.depths"), "{error}");
+        assert!(error.contains("convnext.depths"), "{error}");
     }
 }

@@ -17,30 +17,44 @@ impl Function {
     pub(super) fn call(self, arguments: &[Value], pickle: &mut Pickle) -> Result<Value, String> {
         match (self, arguments) {
             (Self::OrderedDict, []) => Ok(Value::Dict(push(&mut pickle.dicts, Vec::new()))),
+            (Self::Counter, [counts @ Value::Dict(_)]) => Ok(counts.clone()),
+            (Self::RebuildTensor, [Value::Storage(_), Value::Int(_), _, _, ..])
+                if arguments.len() <= 7 =>
+            {
+                tensor(arguments, pickle)
+            }
+            (Self::RebuildOldTensor, [Value::Storage(_), Value::Int(_), _, _]) => {
+                tensor(arguments, pickle)
+            }
+            (Self::RebuildParameter, [tensor @ Value::Tensor(_), Value::Bool(_), _])
+            | (
+                Self::RebuildParameterWithState,
+                [tensor @ Value::Tensor(_), Value::Bool(_), _, _],
+            ) => Ok(tensor.clone()),
             (
-                Self::RebuildTensor,
+                Self::RebuildFromType,
                 [
-                    Value::Storage(storage),
-                    Value::Int(offset),
-                    shape,
-                    stride,
-                    ..,
+                    Value::Function(
+                        function @ (Self::RebuildTensor
+                        | Self::RebuildOldTensor
+                        | Self::RebuildParameter),
+                    ),
+                    Value::Function(Self::TensorType),
+                    Value::Tuple(inner),
+                    _,
                 ],
-            ) if arguments.len() <= 7 => {
-                let tensor = TensorRef {
-                    storage: *storage,
-                    offset: u64::try_from(*offset).map_err(|_| "a negative storage offset")?,
-                    shape: sizes(shape, "size", pickle)?,
-                    stride: sizes(stride, "stride", pickle)?,
-                };
-                if tensor.shape.len() != tensor.stride.len() {
-                    return Err("a tensor has as many sizes as strides, here not".into());
-                }
-                Ok(Value::Tensor(push(&mut pickle.tensors, tensor)))
+            ) => {
+                let inner = pickle.tuples[*inner].clone();
+                function.call(&inner, pickle)
             }
-            (Self::RebuildParameter, [tensor @ Value::Tensor(_), Value::Bool(_), _]) => {
-                Ok(tensor.clone())
+            (Self::Layout, [layout @ Value::Text(_)]) => Ok(layout.clone()),
+            (Self::Set, []) => Ok(Value::List(push(&mut pickle.lists, Vec::new()))),
+            (Self::Set, [items @ Value::List(_)]) => Ok(items.clone()),
+            (Self::Complex, [Value::Float(real), Value::Float(imaginary)]) => {
+                Ok(Value::Text(format!("{real}{imaginary:+}j").into()))
             }
+            (Self::Bytearray, []) => Ok(Value::Bytes(Rc::from([]))),
+            (Self::Bytearray, [bytes @ Value::Bytes(_)]) => Ok(bytes.clone()),
             (Self::Size, [size @ (Value::List(_) | Value::Tuple(_))]) => {
                 let items = match size {
                     Value::Tuple(tuple) => &pickle.tuples[*tuple],
@@ -57,26 +71,55 @@ impl Function {
             (Self::Device, [Value::Text(kind), Value::Int(index)]) if kind.len() <= 32 => {
                 Ok(Value::Text(format!("{kind}:{index}").into()))
             }
-            (Self::Encode, [Value::Text(text), Value::Text(encoding)])
+            (Self::Encode | Self::Bytearray, [Value::Text(text), Value::Text(encoding)])
                 if matches!(&**encoding, "latin1" | "latin-1") =>
             {
-                pickle.encoded += text.len();
-                if pickle.encoded > MOST_ENCODED {
-                    return Err(format!(
-                        "more than {MOST_ENCODED} bytes in strings of bytes"
-                    ));
-                }
-                let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).ok());
-                let bytes = bytes
-                    .collect::<Option<Rc<[u8]>>>()
-                    .ok_or("bytes outside of latin-1")?;
-                Ok(Value::Bytes(bytes))
+                latin1(text, pickle)
             }
             _ => Err(format!(
                 "{self:?} is called with arguments that torch.save does not write"
             )),
         }
     }
+}
+
+/// A tensor from storage, offset, sizes and strides; what follows says how it was trained.
+fn tensor(arguments: &[Value], pickle: &mut Pickle) -> Result<Value, String> {
+    let [
+        Value::Storage(storage),
+        Value::Int(offset),
+        shape,
+        stride,
+        ..,
+    ] = arguments
+    else {
+        return Err("a tensor without a storage".into());
+    };
+    let tensor = TensorRef {
+        storage: *storage,
+        offset: u64::try_from(*offset).map_err(|_| "a negative storage offset")?,
+        shape: sizes(shape, "size", pickle)?,
+        stride: sizes(stride, "stride", pickle)?,
+    };
+    if tensor.shape.len() != tensor.stride.len() {
+        return Err("a tensor has as many sizes as strides, here not".into());
+    }
+    Ok(Value::Tensor(push(&mut pickle.tensors, tensor)))
+}
+
+/// Bytes that are written as characters.
+fn latin1(text: &str, pickle: &mut Pickle) -> Result<Value, String> {
+    pickle.encoded += text.len();
+    if pickle.encoded > MOST_ENCODED {
+        return Err(format!(
+            "more than {MOST_ENCODED} bytes in strings of bytes"
+        ));
+    }
+    let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).ok());
+    let bytes = bytes
+        .collect::<Option<Rc<[u8]>>>()
+        .ok_or("bytes outside of latin-1")?;
+    Ok(Value::Bytes(bytes))
 }
 
 /// A storage from its persistent id `("storage", class, key, location, count)`.

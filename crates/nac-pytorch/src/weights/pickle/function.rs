@@ -17,6 +17,24 @@ pub(in crate::weights) enum Function {
     Device,
     /// `_codecs.encode`, how protocol 2 writes bytes
     Encode,
+    /// `torch._utils._rebuild_tensor`, of old files
+    RebuildOldTensor,
+    /// `torch._utils._rebuild_parameter_with_state`: a parameter with attributes
+    RebuildParameterWithState,
+    /// `torch._tensor._rebuild_from_type_v2`: a tensor with attributes
+    RebuildFromType,
+    /// `torch.Tensor` or `torch.nn.parameter.Parameter`, as the type of a tensor
+    TensorType,
+    /// `torch.serialization._get_layout`
+    Layout,
+    /// `set`
+    Set,
+    /// `complex`
+    Complex,
+    /// `bytearray`
+    Bytearray,
+    /// `collections.Counter`
+    Counter,
     /// `torch.FloatStorage` and its like
     Storage(Kind),
 }
@@ -28,7 +46,19 @@ impl Function {
         match (module, name) {
             ("collections", "OrderedDict") => Some(Self::OrderedDict),
             ("torch._utils", "_rebuild_tensor_v2") => Some(Self::RebuildTensor),
+            ("torch._utils", "_rebuild_tensor") => Some(Self::RebuildOldTensor),
             ("torch._utils", "_rebuild_parameter") => Some(Self::RebuildParameter),
+            ("torch._utils", "_rebuild_parameter_with_state") => {
+                Some(Self::RebuildParameterWithState)
+            }
+            ("torch._tensor", "_rebuild_from_type_v2") => Some(Self::RebuildFromType),
+            ("torch", "Tensor") | ("torch.nn.parameter", "Parameter") => Some(Self::TensorType),
+            ("torch.serialization", "_get_layout") => Some(Self::Layout),
+            // Protocol 2 writes the names of Python 2.
+            ("builtins" | "__builtin__", "set") => Some(Self::Set),
+            ("builtins" | "__builtin__", "complex") => Some(Self::Complex),
+            ("builtins" | "__builtin__", "bytearray") => Some(Self::Bytearray),
+            ("collections", "Counter") => Some(Self::Counter),
             ("torch", "Size") => Some(Self::Size),
             ("torch", "device") => Some(Self::Device),
             ("_codecs", "encode") => Some(Self::Encode),
@@ -44,6 +74,34 @@ impl Function {
             ("torch", "BoolStorage") => storage(Kind::Bool),
             _ => None,
         }
+    }
+
+    /// Whether the name is that of a constant: an element type or a kind of quantization. Such a value is its name.
+    pub(super) fn is_constant(module: &str, name: &str) -> bool {
+        const TYPES: [&str; 11] = [
+            "float",
+            "bfloat",
+            "int",
+            "uint",
+            "complex",
+            "qint",
+            "quint",
+            "bits",
+            "bool",
+            "per_tensor",
+            "per_channel",
+        ];
+        // What follows is a number of bits, or the name of a variant; a function of torch has neither.
+        let variant = |rest: &str| {
+            rest.starts_with(|c: char| c.is_ascii_digit())
+                || matches!(rest, "_affine" | "_symmetric" | "_affine_float_qparams")
+        };
+        module == "torch"
+            && (name == "bool"
+                || TYPES
+                    .iter()
+                    .filter_map(|start| name.strip_prefix(start))
+                    .any(variant))
     }
 
     /// The name of the storage class of an element type; the reverse of [`Self::from_name`].

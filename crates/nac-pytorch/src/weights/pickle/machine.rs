@@ -89,7 +89,8 @@ impl Machine<'_> {
             b'C' => self.bytes::<1>()?,
             b'B' => self.bytes::<4>()?,
             0x8e | 0x96 => self.bytes::<8>()?,
-            b']' => {
+            // A set is the list of its items; EMPTY_SET and ADDITEMS are of protocol 4.
+            b']' | 0x8f => {
                 let list = push(&mut self.pickle.lists, Vec::new());
                 self.stack.push(Value::List(list));
             }
@@ -108,7 +109,7 @@ impl Machine<'_> {
                 let start = self.below(1)?;
                 self.append(start)?;
             }
-            b'e' => {
+            b'e' | 0x90 => {
                 let start = self.unmark()?;
                 self.append(start)?;
             }
@@ -165,6 +166,11 @@ impl Machine<'_> {
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<(), PickleError> {
+        if Function::is_constant(module, name) {
+            let constant = format!("{module}.{name}");
+            self.stack.push(Value::Text(constant.into()));
+            return Ok(());
+        }
         let function = Function::from_name(module, name);
         let function = function.ok_or_else(|| self.refused(module, name))?;
         self.stack.push(Value::Function(function));

@@ -3,7 +3,8 @@
 //!
 //! A pickle is a program for a stack machine, and Python's runs whatever function it names. This one knows
 //! a fixed list of names ([`Function::from_name`]) and builds data for them; every other name is refused, with
-//! the name and its place. Containers live in an arena and refer to each other by index, so that neither deep
+//! the name and its place. Values beside weights are kept as far as they are shown: a set as the list of its items, an
+//! element type or a complex number as text. Containers live in an arena and refer to each other by index, so that neither deep
 //! nor recursive values can exhaust the call stack.
 //!
 //! Source: `Lib/pickletools.py` of CPython for the opcodes, `torch/serialization.py` for what is written.

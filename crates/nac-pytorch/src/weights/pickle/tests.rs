@@ -58,6 +58,39 @@ fn numbers_are_pythons() {
 }
 
 #[test]
+fn plain_values_that_pytorch_takes_are_data() {
+    let text = |bytes: &[u8]| match load(bytes).unwrap().0 {
+        Value::Text(text) => text.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(text(b"ctorch\nfloat32\n."), "torch.float32");
+    assert_eq!(text(b"ctorch\nfloat8_e4m3fn\n."), "torch.float8_e4m3fn");
+    assert_eq!(text(b"ctorch\nbool\n."), "torch.bool");
+    assert_eq!(
+        text(b"ctorch\nper_channel_affine\n."),
+        "torch.per_channel_affine"
+    );
+    let complex = [
+        &b"c__builtin__\ncomplex\nG"[..],
+        &1.5_f64.to_be_bytes(),
+        b"G",
+        &(-2.0_f64).to_be_bytes(),
+        b"\x86R.",
+    ];
+    assert_eq!(text(&complex.concat()), "1.5-2j");
+    let items = |bytes: &[u8]| match load(bytes).unwrap() {
+        (Value::List(list), pickle) => pickle.lists[list].len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(items(b"c__builtin__\nset\n](K\x01K\x02e\x85R."), 2);
+    assert_eq!(items(b"\x80\x04\x8f(K\x01K\x02\x90."), 2);
+    assert!(matches!(
+        load(b"c__builtin__\nbytearray\nX\x02\0\0\0abX\x07\0\0\0latin-1\x86R.").unwrap().0,
+        Value::Bytes(bytes) if *bytes == *b"ab"
+    ));
+}
+
+#[test]
 fn names_that_are_not_on_the_list_are_refused_with_their_place() {
     for (pickle, offset, name) in [
         (
@@ -79,10 +112,12 @@ fn names_that_are_not_on_the_list_are_refused_with_their_place() {
             "collections.OrderedDict.fromkeys",
         ),
         (
-            b"ctorch._utils\n_rebuild_tensor\n.",
+            b"ctorch._utils\n_rebuild_wrapper_subclass\n.",
             0,
-            "torch._utils._rebuild_tensor",
+            "torch._utils._rebuild_wrapper_subclass",
         ),
+        (b"ctorch\nfloat_power\n.", 0, "torch.float_power"),
+        (b"ctorch\nbits\n.", 0, "torch.bits"),
     ] {
         let error = load(pickle).unwrap_err();
         let expected = PickleError::Refused {
@@ -206,7 +241,10 @@ proptest! {
                     b"b", b"R", b"Q", b"\x85", b"\x86", b"\x87", b"\x94", b"\x88", b".", b"X\x01\0\0\0a",
                     b"X\x07\0\0\0storage", b"ctorch\nFloatStorage\n", b"ccollections\nOrderedDict\n",
                     b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch._utils\n_rebuild_parameter\n",
-                    b"ctorch\nSize\n", b"ctorch\ndevice\n", b"c_codecs\nencode\n",
+                    b"ctorch\nSize\n", b"ctorch\ndevice\n", b"c_codecs\nencode\n", b"c__builtin__\nset\n",
+                    b"c__builtin__\ncomplex\n", b"c__builtin__\nbytearray\n", b"ctorch\nTensor\n",
+                    b"ctorch._tensor\n_rebuild_from_type_v2\n", b"ctorch._utils\n_rebuild_tensor\n", b"\x8f", b"\x90",
+                    b"ctorch\nfloat16\n", b"ccollections\nCounter\n",
                 ]).prop_map(<[u8]>::to_vec),
             ],
             0..60,

@@ -128,9 +128,9 @@ impl Operations {
     /// Operations of a forward pass in evaluation mode.
     #[must_use]
     pub fn inference(&self, batch: usize) -> u64 {
-        let examples = self.per_example().flops * batch as u64;
+        let examples = self.per_example().flops.saturating_mul(batch as u64);
         match self.algorithm {
-            Algorithm::Reference => examples + self.per_call().flops,
+            Algorithm::Reference => examples.saturating_add(self.per_call().flops),
             Algorithm::Folded => examples,
         }
     }
@@ -138,6 +138,9 @@ impl Operations {
     /// Operations of a training step.
     #[must_use]
     pub fn training_step(&self, batch: usize) -> u64 {
-        3 * (self.per_example().flops * batch as u64 + self.per_call().flops)
+        let examples = self.per_example().flops.saturating_mul(batch as u64);
+        examples
+            .saturating_add(self.per_call().flops)
+            .saturating_mul(3)
     }
 }

@@ -5,7 +5,8 @@ use std::ops::{Add, Mul};
 
 use serde::Serialize;
 
-/// Work that grows with the number of examples, or work of a call.
+/// Work that grows with the number of examples, or work of a call. What is more than a `u64` holds stays at its
+/// greatest value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Work {
     /// Floating-point operations of matrix products and convolutions; a multiply-add is two.
@@ -23,10 +24,10 @@ impl Add for Work {
 
     fn add(self, other: Self) -> Self {
         Self {
-            flops: self.flops + other.flops,
-            special: self.special + other.special,
-            bytes: self.bytes + other.bytes,
-            weight_bytes: self.weight_bytes + other.weight_bytes,
+            flops: self.flops.saturating_add(other.flops),
+            special: self.special.saturating_add(other.special),
+            bytes: self.bytes.saturating_add(other.bytes),
+            weight_bytes: self.weight_bytes.saturating_add(other.weight_bytes),
         }
     }
 }
@@ -38,10 +39,10 @@ impl Mul<usize> for Work {
     fn mul(self, times: usize) -> Self {
         let times = times as u64;
         Self {
-            flops: self.flops * times,
-            special: self.special * times,
-            bytes: self.bytes * times,
-            weight_bytes: self.weight_bytes * times,
+            flops: self.flops.saturating_mul(times),
+            special: self.special.saturating_mul(times),
+            bytes: self.bytes.saturating_mul(times),
+            weight_bytes: self.weight_bytes.saturating_mul(times),
         }
     }
 }
@@ -56,7 +57,7 @@ impl Sum for Work {
 pub(super) fn linear(rows: usize, inner: usize, columns: usize) -> Work {
     let (rows, inner, columns) = (rows as u64, inner as u64, columns as u64);
     Work {
-        flops: 2 * rows * inner * columns,
+        flops: (2 * rows).saturating_mul(inner).saturating_mul(columns),
         special: 0,
         bytes: 4 * (rows * inner + rows * columns),
         weight_bytes: 4 * inner * columns,
@@ -102,7 +103,7 @@ pub(super) fn special(count: usize) -> Work {
 pub(super) fn attention(receivers: usize, senders: usize, heads: usize, dim: usize) -> Work {
     let inner = heads * dim;
     Work {
-        flops: 2 * product(receivers, inner, senders).flops,
+        flops: product(receivers, inner, senders).flops.saturating_mul(2),
         special: (heads * receivers * senders) as u64,
         bytes: (4 * 2 * inner * (receivers + senders)) as u64,
         weight_bytes: 0,

@@ -69,20 +69,26 @@ impl TokenizerSpec {
                 width,
                 ..
             } => match config {
-                By::ConvNext(config) => {
-                    Self::ConvNext(config.resolve(path, [channels, height, width])?)
-                }
-                By::ConvStem(config) => {
-                    Self::ConvStem(config.resolve(path, [channels, height, width])?)
-                }
+                By::ConvNext(config) => Self::ConvNext(
+                    config
+                        .resolve(path, [channels, height, width])
+                        .map_err(|error| error.within("convnext"))?,
+                ),
+                By::ConvStem(config) => Self::ConvStem(
+                    config
+                        .resolve(path, [channels, height, width])
+                        .map_err(|error| error.within("conv_stem"))?,
+                ),
                 By::Pixels {} => Self::Pixels(PixelsSpec {
                     path: path.to_owned(),
                     channels: positive("channels", channels)?,
                     image: [height, width],
                 }),
-                By::Patches(config) => {
-                    Self::Patches(config.resolve(path, [channels, height, width])?)
-                }
+                By::Patches(config) => Self::Patches(
+                    config
+                        .resolve(path, [channels, height, width])
+                        .map_err(|error| error.within("patches"))?,
+                ),
                 _ => return unread(config, kind),
             },
             InputKind::Tokens {
@@ -92,25 +98,51 @@ impl TokenizerSpec {
             } => {
                 let symbols = (vocabulary, max_len, pad);
                 match config {
-                    By::Embedding(config) => Self::Embedding(config.resolve(path, symbols)?),
-                    By::ConvSequence(config) => Self::ConvSequence(config.resolve(path, symbols)?),
-                    By::Ngrams(config) => Self::Ngrams(config.resolve(path, symbols)?),
-                    By::Recurrent(config) => Self::Recurrent(config.resolve(path, symbols)?),
+                    By::Embedding(config) => Self::Embedding(
+                        config
+                            .resolve(path, symbols)
+                            .map_err(|error| error.within("embedding"))?,
+                    ),
+                    By::ConvSequence(config) => Self::ConvSequence(
+                        config
+                            .resolve(path, symbols)
+                            .map_err(|error| error.within("conv_sequence"))?,
+                    ),
+                    By::Ngrams(config) => Self::Ngrams(
+                        config
+                            .resolve(path, symbols)
+                            .map_err(|error| error.within("ngrams"))?,
+                    ),
+                    By::Recurrent(config) => Self::Recurrent(
+                        config
+                            .resolve(path, symbols)
+                            .map_err(|error| error.within("recurrent"))?,
+                    ),
                     _ => return unread(config, kind),
                 }
             }
             InputKind::Features { items, dim, padded } => match config {
-                By::Features(config) => {
-                    Self::Vectors(config.resolve(path, (items, dim), padded)?)
-                }
+                By::Features(config) => Self::Vectors(
+                    config
+                        .resolve(path, (items, dim), padded)
+                        .map_err(|error| error.within("features"))?,
+                ),
                 _ => return unread(config, kind),
             },
             InputKind::Points { points, dims } => match config {
-                By::Points(config) => Self::Vectors(config.resolve(path, (points, dims))?),
+                By::Points(config) => Self::Vectors(
+                    config
+                        .resolve(path, (points, dims))
+                        .map_err(|error| error.within("points"))?,
+                ),
                 _ => return unread(config, kind),
             },
             InputKind::Voxels { size } => match config {
-                By::Voxels(config) => Self::Patches(config.resolve(path, size)?),
+                By::Voxels(config) => Self::Patches(
+                    config
+                        .resolve(path, size)
+                        .map_err(|error| error.within("voxels"))?,
+                ),
                 _ => return unread(config, kind),
             },
         })
