@@ -112,6 +112,7 @@ fn check_value(name: &str, key: &str, value: &Value) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::{check_threads, most_threads};
     use crate::config::{DEFAULTS, from_toml, load};
 
     /// Every number of the documented settings, those that stand as comments too.
