@@ -68,6 +68,12 @@ impl DataDirs {
         all
     }
 
+    /// The folder of `--data-dir`, if it was given.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
     /// Where downloads go: the first of the folders.
     #[must_use]
     pub fn download_dir(&self) -> &Path {

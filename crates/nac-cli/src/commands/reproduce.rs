@@ -92,7 +92,11 @@ pub(crate) fn command(args: Args) -> Result<ExitCode> {
         offline: args.offline,
         command: command.clone(),
     };
-    let done = reproduce::reproduce(&request, &mut Training(options), &progress)
+    let mut training = Training {
+        options,
+        program: Some(std::env::current_exe().context("cannot find this program")?),
+    };
+    let done = reproduce::reproduce(&request, &mut training, &progress)
         .with_context(|| format!("reproduce-paper in {}", request.out.display()))?;
     output::report(terminal_table(&done.report.rows, None));
     output::report(format_args!("report   {}", done.written.html.display()));

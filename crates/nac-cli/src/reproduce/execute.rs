@@ -1,12 +1,15 @@
 //! Runs what was planned, one after another; what is finished already is taken as it is.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use nac_data::Progress;
 
 use super::plan::{PlannedExperiment, PlannedRun};
-use nac_train::config::RunConfig;
-use nac_train::run::{RunFolder, RunOptions, run};
+use crate::processes::{self, Start};
+use nac_dist::Ended;
+use nac_train::config::{RunConfig, to_toml};
+use nac_train::run::{RunFolder, RunOptions, processes as run_processes, run};
 use nac_train::summary::RunSummary;
 use nac_train::{Result, TrainError};
 
@@ -32,13 +35,65 @@ pub trait Runner {
     fn run(&mut self, job: Job<'_>) -> Result<RunSummary>;
 }
 
-/// Carries out runs with [`run`](nac_train::run::run); all have these options but for folder, label and resuming.
+/// Carries out runs with [`run`]; all have these options but for folder, label and resuming.
 #[derive(Debug, Clone)]
-pub struct Training(pub RunOptions);
+pub struct Training {
+    /// What all runs have in common.
+    pub options: RunOptions,
+    /// The program `nac`, for runs on several processes; without it, all runs are in this process.
+    pub program: Option<PathBuf>,
+}
+
+impl Training {
+    /// A run on several processes, each a `nac train`.
+    fn on_processes(&self, program: &Path, count: usize, job: Job<'_>) -> Result<RunSummary> {
+        let config = job.config.check()?;
+        let settings = tempfile::NamedTempFile::new();
+        let settings = settings.map_err(TrainError::io("make", &std::env::temp_dir()))?;
+        let file = settings.path();
+        std::fs::write(file, to_toml(&config)).map_err(TrainError::io("write", file))?;
+        let mut arguments: Vec<OsString> = vec!["train".into(), "--config".into(), file.into()];
+        arguments.extend(["--out".into(), job.folder.into()]);
+        arguments.extend(["--label".into(), job.label.into()]);
+        if let Some(folder) = self.options.data_dirs.data_dir() {
+            arguments.extend(["--data-dir".into(), folder.into()]);
+        }
+        if job.resume {
+            arguments.push("--resume".into());
+        }
+        let start = Start {
+            program: program.to_owned(),
+            arguments,
+            again: Vec::new(),
+            processes: count,
+            restarts: 0,
+        };
+        let folder = RunFolder::new(job.folder.to_owned());
+        let ended = processes::start(&config, start)?;
+        match (ended, self.options.interrupt.raised()) {
+            (Ended::Success, _) => folder.summary(),
+            (_, Some(signal)) => Err(TrainError::Interrupted {
+                step: folder.last_checkpoint().map_or(0, |last| last.state.step),
+                signal,
+                folder: Some(job.folder.to_owned()),
+            }),
+            // It has said why.
+            (Ended::Failed(rank, _) | Ended::Lost(rank), None) => {
+                Err(TrainError::OtherRank { rank })
+            }
+        }
+    }
+}
 
 impl Runner for Training {
     fn run(&mut self, job: Job<'_>) -> Result<RunSummary> {
-        let mut options = self.0.clone();
+        if let Some(program) = &self.program {
+            let count = run_processes(&job.config.check()?, &self.options.data_dirs)?.count;
+            if count > 1 {
+                return self.on_processes(program, count, job);
+            }
+        }
+        let mut options = self.options.clone();
         options.out = Some(job.folder.to_owned());
         options.resume = job.resume;
         options.label = job.label.to_owned();
