@@ -7,7 +7,7 @@ use nac_data::Progress;
 
 use super::plan::{PlannedExperiment, PlannedRun};
 use crate::processes::{self, Start};
-use nac_dist::Ended;
+use nac_dist::Ended as AllEnded;
 use nac_train::config::{RunConfig, to_toml};
 use nac_train::run::{RunFolder, RunOptions, processes as run_processes, run};
 use nac_train::summary::RunSummary;
@@ -71,14 +71,14 @@ impl Training {
         let folder = RunFolder::new(job.folder.to_owned());
         let ended = processes::start(&config, start)?;
         match (ended, self.options.interrupt.raised()) {
-            (Ended::Success, _) => folder.summary(),
+            (AllEnded::Success, _) => folder.summary(),
             (_, Some(signal)) => Err(TrainError::Interrupted {
                 step: folder.last_checkpoint().map_or(0, |last| last.state.step),
                 signal,
                 folder: Some(job.folder.to_owned()),
             }),
             // It has said why.
-            (Ended::Failed(rank, _) | Ended::Lost(rank), None) => {
+            (AllEnded::Failed(rank, _) | AllEnded::Lost(rank), None) => {
                 Err(TrainError::OtherRank { rank })
             }
         }
