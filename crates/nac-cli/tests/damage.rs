@@ -374,7 +374,7 @@ fn parameters_that_the_loss_does_not_reach_are_named_once() {
         .stderr(contains("got no gradient").and(contains(name)));
     let without = place.summary().without_gradient;
     assert!(
-        without.contains(&name.to_owned()) && without.len() == 9,
+        without.contains(&name.to_owned()) && without.len() == 8,
         "{without:?}"
     );
     // The note of the first step is kept; it is not said again.

@@ -33,7 +33,7 @@ propagators = 1
 propagator.attention = { heads = 2, head_dim = 8 }
 
 [training]
-steps = 400
+steps = 300
 batch_size = 8
 validation_examples = 50
 evaluate_every = 100
@@ -102,7 +102,7 @@ fn many_kills_leave_no_trace() {
     let weights = |run: &str| {
         let path = folder
             .join(run)
-            .join("checkpoints/step-00000400.safetensors");
+            .join("checkpoints/step-00000300.safetensors");
         TensorFile::read(&path).unwrap().tensors
     };
     assert_eq!(weights("whole"), weights("killed"));

@@ -6,22 +6,24 @@ use super::gradients::Gradients;
 use super::state::Trainer;
 use crate::error::Result;
 
-/// The reference gives modules that only read signatures too, which nothing reads unless they send to other modules or a
-/// loss term asks for them. They are in files of weights, and expected to stay as they are.
-const NEVER_READ: &str = "input_latents.signatures_";
+/// Ends of names that are expected to get no gradient. Modules that only read have signatures too, which nothing reads
+/// unless they send to other modules or a loss term asks for them. The bias of the scorer shifts all scores of a softmax
+/// alike, so that its gradient is zero but for rounding.
+const EXPECTED: [&str; 2] = ["input_latents.signatures_", "confidence_scorer.bias"];
 /// Names that a note shows.
 const SHOWN: usize = 8;
 
 impl Trainer {
-    /// In the first step of a run, takes down which parameters got no gradient, or one of zeros only, and says so. The
-    /// signatures of modules that only read are left out: by most settings nothing reads them.
+    /// In the first step of a run, takes down which parameters got no gradient, or one of zeros only, and says so.
+    /// Those that cannot get one are left out (`EXPECTED`).
     pub(super) fn check_coverage(&mut self, gradients: &Gradients) -> Result<()> {
         if self.state.without_gradient.is_some() {
             return Ok(());
         }
         let mut names = Vec::new();
         for ((name, _), gradient) in self.model.params().parameters().zip(&gradients.tensors) {
-            if !name.ends_with(NEVER_READ) && !reaches(gradient)? {
+            let expected = EXPECTED.iter().any(|end| name.ends_with(end));
+            if !expected && !reaches(gradient)? {
                 names.push(name.to_owned());
             }
         }
