@@ -140,10 +140,12 @@ std::uint16_t* bits(const at::Tensor& tensor) {
   return static_cast<std::uint16_t*>(tensor.data_ptr());
 }
 
-// Sends `out(rank)` to every other rank and receives `in(rank)` from it, all at once and without copies.
+using Works = std::vector<c10::intrusive_ptr<c10d::Work>>;
+
+// Starts to send `out(rank)` to every other rank and to receive `in(rank)` from it, all at once and without copies.
 template <typename Out, typename In>
-void exchange(ProcessGroupGloo& gloo, int tag, Out out, In in) {
-  std::vector<c10::intrusive_ptr<c10d::Work>> works;
+Works exchange(ProcessGroupGloo& gloo, int tag, Out out, In in) {
+  Works works;
   for (int rank = 0; rank < gloo.getSize(); ++rank) {
     if (rank != gloo.getRank()) {
       std::vector<at::Tensor> received{in(rank)}, sent{out(rank)};
@@ -151,43 +153,81 @@ void exchange(ProcessGroupGloo& gloo, int tag, Out out, In in) {
       works.push_back(gloo.send(sent, rank, tag));
     }
   }
+  return works;
+}
+
+void finish_all(ProcessGroupGloo& gloo, const Works& works) {
   for (const auto& work : works) {
     work->wait(gloo.getOptions()->timeout);
   }
 }
 
-// Every rank sums a part of the tensor in float32 and rounds the sum, so that rounding does not grow with the number of
-// ranks and all of them end with the same bits.
+// Some consecutive numbers of a tensor, padded to a part of equal length for each rank.
+struct Piece {
+  int64_t start, count; // in the tensor
+  int64_t offset, part; // in the scratch memory
+  Works works;
+};
+
+std::vector<Piece> pieces_of(int64_t count, int64_t size) {
+  constexpr int64_t kLength = int64_t(1) << 22;
+  std::vector<Piece> pieces;
+  int64_t offset = 0;
+  for (int64_t start = 0; start < count; start += kLength) {
+    const int64_t length = std::min(kLength, count - start);
+    const int64_t part = (length + size - 1) / size;
+    pieces.push_back({start, length, offset, part, {}});
+    offset += size * part;
+  }
+  return pieces;
+}
+
+// Every rank sums a part of each piece in float32 and rounds the sum, so that rounding does not grow with the number of
+// ranks and all of them end with the same bits. Pieces travel while others are converted.
 void all_reduce_bf16(nac_dist_group* group, at::Tensor& tensor) {
   auto& gloo = connected(group);
-  const int64_t size = gloo.getSize(), count = tensor.numel();
-  const int64_t part = (count + size - 1) / size;
-  if (group->scratch.size() != 2 || group->scratch[0].numel() != size * part) {
+  const int64_t size = gloo.getSize();
+  const int own = gloo.getRank();
+  auto pieces = pieces_of(tensor.numel(), size);
+  if (pieces.empty()) {
+    return;
+  }
+  const int64_t length = pieces.back().offset + size * pieces.back().part;
+  if (group->scratch.size() != 2 || group->scratch[0].numel() != length) {
     const auto kind = tensor.options().dtype(at::kBFloat16);
-    group->scratch = {at::zeros({size * part}, kind), at::zeros({size * part}, kind)};
+    group->scratch = {at::zeros({length}, kind), at::zeros({length}, kind)};
   }
   at::Tensor &mine = group->scratch[0], &received = group->scratch[1];
-  const auto part_of = [part](const at::Tensor& of, int64_t rank) {
-    return of.narrow(0, rank * part, part);
+  const auto part_of = [](const at::Tensor& of, const Piece& piece, int64_t rank) {
+    return of.narrow(0, piece.offset + rank * piece.part, piece.part);
   };
-  round_all(tensor.data_ptr<float>(), bits(mine), count);
-  exchange(
-      gloo,
-      1,
-      [&](int rank) { return part_of(mine, rank); },
-      [&](int rank) { return part_of(received, rank); });
-  const int own = gloo.getRank();
-  std::vector<const std::uint16_t*> terms;
-  for (int rank = 0; rank < size; ++rank) {
-    terms.push_back(bits(part_of(rank == own ? mine : received, rank)));
+  float* values = tensor.data_ptr<float>();
+  for (Piece& piece : pieces) {
+    round_all(values + piece.start, bits(mine) + piece.offset, piece.count);
+    piece.works = exchange(
+        gloo,
+        1,
+        [&](int rank) { return part_of(mine, piece, rank); },
+        [&](int rank) { return part_of(received, piece, rank); });
   }
-  sum_rows(terms, part, bits(part_of(mine, own)));
-  exchange(
-      gloo,
-      2,
-      [&](int) { return part_of(mine, own); },
-      [&](int rank) { return part_of(mine, rank); });
-  widen_all(bits(mine), tensor.data_ptr<float>(), count);
+  for (Piece& piece : pieces) {
+    finish_all(gloo, piece.works);
+    std::vector<const std::uint16_t*> terms;
+    for (int rank = 0; rank < size; ++rank) {
+      terms.push_back(bits(part_of(rank == own ? mine : received, piece, rank)));
+    }
+    sum_rows(terms, piece.part, bits(part_of(mine, piece, own)));
+    // The parts of the others that this replaces were sent before their sums can come.
+    piece.works = exchange(
+        gloo,
+        2,
+        [&](int) { return part_of(mine, piece, own); },
+        [&](int rank) { return part_of(mine, piece, rank); });
+  }
+  for (Piece& piece : pieces) {
+    finish_all(gloo, piece.works);
+    widen_all(bits(mine) + piece.offset, values + piece.start, piece.count);
+  }
 }
 
 } // namespace

@@ -105,6 +105,16 @@ fn collectives(group: &dyn Group) {
     let gathered = all_gather(group, &bytes).unwrap();
     assert!(gathered.len() == size && gathered.iter().all(|other| *other == bytes));
 
+    // More than one piece.
+    let count = (1 << 22) + 12_345;
+    let value = |i: i64| (i % 251 - 125) as f32;
+    let values: Vec<f32> = (0..count).map(value).collect();
+    let mut large = Tensor::from_slice(&values);
+    group.all_reduce_bf16(&mut large).unwrap();
+    let exact = Tensor::from_slice(&values) * size as f64;
+    let error = (large - &exact).abs() - exact.abs() / 127.0;
+    assert!(error.max().double_value(&[]) <= 0.0);
+
     // Each rank gives another length, some longer than the first round takes.
     let gathered = all_gather(group, &vec![7; 5000 * rank]).unwrap();
     let lengths: Vec<usize> = gathered.iter().map(Vec::len).collect();
