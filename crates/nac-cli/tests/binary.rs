@@ -233,7 +233,7 @@ fn bad_input_is_named_and_leaves_everything_as_it_was() {
     fails(&["train"], &["give --config FILE"]);
     fails(
         &["train", "--resume", "--out", "none"],
-        &["no run to resume", "none/config.toml"],
+        &["none: there is no run in this folder", "config.toml"],
     );
     fails(
         &[
@@ -251,7 +251,7 @@ fn bad_input_is_named_and_leaves_everything_as_it_was() {
     );
     fails(
         &["eval", "--run", "none"],
-        &["cannot read none/config.toml"],
+        &["none: there is no run in this folder"],
     );
     fails(&["data", "get", "mnist"], &["unknown data set `mnist`"]);
     assert!(!place.path("runs").exists(), "nothing was made");
@@ -287,7 +287,7 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     fs::write(&last, &whole[..whole.len() / 2]).unwrap();
     let parts = || {
         predicate::str::contains("step-00000003.safetensors: damaged")
-            .and(predicate::str::contains("The one before it is"))
+            .and(predicate::str::contains("The newest whole one is"))
             .and(predicate::str::contains("step-00000002"))
     };
     resume().code(1).stderr(parts());
@@ -298,13 +298,14 @@ fn damaged_and_foreign_checkpoints_are_refused() {
         "left as it was"
     );
 
-    // A checkpoint of a model of other sizes, with the digest of this run: names are listed together.
+    // A checkpoint of a model of other sizes: the settings that differ are named.
     let path = place.path("run/config.toml");
     fs::write(&last, &whole).unwrap();
     let config = fs::read_to_string(&path).unwrap();
-    fs::write(&path, config.replace("state_dim = 16", "state_dim = 24")).unwrap();
-    let parts = predicate::str::contains("wrong shape (")
-        .and(predicate::str::contains("codes_: expected [8, 24]"));
+    let (_, unsealed) = config.split_once('\n').unwrap();
+    fs::write(&path, unsealed.replace("state_dim = 16", "state_dim = 24")).unwrap();
+    let parts = predicate::str::contains("other settings")
+        .and(predicate::str::contains("model.circuit.state_dim (16 → 24)"));
     place.run(&["eval", "--run", "run"]).code(1).stderr(parts);
     fs::write(&path, config).unwrap();
 

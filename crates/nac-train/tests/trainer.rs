@@ -317,7 +317,7 @@ fn the_checkpoint_of_another_model_is_refused_with_all_names() {
     );
     assert_eq!(before, weights(&other));
     let error = trainer(circuit(1), 8).resume().unwrap_err().to_string();
-    assert!(error.contains("seed 7 or other settings"), "{error}");
+    assert!(error.contains("seed (7 → 8)"), "{error}");
 }
 
 /// A data set whose sixth label does not exist.
