@@ -304,8 +304,9 @@ fn damaged_and_foreign_checkpoints_are_refused() {
     let config = fs::read_to_string(&path).unwrap();
     let (_, unsealed) = config.split_once('\n').unwrap();
     fs::write(&path, unsealed.replace("state_dim = 16", "state_dim = 24")).unwrap();
-    let parts = predicate::str::contains("other settings")
-        .and(predicate::str::contains("model.circuit.state_dim (16 → 24)"));
+    let parts = predicate::str::contains("other settings").and(predicate::str::contains(
+        "model.circuit.state_dim (16 → 24)",
+    ));
     place.run(&["eval", "--run", "run"]).code(1).stderr(parts);
     fs::write(&path, config).unwrap();
 
