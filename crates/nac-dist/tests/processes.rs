@@ -1,6 +1,11 @@
 //! Groups of two and three processes: this program starts itself once for each rank.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_macros,
+    reason = "a rank tells the test what it found"
+)]
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};

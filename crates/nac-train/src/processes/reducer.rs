@@ -41,8 +41,7 @@ impl Reducer {
         let mut start = 0;
         for tensor in defined() {
             let length = tensor.numel() as i64;
-            let _ = flat
-                .f_narrow(0, start, length)?
+            flat.f_narrow(0, start, length)?
                 .f_copy_(&tensor.f_reshape([-1])?)?;
             start += length;
         }
@@ -55,7 +54,7 @@ impl Reducer {
         for tensor in tensors.iter_mut().filter(|tensor| tensor.defined()) {
             let length = tensor.numel() as i64;
             let part = flat.f_narrow(0, start, length)?;
-            let _ = tensor.f_copy_(&part.f_view_as(tensor)?)?;
+            tensor.f_copy_(&part.f_view_as(tensor)?)?;
             start += length;
         }
         self.flat = Some(flat);
@@ -70,7 +69,7 @@ impl Reducer {
         for tensor in tensors {
             let mut sent = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
             group.broadcast(&mut sent, 0)?;
-            let _ = tch::no_grad(|| tensor.f_copy_(&sent))?;
+            tch::no_grad(|| tensor.f_copy_(&sent))?;
         }
         Ok(())
     }

@@ -85,8 +85,10 @@ mod tests {
     use crate::config::RunConfig;
 
     fn count(change: impl FnOnce(&mut RunConfig)) -> Result<Processes> {
-        let mut config = RunConfig::default();
-        config.device = "cpu".into();
+        let mut config = RunConfig {
+            device: "cpu".into(),
+            ..RunConfig::default()
+        };
         change(&mut config);
         processes(&config.check()?, &DataDirs::new(None, None, "cache".into()))
     }
@@ -99,7 +101,13 @@ mod tests {
         let large = automatic(SMALL_STEP + 1, 64, 4);
         assert!(large.count == 1 && large.reason.contains("more than 50"));
         let cores = thread::available_parallelism().unwrap().get();
-        let found = count(|config| config.model.circuit.modules = 8).unwrap();
+        let found = count(|config| {
+            let circuit = &mut config.model.circuit;
+            (circuit.modules, circuit.state_dim, circuit.propagators) = (8, 16, 1);
+            let convnext = &mut config.model.convnext;
+            (convnext.dims, convnext.depths) = (vec![16], vec![1]);
+        })
+        .unwrap();
         assert_eq!(found.count, cores.min(8), "{}", found.reason);
     }
 
