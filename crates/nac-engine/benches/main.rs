@@ -17,6 +17,7 @@ use criterion::{Criterion, criterion_group};
 
 criterion_group!(
     benches,
+    ops::attention::bench,
     ops::engine::bench,
     ops::product::bench,
     ops::propagator::bench,

@@ -1,5 +1,6 @@
 //! One file per operation.
 
+pub(crate) mod attention;
 pub(crate) mod engine;
 pub(crate) mod product;
 pub(crate) mod propagator;
