@@ -17,7 +17,7 @@ const EPSILON: f32 = f32::EPSILON;
 const PART: usize = 2048;
 
 /// Least and greatest logarithm of a sample: `ln 2⁻¹²⁶` and `ln(1 − ε)`.
-const BOUNDS: [f32; 2] = [-87.336_54, -1.192_093e-7];
+const BOUNDS: [f32; 2] = [-87.336_55, -1.192_093e-7];
 
 /// Logarithms of relaxed samples.
 ///

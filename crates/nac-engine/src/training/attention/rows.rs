@@ -31,30 +31,31 @@ impl Scoring<'_> {
     /// Turns products into scores; those beyond `count` become −∞. Returns the maximum over each lane.
     #[inline(always)]
     pub(super) fn score<S: Simd>(self, simd: S, row: &mut [f32], count: usize) -> S::f32s {
-        row[count..].fill(f32::NEG_INFINITY);
         let (scale, log2_e) = (simd.splat_f32s(self.scale), simd.splat_f32s(LOG2_E));
-        let row = S::as_mut_simd_f32s(row).0;
+        let vectors = S::as_mut_simd_f32s(&mut *row).0;
         if let Some(links) = self.links {
             let (links, rest) = S::as_simd_f32s(&links[..count]);
-            for (x, link) in row.iter_mut().zip(links) {
+            for (x, link) in vectors.iter_mut().zip(links) {
                 *x = simd.mul_add_f32s(*link, log2_e, simd.mul_f32s(*x, scale));
             }
-            if let Some(x) = row.get_mut(links.len()).filter(|_| !rest.is_empty()) {
+            if let Some(x) = vectors.get_mut(links.len()).filter(|_| !rest.is_empty()) {
                 let link = simd.partial_load_f32s(rest);
                 *x = simd.mul_add_f32s(link, log2_e, simd.mul_f32s(*x, scale));
             }
         } else {
-            for x in &mut *row {
+            for x in &mut *vectors {
                 *x = simd.mul_f32s(*x, scale);
             }
         }
         if let Some(padding) = self.padding {
-            for (x, padding) in row.iter_mut().zip(S::as_simd_f32s(padding).0) {
+            for (x, padding) in vectors.iter_mut().zip(S::as_simd_f32s(padding).0) {
                 *x = simd.add_f32s(*x, *padding);
             }
         }
+        // After the factor, which is zero where there is nothing but padding.
+        row[count..].fill(f32::NEG_INFINITY);
         let mut most = simd.splat_f32s(LOWEST);
-        for x in row {
+        for x in S::as_simd_f32s(row).0 {
             most = simd.max_f32s(most, *x);
         }
         most

@@ -319,7 +319,7 @@ fn run(
 /// Largest difference, relative to the largest value (operands are of order one).
 fn error(found: &[f32], expected: &[f64]) -> f64 {
     assert_eq!(found.len(), expected.len());
-    let scale = expected.iter().fold(0.1, |most: f64, x| most.max(x.abs()));
+    let scale = expected.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
     let differences = found
         .iter()
         .zip(expected)
