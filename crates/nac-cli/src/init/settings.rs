@@ -46,11 +46,7 @@ fn head(text: &mut String, name: &str, found: &Found) -> std::fmt::Result {
         "name = {}                # of the run, and of its folder below runs/",
         quoted(name)
     )?;
-    writeln!(text, "seed = 0")?;
-    writeln!(
-        text,
-        "threads = 1                 # of libtorch; more help larger models only\n"
-    )
+    writeln!(text, "seed = 0\n")
 }
 
 fn data(text: &mut String, modality: Modality, found: &Found) -> std::fmt::Result {
