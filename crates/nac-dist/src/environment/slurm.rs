@@ -1,6 +1,7 @@
 //! What `srun` sets for each task of a step.
 
-use super::{Environment, Source, Store, optional, parse};
+use super::place::{Environment, Source, Store};
+use super::variables::{optional, parse};
 use crate::error::{DistError, Result};
 
 /// Ports for jobs that set none, by the job's number.

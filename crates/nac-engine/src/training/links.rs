@@ -96,7 +96,7 @@ pub fn relax_gradient(
 
 /// How many examples there are, and how many links each has.
 fn check(op: &'static str, links: usize, all: usize) -> Result<[usize; 2]> {
-    let examples = if links == 0 { 0 } else { all / links };
+    let examples = all.checked_div(links).unwrap_or(0);
     EngineError::check_length(op, "samples", all, &[examples, links])?;
     Ok([examples, links])
 }

@@ -30,6 +30,7 @@ mod scale_gradient;
 mod skmdpa;
 mod skmdpa_attend;
 mod skmdpa_backward;
+mod skmdpa_forward;
 
 pub use compute::{Compute, TrainingPrecision};
 pub use feed_forward::{

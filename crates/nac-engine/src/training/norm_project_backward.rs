@@ -203,10 +203,11 @@ impl<const N: usize> NormProject<N> {
         let items = self.items(operands);
         let (partition, features) = (Partition::new(items), self.features);
         let len = items.rows() * features;
-        if operands.states.shared && items.batch > 1 {
-            if let Some(states) = gradients.states.as_deref_mut() {
-                sum_parts(compute, memory.d_states.take(len), states);
-            }
+        if operands.states.shared
+            && items.batch > 1
+            && let Some(states) = gradients.states.as_deref_mut()
+        {
+            sum_parts(compute, memory.d_states.take(len), states);
         }
         let sums = memory.d_norm.take(partition.parts() * 2 * features);
         norm_gradient(compute, sums, &mut gradients.norm);

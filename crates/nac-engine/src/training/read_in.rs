@@ -4,7 +4,6 @@
 //! `((W_kᵀ q_u) ⊙ s_u) · x_v` up to a constant in `v`, which drops out of the softmax; and likewise its message is
 //! `W_v (s'_u ⊙ Σ_v a_uv x_v) + b_v`. Neither keys nor values of tokens are ever computed.
 
-use super::compute::Compute;
 use super::heads::Heads;
 use super::linear::Linear;
 use super::norm_project::{NormProject, NormProjectOperands};
@@ -12,7 +11,6 @@ use super::operands::{
     Items, NormGradient, NormOperand, ProjectionGradient, ProjectionOperand, States, check_keep,
     check_sizes,
 };
-use super::read_in_forward;
 use crate::error::{EngineError, Result};
 
 pub(super) const OP: &str = "ReadInAttention";
@@ -164,41 +162,6 @@ impl ReadInAttention {
     /// Sizes and settings.
     pub fn shape(&self) -> ReadInShape {
         self.shape
-    }
-
-    /// New states of the modules.
-    ///
-    /// # Shapes
-    /// - y: `[batch, modules, state]`
-    ///
-    /// # Errors
-    /// An operand has another shape.
-    pub fn forward(
-        &mut self,
-        compute: &Compute,
-        operands: &ReadInOperands<'_>,
-        y: &mut [f32],
-    ) -> Result<()> {
-        self.check(operands)?;
-        let ReadInShape {
-            batch,
-            modules,
-            state,
-            ..
-        } = self.shape;
-        EngineError::check_length(OP, "y", y.len(), &[batch, modules, state])?;
-        self.query
-            .forward(compute, &queries(operands), [&mut self.queries]);
-        self.exit.pack(compute, operands.exit.weight);
-        let [key, value] = &mut self.transposed;
-        self.shape.heads().transpose(operands.key.weight, key);
-        self.shape.heads().transpose(operands.value.weight, value);
-        compute.with_workspace(|workspace| {
-            let tokens = &mut workspace.read_in.tokens;
-            read_in_forward::forward(self, compute, operands, tokens, y);
-        });
-        self.ready = true;
-        Ok(())
     }
 
     /// Examples of which folded queries are computed.

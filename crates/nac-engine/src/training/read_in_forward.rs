@@ -7,11 +7,49 @@ use super::finish::Finish;
 use super::memory::Buffer;
 use super::operands::Items;
 use super::partition::{Partition, RowParts, Span};
-use super::read_in::{ReadInAttention, ReadInOperands};
+use super::read_in::{OP, ReadInAttention, ReadInOperands, ReadInShape, queries};
 use super::rows::{Combine, Normalize, Rows, Scale};
+use crate::error::{EngineError, Result};
+
+impl ReadInAttention {
+    /// New states of the modules.
+    ///
+    /// # Shapes
+    /// - y: `[batch, modules, state]`
+    ///
+    /// # Errors
+    /// An operand has another shape.
+    pub fn forward(
+        &mut self,
+        compute: &Compute,
+        operands: &ReadInOperands<'_>,
+        y: &mut [f32],
+    ) -> Result<()> {
+        self.check(operands)?;
+        let ReadInShape {
+            batch,
+            modules,
+            state,
+            ..
+        } = self.shape;
+        EngineError::check_length(OP, "y", y.len(), &[batch, modules, state])?;
+        self.query
+            .forward(compute, &queries(operands), [&mut self.queries]);
+        self.exit.pack(compute, operands.exit.weight);
+        let [key, value] = &mut self.transposed;
+        self.shape.heads().transpose(operands.key.weight, key);
+        self.shape.heads().transpose(operands.value.weight, value);
+        compute.with_workspace(|workspace| {
+            let tokens = &mut workspace.read_in.tokens;
+            forward(self, compute, operands, tokens, y);
+        });
+        self.ready = true;
+        Ok(())
+    }
+}
 
 /// From queries to new states.
-pub(super) fn forward(
+fn forward(
     block: &mut ReadInAttention,
     compute: &Compute,
     operands: &ReadInOperands<'_>,

@@ -6,6 +6,7 @@
 //! Written by hand because the optimizers of `tch` cannot save their state, and a resumed run must go on bit for bit.
 
 mod moments;
+mod slot;
 mod state;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use super::optimizer::Optimizer;
 use crate::config::OptimizerConfig;
 use crate::error::{Result, TrainError};
 use moments::Moments;
+use slot::Slot;
 
 /// AdamW with [`decays`] as rule of weight decay. A parameter without gradient stays as it is.
 ///
@@ -30,25 +32,6 @@ pub struct AdamW {
     config: OptimizerConfig,
     slots: Vec<Slot>,
     moments: Moments,
-}
-
-/// One parameter.
-#[derive(Debug)]
-struct Slot {
-    name: String,
-    shape: Vec<i64>,
-    steps: u64,
-    decays: bool,
-}
-
-impl Slot {
-    /// Number of values.
-    fn count(&self) -> usize {
-        self.shape
-            .iter()
-            .map(|&n| usize::try_from(n).unwrap_or(0))
-            .product()
-    }
 }
 
 impl AdamW {

@@ -334,5 +334,5 @@ fn part<T>(all: &[T], index: usize, size: usize) -> &[T] {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+#[path = "tests/mod.rs"]
 mod tests;

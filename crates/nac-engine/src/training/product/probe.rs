@@ -60,6 +60,10 @@ impl ProductProbe {
     }
 
     /// `y = x Wᵀ`.
+    ///
+    /// # Shapes
+    /// - x: `[rows, inputs]`
+    /// - y: `[rows, outputs]`
     pub fn forward(&mut self, compute: &Compute) {
         let ((rows, inputs, outputs), x, packed) = (self.shape, &self.x, &self.packed);
         let parts = Chunks::new(&mut self.y, ROWS * outputs);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 
-use super::Slot;
 use super::moments::Moments;
+use super::slot::Slot;
 use crate::error::{Result, TrainError};
 
 /// `m.<parameter>`, `v.<parameter>` and `t.<parameter>` of every slot.

@@ -95,32 +95,7 @@ impl TokenizerSpec {
                 vocabulary,
                 max_len,
                 pad,
-            } => {
-                let symbols = (vocabulary, max_len, pad);
-                match config {
-                    By::Embedding(config) => Self::Embedding(
-                        config
-                            .resolve(path, symbols)
-                            .map_err(|error| error.within("embedding"))?,
-                    ),
-                    By::ConvSequence(config) => Self::ConvSequence(
-                        config
-                            .resolve(path, symbols)
-                            .map_err(|error| error.within("conv_sequence"))?,
-                    ),
-                    By::Ngrams(config) => Self::Ngrams(
-                        config
-                            .resolve(path, symbols)
-                            .map_err(|error| error.within("ngrams"))?,
-                    ),
-                    By::Recurrent(config) => Self::Recurrent(
-                        config
-                            .resolve(path, symbols)
-                            .map_err(|error| error.within("recurrent"))?,
-                    ),
-                    _ => return unread(config, kind),
-                }
-            }
+            } => Self::of_symbols(path, config, kind, (vocabulary, max_len, pad))?,
             InputKind::Features { items, dim, padded } => match config {
                 By::Features(config) => Self::Vectors(
                     config
@@ -145,6 +120,39 @@ impl TokenizerSpec {
                 ),
                 _ => return unread(config, kind),
             },
+        })
+    }
+
+    /// A tokenizer of symbols: vocabulary, greatest length, padding symbol.
+    fn of_symbols(
+        path: &str,
+        config: &TokenizerConfig,
+        kind: &InputKind,
+        symbols: (usize, usize, i64),
+    ) -> Result<Self, ConfigError> {
+        use TokenizerConfig as By;
+        Ok(match config {
+            By::Embedding(config) => Self::Embedding(
+                config
+                    .resolve(path, symbols)
+                    .map_err(|error| error.within("embedding"))?,
+            ),
+            By::ConvSequence(config) => Self::ConvSequence(
+                config
+                    .resolve(path, symbols)
+                    .map_err(|error| error.within("conv_sequence"))?,
+            ),
+            By::Ngrams(config) => Self::Ngrams(
+                config
+                    .resolve(path, symbols)
+                    .map_err(|error| error.within("ngrams"))?,
+            ),
+            By::Recurrent(config) => Self::Recurrent(
+                config
+                    .resolve(path, symbols)
+                    .map_err(|error| error.within("recurrent"))?,
+            ),
+            _ => return unread(config, kind),
         })
     }
 

@@ -24,14 +24,3 @@ pub(super) const BLOCK: usize = 32;
 
 /// Side of the squares that are transposed in registers.
 const SQUARE: usize = 16;
-
-/// Rows become columns.
-#[inline(always)]
-fn transpose(square: &mut [[u32; SQUARE]; SQUARE]) {
-    #[cfg(target_arch = "x86_64")]
-    avx512::transpose(square);
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        *square = std::array::from_fn(|i| std::array::from_fn(|j| square[j][i]));
-    }
-}

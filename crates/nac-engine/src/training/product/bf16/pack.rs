@@ -2,7 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{BLOCK, SQUARE, transpose};
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
+use super::{BLOCK, SQUARE};
 use crate::training::product::panels::Source;
 use crate::training::product::round::{bits, pair};
 
@@ -200,5 +202,16 @@ fn transpose_rows(data: &[f32], stride: usize, (columns, depth): (usize, usize),
                 to[first..first + SQUARE].copy_from_slice(line);
             }
         }
+    }
+}
+
+/// Rows become columns.
+#[inline(always)]
+fn transpose(square: &mut [[u32; SQUARE]; SQUARE]) {
+    #[cfg(target_arch = "x86_64")]
+    avx512::transpose(square);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        *square = std::array::from_fn(|i| std::array::from_fn(|j| square[j][i]));
     }
 }
