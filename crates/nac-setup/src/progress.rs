@@ -102,8 +102,8 @@ impl Progress for Console {
 
     fn note(&self, text: &str) {
         match &self.state().bar {
-            Some(bar) => bar.suspend(|| output::note(&text)),
-            None => output::note(&text),
+            Some(bar) => bar.suspend(|| output::note(text)),
+            None => output::note(text),
         }
     }
 }

@@ -296,7 +296,7 @@ mod tests {
         }
         assert!(a.moments.are_flat() && !b.moments.are_flat());
         let all = values(&single).into_iter().zip(values(&double));
-        for (single, double) in all.map(|(a, b)| a.into_iter().zip(b)).flatten() {
+        for (single, double) in all.flat_map(|(a, b)| a.into_iter().zip(b)) {
             assert!((single - double).abs() < 1e-5, "{single} and {double}");
         }
         let mut other = AdamW::new(&config);

@@ -40,16 +40,23 @@ pub(super) fn values(tensor: &Tensor) -> Option<&[f32]> {
     Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), tensor.numel()) })
 }
 
+/// The values of a weight, and of its gradient.
+type WeightAndGradient<'a> = (&'a mut [f32], &'a [f32]);
+
 /// The values of plain `weights`, to be changed, each with its gradient; none where there is no gradient.
 ///
 /// # Errors
 /// A weight or gradient is not plain, the two have different shapes, or weights share memory with each other or with a
 /// gradient.
 #[expect(unsafe_code, reason = "the slices are the tensors' memory")]
+#[expect(
+    clippy::mut_from_ref,
+    reason = "a tensor is a handle whose memory may change; the slices are checked to be apart"
+)]
 pub(super) fn weights_and_gradients<'a>(
     weights: &'a [&Tensor],
     gradients: &'a [Tensor],
-) -> Result<Vec<Option<(&'a mut [f32], &'a [f32])>>> {
+) -> Result<Vec<Option<WeightAndGradient<'a>>>> {
     let refuse = |reason: String| Err(TrainError::State(format!("AdamW: {reason}")));
     for (weight, gradient) in weights.iter().zip(gradients) {
         if gradient.defined() && gradient.size() != weight.size() {

@@ -104,7 +104,7 @@ impl nac_data::Progress for DataProgress {
 
     fn note(&self, text: &str) {
         if self.mode != ProgressMode::Quiet {
-            output::note(&text);
+            output::note(text);
         }
     }
 }
