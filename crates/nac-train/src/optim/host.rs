@@ -49,10 +49,6 @@ type WeightAndGradient<'a> = (&'a mut [f32], &'a [f32]);
 /// A weight or gradient is not plain, the two have different shapes, or weights share memory with each other or with a
 /// gradient.
 #[expect(unsafe_code, reason = "the slices are the tensors' memory")]
-#[expect(
-    clippy::mut_from_ref,
-    reason = "a tensor is a handle whose memory may change; the slices are checked to be apart"
-)]
 pub(super) fn weights_and_gradients<'a>(
     weights: &'a [&Tensor],
     gradients: &'a [Tensor],
