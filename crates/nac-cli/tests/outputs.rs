@@ -1,6 +1,6 @@
 //! `nac` when nobody reads what it says, or when it cannot be written: on standard output, standard error and disk.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "support/place.rs"]
 mod place;

@@ -179,7 +179,11 @@ fn as_a_user(mut command: Command) -> Command {
     command
 }
 
-#[allow(clippy::disallowed_macros, reason = "a test reports what it skips")]
+#[allow(
+    clippy::print_stderr,
+    clippy::disallowed_macros,
+    reason = "a test reports what it skips"
+)]
 fn skip(what: &str, why: &str) {
     let line = format!("SKIPPED: {what} ({why})\n");
     eprint!("{line}");
