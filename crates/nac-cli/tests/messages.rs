@@ -145,8 +145,12 @@ fn settings_are_named_by_the_users_own_key() {
 #[test]
 fn what_does_not_fit_into_memory_is_named() {
     let place = Place::new();
+    says(
+        &place,
+        "train --config tiny.toml --out z --set model.circuit.modules=1000000",
+        "model.circuit.modules = 1000000: [loss.graph_prior] compares all pairs of modules, of at most 16384",
+    );
     for set in [
-        "model.circuit.modules=1000000",
         "model.circuit.state_dim=131072",
         "model.convnext.dims=[131072]",
     ] {

@@ -9,6 +9,9 @@ use crate::error::{Result, TrainError};
 use crate::loss::ModuleGroups;
 use crate::scheduled::ScheduledValue;
 
+/// Most modules that are compared in pairs: a matrix of them in float64 takes 2 GiB.
+const MOST_PAIRED: usize = 1 << 14;
+
 impl RunConfig {
     /// Checks `[loss]`.
     pub(super) fn check_loss(&self) -> Result<()> {
@@ -22,6 +25,7 @@ impl RunConfig {
         self.check_graph_prior()?;
         if let Some(term) = &self.loss.signature_repulsion {
             self.check_modules("loss.signature_repulsion.modules", term.modules)?;
+            self.check_pairs("loss.signature_repulsion", self.modules(term.modules))?;
             check_weight("loss.signature_repulsion.weight", term.weight)?;
             let hinge = term.hinge;
             require(
@@ -43,6 +47,7 @@ impl RunConfig {
             self.check_modules("loss.signature_distribution.modules", term.modules)?;
             check_weight("loss.signature_distribution.weight", term.weight)?;
             let modules = self.modules(term.modules);
+            self.check_pairs("loss.signature_distribution", modules)?;
             require(
                 "loss.signature_distribution.components",
                 term.components,
@@ -64,6 +69,7 @@ impl RunConfig {
                 let reason = "the circuit has no separate read-in modules (model.circuit.wiring)";
                 return Err(TrainError::setting(&name, graph, reason));
             };
+            self.check_pairs(&name, modules)?;
             fit.check(modules, self.model.circuit.signature_dim)
                 .map_err(|error| TrainError::setting(&name, graph, error.to_string()))?;
         }
@@ -95,6 +101,7 @@ impl RunConfig {
         }
         self.check_modules("loss.graph_prior.modules", term.modules)?;
         let modules = self.modules(term.modules);
+        self.check_pairs("loss.graph_prior", modules)?;
         if let (ModelKind::Nac, Err(error)) =
             (self.model.kind, term.prior.link_probabilities(modules))
         {
@@ -118,6 +125,30 @@ impl RunConfig {
             fits || self.model.kind != ModelKind::Nac,
             "the circuit has no separate read-in modules (model.circuit.wiring)",
         )
+    }
+
+    /// Refuses more modules than a setting that compares all pairs of them can take: a matrix of them is made.
+    fn check_pairs(&self, table: &str, modules: usize) -> Result<()> {
+        if self.model.kind != ModelKind::Nac || modules <= MOST_PAIRED {
+            return Ok(());
+        }
+        let circuit = &self.model.circuit;
+        let mut sets = [
+            ("model.circuit.read_in_modules", circuit.separate_readers()),
+            (
+                "model.circuit.read_out_modules",
+                Some(circuit.read_out_modules),
+            ),
+            ("model.circuit.modules", Some(circuit.modules)),
+        ];
+        sets.sort_by_key(|(_, modules)| *modules);
+        let [.., (name, largest)] = sets;
+        let reason = format!("[{table}] compares all pairs of modules, of at most {MOST_PAIRED}");
+        Err(TrainError::setting(
+            name,
+            largest.unwrap_or(modules),
+            reason,
+        ))
     }
 
     /// Number of modules in these sets.

@@ -89,7 +89,7 @@ mod tests {
         refused(&|c| c.widths.clear(), "conv_stem.widths");
         refused(&|c| c.strides.push(1), "conv_stem.strides");
         refused(&|c| c.pools[1] = 0, "conv_stem.pools");
-        refused(&|c| c.whitening = 1, "conv_stem.whitening`");
+        refused(&|c| c.whitening = 1, "conv_stem.whitening =");
         refused(
             &|c| (c.whitening, c.whitening_images) = (2, 0),
             "conv_stem.whitening_images",
