@@ -2,7 +2,7 @@
 //!
 //! A reader can go away (`| head -1`, a closed terminal) and a device can fill up. The macros of the standard library
 //! panic then, so programs write through these functions: [`note`] and [`report`] lose what cannot be written, because
-//! the work matters more than the words about it; [`print`] is for output that is the purpose of a command, and gives
+//! the work matters more than the words about it; [`print()`] is for output that is the purpose of a command, and gives
 //! an error.
 
 use std::fmt::Display;
