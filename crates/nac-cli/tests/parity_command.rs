@@ -307,7 +307,8 @@ fn the_engine_of_nac_core_fails_on_a_changed_value_and_leaves_training_out() {
         .assert()
         .success()
         .stdout(text);
-    let double = predicate::str::contains("kind = double: engines fused and core compute in float only");
+    let double =
+        predicate::str::contains("kind = double: engines fused and core compute in float only");
     let kind = ["--kind", "double"];
     parity(folder.path())
         .args(core)
