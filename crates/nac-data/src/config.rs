@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use std::path::PathBuf;
 
+use crate::classes::ClassChoice;
 use crate::corruption::CorruptionConfig;
 use crate::{
     ListOpsConfig, ModelNetConfig, Nlvr2Config, NlvrConfig, Resize, ResizeFilter, Shapes3dConfig,
@@ -28,6 +29,9 @@ pub struct DataConfig {
     /// Folder or file of your own data, or of a published data set that is not where it is looked for. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// The classes to use, by number or name; the first becomes class 0, and so on. Default all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassChoice>,
     /// How the images of the test part are corrupted. Default not at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corruption: Option<CorruptionConfig>,
@@ -83,6 +87,7 @@ impl Default for DataConfig {
             name: "digits".into(),
             augment: Vec::new(),
             path: None,
+            classes: Vec::new(),
             corruption: None,
             skip_unreadable: false,
             shots: None,

@@ -96,7 +96,10 @@ fn add_part(part: &dyn Dataset, hash: &mut Hasher) {
 
 /// Whether examples are computed, so that the last bits of their numbers may depend on the machine.
 fn is_computed(part: &dyn Dataset) -> bool {
-    let entry = registry::entry(&part.info().name);
+    // What comes after the name tells corruptions and chosen classes.
+    let name = part.info().name.as_str();
+    let name = name.split([',', ' ']).next().unwrap_or(name);
+    let entry = registry::entry(name);
     entry.is_ok_and(|entry| matches!(entry.origin, Origin::Generated))
 }
 

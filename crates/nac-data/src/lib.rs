@@ -45,6 +45,7 @@
 
 mod buffer;
 mod check;
+mod classes;
 mod config;
 mod dataset;
 mod dirs;
@@ -76,6 +77,7 @@ pub mod transform;
 
 pub use buffer::{Buffer, Values, ValuesMut};
 pub use check::{CheckReport, PartReport, check};
+pub use classes::{ClassChoice, ClassSubset, select as select_classes};
 pub use config::{
     Cifar100Config, CubConfig, DataConfig, ImageSettings, PointSettings, TableSettings, TextLevel,
     TextSettings,

@@ -1,5 +1,6 @@
 //! Data sets by name.
 
+use crate::classes;
 use crate::corruption::Corrupted;
 use crate::fetch::locate::{self, Location};
 use crate::fetch::{self, Found, Got, Listing};
@@ -85,6 +86,9 @@ pub fn open_with_progress(
         progress,
     };
     let mut splits = (entry(&config.name)?.open)(&request)?;
+    if !config.classes.is_empty() {
+        splits = classes::select(splits, &config.classes)?;
+    }
     if let Some(corruption) = config.corruption {
         splits.test = std::sync::Arc::new(Corrupted::new(splits.test, corruption)?);
     }
@@ -104,7 +108,11 @@ pub fn describe(config: &DataConfig, dirs: &DataDirs) -> Result<DatasetInfo, Dat
         seed: 0,
         progress: &Silent,
     };
-    (entry(&config.name)?.describe)(&request)
+    let mut info = (entry(&config.name)?.describe)(&request)?;
+    if !config.classes.is_empty() {
+        classes::describe(&mut info, &config.classes)?;
+    }
+    Ok(info)
 }
 
 /// Makes a data set available in [`DataDirs::download_dir`], if it is not in `dirs` already.

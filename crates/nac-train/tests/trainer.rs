@@ -12,6 +12,7 @@ use nac_modules::params::ParamStore;
 use nac_modules::testing::LinearModel;
 use nac_train::TrainError;
 use nac_train::checkpoint::{CheckpointStore, FolderStore};
+use nac_train::config::Executor;
 use nac_train::loss::{CrossEntropy, GraphPriorLoss, LossContext, LossTerm};
 use nac_train::metrics::{Accuracy, MeanAbsoluteError, RSquared, TopK};
 use nac_train::optim::{Frozen, WarmupCosine};
@@ -588,4 +589,65 @@ fn real_valued_targets_are_learned_and_measured() {
         let change = after.metric(name).unwrap() - before.metric(name).unwrap();
         assert!(change * better > 0.0, "{name}: {before:?}, {after:?}");
     }
+}
+
+#[test]
+fn only_the_trained_change_and_their_gradients_are_those_of_training_all() {
+    let trained = ["*.codes_", "*.signatures_", "output_tokenizer.*"];
+    let is_trained = |name: &str| {
+        name.ends_with("codes_")
+            || name.ends_with("signatures_")
+            || name.starts_with("output_tokenizer.")
+    };
+    for executor in [Executor::Fused, Executor::Torch] {
+        let trainer = |trained: &[&str]| {
+            let options = TrainerOptions {
+                trained: trained.iter().map(ToString::to_string).collect(),
+                executor,
+                ..options(4)
+            };
+            builder(circuit(3), images(), options).build().unwrap()
+        };
+        let (mut some, mut all) = (trainer(&trained), trainer(&["*"]));
+        let batch = Loader::new(images(), LoaderOptions::default()).unwrap();
+        let batch = batch.epoch(0, 0).next().unwrap().unwrap();
+        let (ours, theirs) = (
+            some.gradients(&batch).unwrap(),
+            all.gradients(&batch).unwrap(),
+        );
+        let names: Vec<String> = weights(&all).into_keys().collect();
+        let parameters = some.model().params().parameters();
+        let mut compared = 0;
+        for ((name, _), (ours, theirs)) in parameters.zip(ours.tensors.iter().zip(&theirs.tensors))
+        {
+            assert_eq!(
+                ours.defined(),
+                is_trained(name) && theirs.defined(),
+                "{name}"
+            );
+            if ours.defined() {
+                assert_eq!(ours, theirs, "{name}");
+                compared += 1;
+            }
+        }
+        assert!(compared >= 6, "{compared} of {}", names.len());
+
+        let before = weights(&some);
+        some.train().unwrap();
+        for (name, after) in weights(&some) {
+            assert_eq!(
+                after == before[&name],
+                !is_trained(&name) || name.contains("input_latents.signatures_"),
+                "{name}"
+            );
+        }
+        let notes = some.state().without_gradient.clone().unwrap();
+        assert!(notes.iter().all(|name| is_trained(name)), "{notes:?}");
+    }
+    let options = TrainerOptions {
+        trained: vec!["latents".into()],
+        ..options(4)
+    };
+    let error = builder(circuit(3), images(), options).build().unwrap_err();
+    assert!(error.to_string().contains("\"latents\""), "{error}");
 }

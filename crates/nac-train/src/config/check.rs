@@ -125,6 +125,10 @@ impl RunConfig {
                 "must lie in [0, 1)",
             )?;
         }
+        let patterns = &optimizer.trained;
+        let fits = !patterns.is_empty() && patterns.iter().all(|pattern| !pattern.is_empty());
+        let reason = "must be names of parameters, with * for any text; [\"*\"] is all of them";
+        require("optimizer.trained", format!("{patterns:?}"), fits, reason)?;
         let decay = optimizer.weight_decay;
         require(
             "optimizer.weight_decay",

@@ -35,6 +35,8 @@ pub struct OptimizerConfig {
     /// Greatest global norm of the gradient; longer ones are shortened. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// Names of the parameters that are trained, with `*` for any text; the others stay as they are. Default `["*"]`, all.
+    pub trained: Vec<String>,
 }
 
 impl Default for OptimizerConfig {
@@ -49,6 +51,7 @@ impl Default for OptimizerConfig {
             warmup_steps: 100,
             warmup_from: 1e-6,
             clip_norm: None,
+            trained: vec!["*".into()],
         }
     }
 }

@@ -6,6 +6,7 @@ mod groups;
 mod host;
 mod optimizer;
 mod schedule;
+mod trained;
 mod warmup_cosine;
 
 pub use adamw::AdamW;
@@ -13,4 +14,5 @@ pub use clip::{clip_factor, global_norm, scale};
 pub use groups::decays;
 pub use optimizer::{Frozen, Optimizer};
 pub use schedule::Schedule;
+pub use trained::{matches, set_trained};
 pub use warmup_cosine::WarmupCosine;

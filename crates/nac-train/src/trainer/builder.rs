@@ -16,7 +16,7 @@ use crate::checkpoint::{CheckpointStore, NoCheckpoints, TrainState};
 use crate::error::{Result, TrainError};
 use crate::loss::{CrossEntropy, LossTerm, MeanSquaredError};
 use crate::metrics::{self, Metric, MetricsSink, NoMetrics};
-use crate::optim::{AdamW, Optimizer, Schedule, WarmupCosine};
+use crate::optim::{self, AdamW, Optimizer, Schedule, WarmupCosine};
 use crate::processes::Reducer;
 use crate::render::{Quiet, Renderer};
 
@@ -171,8 +171,8 @@ impl TrainerBuilder {
     /// The trainer.
     ///
     /// # Errors
-    /// The data set is empty or has a wrong description, two loss terms or metrics have one name, or an option is out
-    /// of range.
+    /// The data set is empty or has a wrong description, two loss terms or metrics have one name, an option is out
+    /// of range, or no parameter has a name that is to be trained.
     pub fn build(mut self) -> Result<Trainer> {
         let output = &self.train.info().output;
         if self.losses.is_empty() {
@@ -192,6 +192,7 @@ impl TrainerBuilder {
         names.extend(["loss", "epoch"]);
         require_distinct("metrics", names)?;
         self.options.check(self.train.len())?;
+        optim::set_trained(self.model.params(), &self.options.trained)?;
 
         let (options, group) = (self.options, self.group);
         let smallest = options.batch_size.min(self.train.len());

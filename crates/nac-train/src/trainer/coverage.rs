@@ -21,9 +21,9 @@ impl Trainer {
             return Ok(());
         }
         let mut names = Vec::new();
-        for ((name, _), gradient) in self.model.params().parameters().zip(&gradients.tensors) {
+        for ((name, tensor), gradient) in self.model.params().parameters().zip(&gradients.tensors) {
             let expected = EXPECTED.iter().any(|end| name.ends_with(end));
-            if !expected && !reaches(gradient)? {
+            if tensor.requires_grad() && !expected && !reaches(gradient)? {
                 names.push(name.to_owned());
             }
         }

@@ -31,6 +31,8 @@ pub struct TrainerOptions {
     pub workers: usize,
     /// Greatest global norm of the gradient; longer ones are shortened. Default none.
     pub clip_norm: Option<f64>,
+    /// Names of the parameters that are trained, with `*` for any text. Default `["*"]`.
+    pub trained: Vec<String>,
     /// Random change of training examples. Default none.
     pub transform: Option<Arc<dyn Transform>>,
     /// What runs the blocks of the model. Default [`Executor::Auto`].
@@ -69,6 +71,7 @@ impl Default for TrainerOptions {
             log_every: 10,
             workers: 1,
             clip_norm: None,
+            trained: vec!["*".into()],
             transform: None,
             executor: Executor::default(),
             precision: Precision::default(),
@@ -96,6 +99,7 @@ impl TrainerOptions {
             log_every: training.log_every,
             workers: training.workers,
             clip_norm: config.optimizer.clip_norm,
+            trained: config.optimizer.trained.clone(),
             transform: None,
             executor: training.executor,
             precision: training.precision,

@@ -44,9 +44,7 @@ impl Trainer {
             .passes
             .forward(self.model.as_ref(), &inputs, ctx, &mut tape)?;
         let loss = self.loss(&output, &targets)?;
-        let parameters = self.model.params().parameters();
-        let parameters: Vec<&Tensor> = parameters.map(|(_, tensor)| tensor).collect();
-        let tensors = tape.backward(&loss.sum, &parameters)?;
+        let tensors = self.backward(&loss.sum, &mut tape)?;
 
         let (values, outputs) = to_host(&loss, &output.logits)?;
         let named = loss.terms.iter().zip(values);
@@ -105,6 +103,18 @@ impl Trainer {
             gradient_norm,
             learning_rate,
         })
+    }
+
+    /// One gradient for each parameter; an undefined tensor for those that are not trained.
+    fn backward(&self, loss: &Tensor, tape: &mut Tape) -> Result<Vec<Tensor>> {
+        let parameters = || self.model.params().parameters().map(|(_, tensor)| tensor);
+        let trained: Vec<&Tensor> = parameters().filter(|t| t.requires_grad()).collect();
+        let mut found = tape.backward(loss, &trained)?.into_iter();
+        let gradient = |tensor: &Tensor| match tensor.requires_grad() {
+            true => found.next().unwrap_or_else(Tensor::new),
+            false => Tensor::new(),
+        };
+        Ok(parameters().map(gradient).collect())
     }
 
     /// Streams of the next training pass: those of the step for its first batch, separate ones for each further batch.
