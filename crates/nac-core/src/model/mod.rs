@@ -6,6 +6,7 @@
 //! model_file ─► input, output
 //!    │      └──► model ─► tokenizer
 //!    preset        │
+//!                  ├───► generator (what the text changes)
 //!                  ├───► circuit: wiring · latents, seeder
 //!                  │        read_in ─► propagator (kernel) ─► read_out ─► head
 //!                  │        each made of mod_fc and mod_ffn
@@ -32,6 +33,7 @@
 
 mod circuit;
 mod error;
+mod generator;
 mod head;
 mod input;
 mod kernel;
@@ -57,6 +59,7 @@ mod wiring;
 
 pub use circuit::CircuitConfig;
 pub use error::ConfigError;
+pub use generator::{GeneratorConfig, GeneratorKind};
 pub use head::{HeadConfig, HeadKind, PoolingSoftmax};
 pub use input::{InputKind, InputSpec, Normalization};
 pub use kernel::{EvaluationLinks, KernelConfig, Truncation};

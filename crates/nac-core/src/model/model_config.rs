@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CircuitConfig, ConvNextConfig, ConvSequenceConfig, ConvStemConfig, EmbeddingConfig,
-    FeaturesConfig, NgramsConfig, PatchesConfig, PerceiverIoConfig, PointsConfig, RecurrentConfig,
+    FeaturesConfig, GeneratorConfig, NgramsConfig, PatchesConfig, PerceiverIoConfig, PointsConfig, RecurrentConfig,
     StemOnlyConfig, TokenizerConfig, VoxelsConfig,
 };
 
@@ -87,6 +87,11 @@ pub struct ModelConfig {
     /// Tokenizers of inputs by their names, for inputs that want another than their kind has. Default none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tokenizers: BTreeMap<String, TokenizerConfig>,
+    /// Inputs of the data that the model does not read, for comparisons. Default none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unused_inputs: Vec<String>,
+    /// Where the signatures and codes of the circuit come from, for kind `nac`.
+    pub generator: GeneratorConfig,
     /// The circuit, for kind `nac`.
     pub circuit: CircuitConfig,
     /// The baseline, for kind `perceiver-io`.

@@ -32,6 +32,12 @@ presets![
     "cpu-cifar10",
     "cpu-digits",
     "cpu-listops",
+    "cpu-sort-of-clevr-conditional",
+    "cpu-sort-of-clevr-codes",
+    "cpu-sort-of-clevr-signatures",
+    "cpu-sort-of-clevr-free",
+    "cpu-sort-of-clevr-text-tokens",
+    "cpu-sort-of-clevr-perceiver-io",
 ];
 
 /// A model by name.

@@ -1,10 +1,14 @@
-//! Resolved circuit generator with free parameters.
+//! Resolved circuit generators: free parameters, and perhaps a text that changes them.
 
 use serde::Serialize;
 
+use super::condition::{ConditionSpec, ConditionedSizes};
 use super::layer::{LinearSpec, NormSpec, positive};
 use super::node::{Node, OwnTensor, join, trained};
-use crate::model::{CircuitConfig, ConfigError, LatentsConfig, SeederConfig, StateMean};
+use super::tokenizer::TokenizerSpec;
+use crate::model::{
+    CircuitConfig, ConfigError, InputSpec, LatentsConfig, ModelConfig, SeederConfig, StateMean,
+};
 
 /// Signatures and codes of a set of modules.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -133,7 +137,7 @@ impl Node for SeederSpec {
     }
 }
 
-/// All modules of a circuit with free parameters.
+/// All modules of a circuit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GeneratorSpec {
     /// Path of the sets below.
@@ -148,6 +152,9 @@ pub struct GeneratorSpec {
     pub seeder: SeederSpec,
     /// Whether processors need initial states; if not they take over those of the read-in.
     pub seeds_processors: bool,
+    /// What a text changes about signatures and codes, `text_generator`; `None` if the sets above are the circuit of
+    /// every example.
+    pub condition: Option<ConditionSpec>,
 }
 
 impl CircuitConfig {
@@ -182,11 +189,46 @@ impl CircuitConfig {
             )?,
             seeder: self.seeder.resolve(&seeder_path, state, code)?,
             seeds_processors: !wiring.read_in_states_become_processors,
+            condition: None,
         })
     }
 }
 
+impl ModelConfig {
+    /// What the settings let a text change about the circuit of `generator`; `None` for a free generator.
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`] if a setting is out of range or does not suit the inputs.
+    pub fn resolve_condition(
+        &self,
+        generator: &GeneratorSpec,
+        inputs: &InputSpec,
+    ) -> Result<Option<ConditionSpec>, ConfigError> {
+        let Some((name, kind)) = self.generator.condition(inputs)? else {
+            return Ok(None);
+        };
+        let path = join(&generator.path, "text_generator");
+        let config = self.tokenizer(name, kind)?;
+        let tokenizer = TokenizerSpec::new(&join(&path, "tokenizer"), &config, kind)?;
+        let processors = &generator.processors;
+        let sizes = ConditionedSizes {
+            modules: generator.sets().map(|set| set.modules).sum(),
+            signature: processors.signature_dim,
+            code: processors.code_dim,
+        };
+        let (input, config) = ((name, kind), &self.generator);
+        let condition = config.resolve_condition(&path, input, tokenizer, sizes)?;
+        Ok(Some(condition))
+    }
+}
+
 impl GeneratorSpec {
+    /// Read-in modules, if they are separate, processors and read-out modules.
+    pub fn sets(&self) -> impl Iterator<Item = &ModuleSetSpec> {
+        let read_in = self.read_in.iter();
+        read_in.chain([&self.processors, &self.read_out])
+    }
+
     /// The modules that read.
     pub fn readers(&self) -> &ModuleSetSpec {
         self.read_in.as_ref().unwrap_or(&self.processors)
@@ -199,13 +241,17 @@ impl Node for GeneratorSpec {
     }
 
     fn describe(&self) -> String {
-        "generator".into()
+        match &self.condition {
+            None => "generator".into(),
+            Some(condition) => format!("generator, {}", condition.describe()),
+        }
     }
 
     fn children(&self) -> Vec<&dyn Node> {
         let mut all: Vec<&dyn Node> = Vec::new();
         all.extend(self.read_in.as_ref().map(|set| set as &dyn Node));
         all.extend([&self.processors as &dyn Node, &self.read_out, &self.seeder]);
+        all.extend(self.condition.as_ref().map(|condition| condition as &dyn Node));
         all
     }
 }

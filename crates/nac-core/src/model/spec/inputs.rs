@@ -6,7 +6,7 @@ use super::layer::LinearSpec;
 use super::node::{Node, OwnTensor, join, trained};
 use super::tokenizer::TokenizerSpec;
 use crate::model::{
-    ConfigError, ImageTokenizer, InputKind, InputSpec, ModelConfig, SequenceTokenizer,
+    ConfigError, ImageTokenizer, InputKind, InputSpec, ModelConfig, ModelKind, SequenceTokenizer,
     TokenizerConfig,
 };
 
@@ -120,7 +120,40 @@ impl ModelConfig {
         Ok((with, config))
     }
 
-    /// The tokenizers of `inputs` at `path`.
+    /// The inputs that become tokens: all but those that are not used, and the text that the generator of a circuit reads.
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`] if there is no input of a name, or none is left.
+    pub fn executor_inputs(&self, inputs: &InputSpec) -> Result<InputSpec, ConfigError> {
+        let known: Vec<&str> = inputs.names().collect();
+        let unused = self.unused_inputs.iter();
+        let mut left_out: Vec<&str> = unused.map(String::as_str).collect();
+        let refuse = |name: &str, reason: String| {
+            Err(ConfigError::Setting {
+                name: "unused_inputs".into(),
+                value: name.into(),
+                reason,
+            })
+        };
+        if let Some(name) = left_out.iter().find(|name| !known.contains(name)) {
+            return refuse(name, format!("there is no such input, only {known:?}"));
+        }
+        if self.kind == ModelKind::Nac {
+            let condition = self.generator.condition(inputs)?;
+            if let Some((name, _)) = condition.filter(|(name, _)| left_out.contains(name)) {
+                return refuse(name, "the generator reads it".into());
+            }
+            left_out.extend(condition.map(|(name, _)| name));
+        }
+        let mut rest = inputs.iter().filter(|(name, _)| !left_out.contains(name));
+        let Some((name, kind)) = rest.next() else {
+            return refuse(&left_out.join(", "), "no input is left to read".into());
+        };
+        let first = InputSpec::new(name, kind.clone());
+        Ok(rest.fold(first, |inputs, (name, kind)| inputs.with(name, kind.clone())))
+    }
+
+    /// The tokenizers of those of `inputs` that become tokens, at `path`.
     ///
     /// # Errors
     /// [`ConfigError::Setting`] if a setting is out of range or does not suit its input, or is for an input that
@@ -131,11 +164,9 @@ impl ModelConfig {
         inputs: &InputSpec,
     ) -> Result<InputsSpec, ConfigError> {
         inputs.check()?;
-        if let Some(name) = self
-            .tokenizers
-            .keys()
-            .find(|name| inputs.get(name).is_none())
-        {
+        let all = inputs;
+        let inputs = &self.executor_inputs(all)?;
+        if let Some(name) = self.tokenizers.keys().find(|name| all.get(name).is_none()) {
             let known: Vec<&str> = inputs.names().collect();
             return Err(ConfigError::Setting {
                 name: format!("model.tokenizers.{name}"),

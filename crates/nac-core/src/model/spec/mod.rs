@@ -20,6 +20,7 @@
 mod attention;
 mod block;
 mod circuit;
+mod condition;
 mod generator;
 mod head;
 mod inputs;
@@ -36,6 +37,7 @@ pub use attention::{
 };
 pub use block::{InputMixerSpec, OutputProjectionSpec, PropagatorSpec, ReadInSpec, ReadOutSpec};
 pub use circuit::{CircuitSpec, PropagationSpec};
+pub use condition::{ConditionSpec, GatedSpec};
 pub use generator::{GeneratorSpec, ModuleSetSpec, SeederSpec, StateProjectionSpec};
 pub use head::{ConfidencePoolingSpec, HeadSpec};
 pub use inputs::{InputsSpec, JoinSpec, TokenizedInputSpec};
@@ -55,7 +57,7 @@ pub use tokenizer::{
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ModelFile, OutputSpec, Preset};
+    use crate::model::{GeneratorKind, ModelFile, OutputSpec, Preset};
 
     fn preset(name: &str, change: impl Fn(&mut ModelFile)) -> ModelSpec {
         let mut file = Preset::get(name).unwrap().file;
@@ -84,6 +86,52 @@ mod tests {
         };
         let one = circuit.propagations[0].propagator.parameter_count();
         assert_eq!(plain.parameter_count() - shared.parameter_count(), 3 * one);
+    }
+
+    #[test]
+    fn a_text_goes_to_the_generator_alone() {
+        let name = "cpu-sort-of-clevr-conditional";
+        let spec = preset(name, |_| ());
+        let tokens: Vec<&str> = spec.inputs.inputs.iter().map(|i| i.name.as_str()).collect();
+        assert_eq!(tokens, ["image"]);
+        let circuit = |spec: &ModelSpec| match &spec.body {
+            BodySpec::Nac(circuit) => circuit.clone(),
+            _ => panic!("a circuit"),
+        };
+        let whole = circuit(&spec).generator.condition.unwrap();
+        let text: Vec<String> = whole.parameters().into_iter().map(|p| p.name).collect();
+        for name in ["queries", "tokenizer.embedding.weight", "codes.gate", "read.0.norm.bias"] {
+            let name = format!("latent_graphs.0.text_generator.{name}");
+            assert!(text.contains(&name), "{name} in {text:?}");
+        }
+        let free = preset(name, |file| {
+            file.model.generator.kind = GeneratorKind::Free;
+            file.model.unused_inputs = vec!["question".into()];
+        });
+        assert_eq!(circuit(&free).generator.condition, None);
+        let count = spec.parameter_count() - free.parameter_count();
+        assert_eq!(count, whole.parameter_count());
+        let joined = preset(name, |file| file.model.generator.kind = GeneratorKind::Free);
+        assert_eq!(joined.inputs.tokens(), free.inputs.tokens() + 12);
+        let codes = preset(name, |file| file.model.generator.signatures = false);
+        let condition = circuit(&codes).generator.condition.unwrap();
+        assert!(condition.signatures.is_none() && condition.codes.is_some());
+        let mut file = Preset::get(name).unwrap().file;
+        for (unused, part) in [("question", "the generator reads it"), ("sound", "only")] {
+            file.model.unused_inputs = vec![unused.into()];
+            let error = file.resolve().unwrap_err().to_string();
+            assert!(error.contains("unused_inputs") && error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn controls_of_the_conditional_circuit_have_its_size() {
+        let count = |name: &str| preset(&format!("cpu-sort-of-clevr-{name}"), |_| ()).parameter_count();
+        let target = count("conditional");
+        for name in ["codes", "signatures", "free", "text-tokens", "perceiver-io"] {
+            let found = count(name);
+            assert!(found.abs_diff(target) * 100 < target, "{name}: {found} against {target}");
+        }
     }
 
     #[test]

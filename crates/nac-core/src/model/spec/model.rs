@@ -24,7 +24,7 @@ pub enum BodySpec {
 /// A whole model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelSpec {
-    /// From inputs to tokens.
+    /// From inputs to tokens, but for the text that a generator reads.
     pub inputs: InputsSpec,
     /// From tokens to outputs.
     pub body: BodySpec,
@@ -52,12 +52,15 @@ impl ModelConfig {
             ModelKind::Nac => "input_tokenizer",
             ModelKind::PerceiverIo | ModelKind::StemOnly => "tokenizer",
         };
-        let inputs = self.resolve_inputs(path, inputs)?;
+        let all = inputs;
+        let inputs = self.resolve_inputs(path, all)?;
         let token_dim = inputs.token_dim;
         let body = match self.kind {
             ModelKind::Nac => {
                 let circuit = self.circuit.resolve(token_dim, outputs);
-                BodySpec::Nac(Box::new(circuit.map_err(|error| error.within("circuit"))?))
+                let mut circuit = circuit.map_err(|error| error.within("circuit"))?;
+                circuit.generator.condition = self.resolve_condition(&circuit.generator, all)?;
+                BodySpec::Nac(Box::new(circuit))
             }
             ModelKind::PerceiverIo => {
                 let baseline = self.perceiver_io.resolve(token_dim, outputs);

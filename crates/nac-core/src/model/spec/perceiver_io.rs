@@ -23,7 +23,7 @@ pub struct FeedForwardSpec {
 }
 
 impl FeedForwardSpec {
-    fn new(path: String, dim: usize, multiplier: usize) -> Self {
+    pub(super) fn new(path: String, dim: usize, multiplier: usize) -> Self {
         let hidden = dim * multiplier;
         let wide = hidden * Activation::Geglu.width_factor();
         Self {

@@ -61,6 +61,13 @@ impl CircuitSpec {
         }
         stages.push(Stage::of_calls("modulation", self.modulation()));
         stages.push(Stage::of_calls("links", self.links(algorithm)));
+        if let Some(condition) = &self.generator.condition {
+            // Signatures and codes are those of an example, and so is all that is made of them.
+            for stage in &mut stages {
+                stage.per_example = stage.per_example + std::mem::take(&mut stage.per_call);
+            }
+            stages.insert(0, Stage::of_examples("generator", condition.work()));
+        }
         stages
     }
 

@@ -10,9 +10,12 @@
 //! - [`Algorithm::Folded`], what remains after exact algebra: the projectors of the read-in move to the other side of the
 //!   sums over tokens, and all that depends on parameters alone is computed once.
 //!
+//! Where a text changes the circuit, modulation and links are work for each example.
+//!
 //! A training step is counted as three forward passes: the backward pass of a product is two products of its size.
 
 mod circuit;
+mod condition;
 mod perceiver_io;
 mod sequence;
 mod table;

@@ -12,7 +12,7 @@ impl FeedForwardSpec {
 
 impl PerceiverLayerSpec {
     /// Work of the attention beside its queries and keys, and of all that follows it.
-    fn cross(&self, receivers: usize, senders: usize) -> Work {
+    pub(super) fn cross(&self, receivers: usize, senders: usize) -> Work {
         let layer = &self.attention;
         let ffn = self.ffn.as_ref();
         layer.to_kv.work(senders)

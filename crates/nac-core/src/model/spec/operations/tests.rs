@@ -2,7 +2,7 @@
 
 use super::{Algorithm, Operations, table};
 use crate::model::spec::{ModelSpec, Node};
-use crate::model::{ModelFile, Preset};
+use crate::model::{GeneratorKind, ModelFile, Preset};
 
 fn spec(name: &str) -> ModelSpec {
     let file = ModelFile::from_toml(Preset::get(name).unwrap().text).unwrap();
@@ -51,6 +51,30 @@ fn chonker_by_hand() {
 
 fn giga(number: u64) -> f64 {
     (number as f64 / 1e8).round() / 10.0
+}
+
+/// A question of 12 words, embedded in 64; two layers of 4 heads of 16 and width 64; 40 modules with signatures of 32.
+#[test]
+fn what_a_text_changes_is_work_of_each_example() {
+    let algorithm = Algorithm::Folded;
+    let mut file = Preset::get("cpu-sort-of-clevr-conditional").unwrap().file;
+    let circuit = |file: &mut ModelFile| {
+        file.model.circuit.state_dim = 64;
+        file.resolve().unwrap().operations(algorithm)
+    };
+    let conditional = circuit(&mut file);
+    let ffn = 64 * 256 + 128 * 64;
+    let layer = 12 * (64 * 64 + 64 * 128 + 64 * 64 + ffn) + 2 * 12 * 12 * 64;
+    let read = 40 * (64 * 64 + 64 * 64 + ffn) + 12 * 64 * 128 + 2 * 40 * 12 * 64;
+    let added = 40 * 64 * (32 + 64);
+    let text = 2 * (12 * 64 * 64 + 2 * layer + read + added);
+    assert_eq!(stage(&conditional, "generator"), text);
+    assert_eq!(conditional.per_call(), Default::default());
+    file.model.generator.kind = GeneratorKind::Free;
+    file.model.unused_inputs = vec!["question".into()];
+    let free = circuit(&mut file);
+    let all = |operations: &Operations| (operations.per_example() + operations.per_call()).flops;
+    assert_eq!(all(&conditional), all(&free) + text);
 }
 
 /// Totals measured on the authors' code: 85.6 for one image, 16.4 of them independent of it.
