@@ -21,7 +21,7 @@ use super::tokenizer::{Tokenizer, TokenizerBuffers};
 use super::weights::{ModelWeights, WeightScope, WeightSource};
 use super::{Engine, InputSpec, OutputSpec, States};
 use nac_core::Csr;
-use nac_core::model::{ModelFile, ModelKind};
+use nac_core::model::{GeneratorKind, ModelFile, ModelKind};
 
 /// Blocks of work that a pass should have for each thread, so that no thread waits for long.
 const BLOCKS_PER_THREAD: usize = 8;
@@ -170,6 +170,11 @@ impl CoreEngine {
             ModelKind::Nac => {
                 let scope = root.sub("input_tokenizer");
                 let tokenizer = Tokenizer::load(&scope, &file.inputs, model, &backend)?;
+                if model.generator.kind == GeneratorKind::Conditional {
+                    let reason = "circuits of this engine are those of the weights alone";
+                    let kind = model.generator.kind;
+                    return Err(EngineError::unsupported("generator.kind", kind, reason));
+                }
                 let spec = model.circuit.resolve(tokenizer.token_dim(), classes)?;
                 let plan = circuit(&root, &spec, (&backend, &wiring))?;
                 (tokenizer, Body::Plan(Box::new(plan)))

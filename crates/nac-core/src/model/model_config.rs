@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CircuitConfig, ConvNextConfig, ConvSequenceConfig, ConvStemConfig, EmbeddingConfig,
-    FeaturesConfig, GeneratorConfig, NgramsConfig, PatchesConfig, PerceiverIoConfig, PointsConfig, RecurrentConfig,
-    StemOnlyConfig, TokenizerConfig, VoxelsConfig,
+    FeaturesConfig, GeneratorConfig, NgramsConfig, PatchesConfig, PerceiverIoConfig, PointsConfig,
+    RecurrentConfig, StemOnlyConfig, TokenizerConfig, VoxelsConfig,
 };
 
 /// Which model.

@@ -8,6 +8,7 @@ mod kernel;
 mod normalize;
 mod pass_links;
 mod plain;
+mod plain_layer;
 mod read_in;
 mod sampling;
 mod signature_graph;
@@ -20,6 +21,8 @@ pub use nac_core::model::{
 pub use normalize::{normalize_links, normalize_log_links};
 pub(crate) use pass_links::PassLinks;
 pub use plain::PlainAttention;
+pub(crate) use plain::Sources;
+pub(crate) use plain_layer::PlainLayer;
 pub use read_in::ReadInAttention;
 pub use sampling::sample_log_links;
 pub use signature_graph::SignatureGraph;

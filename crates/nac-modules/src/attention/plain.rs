@@ -15,6 +15,18 @@ use crate::tokens::Tokens;
 /// Added to the scores of padding; beyond every score, and within the range of `bfloat16`.
 const PADDING: f64 = -1e38;
 
+/// What queries attend to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sources<'a> {
+    /// Tokens.
+    Context(&'a Tokens),
+    /// Each other, but for those that `mask`, `[batch, queries]`, says are padding.
+    Own {
+        /// True where a query is real; `None` if all are.
+        mask: Option<&'a Tensor>,
+    },
+}
+
 /// Pre-norm attention without residual.
 ///
 /// Parameters: `norm`, `norm_context` (only with a context), `fn.to_q`, `fn.to_kv`, `fn.to_out`.
@@ -80,29 +92,39 @@ impl PlainAttention {
         self.attend(x, &norm_context.forward(context.values())?, context.mask())
     }
 
-    /// Attention of the queries to themselves.
+    /// Attention of the queries to themselves, but for those that are padding.
     ///
     /// # Shapes
     /// - x: `[batch, queries, dim]`
+    /// - mask: `[batch, queries]`, boolean, true where a query is real
     /// - output: as x
     ///
     /// # Errors
-    /// The shape does not fit.
-    pub fn forward_self(&self, x: &Tensor) -> Result<Tensor> {
+    /// The shapes do not fit.
+    pub fn forward_self(&self, x: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
         self.check(x)?;
-        self.attend(x, &self.norm.forward(x)?, None)
+        if let Some(mask) = mask {
+            let size = x.size();
+            let expected = [("batch", Some(size[0])), ("queries", Some(size[1]))];
+            shape::check("PlainAttention", "mask", mask, &expected)?;
+        }
+        self.attend(x, &self.norm.forward(x)?, mask)
     }
 
-    /// Attention to the given tokens, or of the queries to themselves, with the queries added if there is a `residual`,
-    /// by a fused block, if that covers this pass. `shared` are the queries as `[queries, dim]` if all examples have
+    /// Attention to `sources`, with the queries added if there is a `residual`, by a fused block, if that covers this pass.
+    /// `shared` are the queries as `[queries, dim]` if all examples have
     /// the same.
     pub(crate) fn fused(
         &self,
         (x, shared): (&Tensor, Option<&Tensor>),
-        context: Option<&Tokens>,
+        sources: Sources<'_>,
         residual: bool,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Option<Tensor>> {
+        let (context, mask) = match sources {
+            Sources::Context(context) => (Some(context), context.mask()),
+            Sources::Own { mask } => (None, mask),
+        };
         let (kind, device) = (x.kind(), x.device());
         if !ctx.may_fuse(kind, device) || context.is_some() != self.norm_context.is_some() {
             return Ok(None);
@@ -116,7 +138,6 @@ impl PlainAttention {
                 ..self.to_kv.projected()
             })
         };
-        let mask = context.and_then(Tokens::mask);
         let senders = context.map(|context| BlockStates::new(context.values(), None));
         let call = AttentionCall {
             receivers: BlockStates::new(x, shared)?,

@@ -4,102 +4,29 @@
 //! feed-forward, `depth` layers of self-attention and feed-forward with their own or tied weights, decoder
 //! cross-attention without residual, perhaps a decoder feed-forward, linear head on one learned query.
 
-use nac_core::model::spec::{FeedForwardSpec, PerceiverIoSpec, PerceiverLayerSpec};
+use nac_core::model::spec::PerceiverIoSpec;
 use tch::Tensor;
 
 use super::PerceiverIoConfig;
-use crate::attention::PlainAttention;
+use crate::attention::{PlainLayer, Sources};
 use crate::context::ForwardContext;
 use crate::error::Result;
 use crate::inputs::Inputs;
-use crate::layer::{FeedForward, LayerNorm, Linear};
+use crate::layer::Linear;
 use crate::model::{Model, ModelOutput};
 use crate::params::{Init, ParamStore, Scope};
 use crate::shape;
 use crate::tokenizer::Tokenizer;
 use crate::tokens::Tokens;
 
-/// Layer norm, feed-forward, residual. Parameters under `norm` and `fn`.
-#[derive(Debug)]
-struct ResidualFeedForward {
-    norm: LayerNorm,
-    inner: FeedForward,
-}
-
-impl ResidualFeedForward {
-    fn new(scope: &mut Scope<'_>, spec: &FeedForwardSpec) -> Result<Self> {
-        Ok(Self {
-            norm: LayerNorm::from_spec(scope, &spec.norm)?,
-            inner: FeedForward::new(scope, spec)?,
-        })
-    }
-
-    fn run(&self, x: &Tensor, ctx: &mut ForwardContext<'_>) -> Result<Tensor> {
-        if let Some(states) = self.inner.fused(x, &self.norm, ctx)? {
-            return Ok(states);
-        }
-        Ok(x + self.inner.forward(&self.norm.forward(x)?)?)
-    }
-}
-
-/// Attention, then perhaps a feed-forward block.
-#[derive(Debug)]
-struct Layer {
-    attention: PlainAttention,
-    feed_forward: Option<ResidualFeedForward>,
-    residual: bool,
-}
-
-impl Layer {
-    fn new(scope: &mut Scope<'_>, spec: &PerceiverLayerSpec) -> Result<Self> {
-        if let Some(target) = &spec.shares {
-            scope.alias(&spec.path, target);
-        }
-        let ffn = spec.ffn.as_ref();
-        Ok(Self {
-            attention: PlainAttention::new(scope, &spec.attention)?,
-            feed_forward: ffn
-                .map(|ffn| ResidualFeedForward::new(scope, ffn))
-                .transpose()?,
-            residual: spec.attention.residual,
-        })
-    }
-
-    /// `x` after reading `context`, or itself if there is none. `shared` is `x` as `[items, dim]` if all examples have
-    /// the same.
-    fn run(
-        &self,
-        (x, shared): (&Tensor, Option<&Tensor>),
-        context: Option<&Tokens>,
-        ctx: &mut ForwardContext<'_>,
-    ) -> Result<Tensor> {
-        let fused = self
-            .attention
-            .fused((x, shared), context, self.residual, ctx)?;
-        let read = match (fused, context) {
-            (Some(read), _) => read,
-            (None, Some(context)) => self.ended(self.attention.forward_context(x, context)?, x),
-            (None, None) => self.ended(self.attention.forward_self(x)?, x),
-        };
-        match &self.feed_forward {
-            Some(feed_forward) => feed_forward.run(&read, ctx),
-            None => Ok(read),
-        }
-    }
-
-    fn ended(&self, read: Tensor, x: &Tensor) -> Tensor {
-        if self.residual { read + x } else { read }
-    }
-}
-
 /// Latents that read tokens and are read by queries: a Perceiver IO without its tokenizer.
 #[derive(Debug)]
 pub struct PerceiverCore {
     latents: Tensor,
     query: Option<Tensor>,
-    read: Layer,
-    layers: Vec<Layer>,
-    decode: Layer,
+    read: PlainLayer,
+    layers: Vec<PlainLayer>,
+    decode: PlainLayer,
     to_logits: Option<Linear>,
 }
 
@@ -120,8 +47,8 @@ impl PerceiverCore {
             .has_query
             .then(|| scope.parameter("classification_query", &size, start))
             .transpose()?;
-        let read = Layer::new(scope, &spec.read)?;
-        let layers = spec.layers.iter().map(|spec| Layer::new(scope, spec));
+        let read = PlainLayer::new(scope, &spec.read)?;
+        let layers = spec.layers.iter().map(|spec| PlainLayer::new(scope, spec));
         let layers = layers.collect::<Result<_>>()?;
         let to_logits = spec.to_logits.as_ref();
         Ok(Self {
@@ -129,7 +56,7 @@ impl PerceiverCore {
             query,
             read,
             layers,
-            decode: Layer::new(scope, &spec.decode)?,
+            decode: PlainLayer::new(scope, &spec.decode)?,
             to_logits: to_logits
                 .map(|linear| Linear::from_spec(scope, linear))
                 .transpose()?,
@@ -148,9 +75,11 @@ impl PerceiverCore {
         let batch = tokens.values().size()[0];
         let latents = self.latents.unsqueeze(0).expand([batch, -1, -1], false);
         let shared = Some(&self.latents);
-        let mut x = self.read.run((&latents, shared), Some(tokens), ctx)?;
+        let mut x = self
+            .read
+            .run((&latents, shared), Sources::Context(tokens), ctx)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.run((&x, None), None, ctx)?;
+            x = layer.run((&x, None), Sources::Own { mask: None }, ctx)?;
             ctx.record(&format!("layer.{index}.states"), &x);
         }
         Ok(x)
@@ -180,7 +109,9 @@ impl PerceiverCore {
             _ => (queries.shallow_clone(), None),
         };
         let latents = Tokens::new(latents)?;
-        let answer = self.decode.run((&expanded, shared), Some(&latents), ctx)?;
+        let answer = self
+            .decode
+            .run((&expanded, shared), Sources::Context(&latents), ctx)?;
         match &self.to_logits {
             Some(to_logits) => to_logits.forward(&answer),
             None => Ok(answer),

@@ -294,6 +294,14 @@ impl<'a> ForwardContext<'a> {
         }
     }
 
+    /// Runs `part` of a pass without recording its intermediates, whose names are those of another part.
+    pub(crate) fn unrecorded<T>(&mut self, part: impl FnOnce(&mut Self) -> T) -> T {
+        let kept = self.intermediates.take();
+        let result = part(self);
+        self.intermediates = kept;
+        result
+    }
+
     /// Takes what was recorded.
     pub fn take_intermediates(&mut self) -> BTreeMap<String, Tensor> {
         self.intermediates.take().unwrap_or_default()

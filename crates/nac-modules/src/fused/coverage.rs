@@ -1,13 +1,14 @@
 //! Which blocks of a model run fused, and which setting keeps the others from it.
 //!
 //! Covered are read-in attention, SKMDPA and ModFFN of modules whose projections are ModFC or plain, with every kernel,
-//! mask, residual, drop-path, norm and kind of codes and signatures, and all blocks of Perceiver IO. Everything else of
-//! a model (tokenizer, generator, head, losses) is libtorch's anyway and not listed.
+//! mask, residual, drop-path, norm and kind of codes and signatures, shared or per example, and all blocks of Perceiver IO
+//! and of the reader of a text. Everything else of a model (tokenizer, head, losses) is libtorch's anyway and not listed.
 
 use nac_core::model::ProjectionKind;
 use nac_core::model::spec::{
-    BodySpec, CircuitSpec, InputMixerSpec, ModFfnSpec, ModelSpec, PerceiverIoSpec, ProjectionSpec,
-    PropagatorSpec, ReadInAttentionSpec, ReadInSpec, SkmdpaSpec,
+    BodySpec, CircuitSpec, InputMixerSpec, ModFfnSpec, ModelSpec, PerceiverIoSpec,
+    PerceiverLayerSpec, ProjectionSpec, PropagatorSpec, ReadInAttentionSpec, ReadInSpec,
+    SkmdpaSpec,
 };
 use tch::{Device, Kind};
 
@@ -64,7 +65,10 @@ impl Coverage for CircuitSpec {
     fn coverage(&self) -> Vec<BlockCoverage> {
         let propagations = self.propagations.iter().map(|step| &step.propagator);
         let propagators = propagations.chain([&self.read_out.propagator]);
-        let mut blocks = self.read_in.coverage();
+        let condition = self.generator.condition.iter();
+        let text = condition.flat_map(|text| text.layers.iter().chain([&text.read]));
+        let mut blocks: Vec<_> = text.flat_map(Coverage::coverage).collect();
+        blocks.extend(self.read_in.coverage());
         blocks.extend(propagators.flat_map(Coverage::coverage));
         blocks
     }
@@ -73,12 +77,16 @@ impl Coverage for CircuitSpec {
 impl Coverage for PerceiverIoSpec {
     fn coverage(&self) -> Vec<BlockCoverage> {
         let layers = [&self.read].into_iter().chain(&self.layers);
-        let mut blocks = Vec::new();
-        for layer in layers.chain([&self.decode]) {
-            blocks.push(BlockCoverage::new(&layer.attention.path, None));
-            let ffn = layer.ffn.as_ref();
-            blocks.extend(ffn.map(|ffn| BlockCoverage::new(&ffn.path, None)));
-        }
+        let layers = layers.chain([&self.decode]);
+        layers.flat_map(Coverage::coverage).collect()
+    }
+}
+
+impl Coverage for PerceiverLayerSpec {
+    fn coverage(&self) -> Vec<BlockCoverage> {
+        let mut blocks = vec![BlockCoverage::new(&self.attention.path, None)];
+        let ffn = self.ffn.as_ref();
+        blocks.extend(ffn.map(|ffn| BlockCoverage::new(&ffn.path, None)));
         blocks
     }
 }

@@ -45,40 +45,83 @@ impl FreeGenerator {
         })
     }
 
+    /// The circuit of a batch with these changes. Draws noise for read-in, processor and read-out modules, in this order.
+    ///
+    /// # Errors
+    /// The shapes do not fit, or the source of noise fails.
+    pub(super) fn changed(
+        &self,
+        changes: &Changes,
+        batch: i64,
+        ctx: &mut ForwardContext<'_>,
+    ) -> Result<Circuit> {
+        let (reading, change) = match &self.read_in {
+            Some(latents) => (latents, &changes.read_in),
+            None => (&self.processors, &changes.processors),
+        };
+        let read_in = self.module_set((reading, change), true, batch, ctx)?;
+        let processors = (&self.processors, &changes.processors);
+        let mut processors = self.module_set(processors, self.seed_processors, batch, ctx)?;
+        if self.read_in.is_none() {
+            processors.signatures = read_in.signatures.shallow_clone();
+        }
+        let read_out = (&self.read_out, &changes.read_out);
+        Ok(Circuit {
+            read_in,
+            processors,
+            read_out: self.module_set(read_out, true, batch, ctx)?,
+        })
+    }
+
     fn module_set(
         &self,
-        latents: &ModuleLatents,
+        (latents, change): (&ModuleLatents, &Change),
         seeded: bool,
         batch: i64,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<ModuleSet> {
-        let codes = latents.first_codes();
+        let with = |prior: &Tensor, change: &Option<Tensor>| -> Result<Tensor> {
+            Ok(match change {
+                Some(change) => prior.f_add(change)?,
+                None => prior.shallow_clone(),
+            })
+        };
+        let codes = with(&latents.first_codes(), &change.codes)?;
+        let layer_codes = latents.layer_codes();
+        let layer_codes = layer_codes.iter().map(|codes| with(codes, &change.codes));
         let states = match latents.initial_states() {
             Some(states) => states.shallow_clone(),
             None if seeded => self.seeder.forward(&codes, batch, ctx)?,
             None => codes.shallow_clone(),
         };
         Ok(ModuleSet {
-            signatures: latents.signatures().shallow_clone(),
+            signatures: with(latents.signatures(), &change.signatures)?,
             codes,
-            layer_codes: latents.layer_codes(),
+            layer_codes: layer_codes.collect::<Result<_>>()?,
             states,
         })
     }
 }
 
+/// What is added to the signatures and codes of a set, `[batch, modules, dim]` each.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    pub(super) signatures: Option<Tensor>,
+    pub(super) codes: Option<Tensor>,
+}
+
+/// The change of each set of modules. Without separate read-in modules theirs is that of the processors.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) read_in: Change,
+    pub(super) processors: Change,
+    pub(super) read_out: Change,
+}
+
 impl CircuitGenerator for FreeGenerator {
     /// Draws noise for read-in, processor and read-out modules, in this order.
     fn generate(&self, inputs: &Inputs, ctx: &mut ForwardContext<'_>) -> Result<Circuit> {
-        let batch = inputs.batch_size();
-        let reading = self.read_in.as_ref().unwrap_or(&self.processors);
-        let read_in = self.module_set(reading, true, batch, ctx)?;
-        let processors = self.module_set(&self.processors, self.seed_processors, batch, ctx)?;
-        Ok(Circuit {
-            read_in,
-            processors,
-            read_out: self.module_set(&self.read_out, true, batch, ctx)?,
-        })
+        self.changed(&Changes::default(), inputs.batch_size(), ctx)
     }
 
     fn free_signatures(&self, group: ModuleGroup) -> Option<&Tensor> {

@@ -1,21 +1,27 @@
 //! The circuit generator: gives each module its signature (whom it attends to), its code (what it computes) and
 //! its initial state.
 //!
-//! [`FreeGenerator`] learns them as free parameters; a conditional generator derives them from an input and
-//! returns one set per example. Whatever the generator, the circuit it gave is part of the model's output, and
+//! [`FreeGenerator`] learns them as free parameters; [`ConditionalGenerator`] lets a text change them and returns one set
+//! per example. Whatever the generator, the circuit it gave is part of the model's output, and
 //! all terms of the loss read it there.
 
 mod circuit;
+mod conditional;
 mod free;
 mod latents;
 mod seeder;
+mod text_reader;
 
 use tch::Tensor;
 
 pub use circuit::{Circuit, ModuleSet, join_modules};
+pub use conditional::ConditionalGenerator;
 pub use free::FreeGenerator;
 pub use latents::ModuleLatents;
-pub use nac_core::model::{LatentsConfig, ModuleGroup, SeederConfig, SignatureStart, StateMean};
+pub use nac_core::model::{
+    GeneratorConfig, GeneratorKind, LatentsConfig, ModuleGroup, SeederConfig, SignatureStart,
+    StateMean,
+};
 pub use seeder::Seeder;
 
 use crate::context::ForwardContext;

@@ -61,8 +61,8 @@ impl Seeder {
     /// Initial states of modules with these codes.
     ///
     /// # Shapes
-    /// - codes: `[modules, code]`
-    /// - output: `[modules, state]`, or `[batch, modules, state]` with state noise
+    /// - codes: `[modules, code]` or `[batch, modules, code]`
+    /// - output: as codes, `[..., modules, state]`; with state noise `[batch, modules, state]`
     ///
     /// # Errors
     /// The shape does not fit, or the source of noise fails.
@@ -72,16 +72,18 @@ impl Seeder {
         batch: i64,
         ctx: &mut ForwardContext<'_>,
     ) -> Result<Tensor> {
-        shape::check(
-            "Seeder",
-            "codes",
-            codes,
-            &[("modules", None), ("code", None)],
-        )?;
+        let modules = codes.size().iter().rev().nth(1).copied().unwrap_or(0);
+        shape::check_per_module("Seeder", "codes", codes, batch, modules, None)?;
+        let per_example = codes.dim() == 3;
         let mut codes = codes.shallow_clone();
         if self.code_noise > 0.0 && ctx.is_training() {
             let name = format!("{}.code_noise", self.name);
-            let uniform = ctx.uniform(&name, &codes.size(), codes.kind(), codes.device())?;
+            let (size, kind, device) = (codes.size(), codes.kind(), codes.device());
+            let uniform = if per_example {
+                ctx.uniform_per_example(&name, &size, kind, device)?
+            } else {
+                ctx.uniform(&name, &size, kind, device)?
+            };
             let spread = codes.detach().abs() * self.code_noise;
             codes = &codes + (uniform * 2.0 - 1.0) * spread;
         }
@@ -92,8 +94,10 @@ impl Seeder {
         let mean = projection.mean.forward(&normal)?;
         match &projection.log_variance {
             Some(log_variance) if ctx.is_training() || self.noise_in_evaluation => {
-                let size = mean.size();
-                let size = [batch, size[0], size[1]];
+                let mut size = mean.size();
+                if !per_example {
+                    size.insert(0, batch);
+                }
                 let name = format!("{}.state_noise", self.name);
                 let noise = ctx.normal_per_example(&name, &size, mean.kind(), mean.device())?;
                 let deviation = (log_variance.forward(&normal)? * 0.5).exp();

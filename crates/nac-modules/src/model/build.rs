@@ -1,11 +1,12 @@
 //! From settings to a model.
 
 use nac_core::model::Preset;
-use nac_core::model::spec::{ModelSpec, Node as _};
+use nac_core::model::spec::{GeneratorSpec, ModelSpec, Node as _};
 
 use super::{InputSpec, Model, ModelConfig, ModelFile, ModelKind, NeuralCircuit, OutputSpec};
 use crate::baseline::{PerceiverIo, StemOnly};
 use crate::error::Result;
+use crate::generator::{CircuitGenerator, ConditionalGenerator, FreeGenerator};
 use crate::params::{ParamStore, Scope};
 use crate::tokenizer::{ModelTokenizer, Tokenizer};
 
@@ -25,12 +26,19 @@ pub fn build_model(
     };
     let width = output.width();
     Ok(match config.kind {
-        ModelKind::Nac => Box::new(NeuralCircuit::new(
-            store,
-            &config.circuit,
-            width,
-            tokenizer,
-        )?),
+        ModelKind::Nac => {
+            let circuit = &config.circuit;
+            let generator = |mut scope: Scope<'_>, spec: &GeneratorSpec| {
+                Ok::<Box<dyn CircuitGenerator>, _>(
+                    match config.resolve_condition(spec, inputs)? {
+                        Some(text) => Box::new(ConditionalGenerator::new(&mut scope, spec, &text)?),
+                        None => Box::new(FreeGenerator::new(&mut scope, spec)?),
+                    },
+                )
+            };
+            let model = NeuralCircuit::with_generator(store, circuit, width, tokenizer, generator);
+            Box::new(model?)
+        }
         ModelKind::PerceiverIo => Box::new(PerceiverIo::new(
             store,
             &config.perceiver_io,

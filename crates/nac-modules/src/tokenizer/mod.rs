@@ -18,6 +18,7 @@ pub use conv_stem::ConvStemTokenizer;
 pub use convnext::ConvNextTokenizer;
 pub use embedding::EmbeddingTokenizer;
 pub use model_tokenizer::ModelTokenizer;
+pub(crate) use model_tokenizer::tokenizer;
 pub use nac_core::model::{
     ConvNextConfig, ConvSequenceConfig, ConvStemConfig, EmbeddingConfig, FeaturesConfig,
     NgramsConfig, PatchesConfig, PointsConfig, RecurrentConfig, TokenizerConfig, VoxelsConfig,

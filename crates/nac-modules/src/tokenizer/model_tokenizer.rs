@@ -47,7 +47,7 @@ impl std::fmt::Debug for ModelTokenizer {
 }
 
 impl ModelTokenizer {
-    /// The tokenizers that settings choose for inputs.
+    /// The tokenizers that settings choose for those of `inputs` that become tokens. All are checked and prepared.
     ///
     /// # Errors
     /// A setting is out of range or does not suit an input, or a name is taken.
@@ -100,9 +100,10 @@ impl Part {
         });
         let join = join.transpose()?;
         let is_own = input.shared_with.is_none();
+        let own = || tokenizer(scope, &input.name, &input.tokenizer);
         Ok(Self {
             name: input.name.clone(),
-            tokenizer: is_own.then(|| tokenizer(scope, input)).transpose()?,
+            tokenizer: is_own.then(own).transpose()?,
             owner,
             join,
         })
@@ -125,10 +126,16 @@ impl Part {
     }
 }
 
-/// The tokenizer of one input.
-fn tokenizer(scope: &mut Scope<'_>, input: &TokenizedInputSpec) -> Result<Box<dyn Tokenizer>> {
-    let name = &input.name;
-    Ok(match &input.tokenizer {
+/// The tokenizer `spec` of the input `name`.
+///
+/// # Errors
+/// A setting is out of range, or a name is taken.
+pub(crate) fn tokenizer(
+    scope: &mut Scope<'_>,
+    name: &str,
+    spec: &TokenizerSpec,
+) -> Result<Box<dyn Tokenizer>> {
+    Ok(match spec {
         TokenizerSpec::ConvNext(spec) => {
             Box::new(ConvNextTokenizer::new(scope, spec)?.reading(name))
         }

@@ -251,7 +251,11 @@ impl Node for GeneratorSpec {
         let mut all: Vec<&dyn Node> = Vec::new();
         all.extend(self.read_in.as_ref().map(|set| set as &dyn Node));
         all.extend([&self.processors as &dyn Node, &self.read_out, &self.seeder]);
-        all.extend(self.condition.as_ref().map(|condition| condition as &dyn Node));
+        all.extend(
+            self.condition
+                .as_ref()
+                .map(|condition| condition as &dyn Node),
+        );
         all
     }
 }

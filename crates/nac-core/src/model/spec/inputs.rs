@@ -150,7 +150,9 @@ impl ModelConfig {
             return refuse(&left_out.join(", "), "no input is left to read".into());
         };
         let first = InputSpec::new(name, kind.clone());
-        Ok(rest.fold(first, |inputs, (name, kind)| inputs.with(name, kind.clone())))
+        Ok(rest.fold(first, |inputs, (name, kind)| {
+            inputs.with(name, kind.clone())
+        }))
     }
 
     /// The tokenizers of those of `inputs` that become tokens, at `path`.

@@ -100,7 +100,12 @@ mod tests {
         };
         let whole = circuit(&spec).generator.condition.unwrap();
         let text: Vec<String> = whole.parameters().into_iter().map(|p| p.name).collect();
-        for name in ["queries", "tokenizer.embedding.weight", "codes.gate", "read.0.norm.bias"] {
+        for name in [
+            "queries",
+            "tokenizer.embedding.weight",
+            "codes.gate",
+            "read.0.norm.bias",
+        ] {
             let name = format!("latent_graphs.0.text_generator.{name}");
             assert!(text.contains(&name), "{name} in {text:?}");
         }
@@ -120,17 +125,24 @@ mod tests {
         for (unused, part) in [("question", "the generator reads it"), ("sound", "only")] {
             file.model.unused_inputs = vec![unused.into()];
             let error = file.resolve().unwrap_err().to_string();
-            assert!(error.contains("unused_inputs") && error.contains(part), "{error}");
+            assert!(
+                error.contains("unused_inputs") && error.contains(part),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn controls_of_the_conditional_circuit_have_its_size() {
-        let count = |name: &str| preset(&format!("cpu-sort-of-clevr-{name}"), |_| ()).parameter_count();
+        let count =
+            |name: &str| preset(&format!("cpu-sort-of-clevr-{name}"), |_| ()).parameter_count();
         let target = count("conditional");
         for name in ["codes", "signatures", "free", "text-tokens", "perceiver-io"] {
             let found = count(name);
-            assert!(found.abs_diff(target) * 100 < target, "{name}: {found} against {target}");
+            assert!(
+                found.abs_diff(target) * 100 < target,
+                "{name}: {found} against {target}"
+            );
         }
     }
 
