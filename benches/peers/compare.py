@@ -1,4 +1,4 @@
-"""Times training steps of PyTorch and of nac-measure in turns: compare.py [--help].
+"""Times passes of PyTorch, of runtimes and of nac-measure in turns: compare.py [--help].
 
 Every form is a process of its own. A round times each of them once, so that a busy moment of the machine hits all, and
 a matrix product is timed before and after. Prints a Markdown table of medians and writes JSON.
@@ -12,19 +12,9 @@ import statistics
 import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-# Large buffers stay with the process, for all sides: page faults are not what is compared.
-ALLOCATOR = {
-    "MALLOC_TOP_PAD_": "268435456",
-    "MALLOC_MMAP_THRESHOLD_": "17179869184",
-    "MALLOC_TRIM_THRESHOLD_": "17179869184",
-}
-PEERS = ["authors", "optimised", "compiled", "compiled-bfloat16"]
-OURS = {
-    "nac": ["--executor", "auto"],
-    "nac-mixed": ["--executor", "auto", "--precision", "mixed"],
-    "nac-torch": ["--executor", "torch"],
-}
+from sides import OURS, PEERS, LeftOut, Ours, Peer
+from sizes import MODELS
+
 PRODUCT = """
 import time, torch
 torch.set_num_threads({threads})
@@ -36,98 +26,98 @@ print(2 * 1024**3 / min(times) / 1e9)
 """
 
 
-class Peer:
-    """A PyTorch process that is kept."""
-
-    def __init__(self, form, options, environment):
-        words = [options.model, form, options.batch, options.threads]
-        command = [sys.executable, HERE / "worker.py", *map(str, words)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        if self.process.stdout.readline().strip() != "ready":
-            sys.exit(f"{form} did not start")
-
-    def seconds(self, steps):
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())["seconds"]
-
-    def end(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-class Ours:
-    """nac-measure, started for every round."""
-
-    def __init__(self, form, options, environment):
-        self.environment = environment
-        words = ["--model", options.model, "--engine", "torch", "--pass", "train", "--json"]
-        sizes = ["--batch", str(options.batch), "--threads", str(options.threads)]
-        self.command = [options.nac_measure, *words, *sizes, *OURS[form]]
-
-    def seconds(self, steps):
-        command = [*self.command, "--repeat", str(steps)]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment)
-        if done.returncode:
-            sys.exit(f"{' '.join(command)}: {done.stderr}")
-        return json.loads(done.stdout.splitlines()[-1])["seconds"]["all"]
-
-    def end(self):
-        pass
-
-
 def product(options):
     """GFLOP/s of a matrix product."""
     code = PRODUCT.format(threads=options.threads)
     return round(float(subprocess.check_output([sys.executable, "-c", code], text=True)), 1)
 
 
+def start(options):
+    """Processes by form. What cannot run is named and left out."""
+    forms = {}
+    for form in options.forms:
+        try:
+            forms[form] = (Peer if form in PEERS[options.which] else Ours)(form, options)
+        except LeftOut as reason:
+            print(f"{form} is left out: {reason}", flush=True)
+    return forms
+
+
+def measure(options, forms):
+    """The answers of all rounds, by form."""
+    record = {form: [] for form in forms}
+    for _ in range(options.rounds):
+        for form in list(record):
+            try:
+                record[form].append(forms[form].measure(options.repeat))
+            except LeftOut as reason:
+                print(f"{form} is left out: {reason}", flush=True)
+                del record[form]
+    return record
+
+
+def table(record, baseline):
+    """A Markdown table; `baseline` is the form that others are compared with, if it was measured."""
+    medians = {
+        form: [1e3 * statistics.median(round_["seconds"]) for round_ in rounds] for form, rounds in record.items()
+    }
+    middle = {form: statistics.median(rounds) for form, rounds in medians.items()}
+    speed = f"times as fast as {baseline}"
+    lines = [f"| form | median, ms | rounds, ms | shortest, ms | {speed} | peak memory, MB | of it passes, MB |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|")
+    for form, rounds in record.items():
+        shortest = 1e3 * min(min(round_["seconds"]) for round_ in rounds)
+        times = f"{middle[form]:.2f} | {min(medians[form]):.2f}–{max(medians[form]):.2f} | {shortest:.2f}"
+        ratio = f"{middle[baseline] / middle[form]:.2f}" if baseline in middle else ""
+        peak = max(round_["peak"] for round_ in rounds) / 1e6
+        passes = max(round_["peak"] - round_["before"] for round_ in rounds) / 1e6
+        lines.append(f"| {form} | {times} | {ratio} | {peak:.0f} | {passes:.0f} |")
+    return "\n".join(lines)
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="listops", choices=["listops", "listops-perceiver-io"])
-    parser.add_argument("--forms", nargs="+", default=[*PEERS, *OURS], choices=[*PEERS, *OURS])
+    every = dict.fromkeys(form for side in (PEERS, OURS) for forms in side.values() for form in forms)
+    parser.add_argument("--model", default="listops", choices=MODELS)
+    parser.add_argument("--pass", dest="which", default="train", choices=PEERS, help="a training step, or logits")
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--forms", nargs="+", choices=every, metavar="FORM", help="all of the pass, if not given")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=10, help="timed steps of a form in a round")
+    parser.add_argument("--repeat", type=int, default=10, help="timed passes of a form in a round")
     parser.add_argument("--busy", type=int, default=0, help="processes that compute beside, of normal priority")
+    parser.add_argument("--baseline", default="optimised", help="form that others are compared with")
     parser.add_argument("--nac-measure", default="target/release/nac-measure")
     parser.add_argument("--out", help="a JSON file for all times")
-    return parser.parse_args()
+    options = parser.parse_args()
+    known = [*PEERS[options.which], *OURS[options.which]]
+    options.forms = options.forms or known
+    if unknown := set(options.forms) - set(known):
+        parser.error(f"--pass {options.which} has no form {', '.join(sorted(unknown))}; it has {', '.join(known)}")
+    return options
 
 
 def main():
     options = arguments()
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")} | ALLOCATOR
-    record = {"options": vars(options), "product": [product(options)], "seconds": {}}
-    forms = {
-        form: (Peer if form in PEERS else Ours)(form, options, environment) for form in options.forms
-    }
+    before = product(options)
+    forms = start(options)
     spin = [sys.executable, "-c", "while True: pass"]
     busy = [subprocess.Popen(spin) for _ in range(options.busy)]
     try:
-        for _ in range(options.rounds):
-            for form, process in forms.items():
-                times = process.seconds(options.steps)
-                record["seconds"].setdefault(form, []).append(times)
+        record = measure(options, forms)
     finally:
         for process in busy:
             process.kill()
         for process in forms.values():
             process.end()
-    record["product"].append(product(options))
-    print(f"{options.model}, step of {options.batch}, {options.threads} threads, {options.busy} busy processes;")
-    print(f"matrix product before and after: {record['product']} GFLOP/s\n")
-    print("| form | median, ms | rounds, ms | shortest, ms |\n|---|---:|---:|---:|")
-    for form, rounds in record["seconds"].items():
-        medians = [1e3 * statistics.median(times) for times in rounds]
-        shortest = 1e3 * min(min(times) for times in rounds)
-        middle = statistics.median(medians)
-        print(f"| {form} | {middle:.1f} | {min(medians):.1f}–{max(medians):.1f} | {shortest:.1f} |")
+    after = product(options)
+    what = "step" if options.which == "train" else "forward pass"
+    print(f"{options.model}, {what} of {options.batch}, {options.threads} threads, {options.busy} busy processes;")
+    print(f"matrix product before and after: {before} and {after} GFLOP/s\n")
+    print(table(record, options.baseline))
     if options.out:
-        pathlib.Path(options.out).write_text(json.dumps(record, indent=1))
+        everything = {"options": vars(options), "product": [before, after], "forms": record}
+        pathlib.Path(options.out).write_text(json.dumps(everything, indent=1))
 
 
 if __name__ == "__main__":

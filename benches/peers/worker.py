@@ -1,84 +1,88 @@
-"""Trains one form of one model, in a process of its own: worker.py MODEL FORM BATCH THREADS.
+"""Runs one form of one model in a process of its own: worker.py MODEL FORM BATCH THREADS [--pass forward].
 
-Says `ready`, then answers every line with a number n by a line of JSON: the seconds of n steps (forward, backward,
-clipping, fused AdamW) and the peak memory so far. `check` as FORM compares the two forms of the model instead.
+Says `ready` (or why it cannot run), then answers every line with a number n by a line of JSON: the seconds of n passes,
+resident memory before the first pass, and the largest since, in bytes. `check` as FORM compares the forms of the model
+instead.
 """
 
+import argparse
+import ctypes
+import gc
 import json
-import resource
+import pathlib
 import sys
 import time
 
-import torch
-import torch.nn.functional as F
+import numpy
 
-from circuit import AuthorsCircuit, FoldedCircuit, Sizes
-from perceiver import AuthorsPerceiver, FusedPerceiver
+import runtimes
+from sizes import MODELS
 
-MODELS = {
-    "listops": (AuthorsCircuit, FoldedCircuit),
-    "listops-perceiver-io": (AuthorsPerceiver, FusedPerceiver),
-}
+WARM_UP = 2
 
 
-def examples(batch):
-    generator = torch.Generator().manual_seed(1)
-    ids = torch.randint(1, Sizes().vocabulary, (batch, Sizes().length), generator=generator)
-    return ids, torch.randint(Sizes().classes, (batch,), generator=generator)
+def opened(options):
+    """The pass, as a function."""
+    words = options.model, options.form, options.batch
+    if options.form in runtimes.FORMS:
+        return runtimes.inference(*words, options.threads)
+    import torch
+
+    import forms
+
+    torch.set_num_threads(options.threads)
+    return forms.training(*words) if options.which == "train" else forms.inference(*words)
 
 
-def check(model):
-    """Both forms give the same logits and gradients."""
-    authors, optimised = (form() for form in MODELS[model])
-    optimised.load_state_dict(authors.state_dict())
-    ids, classes = examples(4)
-    results = []
-    for form in (authors, optimised):
-        logits = form.eval()(ids)
-        F.cross_entropy(logits, classes).backward()
-        gradients = {name: p.grad for name, p in form.named_parameters() if p.grad is not None}
-        results.append({"logits": logits.detach(), **gradients})
-    for name, expected in results[0].items():
-        found = results[1].get(name)
-        if found is None:
-            assert expected.abs().max() < 1e-6, f"{name} has a gradient in one form only"
-        else:
-            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5, msg=lambda m: f"{name}: {m}")
-    print(f"{model}: both forms agree")
+def forget_peak():
+    """Gives free memory back and starts the high-water mark anew, so that what compilation took does not count."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+
+
+def memory(field):
+    """Resident memory (`VmRSS`) or its high-water mark (`VmHWM`), in bytes."""
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("form")
+    parser.add_argument("batch", type=int)
+    parser.add_argument("threads", type=int)
+    parser.add_argument("--pass", dest="which", default="train", choices=["train", "forward"])
+    return parser.parse_args()
 
 
 def main():
-    model, form, batch, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    if form == "check":
-        return check(model)
-    net = MODELS[model][form != "authors"]().train()
-    if form.startswith("compiled"):
-        net.compile()
-    is_mixed = form.endswith("bfloat16")
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-6, fused=True)
-    ids, classes = examples(batch)
+    options = arguments()
+    if options.form == "check":
+        from check import check
 
-    def step():
-        with torch.autocast("cpu", torch.bfloat16, enabled=is_mixed):
-            logits = net(ids)
-        F.cross_entropy(logits.float(), classes).backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    for _ in range(3):
-        step()
+        return check(options.model, options.batch, options.threads)
+    if missing := runtimes.missing(options.form):
+        return print(f"not installed: {', '.join(missing)}", flush=True)
+    run = opened(options)
+    forget_peak()
+    before = memory("VmRSS")
+    run()
+    forget_peak()
+    for _ in range(WARM_UP):
+        logits = run()
+    if not numpy.isfinite(numpy.asarray(logits)).all():
+        return print("its logits are not finite", flush=True)
     print("ready", flush=True)
     for line in sys.stdin:
         seconds = []
         for _ in range(int(line)):
             begun = time.perf_counter()
-            step()
+            run()
             seconds.append(time.perf_counter() - begun)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"seconds": seconds, "peak": peak}), flush=True)
+        answer = {"seconds": seconds, "before": before, "peak": memory("VmHWM")}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
