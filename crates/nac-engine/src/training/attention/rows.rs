@@ -108,7 +108,7 @@ impl RunningSoftmax {
 
 /// The first lane.
 #[inline(always)]
-fn first<V: bytemuck::Pod>(vector: V) -> f32 {
+pub(super) fn first<V: bytemuck::Pod>(vector: V) -> f32 {
     bytemuck::cast_slice::<V, f32>(std::slice::from_ref(&vector))[0]
 }
 

@@ -14,6 +14,7 @@ mod column_sums;
 mod kernel;
 mod multiply;
 mod packed;
+pub(crate) mod pairs;
 mod panels;
 mod probe;
 #[cfg(test)]

@@ -222,6 +222,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    /// Operands are rounded by at most 2⁻⁸ each, with errors of either sign: a score of width `d` has terms of order
+    /// `1/√d` and is off by about 2⁻⁸ at any width, and so are weights and what they are multiplied with. The largest error
+    /// of thousands of results is some standard deviations, and stays below 2⁻⁵ of the largest result.
+    #[test]
+    fn mixed_precision_is_within_the_error_of_its_rounding(
+        (receivers, senders) in (1_usize..80, 1_usize..80),
+        (heads, head_dim) in (1_usize..4, 1_usize..70),
+        batch in 1_usize..3,
+        cut in prop_oneof![Just(0_usize), 2_usize..6],
+        pad in prop_oneof![Just(0_usize), 1_usize..5],
+        form in prop::sample::select(FORMS.to_vec()),
+    ) {
+        let shape = AttentionShape { receivers, senders, heads, head_dim };
+        let case = adapted(Case::new(batch, shape, (cut, pad)), form);
+        let d_out = normal("gradient", case.queries.len());
+        let found = run(&case, form, &d_out, 1, TrainingPrecision::Mixed);
+        for (which, (found, expected)) in found.iter().zip(expected(&case, form, &d_out)).enumerate() {
+            let error = error(found, &expected);
+            prop_assert!(error < 1.0 / 32.0, "{which}: {error}");
+        }
+        prop_assert_eq!(&found, &run(&case, form, &d_out, 3, TrainingPrecision::Mixed));
+    }
+}
+
 #[test]
 fn many_senders_are_taken_in_chunks() {
     for (shape, form) in [
@@ -255,10 +281,16 @@ fn many_senders_are_taken_in_chunks() {
     ] {
         let case = adapted(Case::new(2, shape, (7, 5)), form);
         let d_out = normal("gradient", case.queries.len());
-        let found = run(&case, form, &d_out, 2, TrainingPrecision::F32);
-        for (found, expected) in found.iter().zip(expected(&case, form, &d_out)) {
-            let error = error(found, &expected);
-            assert!(error < 1e-5, "{shape:?}: {error}");
+        let expected = expected(&case, form, &d_out);
+        for (precision, bound) in [
+            (TrainingPrecision::F32, 1e-5),
+            (TrainingPrecision::Mixed, 1.0 / 32.0),
+        ] {
+            let found = run(&case, form, &d_out, 2, precision);
+            for (found, expected) in found.iter().zip(&expected) {
+                let error = error(found, expected);
+                assert!(error < bound, "{shape:?}, {precision}: {error}");
+            }
         }
     }
 }
@@ -274,11 +306,13 @@ fn a_receiver_without_links_gets_nothing_and_passes_nothing_on() {
     for form in [Form::PerExample, Form::Edges] {
         let case = adapted(Case::new(1, shape, (4, 0)), form);
         let d_out = normal("gradient", case.queries.len());
-        let [out, dq, _, _, dl] = run(&case, form, &d_out, 1, TrainingPrecision::F32);
-        assert_eq!(out[..8], [0.0; 8]);
-        assert_eq!(dq[..8], [0.0; 8]);
-        assert_eq!(dl[..5], [0.0; 5]);
-        assert!(dq[8..].iter().all(|x| *x != 0.0));
+        for precision in [TrainingPrecision::F32, TrainingPrecision::Mixed] {
+            let [out, dq, _, _, dl] = run(&case, form, &d_out, 1, precision);
+            assert_eq!(out[..8], [0.0; 8]);
+            assert_eq!(dq[..8], [0.0; 8]);
+            assert_eq!(dl[..5], [0.0; 5]);
+            assert!(dq[8..].iter().all(|x| *x != 0.0));
+        }
     }
 }
 

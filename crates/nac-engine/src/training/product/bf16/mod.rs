@@ -13,14 +13,17 @@ mod pack;
 mod product;
 mod unit;
 
+pub(crate) use {
+    pack::transpose,
+    unit::{Entered, Unit},
+};
 pub(super) use {
     pack::{PackLeft, PackPanel, panel_len, rows_len},
     product::PairProduct,
-    unit::Unit,
 };
 
 /// Rows and columns of a block of results, and the multiple that the summed dimension is padded to.
-pub(super) const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 32;
 
 /// Side of the squares that are transposed in registers.
-const SQUARE: usize = 16;
+pub(crate) const SQUARE: usize = 16;

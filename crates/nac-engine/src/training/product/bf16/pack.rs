@@ -207,7 +207,7 @@ fn transpose_rows(data: &[f32], stride: usize, (columns, depth): (usize, usize),
 
 /// Rows become columns.
 #[inline(always)]
-fn transpose(square: &mut [[u32; SQUARE]; SQUARE]) {
+pub(crate) fn transpose(square: &mut [[u32; SQUARE]; SQUARE]) {
     #[cfg(target_arch = "x86_64")]
     avx512::transpose(square);
     #[cfg(not(target_arch = "x86_64"))]

@@ -6,7 +6,7 @@ use super::BLOCK;
 
 /// Instructions for products of bfloat16 pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Unit {
+pub(crate) enum Unit {
     /// Dot products of AVX-512 BF16.
     Avx512,
     /// Tile registers, once the operating system has agreed to save them.
@@ -15,13 +15,13 @@ pub(in super::super) enum Unit {
 
 impl Unit {
     /// The fastest that this processor has.
-    pub(in super::super) fn detect() -> Option<Self> {
+    pub(crate) fn detect() -> Option<Self> {
         static UNIT: OnceLock<Option<Unit>> = OnceLock::new();
         *UNIT.get_or_init(|| Self::all().last().copied())
     }
 
     /// All that this processor has, the fastest last.
-    pub(in super::super) fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         #[cfg_attr(
             not(target_arch = "x86_64"),
             allow(unused_mut, reason = "there is nothing to find")
@@ -39,7 +39,7 @@ impl Unit {
     }
 
     /// Prepares the thread; dropping the result undoes it.
-    pub(super) fn enter(self) -> Entered {
+    pub(crate) fn enter(self) -> Entered {
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if self == Self::Amx {
             return Entered(Some(super::amx::Tiles::new()));
@@ -49,7 +49,7 @@ impl Unit {
 }
 
 /// The thread is prepared for products.
-pub(super) struct Entered(
+pub(crate) struct Entered(
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))] Option<super::amx::Tiles>,
     #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))] Option<()>,
 );
@@ -61,7 +61,7 @@ impl Entered {
     /// # Shapes
     /// - c: `[32, 32]`, row `i` starts at `i · c_stride`
     #[inline(always)]
-    pub(super) fn block(
+    pub(crate) fn block(
         &self,
         (a, b, pairs): (&[u32], &[u32], usize),
         start: Option<&[f32; BLOCK]>,

@@ -1,0 +1,430 @@
+//! The backward pass: weights are computed again, a chunk of senders and receivers at a time.
+
+use std::f32::consts::LOG2_E;
+
+use pulp::{Simd, WithSimd};
+
+use super::pack::{self, Head, Padded};
+use super::transposed::{self, Bias};
+use crate::simd::math::exp2_or_zero;
+use crate::training::attention::operands::{
+    Example, ExampleGradients, ExampleLinks, ExampleOutput,
+};
+use crate::training::attention::rows::dot;
+use crate::training::compute::{Buffer, Compute};
+use crate::training::product::pairs::{BLOCK, Entered, SQUARE, Unit};
+
+/// Senders of a chunk.
+const SENDERS: usize = 64;
+
+/// Receivers of a chunk.
+const RECEIVERS: usize = 128;
+
+pub(in super::super) fn backward(
+    (compute, unit): (&Compute, Unit),
+    example: &Example<'_>,
+    output: &ExampleOutput<'_>,
+    gradients: &mut ExampleGradients<'_>,
+    scratch: &mut Buffer,
+) {
+    let padded = Padded::new(example.shape);
+    let (own, other) = (
+        padded.receivers * padded.pairs(),
+        padded.senders * padded.pairs(),
+    );
+    let d_links = match example.links {
+        ExampleLinks::Dense(_) => gradients.links.as_deref_mut(),
+        ExampleLinks::None | ExampleLinks::Edges { .. } => None,
+    };
+    let link_sums = if d_links.is_some() {
+        padded.senders * padded.receivers
+    } else {
+        0
+    };
+    let chunk = SENDERS * RECEIVERS;
+    let parts = scratch.parts([
+        Bias::len(example, padded),
+        link_sums,
+        own.max(other).max(BLOCK * padded.dim),
+        other,
+        other,
+        other,
+        own,
+        own,
+        own,
+        own,
+        2 * padded.receivers,
+        chunk,
+        chunk,
+        3 * chunk / 2,
+        padded.receivers * padded.dim,
+        2 * SENDERS * padded.dim,
+    ]);
+    let [
+        bias,
+        link_sums,
+        packing,
+        keys,
+        keys_turned,
+        values,
+        queries,
+        queries_turned,
+        d_out,
+        d_out_turned,
+        statistics,
+        weights,
+        d_weights,
+        packed,
+        d_queries,
+        sums,
+    ] = parts;
+    let bias = Bias::new(example, padded, bias);
+    link_sums.fill(0.0);
+    let integers = bytemuck::cast_slice_mut;
+    compute.arch().dispatch(Backward {
+        example,
+        output,
+        padded,
+        unit,
+        bias,
+        packing: integers(packing),
+        keys: integers(keys),
+        keys_turned: integers(keys_turned),
+        values: integers(values),
+        queries: integers(queries),
+        queries_turned: integers(queries_turned),
+        d_out: integers(d_out),
+        d_out_turned: integers(d_out_turned),
+        statistics,
+        weights,
+        d_weights,
+        packed: integers(packed),
+        query_sums: d_queries,
+        sums,
+        link_sums: &mut *link_sums,
+        d_queries: &mut *gradients.queries,
+        d_keys: &mut *gradients.keys,
+        d_values: &mut *gradients.values,
+    });
+    if let Some(d_links) = d_links {
+        transposed::links(example.shape, padded, link_sums, d_links);
+    }
+}
+
+struct Backward<'a> {
+    example: &'a Example<'a>,
+    output: &'a ExampleOutput<'a>,
+    padded: Padded,
+    unit: Unit,
+    bias: Bias<'a>,
+    /// Scratch for operands on their way.
+    packing: &'a mut [u32],
+    /// Keys and values of a head, as left operands.
+    keys: &'a mut [u32],
+    values: &'a mut [u32],
+    /// Keys times the factor of scores, transposed, as left operands summed over the senders of a chunk.
+    keys_turned: &'a mut [u32],
+    /// Queries times the factor of scores and gradients of `out`, as right operands summed over receivers.
+    queries: &'a mut [u32],
+    d_out: &'a mut [u32],
+    /// The same transposed, as right operands summed over the head's width.
+    queries_turned: &'a mut [u32],
+    d_out_turned: &'a mut [u32],
+    /// `log_sums`, infinite beyond the last receiver, and `Σ_d ∇o ⊙ o`.
+    statistics: &'a mut [f32],
+    /// Weights of a chunk and gradients of its scores, `[senders, receivers]`.
+    weights: &'a mut [f32],
+    d_weights: &'a mut [f32],
+    /// Weights and gradients as left operands of 32 senders, and gradients as a right operand.
+    packed: &'a mut [u32],
+    /// Gradients of queries, transposed: `[dim, 32]` for each block of 32 receivers.
+    query_sums: &'a mut [f32],
+    /// Gradients of the keys and of the values of a chunk, `[senders, dim]`.
+    sums: &'a mut [f32],
+    /// Gradients of links, `[senders, receivers]`, if they are wanted.
+    link_sums: &'a mut [f32],
+    d_queries: &'a mut [f32],
+    d_keys: &'a mut [f32],
+    d_values: &'a mut [f32],
+}
+
+/// Some senders and receivers.
+#[derive(Clone, Copy)]
+struct Chunk {
+    sender: usize,
+    senders: usize,
+    receiver: usize,
+    receivers: usize,
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let (shape, padded) = (self.example.shape, self.padded);
+        let unit = self.unit.enter();
+        for head in 0..shape.heads {
+            self.pack(simd, head);
+            for sender in (0..padded.senders).step_by(SENDERS) {
+                let senders = SENDERS.min(padded.senders - sender);
+                for receiver in (0..padded.receivers).step_by(RECEIVERS) {
+                    let chunk = Chunk {
+                        sender,
+                        senders,
+                        receiver,
+                        receivers: RECEIVERS.min(padded.receivers - receiver),
+                    };
+                    self.products(&unit, chunk);
+                    for block in (0..senders).step_by(BLOCK) {
+                        self.weigh(simd, chunk, block);
+                        self.add_senders(&unit, chunk, block);
+                    }
+                    self.add_receivers(&unit, chunk);
+                }
+                self.finish_senders(head, sender, senders);
+            }
+            self.finish_receivers(head);
+        }
+    }
+}
+
+impl Backward<'_> {
+    /// Packs the operands of one head.
+    #[inline(always)]
+    fn pack<S: Simd>(&mut self, simd: S, head: usize) {
+        let (example, shape, padded) = (self.example, self.example.shape, self.padded);
+        let pairs = padded.pairs();
+        let [queries, keys, values, d_out, out] = [
+            example.queries,
+            example.keys,
+            example.values,
+            self.output.d_out,
+            self.output.out,
+        ]
+        .map(|all| Head::new(shape, head, all));
+        pack::left(simd, keys, 0, 1.0, self.keys);
+        pack::left(simd, values, 0, 1.0, self.values);
+        let own = padded.receivers * pairs;
+        for (head, factor, to) in [
+            (queries, example.scale() * LOG2_E, &mut *self.queries_turned),
+            (d_out, 1.0, &mut *self.d_out_turned),
+        ] {
+            pack::left(simd, head, 0, factor, &mut self.packing[..own]);
+            pack::turn(&self.packing[..own], pairs, to);
+        }
+        pack::right(
+            simd,
+            queries,
+            padded.receivers,
+            example.scale(),
+            self.queries,
+        );
+        pack::right(simd, d_out, padded.receivers, 1.0, self.d_out);
+        let packing = &mut self.packing[..padded.senders * pairs];
+        pack::right(simd, keys, padded.senders, example.scale(), packing);
+        transposed::keys(packing, padded, SENDERS, self.keys_turned);
+        let (log_sums, along) = self.statistics.split_at_mut(padded.receivers);
+        let first = head * shape.receivers;
+        log_sums[..shape.receivers]
+            .copy_from_slice(&self.output.log_sums[first..first + shape.receivers]);
+        log_sums[shape.receivers..].fill(f32::INFINITY);
+        along.fill(0.0);
+        let both = out.rows(0, shape.receivers);
+        let both = both.zip(d_out.rows(0, shape.receivers));
+        for (along, (out, d_out)) in along.iter_mut().zip(both) {
+            *along = dot(simd, out, d_out);
+        }
+    }
+
+    /// Products of keys and queries, and of values and the gradient of `out`.
+    #[inline(always)]
+    fn products(&mut self, unit: &Entered, chunk: Chunk) {
+        let pairs = self.padded.pairs();
+        for (left, right, to) in [
+            (&*self.keys, &*self.queries_turned, &mut *self.weights),
+            (&*self.values, &*self.d_out_turned, &mut *self.d_weights),
+        ] {
+            for row in (0..chunk.senders).step_by(BLOCK) {
+                let left = &left[(chunk.sender + row) * pairs..];
+                for column in (0..chunk.receivers).step_by(BLOCK) {
+                    let right = &right[(chunk.receiver + column) * pairs..];
+                    let to = &mut to[row * chunk.receivers + column..];
+                    unit.block(
+                        (left, right, pairs),
+                        Some(&[0.0; BLOCK]),
+                        (to, chunk.receivers),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Turns the products of 32 senders into weights and gradients of scores, and packs them.
+    #[inline(always)]
+    fn weigh<S: Simd>(&mut self, simd: S, chunk: Chunk, block: usize) {
+        let all = self.padded.receivers;
+        let own = chunk.receiver..chunk.receiver + chunk.receivers;
+        let (log_sums, along) = self.statistics.split_at(all);
+        let (log_sums, along) = (&log_sums[own.clone()], &along[own.clone()]);
+        let size = BLOCK * chunk.receivers;
+        let part = block * chunk.receivers..block * chunk.receivers + size;
+        let (weights, d_weights) = (&mut self.weights[part.clone()], &mut self.d_weights[part]);
+        let (left, right) = self.packed.split_at_mut(SENDERS * RECEIVERS);
+        let (left, d_left) = left.split_at_mut(size / 2);
+        for i in 0..BLOCK {
+            let sender = chunk.sender + block + i;
+            let row = i * chunk.receivers..(i + 1) * chunk.receivers;
+            let (weights, d_weights) = (&mut weights[row.clone()], &mut d_weights[row.clone()]);
+            let links = self
+                .link_sums
+                .get_mut(sender * all + own.start..sender * all + own.end);
+            let links = links.unwrap_or_default();
+            let half = row.start / 2..row.end / 2;
+            let gradient = RowGradient {
+                log_sums,
+                along,
+                links,
+                weights,
+                gradients: d_weights,
+            };
+            match self.bias.row(sender) {
+                (bias, None) => gradient.run(simd, &bias[own.clone()], None),
+                (_, Some(bias)) => gradient.run(simd, &[], Some(bias)),
+            }
+            pack::row(simd, weights, 1.0, &mut left[half.clone()]);
+            pack::row(simd, d_weights, 1.0, &mut d_left[half]);
+        }
+        let pairs = chunk.senders / 2;
+        for (index, to) in right
+            .chunks_exact_mut(pairs * BLOCK)
+            .enumerate()
+            .take(chunk.receivers / BLOCK)
+        {
+            let rows = to[block / 2 * BLOCK..].chunks_exact_mut(BLOCK).take(SQUARE);
+            for (t, to) in rows.enumerate() {
+                let low = &d_weights[t * chunk.receivers..][..chunk.receivers];
+                let high = &d_weights[(t + SQUARE) * chunk.receivers..][..chunk.receivers];
+                pack::two_rows(simd, [low, high], (index * BLOCK, 1.0), to);
+            }
+        }
+    }
+
+    /// Adds to the gradients of values and keys of 32 senders.
+    #[inline(always)]
+    fn add_senders(&mut self, unit: &Entered, chunk: Chunk, block: usize) {
+        let (dim, half) = (self.padded.dim, chunk.receivers / 2);
+        let panel = self.padded.receivers / 2 * BLOCK;
+        let start = (chunk.receiver == 0).then_some(&[0.0; BLOCK]);
+        let (keys, values) = self.sums.split_at_mut(SENDERS * dim);
+        for (part, right, sums) in [(0, &*self.d_out, values), (1, &*self.queries, keys)] {
+            let left = &self.packed[part * BLOCK * half..];
+            for (index, right) in right.chunks_exact(panel).enumerate() {
+                let right = &right[chunk.receiver / 2 * BLOCK..];
+                let sums = &mut sums[block * dim + index * BLOCK..];
+                unit.block((left, right, half), start, (sums, dim));
+            }
+        }
+    }
+
+    /// Adds to the gradients of queries.
+    #[inline(always)]
+    fn add_receivers(&mut self, unit: &Entered, chunk: Chunk) {
+        let (dim, half) = (self.padded.dim, chunk.senders / 2);
+        let start = (chunk.sender == 0).then_some(&[0.0; BLOCK]);
+        let keys = &self.keys_turned[chunk.sender * dim / 2..];
+        let right = &self.packed[SENDERS * RECEIVERS..];
+        for (index, right) in right
+            .chunks_exact(half * BLOCK)
+            .enumerate()
+            .take(chunk.receivers / BLOCK)
+        {
+            let sums = &mut self.query_sums[(chunk.receiver + index * BLOCK) * dim..];
+            for row in (0..dim).step_by(BLOCK) {
+                unit.block(
+                    (&keys[row * half..], right, half),
+                    start,
+                    (&mut sums[row * BLOCK..], BLOCK),
+                );
+            }
+        }
+    }
+
+    /// Writes the gradients of the keys and values of a chunk.
+    #[inline(always)]
+    fn finish_senders(&mut self, head: usize, sender: usize, senders: usize) {
+        let (shape, dim) = (self.example.shape, self.padded.dim);
+        let rows = senders.min(shape.senders - sender);
+        let (keys, values) = self.sums.split_at(SENDERS * dim);
+        for (from, to) in [(keys, &mut *self.d_keys), (values, &mut *self.d_values)] {
+            let to = to.chunks_exact_mut(shape.width()).skip(sender).take(rows);
+            for (from, to) in from.chunks_exact(dim).zip(to) {
+                to[head * shape.head_dim..][..shape.head_dim]
+                    .copy_from_slice(&from[..shape.head_dim]);
+            }
+        }
+    }
+
+    /// Writes the gradients of queries.
+    #[inline(always)]
+    fn finish_receivers(&mut self, head: usize) {
+        let (shape, dim) = (self.example.shape, self.padded.dim);
+        let rows = &mut self.packing[..BLOCK * dim];
+        let blocks = self.query_sums.chunks_exact(BLOCK * dim);
+        let to = self.d_queries.chunks_mut(BLOCK * shape.width());
+        for (from, to) in blocks.zip(to) {
+            pack::squares(bytemuck::cast_slice(from), BLOCK, rows, dim, (dim, BLOCK));
+            for (from, to) in rows
+                .chunks_exact(dim)
+                .zip(to.chunks_exact_mut(shape.width()))
+            {
+                let from: &[f32] = bytemuck::cast_slice(&from[..shape.head_dim]);
+                to[head * shape.head_dim..][..shape.head_dim].copy_from_slice(from);
+            }
+        }
+    }
+}
+
+/// One sender's products with some receivers.
+struct RowGradient<'a> {
+    log_sums: &'a [f32],
+    along: &'a [f32],
+    /// Sums of the gradients of links; empty if they are not wanted.
+    links: &'a mut [f32],
+    /// Products of keys and queries; becomes weights.
+    weights: &'a mut [f32],
+    /// Gradients of weights; becomes those of scores.
+    gradients: &'a mut [f32],
+}
+
+impl RowGradient<'_> {
+    /// `bias`: of each receiver, or of all of them.
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S, bias: &[f32], same: Option<f32>) {
+        let weights = S::as_mut_simd_f32s(self.weights).0;
+        let gradients = S::as_mut_simd_f32s(self.gradients).0;
+        let log_sums = S::as_simd_f32s(self.log_sums).0;
+        let along = S::as_simd_f32s(self.along).0;
+        let rows = weights.iter_mut().zip(&mut *gradients);
+        let rows = rows.zip(log_sums).zip(along);
+        if let Some(same) = same {
+            let bias = simd.splat_f32s(same);
+            for (((weight, gradient), log_sum), along) in rows {
+                let score = simd.sub_f32s(simd.add_f32s(*weight, bias), *log_sum);
+                *weight = exp2_or_zero(simd, score);
+                *gradient = simd.mul_f32s(*weight, simd.sub_f32s(*gradient, *along));
+            }
+        } else {
+            let rows = rows.zip(S::as_simd_f32s(bias).0);
+            for ((((weight, gradient), log_sum), along), bias) in rows {
+                let score = simd.sub_f32s(simd.add_f32s(*weight, *bias), *log_sum);
+                *weight = exp2_or_zero(simd, score);
+                *gradient = simd.mul_f32s(*weight, simd.sub_f32s(*gradient, *along));
+            }
+        }
+        let links = S::as_mut_simd_f32s(self.links).0;
+        for (link, gradient) in links.iter_mut().zip(&*gradients) {
+            *link = simd.add_f32s(*link, *gradient);
+        }
+    }
+}
