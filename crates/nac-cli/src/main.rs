@@ -7,7 +7,7 @@ use nac_data::output::{self, OutputError};
 use std::process::ExitCode;
 
 use crate::commands::{
-    config, data, eval, export, init, inspect, parity, predict, presets, reproduce, train, weights,
+    adapt, config, data, eval, export, init, inspect, parity, predict, presets, reproduce, train, weights,
 };
 use clap::{Parser, Subcommand};
 use nac_dist::Launcher;
@@ -29,6 +29,8 @@ enum Command {
     Train(train::Args),
     /// Evaluate the last checkpoint of a run
     Eval(eval::Args),
+    /// Adapt trained models to other classes from a few examples of each
+    Adapt(adapt::Args),
     /// Write the model of a run as two files that programs without libtorch read
     Export(export::Args),
     /// Say what a trained model makes of files
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Init(args) => init::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Predict(args) => predict::command(&args),
         Command::Eval(args) => eval::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Adapt(args) => adapt::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Data(args) => data::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Weights(args) => weights::command(&args).map(|()| ExitCode::SUCCESS),
@@ -91,6 +94,10 @@ fn told(error: &anyhow::Error) -> (&'static str, u8) {
         .find_map(|cause| cause.downcast_ref::<TrainError>());
     match cause {
         Some(TrainError::Interrupted { signal, .. }) => ("", signal.exit_code()),
+        Some(TrainError::Paused {
+            signal: Some(signal),
+            ..
+        }) => ("", signal.exit_code()),
         Some(cause) if cause.is_of_another_process() => ("error: ", Launcher::LOST),
         _ => ("error: ", 1),
     }

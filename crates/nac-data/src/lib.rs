@@ -58,6 +58,7 @@ mod progress;
 mod published;
 mod registry;
 mod resample;
+mod resized;
 mod storage;
 mod table;
 mod words;
@@ -96,6 +97,7 @@ pub use nac_core::model::{
 pub use progress::{Progress, Silent};
 pub use published::PublishedPart;
 pub use registry::{describe, entries, entry, get, list, names, open, open_with_progress};
+pub use resized::resize_images;
 pub use source::listops::ListOpsConfig;
 pub use source::modelnet::{ModelNetConfig, ModelNetForm};
 pub use source::nlvr::{NlvrConfig, NlvrInput, NlvrPart};

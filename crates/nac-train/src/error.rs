@@ -195,6 +195,22 @@ pub enum TrainError {
         folder: Option<PathBuf>,
     },
 
+    /// Work on many results was interrupted; those that were finished are saved.
+    #[error(
+        "interrupted with {done} of {total} results; they are saved in {}. The same command with --resume goes on",
+        folder.display()
+    )]
+    Paused {
+        /// What interrupted it.
+        signal: Option<StopSignal>,
+        /// Results so far.
+        done: u64,
+        /// All results.
+        total: u64,
+        /// Where they are.
+        folder: PathBuf,
+    },
+
     /// Another process of the run was lost.
     #[error(
         "step {step}: {lost}. What was saved is whole; --resume goes on from it, with any number of processes"

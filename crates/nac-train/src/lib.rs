@@ -7,6 +7,7 @@
 //!
 //! - [`config`]: settings from TOML, checked once;
 //! - [`run`]: a whole run in a folder, as `nac train` does it;
+//! - [`adapt`]: trained models learn other classes from a few examples;
 //! - [`trainer`]: the loop, for your own model, data, losses;
 //! - [`loss`], [`metrics`], [`optim`], [`checkpoint`], [`render`]: one trait each, with a null
 //!   implementation; [`testing`] has test doubles;
@@ -41,6 +42,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod adapt;
 pub mod batch;
 pub mod checkpoint;
 pub mod config;
@@ -52,8 +54,10 @@ pub mod optim;
 pub mod prelude;
 pub mod processes;
 pub mod render;
+pub mod result_folder;
 pub mod run;
 pub mod scheduled;
+pub mod statistics;
 pub mod storage;
 pub mod summary;
 pub mod testing;

@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::Path;
 
 use nac_core::digest;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Result, TrainError};
 
@@ -52,6 +54,30 @@ pub fn read_sealed(path: &Path) -> Result<String> {
         cause,
     })?;
     Ok(text)
+}
+
+/// What a sealed JSON file holds.
+///
+/// # Errors
+/// As [`read_sealed`], or it is no JSON of this form.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = read_sealed(path)?;
+    serde_json::from_str(&text).map_err(|error| TrainError::io("read", path)(error.into()))
+}
+
+/// Writes a sealed JSON file, as [`write_atomically`].
+///
+/// # Errors
+/// The value has no JSON form, or as [`write_atomically`].
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    write_atomically(path, to_json(value, path)?.as_bytes())
+}
+
+/// The content of a sealed JSON file; `path` is for errors.
+pub(crate) fn to_json(value: &impl Serialize, path: &Path) -> Result<String> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|error| TrainError::io("write", path)(error.into()))?;
+    Ok(digest::seal_json(&format!("{text}\n")))
 }
 
 /// An error if `path` exists and is not to be replaced.

@@ -167,7 +167,7 @@ fn check_name(name: &str) -> Result<()> {
     )
 }
 
-pub(super) fn require(name: &str, value: impl ToString, fits: bool, reason: &str) -> Result<()> {
+pub(crate) fn require(name: &str, value: impl ToString, fits: bool, reason: &str) -> Result<()> {
     if fits {
         Ok(())
     } else {

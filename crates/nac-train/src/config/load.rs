@@ -5,6 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use nac_data::DataConfig;
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::RunConfig;
@@ -95,7 +96,7 @@ pub fn load(path: &Path, overrides: &[Override]) -> Result<RunConfig> {
 /// # Errors
 /// As [`load`], but for reading.
 pub fn from_toml(text: &str, path: &Path, overrides: &[Override]) -> Result<RunConfig> {
-    let config: RunConfig = toml::from_str(text).map_err(|error| locate(&error, text, path))?;
+    let config: RunConfig = parse_toml(text, path)?;
     if overrides.is_empty() {
         return Ok(config);
     }
@@ -104,6 +105,11 @@ pub fn from_toml(text: &str, path: &Path, overrides: &[Override]) -> Result<RunC
     Value::Table(changed)
         .try_into::<RunConfig>()
         .map_err(|error| blame(&table, overrides, &error))
+}
+
+/// Settings of any kind from TOML text; errors name line and column.
+pub(crate) fn parse_toml<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> {
+    toml::from_str(text).map_err(|error| locate(&error, text, path))
 }
 
 fn apply(table: &Table, overrides: &[Override]) -> Result<Table> {
@@ -208,7 +214,7 @@ pub fn differences(old: &RunConfig, new: &RunConfig) -> Vec<String> {
 }
 
 /// Dotted keys and values of all leaves of a table.
-pub(super) fn flatten(prefix: &str, table: &Table, pairs: &mut Vec<(String, String)>) {
+pub(crate) fn flatten(prefix: &str, table: &Table, pairs: &mut Vec<(String, String)>) {
     for (key, value) in table {
         let name = if prefix.is_empty() {
             key.clone()

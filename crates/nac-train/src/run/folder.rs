@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use nac_core::digest;
 use nac_data::{DatasetInfo, Episode, Fingerprint};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use super::revision;
 use crate::checkpoint::{Checkpoint, FolderStore};
 use crate::config::{RunConfig, ValidConfig, differences, from_toml, settings_differ, to_toml};
 use crate::error::{Result, TrainError};
 use crate::finite::not_finite;
-use crate::storage;
+use crate::storage::{self, read_json, to_json, write_json};
 use crate::summary::RunSummary;
 
 const CONFIG: &str = "config.toml";
@@ -264,25 +264,15 @@ impl RunFolder {
     /// Writes which training examples were drawn.
     fn write_episode(&self, episode: &Episode) -> Result<()> {
         let path = self.0.join("episode.json");
-        storage::write_atomically(&path, to_json(episode, &path)?.as_bytes())
+        write_json(&path, episode)
     }
 
     pub(super) fn finish(&self, summary: &RunSummary) -> Result<()> {
         let path = self.summary_file();
-        storage::write_atomically(&path, to_json(summary, &path)?.as_bytes())
+        write_json(&path, summary)
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = storage::read_sealed(path)?;
-    serde_json::from_str(&text).map_err(|error| TrainError::io("read", path)(error.into()))
-}
-
-fn to_json(value: &impl Serialize, path: &Path) -> Result<String> {
-    let text = serde_json::to_string_pretty(value);
-    let text = text.map_err(|error| TrainError::io("write", path)(error.into()))?;
-    Ok(digest::seal_json(&format!("{text}\n")))
-}
 
 #[cfg(test)]
 mod tests {

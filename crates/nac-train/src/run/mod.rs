@@ -45,6 +45,7 @@ pub use options::{RunOptions, Split};
 pub use processes::{Processes, processes};
 pub use revision::revision;
 use trained::description;
+pub(crate) use trained::trained_file;
 pub use trained::trained_model;
 pub use whitening::set_whitening;
 
@@ -322,7 +323,7 @@ fn graphs(
 }
 
 /// Sets libtorch's threads, to no more than help on this machine: the settings may come from a larger one.
-fn set_threads(threads: usize) {
+pub(crate) fn set_threads(threads: usize) {
     let machine = std::thread::available_parallelism().map_or(1, usize::from);
     if let (1.., Ok(count)) = (threads, i32::try_from(threads.min(most_threads(machine)))) {
         tch::set_num_threads(count);

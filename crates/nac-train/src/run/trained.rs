@@ -22,7 +22,7 @@ pub fn trained_model(folder: &Path) -> Result<(ModelFile, ModelWeights)> {
 }
 
 /// Settings of a checkpoint's model.
-pub(super) fn trained_file(config: &ValidConfig, last: &Checkpoint) -> Result<ModelFile> {
+pub(crate) fn trained_file(config: &ValidConfig, last: &Checkpoint) -> Result<ModelFile> {
     model_file(config, description(last)?)
 }
 

@@ -16,17 +16,25 @@ impl Trainer {
     /// A loss or gradient is not finite ([`TrainError::NotFinite`](crate::TrainError::NotFinite); the last checkpoint
     /// stays); data cannot be read; events or a checkpoint cannot be written.
     pub fn train(&mut self) -> Result<Outcome> {
+        self.train_until(self.options.steps)
+    }
+
+    /// As [`train`](Self::train), up to `step` only. Another call goes on from there as if there had been no pause.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train).
+    pub fn train_until(&mut self, step: u64) -> Result<Outcome> {
         self.synchronize()?;
         self.renderer.start(self.state.step, self.options.steps);
-        let outcome = self.remaining_steps();
+        let outcome = self.remaining_steps(step.min(self.options.steps));
         self.renderer.finish();
         outcome
     }
 
-    fn remaining_steps(&mut self) -> Result<Outcome> {
+    fn remaining_steps(&mut self, end: u64) -> Result<Outcome> {
         let first = self.state.step * self.options.accumulate as u64;
         let mut batches = Batches::starting_at(first);
-        while self.state.step < self.options.steps {
+        while self.state.step < end {
             let before = Instant::now();
             let report = self.step(&mut batches)?;
             self.count(&report, before);
