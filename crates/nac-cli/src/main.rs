@@ -7,7 +7,8 @@ use nac_data::output::{self, OutputError};
 use std::process::ExitCode;
 
 use crate::commands::{
-    adapt, config, data, eval, export, init, inspect, parity, predict, presets, reproduce, train, weights,
+    adapt, config, data, eval, export, init, inspect, parity, predict, presets, reproduce, train,
+    weights,
 };
 use clap::{Parser, Subcommand};
 use nac_dist::Launcher;

@@ -40,8 +40,17 @@ fn trained() -> Place {
         let kind = format!("model.kind={kind}");
         place
             .run(&[
-                "train", "--config", "tiny.toml", "--out", out, "--set", &kind, "--set",
-                "data.classes=[0,1,2,3,4,5]", "--set", "training.steps=40",
+                "train",
+                "--config",
+                "tiny.toml",
+                "--out",
+                out,
+                "--set",
+                &kind,
+                "--set",
+                "data.classes=[0,1,2,3,4,5]",
+                "--set",
+                "training.steps=40",
             ])
             .success();
     }
@@ -71,7 +80,17 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn two_models_are_compared_on_the_same_episodes() {
     let place = trained();
-    let adapt = ["adapt", "a", "b", "--config", "target.toml", "--train", "head,descriptors,all", "--out", "r"];
+    let adapt = [
+        "adapt",
+        "a",
+        "b",
+        "--config",
+        "target.toml",
+        "--train",
+        "head,descriptors,all",
+        "--out",
+        "r",
+    ];
     place
         .run(&adapt)
         .success()
@@ -85,24 +104,46 @@ fn two_models_are_compared_on_the_same_episodes() {
     assert_eq!((report.differences.len(), report.episodes.len()), (6, 24));
     for summary in &report.summaries {
         assert_eq!((summary.accuracy.count, summary.tries), (2, 4));
-        assert_eq!(summary.trained_values == summary.parameters, summary.part == TrainedPart::All);
+        assert_eq!(
+            summary.trained_values == summary.parameters,
+            summary.part == TrainedPart::All
+        );
     }
     for found in &report.differences {
         let [ours, theirs] = ["a", "b"].map(|model| -> Vec<&EpisodeResult> {
             let of = |result: &&EpisodeResult| {
-                result.model == model && result.part == found.part && result.drawn.shots == found.shots
+                result.model == model
+                    && result.part == found.part
+                    && result.drawn.shots == found.shots
             };
             report.episodes.iter().filter(of).collect()
         });
         for (at, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
             assert_eq!(ours.drawn, theirs.drawn);
             assert_eq!(ours.drawn.indices.len(), found.shots * 4);
-            assert_eq!((ours.steps, ours.test_examples), (theirs.steps, report.test_examples));
+            assert_eq!(
+                (ours.steps, ours.test_examples),
+                (theirs.steps, report.test_examples)
+            );
             assert_eq!(found.episodes[at], ours.accuracy - theirs.accuracy);
         }
     }
-    let count = |name: &str| fs::read_to_string(place.path("r").join(name)).unwrap().lines().count();
-    assert_eq!(["episodes.csv", "summary.csv", "differences.csv", "search.csv"].map(count), [25, 13, 7, 49]);
+    let count = |name: &str| {
+        fs::read_to_string(place.path("r").join(name))
+            .unwrap()
+            .lines()
+            .count()
+    };
+    assert_eq!(
+        [
+            "episodes.csv",
+            "summary.csv",
+            "differences.csv",
+            "search.csv"
+        ]
+        .map(count),
+        [25, 13, 7, 49]
+    );
 
     place
         .run(&adapt)
@@ -113,7 +154,16 @@ fn two_models_are_compared_on_the_same_episodes() {
         .failure()
         .stderr(predicate::str::contains("settings.episodes (2 → 3)"));
     place
-        .run(&["adapt", "a", "--config", "target.toml", "--shots", "1000", "--out", "s"])
+        .run(&[
+            "adapt",
+            "a",
+            "--config",
+            "target.toml",
+            "--shots",
+            "1000",
+            "--out",
+            "s",
+        ])
         .failure()
         .stderr(predicate::str::contains("1000 of each class"));
 }
@@ -125,8 +175,20 @@ fn all_but_the_trained_keep_their_bits_in_both_executors() {
         let text = format!("{TARGET}[training]\nexecutor = \"{executor}\"\n");
         fs::write(place.path("target.toml"), text).unwrap();
         let arguments = [
-            "adapt", "a", "b", "--config", "target.toml", "--shots", "4", "--episodes", "1",
-            "--train", "head,descriptors,all", "--save-models", "--out", executor,
+            "adapt",
+            "a",
+            "b",
+            "--config",
+            "target.toml",
+            "--shots",
+            "4",
+            "--episodes",
+            "1",
+            "--train",
+            "head,descriptors,all",
+            "--save-models",
+            "--out",
+            executor,
         ];
         place.run(&arguments).success();
         let report = report(&place.path(executor));
@@ -143,7 +205,11 @@ fn all_but_the_trained_keep_their_bits_in_both_executors() {
                 TrainedPart::All => true,
             };
             assert!(changed.iter().all(expected), "{folder}: {changed:?}");
-            assert!(changed.iter().any(|name| name.ends_with("to_logits.weight")));
+            assert!(
+                changed
+                    .iter()
+                    .any(|name| name.ends_with("to_logits.weight"))
+            );
             let codes = changed.iter().any(|name| is_descriptor(name));
             assert_eq!(codes, result.part != TrainedPart::Head, "{folder}");
 
@@ -178,7 +244,10 @@ fn changed(before: &BTreeMap<String, Tensor>, after: &BTreeMap<String, Tensor>) 
         bytes
     };
     let names = before.keys().filter(model);
-    names.filter(|name| bits(&before[*name]) != bits(&after[*name])).cloned().collect()
+    names
+        .filter(|name| bits(&before[*name]) != bits(&after[*name]))
+        .cloned()
+        .collect()
 }
 
 #[cfg(unix)]
@@ -186,7 +255,17 @@ fn changed(before: &BTreeMap<String, Tensor>, after: &BTreeMap<String, Tensor>) 
 fn a_killed_adaptation_goes_on_and_ends_with_the_same_files() {
     let place = trained();
     let arguments = |out: &'static str| {
-        ["adapt", "a", "b", "--config", "target.toml", "--save-models", "--resume", "--out", out]
+        [
+            "adapt",
+            "a",
+            "b",
+            "--config",
+            "target.toml",
+            "--save-models",
+            "--resume",
+            "--out",
+            out,
+        ]
     };
     place.run(&arguments("whole")).success();
     let parts = place.path("killed/parts");
@@ -195,7 +274,11 @@ fn a_killed_adaptation_goes_on_and_ends_with_the_same_files() {
     loop {
         let before = count();
         let mut child = place.nac(&arguments("killed"));
-        let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = child
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         while child.try_wait().unwrap().is_none() && count() < before + 3 {
             std::thread::sleep(Duration::from_millis(1));
         }

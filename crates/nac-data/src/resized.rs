@@ -17,14 +17,14 @@ use crate::{
 ///
 /// # Errors
 /// [`DataError::Config`] if the data set has other inputs, or images with another number of channels.
-pub fn resize_images(dataset: SharedDataset, inputs: &InputSpec) -> Result<SharedDataset, DataError> {
+pub fn resize_images(
+    dataset: SharedDataset,
+    inputs: &InputSpec,
+) -> Result<SharedDataset, DataError> {
     let found = &dataset.info().inputs;
     let refused = |name: &str, reason: String| DataError::Config {
         field: "data.name".into(),
-        reason: format!(
-            "input `{name}` of `{}` {reason}",
-            dataset.info().name
-        ),
+        reason: format!("input `{name}` of `{}` {reason}", dataset.info().name),
     };
     let mut same = true;
     for (name, wanted) in inputs.iter() {
@@ -33,8 +33,18 @@ pub fn resize_images(dataset: SharedDataset, inputs: &InputSpec) -> Result<Share
             .ok_or_else(|| refused(name, "is missing, and the model reads it".into()))?;
         match (wanted, found) {
             (
-                InputKind::Image { channels, height, width, .. },
-                InputKind::Image { channels: ours, height: rows, width: columns, .. },
+                InputKind::Image {
+                    channels,
+                    height,
+                    width,
+                    ..
+                },
+                InputKind::Image {
+                    channels: ours,
+                    height: rows,
+                    width: columns,
+                    ..
+                },
             ) => {
                 if channels != ours {
                     let reason = format!("has {ours} channels, the model reads {channels}");
@@ -48,7 +58,11 @@ pub fn resize_images(dataset: SharedDataset, inputs: &InputSpec) -> Result<Share
     }
     let mut info = dataset.info().clone();
     info.inputs = inputs.clone();
-    Ok(Arc::new(Resized { dataset, info, same }))
+    Ok(Arc::new(Resized {
+        dataset,
+        info,
+        same,
+    }))
 }
 
 struct Resized {
@@ -114,8 +128,19 @@ fn resized(image: &Buffer, size: [usize; 2]) -> Result<Buffer, DataError> {
     if [height, width] == size {
         return Ok(image.clone());
     }
-    let whole = Window { top: 0, left: 0, height, width };
-    resized_crop([channels, height, width], pixels, whole, size, ResizeFilter::Bilinear)
+    let whole = Window {
+        top: 0,
+        left: 0,
+        height,
+        width,
+    };
+    resized_crop(
+        [channels, height, width],
+        pixels,
+        whole,
+        size,
+        ResizeFilter::Bilinear,
+    )
 }
 
 #[cfg(test)]
@@ -138,7 +163,10 @@ mod tests {
         let image = ours.input("image").unwrap();
         assert_eq!(image.shape(), &[3, 8, 8]);
         let again = resize_images(large, &inputs(3, 4)).unwrap();
-        assert_eq!(again.get(3).unwrap().input("image").unwrap().shape(), &[3, 4, 4]);
+        assert_eq!(
+            again.get(3).unwrap().input("image").unwrap().shape(),
+            &[3, 4, 4]
+        );
         let same = resize_images(small.clone(), &inputs(3, 4)).unwrap();
         assert_eq!(same.get(3).unwrap(), theirs);
     }
@@ -158,8 +186,14 @@ mod tests {
             found.err().unwrap().to_string()
         };
         let error = refused(InMemory::images(2, 1, 4, 4, 2), inputs(3, 4));
-        assert!(error.contains("has 1 channels, the model reads 3"), "{error}");
+        assert!(
+            error.contains("has 1 channels, the model reads 3"),
+            "{error}"
+        );
         let error = refused(InMemory::tokens(2, 9, 5, 2), inputs(3, 4));
-        assert!(error.contains("`image`") && error.contains("missing"), "{error}");
+        assert!(
+            error.contains("`image`") && error.contains("missing"),
+            "{error}"
+        );
     }
 }

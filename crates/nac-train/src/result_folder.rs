@@ -49,19 +49,29 @@ impl ResultFolder {
         };
         let file = path.join(SETTINGS);
         let text = toml::to_string_pretty(settings);
-        let text = text.map_err(|error| TrainError::State(format!("{}: {error}", file.display())))?;
+        let text =
+            text.map_err(|error| TrainError::State(format!("{}: {error}", file.display())))?;
         let known = file.exists();
         if known && !resume {
-            return Err(in_use("holds results", "Use --resume to go on with them, or another --out"));
+            return Err(in_use(
+                "holds results",
+                "Use --resume to go on with them, or another --out",
+            ));
         }
         if known {
             let before = storage::read_sealed(&file)?;
             let differences = differences(&before, &text, places);
             if !differences.is_empty() {
-                return Err(TrainError::OtherConfig { folder: path, differences });
+                return Err(TrainError::OtherConfig {
+                    folder: path,
+                    differences,
+                });
             }
         } else if holds_something(&path)? {
-            return Err(in_use("holds files that are no results", "Use another --out"));
+            return Err(in_use(
+                "holds files that are no results",
+                "Use another --out",
+            ));
         }
         let parts = path.join("parts");
         fs::create_dir_all(&parts).map_err(TrainError::io("make the folder", &parts))?;
@@ -140,9 +150,15 @@ fn holds_something(path: &Path) -> Result<bool> {
 fn differences(old: &str, new: &str, places: &[&str]) -> Vec<String> {
     let flat = |text: &str| {
         let mut pairs = Vec::new();
-        flatten("", &toml::from_str::<Table>(text).unwrap_or_default(), &mut pairs);
+        flatten(
+            "",
+            &toml::from_str::<Table>(text).unwrap_or_default(),
+            &mut pairs,
+        );
         pairs.retain(|(name, _)| !places.contains(&name.as_str()));
-        pairs.into_iter().collect::<std::collections::BTreeMap<_, _>>()
+        pairs
+            .into_iter()
+            .collect::<std::collections::BTreeMap<_, _>>()
     };
     let (old, new) = (flat(old), flat(new));
     let keys: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
@@ -182,7 +198,12 @@ mod tests {
         let error = open(1, "cpu", true).unwrap_err().to_string();
         assert!(error.contains("another process"), "{error}");
         drop(folder);
-        assert!(open(1, "cpu", false).unwrap_err().to_string().contains("--resume"));
+        assert!(
+            open(1, "cpu", false)
+                .unwrap_err()
+                .to_string()
+                .contains("--resume")
+        );
         let error = open(2, "cpu", true).unwrap_err().to_string();
         assert!(error.contains("seed (\"1\" → \"2\")"), "{error}");
         let again = open(1, "cuda", true).unwrap();

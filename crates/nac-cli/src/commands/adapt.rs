@@ -100,13 +100,17 @@ fn print(report: &AdaptReport, folder: &Path) {
     let Some(first) = report.models.first() else {
         return;
     };
-    for group in report.summaries.iter().filter(|found| found.model == first.name) {
+    for group in report
+        .summaries
+        .iter()
+        .filter(|found| found.model == first.name)
+    {
         let same = |found: &&AdaptSummary| (found.part, found.shots) == (group.part, group.shots);
         report.summaries.iter().filter(same).for_each(line);
         let own = report.differences.iter();
         for found in own.filter(|d| (d.part, d.shots) == (group.part, group.shots)) {
             output::report(format_args!(
-                "{:<12} {:>5} {:<width$} {:<17} standard error {:.4}, {} − {}",
+                "{:<12} {:>5} {:<width$} {:<17} standard error {:.4}, {} − {}, trained {} and {}",
                 found.part.name(),
                 found.shots,
                 "difference",
@@ -114,6 +118,8 @@ fn print(report: &AdaptReport, folder: &Path) {
                 found.difference.standard_error,
                 found.first,
                 found.second,
+                found.trained_values[0],
+                found.trained_values[1],
             ));
         }
     }

@@ -142,7 +142,10 @@ impl AdaptConfig {
         let (search, training) = (&self.search, &self.training);
         let writable = i64::try_from(self.seed).is_ok();
         require("seed", self.seed, writable, "must be below 2^63")?;
-        increasing("shots", &self.shots.iter().map(|&k| k as u64).collect::<Vec<_>>())?;
+        increasing(
+            "shots",
+            &self.shots.iter().map(|&k| k as u64).collect::<Vec<_>>(),
+        )?;
         increasing("search.steps", &search.steps)?;
         let counts = [
             ("episodes", self.episodes),
@@ -166,12 +169,19 @@ impl AdaptConfig {
         let fits = decay.is_finite() && decay >= 0.0;
         require("training.weight_decay", decay, fits, "must not be negative")?;
         let fits = clip.is_finite() && clip > 0.0;
-        require("training.clip_norm", clip, fits, "must be a positive number")
+        require(
+            "training.clip_norm",
+            clip,
+            fits,
+            "must be a positive number",
+        )
     }
 }
 
 fn increasing(name: &str, values: &[u64]) -> Result<()> {
-    let inside = values.iter().all(|value| (1..=AdaptConfig::MOST).contains(value));
+    let inside = values
+        .iter()
+        .all(|value| (1..=AdaptConfig::MOST).contains(value));
     let fits = inside && !values.is_empty() && values.windows(2).all(|pair| pair[0] < pair[1]);
     let reason = "must be numbers from 1 to a million that increase, at least one";
     require(name, format!("{values:?}"), fits, reason)
@@ -186,10 +196,16 @@ mod tests {
         let config = AdaptConfig::default();
         config.check().unwrap();
         let text = toml::to_string(&config).unwrap();
-        assert_eq!(parse_toml::<AdaptConfig>(&text, Path::new("a")).unwrap(), config);
+        assert_eq!(
+            parse_toml::<AdaptConfig>(&text, Path::new("a")).unwrap(),
+            config
+        );
         let error = parse_toml::<AdaptConfig>("episode = 3", Path::new("a.toml"));
         let error = error.unwrap_err().to_string();
-        assert!(error.starts_with("a.toml:1:1: unknown field `episode`"), "{error}");
+        assert!(
+            error.starts_with("a.toml:1:1: unknown field `episode`"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -202,7 +218,9 @@ mod tests {
             ("episodes", |c| c.episodes = 0),
             ("train", |c| c.train = vec![TrainedPart::Head; 2]),
             ("search.steps", |c| c.search.steps = vec![5, 5]),
-            ("search.learning_rates", |c| c.search.learning_rates = vec![f64::NAN]),
+            ("search.learning_rates", |c| {
+                c.search.learning_rates = vec![f64::NAN]
+            }),
             ("training.clip_norm", |c| c.training.clip_norm = 0.0),
         ];
         for (name, change) in cases {

@@ -61,7 +61,9 @@ impl FewShot<'_> {
     ) -> Result<Option<Adapted>> {
         let last = steps.last().copied().unwrap_or(0);
         let training = self.training;
-        let model = self.model.build(&support.info().output, self.device, self.seed)?;
+        let model = self
+            .model
+            .build(&support.info().output, self.device, self.seed)?;
         let optimizer = OptimizerConfig {
             weight_decay: training.weight_decay,
             ..OptimizerConfig::default()

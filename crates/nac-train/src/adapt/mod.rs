@@ -30,6 +30,7 @@ use nac_data::{
     resize_images,
 };
 use nac_modules::device::open_device;
+use nac_modules::model::BuildModel as _;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
@@ -39,9 +40,10 @@ pub use report::{AdaptReport, AdaptSummary, EpisodeResult, PairedDifference};
 pub use search::{Choice, Trial};
 pub use source::{ModelId, SourceModel};
 
+use crate::config::TrainingConfig;
 use crate::error::{Result, TrainError};
 use crate::result_folder::ResultFolder;
-use crate::run::{Data, DataProgress, RunOptions, set_threads};
+use crate::run::{Data, DataProgress, RunOptions, set_threads, uncovered_blocks};
 use crate::storage;
 use few_shot::{FewShot, accuracy};
 use search::SourceEpisode;
@@ -81,22 +83,45 @@ struct Frozen<'a> {
 pub fn adapt(runs: &[PathBuf], config: &AdaptConfig, options: &RunOptions) -> Result<AdaptReport> {
     config.check()?;
     let models = SourceModel::open_all(runs)?;
-    let parts = config.train.iter();
-    for part in parts {
-        models.iter().try_for_each(|model| part.patterns(&model.file).map(|_| ()))?;
-    }
     let device = open_device(&config.device)?;
-    set_threads(config.threads);
     let progress = DataProgress::new(options.progress);
+    for model in &models {
+        config
+            .train
+            .iter()
+            .try_for_each(|part| part.patterns(&model.file).map(|_| ()))?;
+        let training = TrainingConfig {
+            executor: config.training.executor,
+            ..TrainingConfig::default()
+        };
+        if let Some(text) = uncovered_blocks(&training, &model.file.spec()?, device)? {
+            progress.note(&format!("{}: {text}", model.id.name));
+        }
+    }
+    set_threads(config.threads);
     let splits = open_with_progress(&config.data, &options.data_dirs, config.seed, &progress)?;
-    let target = Fingerprint::of(splits.train.as_ref(), splits.test.as_ref(), splits.test.as_ref());
-    let id = |model: &SourceModel| format!("{} {} {}", model.id.name, model.id.kind, model.id.checkpoint);
+    let target = Fingerprint::of(
+        splits.train.as_ref(),
+        splits.test.as_ref(),
+        splits.test.as_ref(),
+    );
+    let id = |model: &SourceModel| {
+        format!(
+            "{} {} {}",
+            model.id.name, model.id.kind, model.id.checkpoint
+        )
+    };
     let frozen = Frozen {
         models: models.iter().map(id).collect(),
         settings: config,
         target: &target,
     };
-    let folder = ResultFolder::open(options.folder(&config.name), &frozen, &PLACES, options.resume)?;
+    let folder = ResultFolder::open(
+        options.folder(&config.name),
+        &frozen,
+        &PLACES,
+        options.resume,
+    )?;
     let mut adaptation = Adaptation {
         config,
         options,
@@ -142,7 +167,10 @@ impl Adaptation<'_> {
                 let (before, now) = (first.description(), data.description());
                 let differ = before.fingerprint.differences(&now.fingerprint);
                 if !differ.is_empty() {
-                    let text = format!("warning: the models were trained on different data: {}", differ.join(", "));
+                    let text = format!(
+                        "warning: the models were trained on different data: {}",
+                        differ.join(", ")
+                    );
                     self.progress.note(&text);
                 }
             }
@@ -153,7 +181,8 @@ impl Adaptation<'_> {
 
     fn run(&mut self) -> Result<AdaptReport> {
         let (mut choices, mut episodes) = (Vec::new(), Vec::new());
-        self.progress.start("adapting", Some(self.total()), "models");
+        self.progress
+            .start("adapting", Some(self.total()), "models");
         for &part in &self.config.train {
             for &shots in &self.config.shots {
                 let chosen = self.search(part, shots)?;
@@ -168,10 +197,14 @@ impl Adaptation<'_> {
         self.progress.finish();
         let report = self.report(choices, episodes);
         storage::write_json(&self.folder.path().join(RESULTS), &report)?;
-        self.folder.write_table("episodes.csv", &report.episode_rows())?;
-        self.folder.write_table("summary.csv", &report.summary_rows())?;
-        self.folder.write_table("differences.csv", &report.difference_rows())?;
-        self.folder.write_table("search.csv", &report.search_rows())?;
+        self.folder
+            .write_table("episodes.csv", &report.episode_rows())?;
+        self.folder
+            .write_table("summary.csv", &report.summary_rows())?;
+        self.folder
+            .write_table("differences.csv", &report.difference_rows())?;
+        self.folder
+            .write_table("search.csv", &report.search_rows())?;
         Ok(report)
     }
 
@@ -208,7 +241,13 @@ impl Adaptation<'_> {
         Streams::new(self.config.seed).derive(&format!("adapt/{what}/{episode}"))
     }
 
-    fn few_shot<'a>(&'a self, index: usize, trained: &'a [String], rate: f64, seed: u64) -> FewShot<'a> {
+    fn few_shot<'a>(
+        &'a self,
+        index: usize,
+        trained: &'a [String],
+        rate: f64,
+        seed: u64,
+    ) -> FewShot<'a> {
         FewShot {
             model: &self.models[index],
             device: self.device,
@@ -233,7 +272,8 @@ impl Adaptation<'_> {
                     let found = match self.folder.get::<SourceResult>(&key)? {
                         Some(found) => found,
                         None => {
-                            let found = self.source_episode(index, (part, shots), learning_rate, episode)?;
+                            let found =
+                                self.source_episode(index, (part, shots), learning_rate, episode)?;
                             self.folder.put(&key, &found)?;
                             found
                         }
@@ -272,12 +312,21 @@ impl Adaptation<'_> {
         let (steps, interrupt) = (&self.config.search.steps, &self.options.interrupt);
         let adapted = how.run(drawn.support, &drawn.query, steps, interrupt)?;
         let adapted = adapted.ok_or_else(|| self.paused())?;
-        let accuracies = adapted.evaluations.iter().map(accuracy).collect::<Result<_>>()?;
+        let accuracies = adapted
+            .evaluations
+            .iter()
+            .map(accuracy)
+            .collect::<Result<_>>()?;
         Ok(SourceResult { accuracies })
     }
 
     /// Adapts a model to an episode of the target, and evaluates it on all test examples.
-    fn target_episode(&mut self, index: usize, choice: &Choice, episode: usize) -> Result<EpisodeResult> {
+    fn target_episode(
+        &mut self,
+        index: usize,
+        choice: &Choice,
+        episode: usize,
+    ) -> Result<EpisodeResult> {
         let (part, shots) = (choice.part, choice.shots);
         let key = format!("{part}-k{shots}-m{index}-e{episode}");
         let saved = self.folder.path().join("models").join(&key);

@@ -52,9 +52,15 @@ impl TrainedPart {
         }
         let parameters = file.spec()?.parameters();
         let own = |parameter: &&ParameterSpec| parameter.trained && parameter.shared_with.is_none();
-        let names: Vec<&str> = parameters.iter().filter(own).map(|p| p.name.as_str()).collect();
+        let names: Vec<&str> = parameters
+            .iter()
+            .filter(own)
+            .map(|p| p.name.as_str())
+            .collect();
         let found = |patterns: &[&str]| -> Vec<String> {
-            let known = patterns.iter().filter(|p| names.iter().any(|name| matches(p, name)));
+            let known = patterns
+                .iter()
+                .filter(|p| names.iter().any(|name| matches(p, name)));
             known.map(ToString::to_string).collect()
         };
         let descriptors = match file.model.kind {
@@ -65,11 +71,17 @@ impl TrainedPart {
         let mut patterns = found(&HEADS);
         // Where states are the outputs, as with the first slot, no head has a name of its own.
         let covered = |name: &String| patterns.iter().any(|pattern| matches(pattern, name));
-        let more: Vec<String> = answer_names(file)?.into_iter().filter(|n| !covered(n)).collect();
+        let more: Vec<String> = answer_names(file)?
+            .into_iter()
+            .filter(|n| !covered(n))
+            .collect();
         patterns.extend(more);
         if self == Self::Descriptors {
             if descriptors.is_empty() {
-                let reason = format!("a model of kind {} has none that are trained", file.model.kind);
+                let reason = format!(
+                    "a model of kind {} has none that are trained",
+                    file.model.kind
+                );
                 return Err(TrainError::setting("train", "descriptors", reason));
             }
             patterns.extend(descriptors);
@@ -107,7 +119,11 @@ pub fn answer_names(file: &ModelFile) -> Result<Vec<String>> {
     let count = file.output.width();
     let (ours, others) = (shapes(count)?, shapes(count.saturating_add(1))?);
     let differs = |(name, shape): &(String, Vec<usize>)| others.get(name) != Some(shape);
-    Ok(ours.into_iter().filter(differs).map(|(name, _)| name).collect())
+    Ok(ours
+        .into_iter()
+        .filter(differs)
+        .map(|(name, _)| name)
+        .collect())
 }
 
 #[cfg(test)]
@@ -132,24 +148,35 @@ mod tests {
     fn a_new_head_is_all_that_depends_on_the_number_of_classes() {
         let names = |change: &dyn Fn(&mut ModelConfig)| answer_names(&file(change)).unwrap();
         let circuit = names(&|_| ());
-        assert_eq!(circuit, ["output_tokenizer.to_logits.bias", "output_tokenizer.to_logits.weight"]);
+        assert_eq!(
+            circuit,
+            [
+                "output_tokenizer.to_logits.bias",
+                "output_tokenizer.to_logits.weight"
+            ]
+        );
         let baseline = names(&|model| model.kind = ModelKind::PerceiverIo);
         assert_eq!(baseline, ["to_logits.bias", "to_logits.weight"]);
     }
 
     #[test]
     fn parts_are_what_the_model_has() {
-        let patterns = |part: TrainedPart, kind: ModelKind| {
-            part.patterns(&file(|model| model.kind = kind))
-        };
+        let patterns =
+            |part: TrainedPart, kind: ModelKind| part.patterns(&file(|model| model.kind = kind));
         let circuit = patterns(TrainedPart::Descriptors, ModelKind::Nac).unwrap();
         assert_eq!(circuit, ["output_tokenizer.*", "*.codes_", "*.signatures_"]);
         let baseline = patterns(TrainedPart::Descriptors, ModelKind::PerceiverIo).unwrap();
         assert_eq!(baseline, ["to_logits.*", "latents"]);
-        assert_eq!(patterns(TrainedPart::Head, ModelKind::PerceiverIo).unwrap(), ["to_logits.*"]);
+        assert_eq!(
+            patterns(TrainedPart::Head, ModelKind::PerceiverIo).unwrap(),
+            ["to_logits.*"]
+        );
         assert_eq!(patterns(TrainedPart::All, ModelKind::Nac).unwrap(), ["*"]);
         let error = patterns(TrainedPart::Descriptors, ModelKind::StemOnly).unwrap_err();
-        assert!(error.to_string().starts_with("train = descriptors"), "{error}");
+        assert!(
+            error.to_string().starts_with("train = descriptors"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -127,7 +127,10 @@ pub(super) fn summarize(choices: &[Choice], episodes: &[EpisodeResult]) -> Vec<A
 }
 
 /// The first model against each other one, for each part and number of shots.
-pub(super) fn differences(summaries: &[AdaptSummary], episodes: &[EpisodeResult]) -> Vec<PairedDifference> {
+pub(super) fn differences(
+    summaries: &[AdaptSummary],
+    episodes: &[EpisodeResult],
+) -> Vec<PairedDifference> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for first in summaries {
@@ -241,7 +244,8 @@ impl AdaptReport {
         let header = "model,train,shots,learning_rate,steps,source_accuracy,chosen";
         let rows = self.choices.iter().flat_map(|choice| {
             choice.trials.iter().map(move |trial| {
-                let chosen = (trial.learning_rate, trial.steps) == (choice.learning_rate, choice.steps);
+                let chosen =
+                    (trial.learning_rate, trial.steps) == (choice.learning_rate, choice.steps);
                 vec![
                     choice.model.clone(),
                     choice.part.to_string(),
@@ -311,7 +315,10 @@ mod tests {
         assert_eq!(summaries[0].accuracy.mean, 0.7);
         let found = differences(&summaries, &episodes);
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].first.as_str(), found[0].second.as_str()), ("a", "b"));
+        assert_eq!(
+            (found[0].first.as_str(), found[0].second.as_str()),
+            ("a", "b")
+        );
         assert_eq!(found[0].episodes[0], 0.25);
         assert!((found[0].episodes[1] - 0.3).abs() < 1e-12);
         assert!((found[0].difference.mean - 0.275).abs() < 1e-12);

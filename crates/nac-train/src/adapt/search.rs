@@ -61,10 +61,13 @@ pub(super) fn choose(
         let found = trials.iter().filter_map(|trials| best(trials, steps));
         found.map(|trial| trial.accuracy).sum()
     };
-    let chosen = steps.iter().copied().fold(None, |chosen: Option<u64>, steps| match chosen {
-        Some(chosen) if sum(chosen) >= sum(steps) => Some(chosen),
-        _ => Some(steps),
-    });
+    let chosen = steps
+        .iter()
+        .copied()
+        .fold(None, |chosen: Option<u64>, steps| match chosen {
+            Some(chosen) if sum(chosen) >= sum(steps) => Some(chosen),
+            _ => Some(steps),
+        });
     let steps = chosen.unwrap_or_default();
     let choices = models.iter().zip(trials).map(|(model, trials)| Choice {
         model: model.name.clone(),
@@ -131,14 +134,30 @@ mod tests {
             kind: "nac".into(),
             checkpoint: String::new(),
         };
-        let first = vec![trial(0.1, 5, 0.5), trial(0.1, 9, 0.9), trial(0.2, 5, 0.8), trial(0.2, 9, 0.1)];
-        let second = vec![trial(0.1, 5, 0.7), trial(0.1, 9, 0.3), trial(0.2, 5, 0.7), trial(0.2, 9, 0.4)];
+        let first = vec![
+            trial(0.1, 5, 0.5),
+            trial(0.1, 9, 0.9),
+            trial(0.2, 5, 0.8),
+            trial(0.2, 9, 0.1),
+        ];
+        let second = vec![
+            trial(0.1, 5, 0.7),
+            trial(0.1, 9, 0.3),
+            trial(0.2, 5, 0.7),
+            trial(0.2, 9, 0.4),
+        ];
         let models = [id("a"), id("b")];
         let both: Vec<&ModelId> = models.iter().collect();
         let of = (TrainedPart::Head, 1);
         let found = choose(&both, of, &[5, 9], vec![first.clone(), second]);
         // 0.8 + 0.7 after 5 steps, 0.9 + 0.4 after 9; the lower rate of equals.
-        assert_eq!(found.iter().map(|c| (c.steps, c.learning_rate)).collect::<Vec<_>>(), [(5, 0.2), (5, 0.1)]);
+        assert_eq!(
+            found
+                .iter()
+                .map(|c| (c.steps, c.learning_rate))
+                .collect::<Vec<_>>(),
+            [(5, 0.2), (5, 0.1)]
+        );
         let alone = choose(&both[..1], of, &[5, 9], vec![first]);
         assert_eq!((alone[0].steps, alone[0].learning_rate), (9, 0.1));
     }

@@ -51,13 +51,24 @@ impl SourceModel {
     /// There is no run; as [`RunFolder::trained`]; the model does not answer classes, or two runs are the same folder.
     pub fn open_all(runs: &[PathBuf]) -> Result<Vec<Self>> {
         if runs.is_empty() {
-            return Err(TrainError::setting("runs", "none", "at least one is needed"));
+            return Err(TrainError::setting(
+                "runs",
+                "none",
+                "at least one is needed",
+            ));
         }
         let distinct: BTreeSet<&PathBuf> = runs.iter().collect();
         if distinct.len() != runs.len() {
-            return Err(TrainError::setting("runs", format!("{runs:?}"), "each at most once"));
+            return Err(TrainError::setting(
+                "runs",
+                format!("{runs:?}"),
+                "each at most once",
+            ));
         }
-        let short = |run: &Path| run.file_name().map(|name| name.to_string_lossy().into_owned());
+        let short = |run: &Path| {
+            run.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
         let names: Vec<_> = runs.iter().map(|run| short(run)).collect();
         let name = |run: &PathBuf| match short(run) {
             Some(name) if names.iter().filter(|n| n.as_deref() == Some(&name)).count() == 1 => name,
@@ -70,7 +81,8 @@ impl SourceModel {
         let (config, checkpoint) = RunFolder::new(run.to_owned()).trained()?;
         let file = trained_file(&config, &checkpoint)?;
         if file.output.class_count().is_none() {
-            let reason = "the model answers numbers; only models that answer classes can be used here";
+            let reason =
+                "the model answers numbers; only models that answer classes can be used here";
             return Err(TrainError::setting("run", run.display(), reason));
         }
         let path = PathBuf::from(&checkpoint.source);
@@ -116,7 +128,9 @@ impl SourceModel {
             };
             tensors.insert(name.clone(), tensor.shallow_clone());
         }
-        model.params_mut().import(&self.checkpoint.source, &tensors)?;
+        model
+            .params_mut()
+            .import(&self.checkpoint.source, &tensors)?;
         Ok(model)
     }
 }

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use check::ValidConfig;
 pub(crate) use check::require;
-pub(crate) use load::{flatten, parse_toml};
 pub use load::{Override, differences, from_toml, load, settings_differ, to_toml};
+pub(crate) use load::{flatten, parse_toml};
 pub use loss::{
     GraphPriorConfig, LossConfig, SignatureDistributionConfig, SignatureRepulsionConfig,
 };

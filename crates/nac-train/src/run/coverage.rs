@@ -16,7 +16,7 @@ const NAMED: usize = 3;
 ///
 /// # Errors
 /// `training.executor` is `fused` and a block is not covered.
-pub(super) fn uncovered_blocks(
+pub(crate) fn uncovered_blocks(
     training: &TrainingConfig,
     model: &ModelSpec,
     device: Device,

@@ -273,7 +273,6 @@ impl RunFolder {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

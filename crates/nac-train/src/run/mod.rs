@@ -36,6 +36,7 @@ use nac_modules::model::{BuildModel as _, Model};
 use tch::{Device, Kind};
 
 pub use build::{Data, build_model, losses, majority_accuracy, metrics, model_file, optimizer};
+pub(crate) use coverage::uncovered_blocks;
 pub use data_progress::DataProgress;
 pub use engine::{EngineChoice, evaluate_engine, evaluate_run_on, open_engine};
 pub use export::{Exported, SETTINGS_FILE, WEIGHTS_FILE, export_preset, export_run};
