@@ -87,6 +87,23 @@ mod tests {
     }
 
     #[test]
+    fn the_conditional_preset_is_the_model_of_its_configuration() {
+        let name = "sort-of-clevr-conditional";
+        let file = format!("{}/configs/quick-{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        let config = load(file.as_ref(), &[]).unwrap();
+        let preset = Preset::get(&format!("cpu-{name}")).unwrap().file;
+        let ours = &config.model;
+        let theirs = &preset.model;
+        let resolved = |model: &nac_core::model::ModelConfig| {
+            let model = model.resolve(&preset.inputs, preset.output.width());
+            nac_core::model::spec::tree(&model.unwrap(), 9)
+        };
+        assert_eq!(resolved(ours), resolved(theirs));
+        assert_eq!(ours.circuit, theirs.circuit);
+        assert_eq!(ours.generator, theirs.generator);
+    }
+
+    #[test]
     fn priors_in_headers_are_settings_of_a_run() {
         let mut found = 0;
         for name in names() {

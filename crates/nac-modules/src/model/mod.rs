@@ -14,7 +14,7 @@ pub use nac_core::model::{
     OutputSpec,
 };
 pub use output::ModelOutput;
-pub use size::{Measure, matched_latent_dim};
+pub use size::{Measure, matched_latent_dim, matched_to};
 
 pub use crate::inputs::Inputs;
 

@@ -44,14 +44,50 @@ pub fn matched_latent_dim(
     output: &OutputSpec,
     measure: Measure,
 ) -> Result<usize> {
-    let size = |kind: ModelKind, latent_dim: usize| -> Result<u64> {
+    let mut circuit = config.clone();
+    circuit.kind = ModelKind::Nac;
+    let target = measure.of(&circuit.resolve(inputs, output.width())?);
+    nearest_width(
+        |width| {
+            let mut config = config.clone();
+            config.kind = ModelKind::PerceiverIo;
+            config.perceiver_io.latent_dim = width;
+            Ok(measure.of(&config.resolve(inputs, output.width())?))
+        },
+        target,
+    )
+}
+
+/// The model of `config` at the width that brings it closest in size to `reference`: the dimension of states of a
+/// circuit, of latents of a Perceiver IO. A model without a body stays as it is.
+///
+/// # Errors
+/// A setting is out of range.
+pub fn matched_to(
+    config: &ModelConfig,
+    reference: &ModelConfig,
+    (inputs, output): (&InputSpec, &OutputSpec),
+    measure: Measure,
+) -> Result<ModelConfig> {
+    let target = measure.of(&reference.resolve(inputs, output.width())?);
+    let at = |width: usize| {
         let mut config = config.clone();
-        config.kind = kind;
-        config.perceiver_io.latent_dim = latent_dim;
-        Ok(measure.of(&config.resolve(inputs, output.width())?))
+        match config.kind {
+            ModelKind::Nac => config.circuit.state_dim = width,
+            ModelKind::PerceiverIo => config.perceiver_io.latent_dim = width,
+            ModelKind::StemOnly => {}
+        }
+        config
     };
-    let target = size(ModelKind::Nac, 1)?;
-    let size = |latent_dim| size(ModelKind::PerceiverIo, latent_dim);
+    if config.kind == ModelKind::StemOnly {
+        return Ok(config.clone());
+    }
+    let size = |width| Ok(measure.of(&at(width).resolve(inputs, output.width())?));
+    Ok(at(nearest_width(size, target)?))
+}
+
+/// The width whose size comes closest to `target`; `size` grows with the width.
+fn nearest_width(size: impl Fn(usize) -> Result<u64>, target: u64) -> Result<usize> {
     let mut high = 1;
     while size(high)? < target && high < 1 << 16 {
         high *= 2;
@@ -73,6 +109,27 @@ pub fn matched_latent_dim(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn controls_come_to_the_widths_of_their_presets() {
+        let preset = |name: &str| {
+            let name = format!("cpu-sort-of-clevr-{name}");
+            nac_core::model::Preset::get(&name).unwrap().file
+        };
+        let reference = preset("conditional");
+        let sides = (&reference.inputs, &reference.output);
+        for name in ["codes", "signatures", "free", "text-tokens", "perceiver-io"] {
+            let expected = preset(name).model;
+            let mut start = expected.clone();
+            (start.circuit.state_dim, start.perceiver_io.latent_dim) = (16, 16);
+            let found = matched_to(&start, &reference.model, sides, Measure::Parameters).unwrap();
+            let width = |model: &ModelConfig| match model.kind {
+                ModelKind::Nac => model.circuit.state_dim,
+                _ => model.perceiver_io.latent_dim,
+            };
+            assert_eq!(width(&found), width(&expected), "{name}");
+        }
+    }
 
     #[test]
     fn baseline_comes_within_two_percent_of_the_circuit() {

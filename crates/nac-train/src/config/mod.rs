@@ -92,6 +92,22 @@ pub struct BaselineConfig {
     /// is of the size of the circuit that the same file describes. Default `none`.
     #[serde(rename = "match")]
     pub matching: BaselineMatch,
+    /// What a model is matched to: `circuit`, the circuit that the same file describes, or `conditional`, that circuit with
+    /// a conditional generator that changes signatures and codes and reads all inputs. With `conditional`, circuits get
+    /// their width (`model.circuit.state_dim`) by it too, so that all controls of a conditional circuit are of its size.
+    /// Default `circuit`.
+    pub reference: BaselineReference,
+}
+
+/// What a model is matched to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BaselineReference {
+    /// The circuit of the settings.
+    #[default]
+    Circuit,
+    /// The circuit of the settings with a conditional generator.
+    Conditional,
 }
 
 /// In what the baseline equals the circuit.

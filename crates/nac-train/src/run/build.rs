@@ -10,13 +10,16 @@ use nac_data::{
     DataDirs, Dataset, DatasetInfo, Episode, Fingerprint, Progress, Transform, open_with_progress,
     transform,
 };
-use nac_modules::model::{BuildModel, Measure, Model, ModelFile, ModelKind, matched_latent_dim};
+use nac_modules::generator::GeneratorKind;
+use nac_modules::model::{
+    BuildModel, Measure, Model, ModelFile, ModelKind, matched_latent_dim, matched_to,
+};
 use nac_modules::params::ParamStore;
 use tch::{Device, Kind};
 
 use super::Split;
 use super::folder::RunData;
-use crate::config::{BaselineMatch, OptimizerKind, ValidConfig};
+use crate::config::{BaselineMatch, BaselineReference, OptimizerKind, ValidConfig};
 use crate::error::{Result, TrainError};
 use crate::loss::{
     CrossEntropy, GraphPriorLoss, LossTerm, MeanSquaredError, PriorDistance, SignatureDistribution,
@@ -143,8 +146,20 @@ pub fn model_file(config: &ValidConfig, info: &DatasetInfo) -> Result<ModelFile>
             batch: config.training.batch_size * config.training.accumulate,
         }),
     };
-    if let (Some(measure), ModelKind::PerceiverIo) = (measure, model.kind) {
-        model.perceiver_io.latent_dim = matched_latent_dim(&model, &inputs, &output, measure)?;
+    match (measure, config.baseline.reference) {
+        (Some(measure), BaselineReference::Conditional) => {
+            let mut reference = model.clone();
+            reference.kind = ModelKind::Nac;
+            reference.unused_inputs.clear();
+            let generator = &mut reference.generator;
+            generator.kind = GeneratorKind::Conditional;
+            (generator.signatures, generator.codes) = (true, true);
+            model = matched_to(&model, &reference, (&inputs, &output), measure)?;
+        }
+        (Some(measure), BaselineReference::Circuit) if model.kind == ModelKind::PerceiverIo => {
+            model.perceiver_io.latent_dim = matched_latent_dim(&model, &inputs, &output, measure)?;
+        }
+        _ => {}
     }
     Ok(ModelFile {
         inputs,

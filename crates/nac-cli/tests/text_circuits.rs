@@ -1,0 +1,95 @@
+//! A circuit that a text conditions, and its controls, from the command line: train, evaluate, export, predict.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "support/place.rs"]
+mod place;
+
+use std::fs;
+
+use place::Place;
+
+const SETTINGS: &str = r#"
+name = "text"
+device = "cpu"
+threads = 1
+
+[data]
+name = "sort-of-clevr"
+sort_of_clevr = { train = 48, validation = 24, test = 24 }
+
+[model]
+image_tokenizer = "conv-stem"
+conv_stem = { widths = [8, 8], strides = [1, 1], pools = [4, 4], grid_dim = 4 }
+embedding = { dim = 12, position_dim = 4 }
+generator = { kind = "conditional", dim = 16, layers = 1, heads = 2, head_dim = 8 }
+perceiver_io = { depth = 1, latents = 6, head_dim = 8 }
+
+[model.circuit]
+modules = 6
+read_out_modules = 3
+state_dim = 16
+signature_dim = 6
+propagators = 2
+wiring.separate_read_in_modules = false
+propagator.attention = { heads = 2, head_dim = 8 }
+read_in.attention = { heads = 1, head_dim = 8 }
+read_out.attention = { heads = 1, head_dim = 8 }
+
+[baseline]
+match = "parameters"
+reference = "conditional"
+
+[training]
+steps = 6
+batch_size = 12
+evaluate_every = 0
+
+[optimizer]
+learning_rate = 2e-2
+
+[loss]
+graph_prior = { prior = { name = "scale-free" } }
+"#;
+
+/// The controls by the settings that make them.
+const CONTROLS: [(&str, &[&str]); 6] = [
+    ("codes", &["model.generator.signatures=false"]),
+    ("signatures", &["model.generator.codes=false"]),
+    (
+        "free",
+        &[
+            "model.generator.kind=free",
+            "model.unused_inputs=[\"question\"]",
+        ],
+    ),
+    ("text-tokens", &["model.generator.kind=free"]),
+    ("perceiver-io", &["model.kind=perceiver-io"]),
+    ("bytes", &["data.sort_of_clevr.question=bytes"]),
+];
+
+fn train(place: &Place, folder: &str, settings: &[&str]) {
+    let mut arguments = vec!["train", "--config", "text.toml", "--out", folder];
+    for setting in settings {
+        arguments.extend(["--set", setting]);
+    }
+    place.run(&arguments).success();
+}
+
+fn parameters(place: &Place, folder: &str) -> usize {
+    place.summary(folder).parameters
+}
+
+#[test]
+fn all_controls_train_and_have_the_size_of_the_conditional_circuit() {
+    let place = Place::new();
+    fs::write(place.path("text.toml"), SETTINGS).unwrap();
+    train(&place, "conditional", &[]);
+    let target = parameters(&place, "conditional");
+    for (name, settings) in CONTROLS {
+        train(&place, name, settings);
+        let found = parameters(&place, name);
+        // A step of the width is a few parameters in a hundred at this size; bytes are more symbols than words.
+        let near = found.abs_diff(target) * 12 < target;
+        assert!(near || name == "bytes", "{name}: {found} against {target}");
+    }
+}
