@@ -7,8 +7,8 @@ use nac_data::output::{self, OutputError};
 use std::process::ExitCode;
 
 use crate::commands::{
-    adapt, config, data, eval, export, init, inspect, parity, predict, presets, reproduce, train,
-    weights,
+    adapt, config, data, eval, export, init, inspect, parity, predict, presets, reproduce,
+    robustness, train, weights,
 };
 use clap::{Parser, Subcommand};
 use nac_dist::Launcher;
@@ -32,6 +32,8 @@ enum Command {
     Eval(eval::Args),
     /// Adapt trained models to other classes from a few examples of each
     Adapt(adapt::Args),
+    /// Evaluate trained models on corrupted images and on renditions
+    Robustness(robustness::Args),
     /// Write the model of a run as two files that programs without libtorch read
     Export(export::Args),
     /// Say what a trained model makes of files
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => predict::command(&args),
         Command::Eval(args) => eval::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Adapt(args) => adapt::command(&args).map(|()| ExitCode::SUCCESS),
+        Command::Robustness(args) => robustness::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Data(args) => data::command(&args).map(|()| ExitCode::SUCCESS),
         Command::Weights(args) => weights::command(&args).map(|()| ExitCode::SUCCESS),

@@ -8,6 +8,7 @@
 //! - [`config`]: settings from TOML, checked once;
 //! - [`run`]: a whole run in a folder, as `nac train` does it;
 //! - [`adapt`]: trained models learn other classes from a few examples;
+//! - [`robustness`]: trained models on corrupted images and renditions;
 //! - [`trainer`]: the loop, for your own model, data, losses;
 //! - [`loss`], [`metrics`], [`optim`], [`checkpoint`], [`render`]: one trait each, with a null
 //!   implementation; [`testing`] has test doubles;
@@ -55,6 +56,7 @@ pub mod prelude;
 pub mod processes;
 pub mod render;
 pub mod result_folder;
+pub mod robustness;
 pub mod run;
 pub mod scheduled;
 pub mod statistics;

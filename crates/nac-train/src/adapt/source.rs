@@ -101,6 +101,20 @@ impl SourceModel {
         })
     }
 
+    /// The model as it was trained.
+    ///
+    /// # Errors
+    /// A setting is out of range, or the checkpoint does not fit.
+    pub fn restore(&self, device: Device) -> Result<Box<dyn Model>> {
+        let store = ParamStore::new(device, Kind::Float, self.config.seed);
+        let mut model = self.file.build(store)?;
+        let checkpoint = &self.checkpoint;
+        model
+            .params_mut()
+            .import(&checkpoint.source, &checkpoint.model)?;
+        Ok(model)
+    }
+
     /// Description of the model with other classes.
     #[must_use]
     pub fn file_for(&self, output: &OutputSpec) -> ModelFile {

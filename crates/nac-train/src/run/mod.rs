@@ -46,8 +46,8 @@ pub use options::{RunOptions, Split};
 pub use processes::{Processes, processes};
 pub use revision::revision;
 use trained::description;
-pub(crate) use trained::trained_file;
 pub use trained::trained_model;
+pub(crate) use trained::{trained_file, weights};
 pub use whitening::set_whitening;
 
 use crate::batch::tensors;

@@ -36,7 +36,7 @@ pub(super) fn description(last: &Checkpoint) -> Result<&DatasetInfo> {
 }
 
 /// Weights of a checkpoint in single precision; tensors of integers are left out.
-pub(super) fn weights(last: &Checkpoint) -> Result<ModelWeights> {
+pub(crate) fn weights(last: &Checkpoint) -> Result<ModelWeights> {
     let mut weights = ModelWeights::new();
     for (name, tensor) in &last.model {
         if !tensor.is_floating_point() {
