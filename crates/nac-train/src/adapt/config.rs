@@ -147,6 +147,17 @@ impl AdaptConfig {
             &self.shots.iter().map(|&k| k as u64).collect::<Vec<_>>(),
         )?;
         increasing("search.steps", &search.steps)?;
+        let data = &self.data;
+        let reason = "the number is `shots`, beside the target";
+        require(
+            "data.shots",
+            data.shots.unwrap_or(0),
+            data.shots.is_none(),
+            reason,
+        )?;
+        let reason = "examples of an episode are not changed at random";
+        let augment = format!("{:?}", data.augment);
+        require("data.augment", augment, data.augment.is_empty(), reason)?;
         let counts = [
             ("episodes", self.episodes),
             ("search.episodes", search.episodes),
@@ -211,7 +222,11 @@ mod tests {
     #[test]
     fn impossible_settings_are_named() {
         type Change = fn(&mut AdaptConfig);
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 10] = [
+            ("data.shots", |c| c.data.shots = Some(3)),
+            ("data.augment", |c| {
+                c.data.augment = vec!["horizontal_flip".into()]
+            }),
             ("shots", |c| c.shots.clear()),
             ("shots", |c| c.shots = vec![4, 2]),
             ("shots", |c| c.shots = vec![0]),

@@ -2,46 +2,14 @@
 
 use std::sync::Arc;
 
-use nac_data::corruption::{Corrupted, Corruption, CorruptionConfig};
+use nac_data::corruption::{Corrupted, CorruptionConfig};
 use nac_data::split::Subset;
 use nac_data::{DataConfig, DataDirs, DataError, Dataset, InputKind, Progress, open_with_progress};
-use serde::{Deserialize, Serialize};
 
-use super::RobustnessConfig;
+use super::condition::Condition;
+use super::config::RobustnessConfig;
 use crate::config::ValidConfig;
 use crate::error::{Result, TrainError};
-
-/// What the images are like.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Condition {
-    /// The test part as it is.
-    Clean,
-    /// The test part, corrupted.
-    Corrupted {
-        /// How.
-        kind: Corruption,
-        /// How strongly, 1 to 5.
-        severity: u8,
-    },
-    /// Renditions of the classes of the test part, such as drawings.
-    Renditions {
-        /// Name of the data set.
-        dataset: String,
-    },
-}
-
-impl Condition {
-    /// Name for files and tables: `clean`, `jpeg-3`, `tiny-imagenet-r`.
-    #[must_use]
-    pub fn key(&self) -> String {
-        match self {
-            Self::Clean => "clean".into(),
-            Self::Corrupted { kind, severity } => format!("{}-{severity}", kind.name()),
-            Self::Renditions { dataset } => dataset.clone(),
-        }
-    }
-}
 
 /// The test images, or some of them.
 pub(super) struct Images {
@@ -140,6 +108,7 @@ pub(super) fn renditions(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nac_data::corruption::Corruption;
     use nac_data::testing::InMemory;
 
     #[test]

@@ -9,6 +9,8 @@
 //! All models see the same images, and corruptions draw the same noise for all. On renditions an answer is the best of the
 //! classes that they have.
 
+mod condition;
+mod config;
 mod images;
 mod report;
 
@@ -22,11 +24,11 @@ use nac_modules::device::open_device;
 use nac_modules::model::Model;
 use serde::{Deserialize, Serialize};
 
-pub use images::Condition;
+pub use condition::Condition;
+pub use config::RobustnessConfig;
 pub use report::{ConditionResult, RobustnessDifference, RobustnessReport, RobustnessSummary};
 
 use crate::adapt::SourceModel;
-use crate::config::require;
 use crate::error::{Result, TrainError};
 use crate::finite::require_finite;
 use crate::metrics::{Accuracy, Evaluation, Evaluator, Metric};
@@ -41,42 +43,6 @@ use images::{Images, renditions};
 
 /// File with the whole [`RobustnessReport`].
 pub const RESULTS: &str = "results.json";
-
-/// What is tested, and what computes it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RobustnessConfig {
-    /// Name of the results, and of their folder below `runs/`. Default `robustness`.
-    pub name: String,
-    /// Kinds of corruption. Default all.
-    pub kinds: Vec<Corruption>,
-    /// Their severities. Default 1 to 5.
-    pub severities: Vec<u8>,
-    /// Seed of their noise. Default 0.
-    pub seed: u64,
-    /// Most test examples, evenly spaced over the test part. Default all.
-    pub limit: Option<usize>,
-    /// Whether renditions are looked for. Default true.
-    pub renditions: bool,
-    /// `auto`, `cpu`, `cuda` or `cuda:<index>`, for the trainer's own evaluation. Default `auto`.
-    pub device: String,
-    /// The engine. Default the trainer's own evaluation on libtorch.
-    pub engine: Option<EngineChoice>,
-}
-
-impl Default for RobustnessConfig {
-    fn default() -> Self {
-        Self {
-            name: "robustness".into(),
-            kinds: Corruption::ALL.to_vec(),
-            severities: (1..=5).collect(),
-            seed: 0,
-            limit: None,
-            renditions: true,
-            device: "auto".into(),
-            engine: None,
-        }
-    }
-}
 
 /// What decides the results of a folder.
 #[derive(Serialize)]
@@ -153,46 +119,6 @@ pub fn robustness(
     work.folder
         .write_table("summary.csv", &report.summary_rows())?;
     Ok(report)
-}
-
-impl RobustnessConfig {
-    fn check(&self) -> Result<()> {
-        let fits = self
-            .severities
-            .iter()
-            .all(|severity| (1..=5).contains(severity));
-        let distinct = (1..self.severities.len())
-            .all(|at| !self.severities[..at].contains(&self.severities[at]));
-        let reason = "must be from 1 to 5, each once";
-        let shown = format!("{:?}", self.severities);
-        require(
-            "severities",
-            shown,
-            fits && distinct && !self.severities.is_empty(),
-            reason,
-        )?;
-        let distinct = (1..self.kinds.len()).all(|at| !self.kinds[..at].contains(&self.kinds[at]));
-        let reason = "must be kinds of corruption, each once";
-        require(
-            "kinds",
-            format!("{:?}", self.kinds),
-            distinct && !self.kinds.is_empty(),
-            reason,
-        )?;
-        require("limit", 0, self.limit != Some(0), "must be at least 1")
-    }
-
-    fn conditions(&self) -> Vec<Condition> {
-        let mut all = vec![Condition::Clean];
-        for &kind in &self.kinds {
-            all.extend(
-                self.severities
-                    .iter()
-                    .map(|&severity| Condition::Corrupted { kind, severity }),
-            );
-        }
-        all
-    }
 }
 
 /// The test part that all runs have.

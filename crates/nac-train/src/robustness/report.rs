@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::images::Condition;
+use super::condition::Condition;
 use crate::adapt::{ModelId, SourceModel};
 use crate::statistics::Spread;
 
