@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayViewMut2};
 
-use super::backend::{Backend, Precision};
+use super::backend::Backend;
 use super::blocks::resize;
 use super::body::Body;
-use super::circuit::{Buffers, Observer, TokenCount, circuit, collect_states};
-use super::connectivity::{Connectivity, Wiring};
+use super::circuit::{Buffers, Observer, Plan, TokenCount, circuit, collect_states};
+use super::conditional::Conditional;
+use super::connectivity::Wiring;
 use super::error::{EngineError, Result};
 use super::input::Inputs;
+use super::options::EngineOptions;
 use super::perceiver_io::perceiver_io;
 use super::scratch::{ScratchSize, ThreadScratch};
 use super::simd::{Row, WIDTH};
@@ -20,37 +22,10 @@ use super::thread_pool::{ThreadPool, Workers};
 use super::tokenizer::{Tokenizer, TokenizerBuffers};
 use super::weights::{ModelWeights, WeightScope, WeightSource};
 use super::{Engine, InputSpec, OutputSpec, States};
-use nac_core::Csr;
-use nac_core::model::{GeneratorKind, ModelFile, ModelKind};
+use nac_core::model::{ModelFile, ModelKind};
 
 /// Blocks of work that a pass should have for each thread, so that no thread waits for long.
 const BLOCKS_PER_THREAD: usize = 8;
-
-/// How a model is run.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct EngineOptions {
-    /// Number of threads; 0, the default, for as many as the machine has. With 1, everything runs on the thread of the
-    /// caller.
-    pub threads: usize,
-    /// Precision of matrix products. Default single precision.
-    pub precision: Precision,
-    /// Whether modules attend to each other along edges or all at once; the result is the same. Default
-    /// [`Connectivity::Auto`].
-    pub connectivity: Connectivity,
-    /// Cuts links between modules with a probability below this, in `(0, 1]`, in propagators and read-out. Default
-    /// none.
-    ///
-    /// This changes what the model computes: it was trained with all its links. A module that has only weaker links to
-    /// its own kind keeps its self link, unless the kernel eliminates these.
-    pub min_link_probability: Option<f64>,
-    /// Edges between processors, `[receivers, senders]`, that replace those of their signatures in all
-    /// propagators: for example a graph that was drawn with [`hard_sample_from`](nac_core::hard_sample_from). Default
-    /// none.
-    ///
-    /// The weight of an edge is its log link probability, added to the scores; edges without weights have zero. A module
-    /// without edges receives nothing. `min_link_probability` leaves this graph as it is.
-    pub graph: Option<Arc<Csr>>,
-}
 
 /// A trained model on plain threads, without libtorch.
 ///
@@ -90,6 +65,8 @@ struct Workspace {
     confidence: Vec<f32>,
     logits: Vec<Row>,
     operand: Vec<Row>,
+    /// Circuits of the examples of a pass, if they differ.
+    plans: Vec<Arc<Plan>>,
 }
 
 impl CoreEngine {
@@ -170,14 +147,16 @@ impl CoreEngine {
             ModelKind::Nac => {
                 let scope = root.sub("input_tokenizer");
                 let tokenizer = Tokenizer::load(&scope, &file.inputs, model, &backend)?;
-                if model.generator.kind == GeneratorKind::Conditional {
-                    let reason = "circuits of this engine are those of the weights alone";
-                    let kind = model.generator.kind;
-                    return Err(EngineError::unsupported("generator.kind", kind, reason));
-                }
                 let spec = model.circuit.resolve(tokenizer.token_dim(), classes)?;
-                let plan = circuit(&root, &spec, (&backend, &wiring))?;
-                (tokenizer, Body::Plan(Box::new(plan)))
+                let options = (&backend, &wiring);
+                let body = match model.resolve_condition(&spec.generator, &file.inputs)? {
+                    None => Body::Plan(Box::new(circuit(&root, &spec, options)?)),
+                    Some(text) => {
+                        let loaded = Conditional::load(&root, (spec, text), options)?;
+                        Body::Conditional(Box::new(loaded))
+                    }
+                };
+                (tokenizer, body)
             }
             ModelKind::PerceiverIo => {
                 let scope = root.sub("tokenizer");
@@ -296,6 +275,7 @@ impl CoreEngine {
             confidence: Vec::new(),
             logits: Vec::new(),
             operand: vec![Row::ZERO; self.body.head().operand_rows()],
+            plans: Vec::new(),
         })
     }
 
@@ -356,6 +336,7 @@ impl CoreEngine {
             thread_scratch: scratch,
             buffers,
             tokenizer,
+            plans,
             ..
         } = workspace;
         let workers = Workers {
@@ -373,7 +354,9 @@ impl CoreEngine {
                 tokens,
                 masked,
             };
-            self.body.run(&workers, buffers, count, observer);
+            let range = examples.clone();
+            (self.body).plans(&workers, inputs, range, plans)?;
+            (self.body).run(&workers, buffers, (count, plans), observer);
             Ok(())
         })
     }

@@ -23,9 +23,9 @@ pub(crate) fn perceiver_io(
     let (latents, dim, query_dim) = (spec.latents, spec.latent_dim, spec.query_dim);
     let initial = scope.matrix("latents", &[latents, dim])?;
     let query = scope.matrix("classification_query", &[1, query_dim])?;
-    let (tokens, read_in) = layer(scope, &spec.read, Some(initial.view()), backend)?;
+    let (tokens, read_in) = plain_layer(scope, &spec.read, Some(initial.view()), backend)?;
     let layers = spec.layers.iter().map(|spec| {
-        let (processors, step) = layer(scope, spec, None, backend)?;
+        let (processors, step) = plain_layer(scope, spec, None, backend)?;
         Ok(Propagation {
             read_in: None,
             processors,
@@ -33,7 +33,7 @@ pub(crate) fn perceiver_io(
         })
     });
     let propagations = layers.collect::<Result<_>>()?;
-    let (processors, step) = layer(scope, &spec.decode, Some(query.view()), backend)?;
+    let (processors, step) = plain_layer(scope, &spec.decode, Some(query.view()), backend)?;
     Ok(Plan {
         token_rows: Layout::plain(spec.read.attention.to_kv.input).rows(),
         token_store: TokenStore::Projected(Box::new(tokens)),
@@ -58,7 +58,7 @@ pub(crate) fn perceiver_io(
 }
 
 /// A layer whose receivers have `fixed` states, if these do not depend on the input.
-fn layer(
+pub(crate) fn plain_layer(
     scope: &WeightScope<'_, '_>,
     spec: &PerceiverLayerSpec,
     fixed: Option<ArrayView2<'_, f32>>,

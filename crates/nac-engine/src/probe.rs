@@ -17,9 +17,9 @@ use super::attention::{
 };
 use super::backend::Backend;
 use super::blocks::{Blocks, Layout};
-use super::core_engine::EngineOptions;
 use super::error::Result;
 use super::layer::{FeedForward, Modulation, Projection, Target};
+use super::options::EngineOptions;
 use super::scratch::{ScratchSize, ThreadScratch};
 use super::simd::{Row, WIDTH};
 use super::thread_pool::{ThreadPool, Workers};

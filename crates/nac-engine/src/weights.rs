@@ -10,6 +10,7 @@ use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::error::{EngineError, Result};
+use super::kept::Kept;
 use nac_core::{Streams, digest};
 
 /// Tensors in single precision under their dotted names, those of the reference's `state_dict`.
@@ -140,6 +141,8 @@ pub(crate) struct WeightSource<'w> {
     origin: Origin<'w>,
     /// Paths whose tensors are those of another path, both with a dot at the end.
     shared: RefCell<Vec<(String, String)>>,
+    /// Layers that are made of the tensors.
+    kept: Kept,
 }
 
 #[derive(Debug)]
@@ -158,12 +161,30 @@ enum Origin<'w> {
 
 impl<'w> WeightSource<'w> {
     pub(crate) fn given(weights: &'w ModelWeights) -> Self {
+        Self::kept_by(weights, Kept::default())
+    }
+
+    /// As [`given`](Self::given), with the layers that earlier loading of the same tensors made.
+    pub(crate) fn kept_by(weights: &'w ModelWeights, kept: Kept) -> Self {
         Self {
             origin: Origin::Given {
                 weights,
                 read: RefCell::default(),
             },
             shared: RefCell::default(),
+            kept,
+        }
+    }
+
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// The tensors of the file, or those that have been drawn.
+    pub(crate) fn weights(&self) -> ModelWeights {
+        match &self.origin {
+            Origin::Given { weights, .. } => (*weights).clone(),
+            Origin::Drawn { drawn, .. } => drawn.borrow().clone(),
         }
     }
 
@@ -174,6 +195,7 @@ impl<'w> WeightSource<'w> {
                 drawn: RefCell::default(),
             },
             shared: RefCell::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -283,6 +305,7 @@ fn draw(streams: Streams, name: &str, shape: &[usize]) -> Vec<f32> {
         "states_",
         "latents",
         "query",
+        "queries",
         "grid",
     ];
     let (factor, shift) = match shape.len() {
@@ -314,6 +337,21 @@ impl<'s, 'w> WeightScope<'s, 'w> {
             source,
             path: String::new(),
         }
+    }
+
+    /// Where its tensors come from.
+    pub(crate) fn source(&self) -> &'s WeightSource<'w> {
+        self.source
+    }
+
+    /// The layer that `make` makes of tensors, made once; `of` says of which and how.
+    pub(crate) fn kept<T: Clone + Send + Sync + 'static>(
+        &self,
+        of: impl std::fmt::Debug,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let key = format!("{} {of:?}", self.path);
+        self.source.kept.get(key, make)
     }
 
     fn name(&self, name: &str) -> String {

@@ -1,8 +1,8 @@
-//! Modules of a trained circuit: signatures, codes and initial states, which depend on no input.
+//! Modules of a trained circuit: signatures, codes and initial states, of the weights or changed by a text.
 //!
 //! Source: reference `model/nc/latents.py`, `seeding.py`; in evaluation neither code nor state noise is drawn.
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, s};
 
 use crate::error::{EngineError, Result};
 use crate::layer::Norm;
@@ -50,6 +50,15 @@ impl Modules {
     }
 }
 
+/// What a text adds to the modules of all sets: read-in modules, if they are separate, processors, read-out modules.
+#[derive(Debug)]
+pub(crate) struct Added {
+    /// `[modules, signature]`.
+    pub(crate) signatures: Option<Array2<f32>>,
+    /// `[modules, code]`.
+    pub(crate) codes: Option<Array2<f32>>,
+}
+
 /// All modules of a circuit.
 #[derive(Debug, Clone)]
 pub(crate) struct Generated {
@@ -67,6 +76,39 @@ impl Generated {
             read_in: spec.read_in.as_ref().map(set).transpose()?,
             processors: set(&spec.processors)?,
             read_out: set(&spec.read_out)?,
+        })
+    }
+
+    /// The modules with what a text adds, and the initial states of their codes.
+    pub(crate) fn changed(
+        &self,
+        scope: &WeightScope<'_, '_>,
+        spec: &GeneratorSpec,
+        added: &Added,
+    ) -> Result<Self> {
+        let mut first = 0;
+        let mut change = |spec_of: &ModuleSetSpec, set: &Modules| {
+            let rows = first..first + set.count();
+            first = rows.end;
+            let add = |values: &Array2<f32>, added: &Option<Array2<f32>>| match added {
+                Some(added) => values + &added.slice(s![rows.clone(), ..]),
+                None => values.clone(),
+            };
+            let codes: Vec<_> = set.codes.iter().map(|of| add(of, &added.codes)).collect();
+            Ok::<_, EngineError>(Modules {
+                signatures: add(&set.signatures, &added.signatures),
+                states: initial_states(scope, spec_of, &spec.seeder, &codes[0])?,
+                codes,
+            })
+        };
+        let read_in = match (&spec.read_in, &self.read_in) {
+            (Some(spec), Some(set)) => Some(change(spec, set)?),
+            _ => None,
+        };
+        Ok(Self {
+            read_in,
+            processors: change(&spec.processors, &self.processors)?,
+            read_out: change(&spec.read_out, &self.read_out)?,
         })
     }
 

@@ -16,13 +16,23 @@ use nac_core::model::spec::CircuitSpec;
 const READERS: &str = "read-in";
 const READ_OUT: &str = "read-out";
 
-/// The circuit of `spec`.
+/// The circuit of `spec` with the modules of the weights.
 pub(crate) fn circuit(
     scope: &WeightScope<'_, '_>,
     spec: &CircuitSpec,
-    (backend, wiring): (&Backend, &Wiring),
+    options: (&Backend, &Wiring),
 ) -> Result<Plan> {
     let modules = Generated::load(scope, &spec.generator)?;
+    circuit_of(scope, spec, &modules, options)
+}
+
+/// The circuit of `spec` with these modules.
+pub(crate) fn circuit_of(
+    scope: &WeightScope<'_, '_>,
+    spec: &CircuitSpec,
+    modules: &Generated,
+    (backend, wiring): (&Backend, &Wiring),
+) -> Result<Plan> {
     let readers = modules.readers();
     let (token_store, read_in) = read_in::load(scope, &spec.read_in, readers, backend)?;
     let mut loading = Loading {

@@ -4,6 +4,8 @@
 //! two layers, and within a layer each block of 32 modules goes its own way, from attention through the feed-forward
 //! block to its keys and values for the next layer.
 
+use std::sync::Arc;
+
 use super::buffers::{Buffers, TokenCount};
 use super::head::Head;
 use super::observer::Observer;
@@ -70,6 +72,48 @@ impl Plan {
         self.readers.rows()
     }
 
+    /// The layer at `index`, of which the last is the read-out.
+    fn layer(&self, index: usize) -> &Propagation {
+        self.propagations.get(index).unwrap_or(&self.read_out.layer)
+    }
+
+    fn attends_to_read_in(&self) -> bool {
+        let mut layers = self.propagations.iter().chain([&self.read_out.layer]);
+        layers.any(|layer| layer.read_in.is_some())
+    }
+}
+
+/// The circuits of a pass: one for all examples, or one for each, all of the same sizes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Plans<'a> {
+    /// For all.
+    Shared(&'a Plan),
+    /// For each.
+    Each {
+        /// By example.
+        each: &'a [Arc<Plan>],
+        /// Of the sizes of all.
+        base: &'a Plan,
+    },
+}
+
+impl Plans<'_> {
+    /// A circuit of the sizes of all.
+    fn any(&self) -> &Plan {
+        match self {
+            Self::Shared(plan) => plan,
+            Self::Each { base, .. } => base,
+        }
+    }
+
+    /// The circuit of an example.
+    fn of(&self, example: usize) -> &Plan {
+        match self {
+            Self::Shared(plan) => plan,
+            Self::Each { each, .. } => &each[example],
+        }
+    }
+
     /// From tokens to the outputs of the read-out, `outputs`: `[examples][read-out blocks][output_rows]`.
     pub(crate) fn run(
         &self,
@@ -83,36 +127,28 @@ impl Plan {
                 observer(name, states, items, rows);
             }
         };
-        let (rows, processors) = (self.state_rows(), self.processor_count);
-        observe("tokens", &buffers.tokens, count.tokens, self.token_rows);
+        let plan = self.any();
+        let (rows, processors) = (plan.state_rows(), plan.processor_count);
+        observe("tokens", &buffers.tokens, count.tokens, plan.token_rows);
         self.store_tokens(workers, buffers, count);
         let states = self.read(workers, buffers, count);
-        observe("read_in.states", states, self.reader_count, rows);
-        for layer in 0..self.propagations.len() {
+        observe("read_in.states", states, plan.reader_count, rows);
+        for layer in 0..plan.propagations.len() {
             self.propagate(workers, buffers, layer, count.examples);
             let name = LayerName::new(layer);
             observe(name.as_str(), &buffers.states, processors, rows);
         }
         observe("processor.states", &buffers.states, processors, rows);
         self.read_out(workers, buffers, count.examples);
-        let (outputs, rows) = (&buffers.outputs, self.output_rows());
-        observe("read_out.states", outputs, self.read_out.count, rows);
-    }
-
-    /// The layer at `index`, of which the last is the read-out.
-    fn layer(&self, index: usize) -> &Propagation {
-        self.propagations.get(index).unwrap_or(&self.read_out.layer)
-    }
-
-    fn attends_to_read_in(&self) -> bool {
-        let mut layers = self.propagations.iter().chain([&self.read_out.layer]);
-        layers.any(|layer| layer.read_in.is_some())
+        let (outputs, rows) = (&buffers.outputs, plan.output_rows());
+        observe("read_out.states", outputs, plan.read_out.count, rows);
     }
 
     fn store_tokens(&self, workers: &Workers<'_>, buffers: &mut Buffers, count: TokenCount) {
-        let rows = self.token_rows;
+        let plan = self.any();
+        let rows = plan.token_rows;
         let blocks = count.tokens.div_ceil(WIDTH);
-        let stored_rows = self.token_store.layout(rows).rows();
+        let stored_rows = plan.token_store.layout(rows).rows();
         let stored = &mut buffers.token_key_values;
         resize(stored, count.examples * blocks * stored_rows);
         let (tokens, stored) = (
@@ -122,7 +158,7 @@ impl Plan {
         workers.each_group(blocks, tokens, stored, |at, tokens, stored, scratch| {
             let tokens = (&*tokens, rows);
             let backend = workers.backend;
-            self.token_store
+            plan.token_store
                 .store(backend, at.first, tokens, stored, scratch);
         });
     }
@@ -134,45 +170,52 @@ impl Plan {
         buffers: &'b mut Buffers,
         count: TokenCount,
     ) -> &'b [Row] {
-        let (rows, examples, backend) = (self.state_rows(), count.examples, workers.backend);
-        let layout = self.token_store.layout(self.token_rows);
+        let plan = self.any();
+        let (rows, examples, backend) = (plan.state_rows(), count.examples, workers.backend);
+        let layout = plan.token_store.layout(plan.token_rows);
         let tokens = key_values(&buffers.token_key_values, layout, count.tokens);
         let mask = &buffers.mask;
         let tokens = |example: usize| KeyValues {
             mask: (count.masked).then(|| &mask[example * count.tokens..][..count.tokens]),
             ..tokens(example)
         };
-        let (blocks, next) = (self.blocks(), &self.layer(0).processors);
-        let stored_rows = next.layout.rows();
+        let (blocks, stored_rows) = (plan.blocks(), plan.layer(0).processors.layout.rows());
         resize(&mut buffers.states, examples * blocks * rows);
         resize(&mut buffers.key_values, examples * blocks * stored_rows);
         let states = (&mut buffers.states[..], rows);
         let stored = (&mut buffers.key_values[..], stored_rows);
-        let Some(processors) = &self.processors else {
+        if plan.processors.is_none() {
             workers.each_group(blocks, states, stored, |at, states, stored, scratch| {
-                states.copy_from_slice(self.readers.range(at.first, states.len() / rows));
+                let plan = self.of(at.example);
+                states.copy_from_slice(plan.readers.range(at.first, states.len() / rows));
                 let tokens = [tokens(at.example)];
-                (self.read_in).apply(backend, at.first, states, &tokens, scratch);
+                (plan.read_in).apply(backend, at.first, states, &tokens, scratch);
+                let next = &plan.layer(0).processors;
                 next.store(backend, at.first, states, stored, scratch);
             });
-            if self.attends_to_read_in() {
+            if plan.attends_to_read_in() {
                 buffers.read_in_states.clone_from(&buffers.states);
             }
             return &buffers.states;
-        };
-        let read_blocks = self.reader_count.div_ceil(WIDTH);
+        }
+        let read_blocks = plan.reader_count.div_ceil(WIDTH);
         resize(&mut buffers.read_in_states, examples * read_blocks * rows);
         workers.each(
             &mut buffers.read_in_states,
             rows,
             |index, states, scratch| {
                 let (example, block) = (index / read_blocks, index % read_blocks);
-                states.copy_from_slice(self.readers.block(block));
-                (self.read_in).apply(backend, block, states, &[tokens(example)], scratch);
+                let plan = self.of(example);
+                states.copy_from_slice(plan.readers.block(block));
+                (plan.read_in).apply(backend, block, states, &[tokens(example)], scratch);
             },
         );
         workers.each_group(blocks, states, stored, |at, states, stored, scratch| {
-            states.copy_from_slice(processors.range(at.first, states.len() / rows));
+            let plan = self.of(at.example);
+            if let Some(processors) = &plan.processors {
+                states.copy_from_slice(processors.range(at.first, states.len() / rows));
+            }
+            let next = &plan.layer(0).processors;
             next.store(backend, at.first, states, stored, scratch);
         });
         &buffers.read_in_states
@@ -186,21 +229,24 @@ impl Plan {
         index: usize,
         examples: usize,
     ) {
-        let (layer, next) = (self.layer(index), &self.layer(index + 1).processors);
-        self.store_read_in(workers, buffers, layer, examples);
-        let (rows, blocks, stored_rows) = (self.state_rows(), self.blocks(), next.layout.rows());
+        let plan = self.any();
+        self.store_read_in(workers, buffers, index, examples);
+        let stored_rows = plan.layer(index + 1).processors.layout.rows();
+        let (rows, blocks) = (plan.state_rows(), plan.blocks());
         resize(
             &mut buffers.next_key_values,
             examples * blocks * stored_rows,
         );
-        let sources = self.sources(layer, &buffers.read_in_key_values, &buffers.key_values);
+        let sources = plan.sources(index, &buffers.read_in_key_values, &buffers.key_values);
         let states = (&mut buffers.states[..], rows);
         let stored = (&mut buffers.next_key_values[..], stored_rows);
         let backend = workers.backend;
         workers.each_group(blocks, states, stored, |at, states, stored, scratch| {
             let (sources, count) = sources(at.example);
-            let step = &layer.step;
+            let plan = self.of(at.example);
+            let step = &plan.layer(index).step;
             step.apply(backend, at.first, states, &sources[..count], scratch);
+            let next = &plan.layer(index + 1).processors;
             next.store(backend, at.first, states, stored, scratch);
         });
         drop(sources);
@@ -209,17 +255,20 @@ impl Plan {
 
     /// The read-out, of any width of states.
     fn read_out(&self, workers: &Workers<'_>, buffers: &mut Buffers, examples: usize) {
-        let (read_out, backend) = (&self.read_out, workers.backend);
-        self.store_read_in(workers, buffers, &read_out.layer, examples);
-        let (rows, output_rows) = (read_out.initial.rows(), self.output_rows());
+        let plan = self.any();
+        let (read_out, backend) = (&plan.read_out, workers.backend);
+        let last = plan.propagations.len();
+        self.store_read_in(workers, buffers, last, examples);
+        let (rows, output_rows) = (read_out.initial.rows(), plan.output_rows());
         let blocks = read_out.count.div_ceil(WIDTH);
         resize(&mut buffers.read_out_states, examples * blocks * rows);
         resize(&mut buffers.outputs, examples * blocks * output_rows);
         let (read_in, processors) = (&buffers.read_in_key_values, &buffers.key_values);
-        let sources = self.sources(&read_out.layer, read_in, processors);
+        let sources = plan.sources(last, read_in, processors);
         let states = (&mut buffers.read_out_states[..], rows);
         let outputs = (&mut buffers.outputs[..], output_rows);
         workers.each_group(blocks, states, outputs, |at, states, outputs, scratch| {
+            let read_out = &self.of(at.example).read_out;
             states.copy_from_slice(read_out.initial.range(at.first, states.len() / rows));
             let (sources, count) = sources(at.example);
             let (step, sources) = (&read_out.layer.step, &sources[..count]);
@@ -233,30 +282,36 @@ impl Plan {
         &self,
         workers: &Workers<'_>,
         buffers: &mut Buffers,
-        layer: &Propagation,
+        index: usize,
         examples: usize,
     ) {
-        let Some(projection) = &layer.read_in else {
+        let plan = self.any();
+        let Some(projection) = &plan.layer(index).read_in else {
             return;
         };
-        let (blocks, stored_rows) = (self.reader_count.div_ceil(WIDTH), projection.layout.rows());
+        let (blocks, stored_rows) = (plan.reader_count.div_ceil(WIDTH), projection.layout.rows());
         let stored = &mut buffers.read_in_key_values;
         resize(stored, examples * blocks * stored_rows);
-        let states = (&mut buffers.read_in_states[..], self.state_rows());
+        let states = (&mut buffers.read_in_states[..], plan.state_rows());
         let stored = (&mut stored[..], stored_rows);
         workers.each_group(blocks, states, stored, |at, states, stored, scratch| {
-            projection.store(workers.backend, at.first, states, stored, scratch);
+            if let Some(projection) = &self.of(at.example).layer(index).read_in {
+                projection.store(workers.backend, at.first, states, stored, scratch);
+            }
         });
     }
+}
 
+impl Plan {
     /// The keys and values that an example attends to in a layer: those of the read-in modules, if any, before those of
     /// the processors, and how many of both there are.
     fn sources<'a>(
         &self,
-        layer: &Propagation,
+        index: usize,
         read_in: &'a [Row],
         processors: &'a [Row],
     ) -> impl Fn(usize) -> ([KeyValues<'a>; 2], usize) + Sync {
+        let layer = self.layer(index);
         let processors = key_values(processors, layer.processors.layout, self.processor_count);
         let read_in = (layer.read_in.as_ref())
             .map(|projection| key_values(read_in, projection.layout, self.reader_count));

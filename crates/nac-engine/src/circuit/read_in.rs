@@ -3,7 +3,7 @@
 //! States before the read-in do not depend on the input, so neither do the queries: `(W_kᵀ q_u) ⊙ s_u` is computed when
 //! the model is loaded. Source: reference `attention.py`, `ReadInAttention`; `block.py`, `AttentiveReadIn`.
 
-use ndarray::{Array2, ArrayView2, s};
+use ndarray::{Array2, s};
 
 use super::generator::Modules;
 use super::step::{InputMixer, Step};
@@ -72,7 +72,13 @@ pub(crate) fn attention(
         values: per_token,
         heads: spec.heads,
         connections: Connections::ALL,
-        fold: Some(fold(&value, (token, inner), readers.codes(), precision)),
+        fold: Some(fold(
+            scope,
+            &spec.value,
+            &value,
+            (token, inner, precision),
+            readers,
+        )?),
         exit_modulation: exit.modulation(readers.codes()),
         exit,
         gamma: layer_scale(scope, &spec.residual)?,
@@ -118,15 +124,16 @@ fn folded_queries(
     folded
 }
 
-/// The value projection, head by head.
+/// The value projection of `spec`, head by head.
 fn fold(
+    scope: &WeightScope<'_, '_>,
+    spec: &ProjectionSpec,
     (value, raw): &WithRaw<'_>,
-    (token, inner): (Layout, Layout),
-    codes: ArrayView2<'_, f32>,
-    precision: Precision,
-) -> Fold {
+    (token, inner, precision): (Layout, Layout, Precision),
+    readers: &Modules,
+) -> Result<Fold> {
     let width = inner.head_dim();
-    let (input, output) = value.factors(codes);
+    let (input, output) = value.factors(readers.codes());
     let head = |head: usize| {
         let rows = head * width..(head + 1) * width;
         let features = Layout::plain(width);
@@ -137,13 +144,17 @@ fn fold(
             input: None,
             output,
         };
-        (
-            Projection::of(&raw.outputs(rows), (token, features), precision),
-            modulation,
-        )
+        let projection = scope.kept(("head", head, spec, precision), || {
+            Ok(Projection::of(
+                &raw.outputs(rows),
+                (token, features),
+                precision,
+            ))
+        });
+        Ok((projection?, modulation))
     };
-    Fold {
-        heads: (0..inner.head_count()).map(head).collect(),
+    Ok(Fold {
+        heads: (0..inner.head_count()).map(head).collect::<Result<_>>()?,
         input: input.map(|input| Blocks::from_items(input.view(), token)),
-    }
+    })
 }

@@ -113,9 +113,11 @@ impl Projection {
         layouts: (Layout, Layout),
         precision: Precision,
     ) -> Result<Self> {
-        let raw = Self::raw(scope, spec)?;
-        let kind = Self::kind(&scope.sub(&spec.path), &raw, spec)?;
-        Ok(Self::assemble(&raw, layouts, kind, precision))
+        scope.kept((spec, layouts, precision), || {
+            let raw = Self::raw(scope, spec)?;
+            let kind = Self::kind(&scope.sub(&spec.path), &raw, spec)?;
+            Ok(Self::assemble(&raw, layouts, kind, precision))
+        })
     }
 
     /// The plain layer of `spec`.

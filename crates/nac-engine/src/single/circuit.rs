@@ -5,8 +5,7 @@ use ndarray::ArrayView3;
 use super::SingleLayer;
 use super::example::{expect, expect_features};
 use crate::blocks::{Blocks, Layout};
-use crate::circuit::{Buffers, TokenCount};
-use crate::circuit::{States, circuit, collect_states};
+use crate::circuit::{Buffers, Plans, States, TokenCount, circuit, collect_states};
 use crate::connectivity::Wiring;
 use crate::error::Result;
 use crate::scratch::ThreadScratch;
@@ -60,7 +59,7 @@ impl SingleLayer<'_> {
             pool: &pool,
             scratch: &scratch,
         };
-        plan.run(&workers, &mut buffers, count, Some(&mut observer));
+        Plans::Shared(&plan).run(&workers, &mut buffers, count, Some(&mut observer));
         drop(observer);
         Ok(states)
     }

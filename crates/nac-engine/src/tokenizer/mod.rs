@@ -32,7 +32,7 @@ use super::scratch::ScratchSize;
 use super::simd::{Row, WIDTH};
 use super::thread_pool::Workers;
 use super::weights::WeightScope;
-use nac_core::model::spec::{InputsSpec, TokenizedInputSpec};
+use nac_core::model::spec::{ConditionSpec, InputsSpec, TokenizedInputSpec};
 use nac_core::model::{InputSpec, ModelConfig};
 
 use buffers::InputBuffers;
@@ -106,6 +106,25 @@ impl Tokenizer {
         Ok(Self {
             parts: inputs.iter().map(part).collect::<Result<_>>()?,
             token_dim,
+        })
+    }
+
+    /// The tokenizer of the text that a circuit generator reads.
+    pub(crate) fn of_text(
+        scope: &WeightScope<'_, '_>,
+        spec: &ConditionSpec,
+        backend: &Backend,
+    ) -> Result<Self> {
+        let input = TokenizedInputSpec {
+            name: spec.input.clone(),
+            kind: spec.kind.clone(),
+            tokenizer: spec.tokenizer.clone(),
+            shared_with: None,
+            join: None,
+        };
+        Ok(Self {
+            parts: vec![(OneTokenizer::load(scope, &input, backend)?, None)],
+            token_dim: spec.tokenizer.token_dim(),
         })
     }
 

@@ -77,8 +77,10 @@ pub(crate) fn weights(file: &ModelFile) -> ModelWeights {
         let first = aliases.get(name.as_str()).copied().unwrap_or(&name);
         streams.stream(first).fill_normal(&mut noise);
         let is_bandwidth = name.ends_with("bandwidth");
+        // Gates start closed.
+        let size = if name.ends_with("gate") { 0.5 } else { 0.02 };
         for (value, noise) in values.iter_mut().zip(noise).filter(|_| !is_bandwidth) {
-            *value += 0.02 * noise;
+            *value += size * noise;
         }
         weights.insert(name, &shape, values).unwrap();
     }

@@ -9,4 +9,5 @@ mod errors;
 mod inputs;
 
 mod runs;
+mod texts;
 mod tokenizers;

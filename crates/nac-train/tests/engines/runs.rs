@@ -1,8 +1,6 @@
 //! Batches, threads, precisions, presets.
 
-use nac_core::model::{
-    GeneratorKind, ImageTokenizer, InputKind, ModelFile, ModelKind, OutputSpec, Preset,
-};
+use nac_core::model::{ImageTokenizer, InputKind, ModelFile, ModelKind, OutputSpec, Preset};
 use nac_engine::{Engine, Precision, RandomInputs};
 use ndarray::{Axis, concatenate};
 
@@ -73,9 +71,6 @@ fn every_preset_agrees() {
         let mut file = Preset::get(name).unwrap().file;
         if !name.starts_with("cpu-") {
             shrink(&mut file);
-        }
-        if file.model.generator.kind == GeneratorKind::Conditional {
-            continue;
         }
         let error = difference(&file, Precision::F32, 2);
         assert!(error < ROUNDING, "{name}: {error}");
