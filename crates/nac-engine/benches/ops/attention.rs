@@ -1,7 +1,7 @@
 //! Attention of training, forward and backward, and the relaxed samples of links, on one thread.
 //!
 //! `small` is the ListOps circuit (32 modules, 4 heads of 16), `paper` the released circuits (640 modules, 8 heads of 64),
-//! one example each, with a link for each pair; `edges` keeps 32 links for each of the 640. The throughput
+//! one example each, with a link for each pair, `paper-mixed` in mixed precision; `edges` keeps 32 links for each of the 640. The throughput
 //! is in floating-point operations of the matrix products, two of them forward and five backward.
 
 use std::hint::black_box;
@@ -28,9 +28,11 @@ const PAPER: AttentionShape = AttentionShape {
 };
 
 pub(crate) fn bench(criterion: &mut Criterion) {
-    attention(criterion, "small", SMALL, None);
-    attention(criterion, "paper", PAPER, None);
-    attention(criterion, "edges", PAPER, Some(32));
+    let (single, mixed) = (TrainingPrecision::F32, TrainingPrecision::Mixed);
+    attention(criterion, ("small", single), SMALL, None);
+    attention(criterion, ("paper", single), PAPER, None);
+    attention(criterion, ("paper-mixed", mixed), PAPER, None);
+    attention(criterion, ("edges", single), PAPER, Some(32));
     samples(criterion);
 }
 
@@ -40,9 +42,14 @@ fn normal(name: &str, count: usize) -> Vec<f32> {
     values
 }
 
-fn attention(criterion: &mut Criterion, name: &str, shape: AttentionShape, degree: Option<usize>) {
+fn attention(
+    criterion: &mut Criterion,
+    (name, precision): (&str, TrainingPrecision),
+    shape: AttentionShape,
+    degree: Option<usize>,
+) {
     let (receivers, senders) = (shape.receivers, shape.senders);
-    let compute = Compute::new(1, TrainingPrecision::F32).expect("one thread");
+    let compute = Compute::new(1, precision).expect("one thread");
     let [queries, d_out] = ["q", "d"].map(|name| normal(name, receivers * shape.width()));
     let [keys, values] = ["k", "v"].map(|name| normal(name, senders * shape.width()));
     let graph = degree.map(|degree| ring(shape, degree));

@@ -92,7 +92,7 @@ pub(crate) struct AttendMemory {
     pub(super) d_projected: [Buffer; 3],
     /// Their sums over examples.
     pub(super) sums: [Buffer; 3],
-    /// Gradients of shared links, example by example.
+    /// Gradients of links before they are summed over examples and groups of heads.
     pub(super) links: Buffer,
 }
 

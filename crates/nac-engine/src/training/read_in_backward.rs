@@ -1,6 +1,6 @@
 //! The backward pass of [`ReadInAttention`].
 
-use super::attention::{self, ExampleGradients, ExampleOutput};
+use super::attention::{self, Columns, ExampleGradients, ExampleOutput};
 use super::compute::{Chunks, Compute};
 use super::exit::ExitBackward;
 use super::finish::branch_gradient;
@@ -233,9 +233,9 @@ impl ReadInAttention {
                 };
                 let [keys, values] = scratch.rows.parts([size; 2]);
                 let mut gradients = ExampleGradients {
-                    queries: d_folded.into_slice(),
-                    keys: &mut *keys,
-                    values: &mut *values,
+                    queries: Columns::all(d_folded.into_slice(), shape.token_dim),
+                    keys: Columns::all(&mut *keys, shape.token_dim),
+                    values: Columns::all(&mut *values, shape.token_dim),
                     links: None,
                 };
                 let buffer = &mut scratch.attention;

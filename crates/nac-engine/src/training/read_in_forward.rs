@@ -1,6 +1,6 @@
 //! What [`ReadInAttention`] computes from its queries.
 
-use super::attention::{self, AttentionShape, Example, ExampleLinks};
+use super::attention::{self, AttentionShape, Columns, Example, ExampleLinks};
 use super::compute::{Compute, Scratch};
 use super::exit::exit_rows;
 use super::finish::Finish;
@@ -86,7 +86,8 @@ fn forward(
                 let read = &mut read[part.within(span.first, wide)];
                 let sums = &mut sums[part.within(span.first, shape.heads)];
                 let operands = self::example(block_ref, operands, (example, part), tokens);
-                attention::forward(compute, &operands, read, sums, &mut scratch.attention);
+                let mut read = Columns::all(read, shape.token_dim);
+                attention::forward(compute, &operands, &mut read, sums, &mut scratch.attention);
             }
             for part in span.blocks() {
                 let read = &read[part.within(span.first, wide)];
@@ -268,6 +269,7 @@ pub(super) fn example<'a>(
             heads: 1,
             head_dim: shape.token_dim,
         },
+        heads: 0..1,
         queries: &block.folded[part.within(first, wide)],
         keys: tokens,
         values: tokens,

@@ -1,10 +1,11 @@
 //! The attention of all examples of a batch, example by example.
 
+use super::AttentionShape;
 use super::graph::EdgeGraph;
-use super::operands::{Example, ExampleGradients, ExampleLinks, ExampleOutput};
-use super::{AttentionShape, backward, forward};
+use super::operands::{Example, ExampleLinks, ExampleOutput};
+use super::parts::{BatchGradients, backward_batch, forward_batch};
 use crate::error::{EngineError, Result};
-use crate::training::compute::{Chunks, Compute};
+use crate::training::compute::{Buffer, Compute};
 
 const OP: &str = "Attention";
 
@@ -141,8 +142,8 @@ pub struct AttentionGradients<'a> {
 pub struct Attention {
     batch: usize,
     shape: AttentionShape,
-    /// Gradients of shared links, example by example.
-    partial: Vec<f32>,
+    /// Gradients of links before they are summed.
+    partial: Buffer,
 }
 
 impl Attention {
@@ -151,7 +152,7 @@ impl Attention {
         Self {
             batch,
             shape,
-            partial: Vec::new(),
+            partial: Buffer::default(),
         }
     }
 
@@ -172,18 +173,8 @@ impl Attention {
     ) -> Result<()> {
         self.check(operands)?;
         self.check_output(out.len(), log_sums.len())?;
-        let AttentionShape {
-            receivers, heads, ..
-        } = self.shape;
-        let parts = (
-            Chunks::new(out, receivers * self.shape.width()),
-            Chunks::new(log_sums, receivers * heads),
-        );
-        compute.each(self.batch, parts, |index, (out, log_sums), scratch| {
-            let example = self.example(operands, index);
-            let (out, log_sums) = (out.into_slice(), log_sums.into_slice());
-            forward(compute, &example, out, log_sums, &mut scratch.attention);
-        });
+        let example = |index| self.example(operands, index);
+        forward_batch(compute, (self.shape, self.batch), example, out, log_sums);
         Ok(())
     }
 
@@ -206,56 +197,27 @@ impl Attention {
         self.check_output(output.out.len(), output.log_sums.len())?;
         self.check_gradients(operands, d_out, gradients)?;
         let AttentionShape {
-            receivers,
-            senders,
-            heads,
-            ..
+            receivers, heads, ..
         } = self.shape;
         let (width, links) = (self.shape.width(), operands.links.count(self.shape));
-        let shared = operands.links.is_shared(self.shape, self.batch);
         let mut partial = std::mem::take(&mut self.partial);
-        let d_links = if shared && gradients.links.is_some() {
-            partial.resize(self.batch * links, 0.0);
-            Some(&mut *partial)
-        } else {
-            gradients.links.as_deref_mut()
-        };
-        let parts = (
-            Chunks::new(gradients.queries, receivers * width),
-            Chunks::new(gradients.keys, senders * width),
-            Chunks::new(gradients.values, senders * width),
-            d_links.map(|d_links| Chunks::new(d_links, links)),
-        );
-        compute.each(self.batch, parts, |index, parts, scratch| {
-            let (queries, keys, values, links) = parts;
+        let this = &*self;
+        let example = |index| {
             let output = ExampleOutput {
                 out: part(output.out, index, receivers * width),
                 log_sums: part(output.log_sums, index, receivers * heads),
                 d_out: part(d_out, index, receivers * width),
             };
-            let mut gradients = ExampleGradients {
-                queries: queries.into_slice(),
-                keys: keys.into_slice(),
-                values: values.into_slice(),
-                links: links.map(Chunks::into_slice),
-            };
-            let example = self.example(operands, index);
-            backward(
-                compute,
-                &example,
-                &output,
-                &mut gradients,
-                &mut scratch.attention,
-            );
-        });
-        if let Some(total) = gradients.links.as_deref_mut().filter(|_| shared) {
-            total.fill(0.0);
-            for part in partial.chunks_exact(links.max(1)) {
-                for (total, part) in total.iter_mut().zip(part) {
-                    *total += part;
-                }
-            }
-        }
+            (this.example(operands, index), output)
+        };
+        let gradients = BatchGradients {
+            queries: &mut *gradients.queries,
+            keys: &mut *gradients.keys,
+            values: &mut *gradients.values,
+            links: gradients.links.as_deref_mut(),
+        };
+        let sizes = (self.shape, self.batch, links);
+        backward_batch(compute, sizes, example, gradients, &mut partial);
         self.partial = partial;
         Ok(())
     }
@@ -267,6 +229,7 @@ impl Attention {
         let width = self.shape.width();
         Example {
             shape: self.shape,
+            heads: 0..self.shape.heads,
             queries: part(operands.queries, index, receivers * width),
             keys: part(operands.keys, index, senders * width),
             values: part(operands.values, index, senders * width),

@@ -8,6 +8,7 @@ use std::f32::consts::LOG2_E;
 
 use pulp::{Simd, WithSimd};
 
+use super::columns::Columns;
 use super::operands::{Example, ExampleLinks};
 use super::pack::{self, HeadRows, RECEIVERS, SENDERS, aligned};
 use super::rows::{RunningSoftmax, Scoring, multiply, product};
@@ -17,15 +18,16 @@ use crate::training::product::{Left, Multiply, Right};
 pub(super) fn forward(
     compute: &Compute,
     example: &Example<'_>,
-    out: &mut [f32],
+    out: &mut Columns<'_>,
     log_sums: &mut [f32],
     scratch: &mut Buffer,
 ) {
     let shape = example.shape;
-    let [keys, values, scores, padding] = scratch.parts([
+    let [keys, values, scores, sums, padding] = scratch.parts([
         pack::transposed_len(shape, shape.senders),
         HeadRows::copy_len(shape, shape.senders),
         pack::chunk_len(shape),
+        RECEIVERS * shape.head_dim,
         pack::padding_len(example),
     ]);
     if shape.senders == 0 {
@@ -39,13 +41,14 @@ pub(super) fn forward(
         keys,
         values,
         scores,
+        sums,
         padding,
         out,
         log_sums,
     });
 }
 
-struct Forward<'a> {
+struct Forward<'a, 'o> {
     example: &'a Example<'a>,
     /// Scratch for the transposed keys of a head.
     keys: &'a mut [f32],
@@ -53,19 +56,21 @@ struct Forward<'a> {
     values: &'a mut [f32],
     /// Scratch for the scores of a chunk.
     scores: &'a mut [f32],
+    /// Scratch for the results of a block.
+    sums: &'a mut [f32],
     padding: Option<&'a [f32]>,
-    out: &'a mut [f32],
+    out: &'a mut Columns<'o>,
     log_sums: &'a mut [f32],
 }
 
-impl WithSimd for Forward<'_> {
+impl WithSimd for Forward<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let (example, shape) = (self.example, self.example.shape);
         let copy = std::mem::take(&mut self.values);
-        for head in 0..shape.heads {
+        for head in example.heads.clone() {
             pack::transpose(shape, head, example.keys, self.keys);
             let values = HeadRows::new(shape, head, example.values, copy);
             for first in (0..shape.receivers).step_by(RECEIVERS) {
@@ -75,14 +80,14 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-impl Forward<'_> {
+impl Forward<'_, '_> {
     /// One head of the receivers from `first`.
     #[inline(always)]
     fn block<S: Simd>(&mut self, simd: S, head: usize, first: usize, values: HeadRows<'_>) {
         let shape = self.example.shape;
         let (d, width) = (shape.head_dim, shape.width());
         let rows = RECEIVERS.min(shape.receivers - first);
-        let start = first * width + head * d;
+        let (start, own) = (first * width + head * d, head - self.example.heads.start);
         let mut softmax = [RunningSoftmax::EMPTY; RECEIVERS];
         for sender in (0..shape.senders).step_by(SENDERS) {
             let count = SENDERS.min(shape.senders - sender);
@@ -117,7 +122,7 @@ impl Forward<'_> {
                 );
                 let shrink = softmax.add(simd, row, count, scoring);
                 if sender > 0 {
-                    multiply(simd, &mut self.out[start + i * width..][..d], shrink);
+                    multiply(simd, &mut self.sums[i * d..(i + 1) * d], shrink);
                 }
             }
             product(
@@ -131,8 +136,8 @@ impl Forward<'_> {
                         data: values.from(sender),
                         stride: values.stride,
                     },
-                    c: &mut self.out[start..],
-                    c_stride: width,
+                    c: &mut *self.sums,
+                    c_stride: d,
                     rows,
                     columns: d,
                     depth: count,
@@ -143,9 +148,10 @@ impl Forward<'_> {
         }
         for (i, softmax) in softmax.iter().take(rows).enumerate() {
             let (share, log_sum) = softmax.finish();
-            let out = &mut self.out[start + i * width..][..d];
+            let out = &mut self.out.row(first + i)[own * d..(own + 1) * d];
+            out.copy_from_slice(&self.sums[i * d..(i + 1) * d]);
             multiply(simd, out, simd.splat_f32s(share));
-            self.log_sums[head * shape.receivers + first + i] = log_sum;
+            self.log_sums[own * shape.receivers + first + i] = log_sum;
         }
     }
 }

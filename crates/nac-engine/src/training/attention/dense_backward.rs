@@ -2,8 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::columns::Columns;
 use super::dense::scoring;
-use super::operands::{Example, ExampleGradients, ExampleLinks, ExampleOutput};
+use super::operands::{AttentionShape, Example, ExampleGradients, ExampleLinks, ExampleOutput};
 use super::pack::{self, GROUP, HeadRows, RECEIVERS, SENDERS, aligned};
 use super::rows::{RowGradient, dot, product};
 use crate::training::compute::{Buffer, Compute};
@@ -24,7 +25,7 @@ pub(super) fn backward(
         return;
     }
     let block = HeadRows::copy_len(shape, RECEIVERS);
-    let group = GROUP.min(shape.senders);
+    let (group, d) = (GROUP.min(shape.senders), shape.head_dim);
     let parts = scratch.parts([
         pack::transposed_len(shape, group),
         pack::transposed_len(shape, group),
@@ -34,6 +35,9 @@ pub(super) fn backward(
         pack::chunk_len(shape),
         block,
         block,
+        example.heads.len() * shape.receivers * d,
+        group * d,
+        group * d,
     ]);
     let [
         keys_t,
@@ -44,6 +48,9 @@ pub(super) fn backward(
         d_weights,
         queries,
         d_out,
+        query_sums,
+        key_sums,
+        value_sums,
     ] = parts;
     let d_links = match example.links {
         ExampleLinks::Dense(_) => gradients.links.as_deref_mut(),
@@ -58,14 +65,16 @@ pub(super) fn backward(
         weights,
         d_weights,
         blocks: [queries, d_out],
-        d_queries: &mut *gradients.queries,
-        d_keys: &mut *gradients.keys,
-        d_values: &mut *gradients.values,
+        query_sums,
+        sums: [key_sums, value_sums],
+        d_queries: &mut gradients.queries,
+        d_keys: &mut gradients.keys,
+        d_values: &mut gradients.values,
         d_links,
     });
 }
 
-struct Backward<'a> {
+struct Backward<'a, 'g> {
     example: &'a Example<'a>,
     output: &'a ExampleOutput<'a>,
     padding: Option<&'a [f32]>,
@@ -78,9 +87,13 @@ struct Backward<'a> {
     d_weights: &'a mut [f32],
     /// Scratch for copies of queries and of the gradients of `out` of a block of receivers.
     blocks: [&'a mut [f32]; 2],
-    d_queries: &'a mut [f32],
-    d_keys: &'a mut [f32],
-    d_values: &'a mut [f32],
+    /// Gradients of queries, `[heads, receivers, head_dim]`.
+    query_sums: &'a mut [f32],
+    /// Gradients of the keys and values of one head of a group.
+    sums: [&'a mut [f32]; 2],
+    d_queries: &'a mut Columns<'g>,
+    d_keys: &'a mut Columns<'g>,
+    d_values: &'a mut Columns<'g>,
     d_links: Option<&'a mut [f32]>,
 }
 
@@ -99,7 +112,7 @@ struct Block<'a> {
     along: [f32; RECEIVERS],
 }
 
-impl WithSimd for Backward<'_> {
+impl WithSimd for Backward<'_, '_> {
     type Output = ();
 
     #[inline(always)]
@@ -112,7 +125,7 @@ impl WithSimd for Backward<'_> {
             let end = shape.senders.min(group + GROUP);
             let own = group * width..end * width;
             let (keys, values) = (&example.keys[own.clone()], &example.values[own]);
-            for head in 0..shape.heads {
+            for head in example.heads.clone() {
                 pack::transpose(shape, head, keys, self.transposed[0]);
                 pack::transpose(shape, head, values, self.transposed[1]);
                 let keys = HeadRows::new(shape, head, keys, keys_copy);
@@ -135,12 +148,14 @@ impl WithSimd for Backward<'_> {
                         self.add(simd, &block, sender);
                     }
                 }
+                self.finish_senders(head, group..end);
             }
         }
+        self.finish_receivers();
     }
 }
 
-impl Backward<'_> {
+impl Backward<'_, '_> {
     /// `Σ_d ∇o ⊙ o` of one head of a block of receivers.
     #[inline(always)]
     fn along<S: Simd>(&self, simd: S, head: usize, first: usize) -> [f32; RECEIVERS] {
@@ -200,7 +215,7 @@ impl Backward<'_> {
                 count,
                 log_sum: self.output.log_sums[block.head * shape.receivers + i],
                 along: block.along[offset],
-                links: links.map(|links| (links, block.head > 0)),
+                links: links.map(|links| (links, block.head > self.example.heads.start)),
             };
             gradient.run(simd, scoring);
         }
@@ -210,10 +225,10 @@ impl Backward<'_> {
     #[inline(always)]
     fn add<S: Simd>(&mut self, simd: S, block: &Block<'_>, sender: usize) {
         let shape = self.example.shape;
-        let (d, width) = (shape.head_dim, shape.width());
+        let d = shape.head_dim;
         let count = SENDERS.min(shape.senders - sender);
         let stride = aligned(count);
-        let column = block.head * d;
+        let own = block.head - self.example.heads.start;
         product(
             simd,
             Multiply {
@@ -225,8 +240,8 @@ impl Backward<'_> {
                     data: block.keys.from(sender - block.group),
                     stride: block.keys.stride,
                 },
-                c: &mut self.d_queries[block.first * width + column..],
-                c_stride: width,
+                c: &mut self.query_sums[(own * shape.receivers + block.first) * d..],
+                c_stride: d,
                 rows: block.rows,
                 columns: d,
                 depth: count,
@@ -243,8 +258,8 @@ impl Backward<'_> {
                         data: b.data,
                         stride: b.stride,
                     },
-                    c: &mut c[sender * width + column..],
-                    c_stride: width,
+                    c: &mut c[(sender - block.group) * d..],
+                    c_stride: d,
                     rows: count,
                     columns: d,
                     depth: block.rows,
@@ -253,7 +268,38 @@ impl Backward<'_> {
                 },
             );
         };
-        transposed(self.weights, block.d_out, self.d_values);
-        transposed(self.d_weights, block.queries, self.d_keys);
+        let [keys, values] = &mut self.sums;
+        transposed(self.weights, block.d_out, values);
+        transposed(self.d_weights, block.queries, keys);
+    }
+
+    /// Writes the gradients of the keys and values of a group.
+    #[inline(always)]
+    fn finish_senders(&mut self, head: usize, group: std::ops::Range<usize>) {
+        let d = self.example.shape.head_dim;
+        let own = (head - self.example.heads.start) * d;
+        let results = [&mut *self.d_keys, &mut *self.d_values];
+        for (sums, to) in self.sums.iter().zip(results) {
+            for (sums, sender) in sums.chunks_exact(d).zip(group.clone()) {
+                to.row(sender)[own..own + d].copy_from_slice(sums);
+            }
+        }
+    }
+
+    /// Writes the gradients of queries.
+    #[inline(always)]
+    fn finish_receivers(&mut self) {
+        let AttentionShape {
+            receivers,
+            head_dim,
+            ..
+        } = self.example.shape;
+        let heads = self.query_sums.chunks_exact(receivers * head_dim);
+        for (own, sums) in heads.enumerate() {
+            for (i, sums) in sums.chunks_exact(head_dim).enumerate() {
+                let to = &mut self.d_queries.row(i)[own * head_dim..][..head_dim];
+                to.copy_from_slice(sums);
+            }
+        }
     }
 }

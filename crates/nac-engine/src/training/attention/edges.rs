@@ -6,6 +6,7 @@ use std::f32::consts::LOG2_E;
 
 use pulp::{Simd, WithSimd};
 
+use super::columns::Columns;
 use super::graph::EdgeGraph;
 use super::operands::{Example, ExampleGradients, ExampleOutput};
 use super::pack::aligned;
@@ -19,7 +20,7 @@ pub(super) fn forward(
     compute: &Compute,
     example: &Example<'_>,
     edges: LoggedEdges<'_>,
-    (out, log_sums): (&mut [f32], &mut [f32]),
+    (out, log_sums): (&mut Columns<'_>, &mut [f32]),
     scratch: &mut Buffer,
 ) {
     compute.arch().dispatch(Forward {
@@ -85,35 +86,36 @@ fn products<S: Simd>(
     }
 }
 
-struct Forward<'a> {
+struct Forward<'a, 'o> {
     example: &'a Example<'a>,
     edges: LoggedEdges<'a>,
     /// Scratch for the scores of a receiver.
     scores: &'a mut [f32],
-    out: &'a mut [f32],
+    out: &'a mut Columns<'o>,
     log_sums: &'a mut [f32],
 }
 
-impl WithSimd for Forward<'_> {
+impl WithSimd for Forward<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let (example, (graph, log)) = (self.example, self.edges);
-        let (shape, d, width) = (example.shape, example.shape.head_dim, example.shape.width());
+        let (shape, d) = (example.shape, example.shape.head_dim);
         self.out.fill(0.0);
         for (i, (first, senders)) in graph.rows().enumerate() {
             let scoring = scoring(example, log, first, senders.len());
             let scores = &mut self.scores[..aligned(senders.len())];
-            for h in 0..shape.heads {
+            for h in example.heads.clone() {
                 let column = h * d;
                 let query = head(example, example.queries, i, column);
                 products(simd, example, query, (senders, column), scores);
                 let mut softmax = RunningSoftmax::EMPTY;
                 softmax.add(simd, scores, senders.len(), scoring);
                 let (share, log_sum) = softmax.finish();
-                self.log_sums[h * shape.receivers + i] = log_sum;
-                let out = &mut self.out[i * width + column..][..d];
+                let own = h - example.heads.start;
+                self.log_sums[own * shape.receivers + i] = log_sum;
+                let out = &mut self.out.row(i)[own * d..(own + 1) * d];
                 for (weight, sender) in scores.iter().zip(senders) {
                     let value = head(example, example.values, *sender as usize, column);
                     add_scaled(simd, out, value, weight * share);
@@ -142,7 +144,7 @@ impl WithSimd for Backward<'_, '_> {
         self.gradients.keys.fill(0.0);
         self.gradients.values.fill(0.0);
         for (i, (first, senders)) in self.edges.0.rows().enumerate() {
-            for h in 0..self.example.shape.heads {
+            for h in self.example.heads.clone() {
                 self.weigh(simd, (i, h), first, senders);
                 self.add(simd, (i, h), senders);
             }
@@ -173,7 +175,7 @@ impl Backward<'_, '_> {
             count,
             log_sum: output.log_sums[h * shape.receivers + i],
             along: dot(simd, d_out, head(example, output.out, i, column)),
-            links: links.map(|links| (&mut links[first..first + count], h > 0)),
+            links: links.map(|links| (&mut links[first..first + count], h > example.heads.start)),
         };
         gradient.run(simd, scoring(example, self.edges.1, first, count));
     }
@@ -182,27 +184,25 @@ impl Backward<'_, '_> {
     #[inline(always)]
     fn add<S: Simd>(&mut self, simd: S, (i, h): (usize, usize), senders: &[u32]) {
         let (example, d) = (self.example, self.example.shape.head_dim);
-        let (width, column) = (example.shape.width(), h * d);
+        let (column, own) = (h * d, (h - example.heads.start) * d);
         let query = head(example, example.queries, i, column);
         let d_out = head(example, self.output.d_out, i, column);
-        let d_query = &mut self.gradients.queries[i * width + column..][..d];
+        let ExampleGradients {
+            queries,
+            keys,
+            values,
+            ..
+        } = &mut *self.gradients;
+        let d_query = &mut queries.row(i)[own..own + d];
         let weights = self.weights.iter().zip(&*self.d_weights);
         for ((weight, gradient), sender) in weights.zip(senders) {
             let sender = *sender as usize;
-            let other = sender * width + column..sender * width + column + d;
-            add_scaled(
-                simd,
-                d_query,
-                head(example, example.keys, sender, column),
-                *gradient,
-            );
-            add_scaled(
-                simd,
-                &mut self.gradients.keys[other.clone()],
-                query,
-                *gradient,
-            );
-            add_scaled(simd, &mut self.gradients.values[other], d_out, *weight);
+            let key = head(example, example.keys, sender, column);
+            add_scaled(simd, d_query, key, *gradient);
+            let d_key = &mut keys.row(sender)[own..own + d];
+            add_scaled(simd, d_key, query, *gradient);
+            let d_value = &mut values.row(sender)[own..own + d];
+            add_scaled(simd, d_value, d_out, *weight);
         }
     }
 }

@@ -11,6 +11,7 @@
 //! A link of −∞ is no link; a receiver without any gets zeros and passes no gradient on.
 
 mod batch;
+mod columns;
 mod dense;
 mod dense_backward;
 mod edges;
@@ -18,22 +19,25 @@ mod graph;
 mod operands;
 mod pack;
 mod pairs;
+mod parts;
 mod rows;
 
 pub use batch::{Attention, AttentionGradients, AttentionOperands, AttentionOutput, Links};
+pub(crate) use columns::Columns;
 pub use graph::EdgeGraph;
 pub use operands::AttentionShape;
 pub(crate) use operands::{Example, ExampleGradients, ExampleLinks, ExampleOutput};
+pub(crate) use parts::{BatchGradients, backward_batch, forward_batch};
 
 use super::compute::{Buffer, Compute, TrainingPrecision};
 use super::product::pairs::Unit;
 
-/// Computes `out`, `[receivers, heads · head_dim]`, and `log_sums`, `[heads, receivers]`: the logarithm to base two of each
-/// softmax's sum, for the backward pass.
+/// Computes the columns of the heads of `example` in `out`, `[receivers, heads · head_dim]`, and their `log_sums`,
+/// `[heads, receivers]`: the logarithm to base two of each softmax's sum, for the backward pass.
 pub(crate) fn forward(
     compute: &Compute,
     example: &Example<'_>,
-    out: &mut [f32],
+    out: &mut Columns<'_>,
     log_sums: &mut [f32],
     scratch: &mut Buffer,
 ) {

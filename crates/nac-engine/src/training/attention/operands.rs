@@ -1,5 +1,8 @@
 //! What the attention of one example reads and writes.
 
+use std::ops::Range;
+
+use super::columns::Columns;
 use super::graph::EdgeGraph;
 
 /// Sizes of the attention of one example.
@@ -39,9 +42,11 @@ pub(crate) enum ExampleLinks<'a> {
 }
 
 /// Operands of the attention of one example.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Example<'a> {
     pub(crate) shape: AttentionShape,
+    /// Heads to attend with.
+    pub(crate) heads: Range<usize>,
     /// `[receivers, heads · head_dim]`
     pub(crate) queries: &'a [f32],
     /// `[senders, heads · head_dim]`
@@ -80,12 +85,12 @@ pub(crate) struct ExampleOutput<'a> {
     pub(crate) d_out: &'a [f32],
 }
 
-/// Gradients of the operands of one example, in their shapes.
+/// Gradients of the operands of one example, in their shapes, but for columns of other heads.
 #[derive(Debug)]
 pub(crate) struct ExampleGradients<'a> {
-    pub(crate) queries: &'a mut [f32],
-    pub(crate) keys: &'a mut [f32],
-    pub(crate) values: &'a mut [f32],
+    pub(crate) queries: Columns<'a>,
+    pub(crate) keys: Columns<'a>,
+    pub(crate) values: Columns<'a>,
     /// `[receivers, senders]`, or one for each edge; left alone if there are no links.
     pub(crate) links: Option<&'a mut [f32]>,
 }

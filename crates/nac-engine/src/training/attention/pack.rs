@@ -1,9 +1,10 @@
 //! The rows of one head, close together and transposed.
 
 use super::operands::{AttentionShape, Example};
+use crate::training::product::pairs::{SQUARE, transpose as turn};
 
 /// Scores and columns of transposed keys come in multiples of this, the length of the longest vector.
-const ALIGN: usize = 16;
+const ALIGN: usize = SQUARE;
 
 /// Rows further apart than this many numbers are copied, as a few of them fill the sets of the cache that they fall into.
 const FAR: usize = 128;
@@ -94,24 +95,26 @@ pub(super) fn transpose(shape: AttentionShape, head: usize, all: &[f32], to: &mu
             let full = rows.len() == ALIGN * width;
             for from in (0..d).step_by(ALIGN) {
                 let columns = ALIGN.min(d - from);
-                let mut square = [[0.0; ALIGN]; ALIGN];
+                let mut square = [[0; ALIGN]; ALIGN];
                 if full && columns == ALIGN {
                     for j in 0..ALIGN {
                         let row = &rows[j * width + head * d + from..][..ALIGN];
                         for t in 0..ALIGN {
-                            square[t][j] = row[t];
+                            square[j][t] = row[t].to_bits();
                         }
                     }
                 } else {
-                    for (j, row) in rows.chunks_exact(width).enumerate() {
+                    for (square, row) in square.iter_mut().zip(rows.chunks_exact(width)) {
                         let row = &row[head * d + from..][..columns];
                         for (square, x) in square.iter_mut().zip(row) {
-                            square[j] = *x;
+                            *square = x.to_bits();
                         }
                     }
                 }
+                turn(&mut square);
                 for (t, row) in square.iter().enumerate().take(columns) {
-                    to[(from + t) * stride + block * ALIGN..][..ALIGN].copy_from_slice(row);
+                    let to = &mut to[(from + t) * stride + block * ALIGN..][..ALIGN];
+                    to.copy_from_slice(bytemuck::cast_slice(row));
                 }
             }
         }

@@ -85,15 +85,20 @@ impl RunningSoftmax {
         scoring: Scoring<'_>,
     ) -> S::f32s {
         let most = simd.reduce_max_f32s(scoring.score(simd, row, count));
-        let before = simd.splat_f32s(self.highest);
-        self.highest = self.highest.max(most);
+        let before = self.highest;
+        self.highest = before.max(most);
         let highest = simd.splat_f32s(self.highest);
         let mut sum = simd.splat_f32s(0.0);
         for x in S::as_mut_simd_f32s(row).0 {
             *x = exp2_or_zero(simd, simd.sub_f32s(*x, highest));
             sum = simd.add_f32s(sum, *x);
         }
-        let shrink = exp2_or_zero(simd, simd.sub_f32s(before, highest));
+        let shrink = if before == LOWEST {
+            // Nothing has been weighed yet.
+            simd.splat_f32s(0.0)
+        } else {
+            exp2_or_zero(simd, simd.sub_f32s(simd.splat_f32s(before), highest))
+        };
         self.sum = self.sum * first(shrink) + simd.reduce_sum_f32s(sum);
         shrink
     }

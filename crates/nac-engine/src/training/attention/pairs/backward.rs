@@ -4,21 +4,16 @@ use std::f32::consts::LOG2_E;
 
 use pulp::{Simd, WithSimd};
 
+use super::gradient::RowGradient;
 use super::pack::{self, Head, Padded};
-use super::transposed::{self, Bias};
-use crate::simd::math::exp2_or_zero;
+use super::transposed::{self, Bias, Chunk, RECEIVERS, SENDERS};
+use crate::training::attention::columns::Columns;
 use crate::training::attention::operands::{
     Example, ExampleGradients, ExampleLinks, ExampleOutput,
 };
 use crate::training::attention::rows::dot;
 use crate::training::compute::{Buffer, Compute};
 use crate::training::product::pairs::{BLOCK, Entered, SQUARE, Unit};
-
-/// Senders of a chunk.
-const SENDERS: usize = 64;
-
-/// Receivers of a chunk.
-const RECEIVERS: usize = 128;
 
 pub(in super::super) fn backward(
     (compute, unit): (&Compute, Unit),
@@ -78,8 +73,6 @@ pub(in super::super) fn backward(
         d_queries,
         sums,
     ] = parts;
-    let bias = Bias::new(example, padded, bias);
-    link_sums.fill(0.0);
     let integers = bytemuck::cast_slice_mut;
     compute.arch().dispatch(Backward {
         example,
@@ -101,22 +94,21 @@ pub(in super::super) fn backward(
         packed: integers(packed),
         query_sums: d_queries,
         sums,
-        link_sums: &mut *link_sums,
-        d_queries: &mut *gradients.queries,
-        d_keys: &mut *gradients.keys,
-        d_values: &mut *gradients.values,
+        link_sums,
+        d_links,
+        d_queries: &mut gradients.queries,
+        d_keys: &mut gradients.keys,
+        d_values: &mut gradients.values,
     });
-    if let Some(d_links) = d_links {
-        transposed::links(example.shape, padded, link_sums, d_links);
-    }
 }
 
-struct Backward<'a> {
+struct Backward<'a, 'g> {
     example: &'a Example<'a>,
     output: &'a ExampleOutput<'a>,
     padded: Padded,
     unit: Unit,
-    bias: Bias<'a>,
+    /// Scratch for what is added to scores.
+    bias: &'a mut [f32],
     /// Scratch for operands on their way.
     packing: &'a mut [u32],
     /// Keys and values of a head, as left operands.
@@ -143,41 +135,31 @@ struct Backward<'a> {
     sums: &'a mut [f32],
     /// Gradients of links, `[senders, receivers]`, if they are wanted.
     link_sums: &'a mut [f32],
-    d_queries: &'a mut [f32],
-    d_keys: &'a mut [f32],
-    d_values: &'a mut [f32],
+    d_links: Option<&'a mut [f32]>,
+    d_queries: &'a mut Columns<'g>,
+    d_keys: &'a mut Columns<'g>,
+    d_values: &'a mut Columns<'g>,
 }
 
-/// Some senders and receivers.
-#[derive(Clone, Copy)]
-struct Chunk {
-    sender: usize,
-    senders: usize,
-    receiver: usize,
-    receivers: usize,
-}
-
-impl WithSimd for Backward<'_> {
+impl WithSimd for Backward<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let (shape, padded) = (self.example.shape, self.padded);
+        let padded = self.padded;
         let unit = self.unit.enter();
-        for head in 0..shape.heads {
+        let bias = std::mem::take(&mut self.bias);
+        let bias = Bias::new(self.example, padded, bias);
+        self.link_sums.fill(0.0);
+        for head in self.example.heads.clone() {
             self.pack(simd, head);
             for sender in (0..padded.senders).step_by(SENDERS) {
                 let senders = SENDERS.min(padded.senders - sender);
                 for receiver in (0..padded.receivers).step_by(RECEIVERS) {
-                    let chunk = Chunk {
-                        sender,
-                        senders,
-                        receiver,
-                        receivers: RECEIVERS.min(padded.receivers - receiver),
-                    };
+                    let chunk = Chunk::new(padded, sender, receiver);
                     self.products(&unit, chunk);
                     for block in (0..senders).step_by(BLOCK) {
-                        self.weigh(simd, chunk, block);
+                        self.weigh(simd, (chunk, bias), block);
                         self.add_senders(&unit, chunk, block);
                     }
                     self.add_receivers(&unit, chunk);
@@ -186,10 +168,13 @@ impl WithSimd for Backward<'_> {
             }
             self.finish_receivers(head);
         }
+        if let Some(d_links) = self.d_links {
+            transposed::links(self.example.shape, padded, self.link_sums, d_links);
+        }
     }
 }
 
-impl Backward<'_> {
+impl Backward<'_, '_> {
     /// Packs the operands of one head.
     #[inline(always)]
     fn pack<S: Simd>(&mut self, simd: S, head: usize) {
@@ -229,11 +214,9 @@ impl Backward<'_> {
         log_sums[..shape.receivers]
             .copy_from_slice(&self.output.log_sums[first..first + shape.receivers]);
         log_sums[shape.receivers..].fill(f32::INFINITY);
-        along.fill(0.0);
-        let both = out.rows(0, shape.receivers);
-        let both = both.zip(d_out.rows(0, shape.receivers));
-        for (along, (out, d_out)) in along.iter_mut().zip(both) {
-            *along = dot(simd, out, d_out);
+        along[shape.receivers..].fill(0.0);
+        for (i, along) in along.iter_mut().enumerate().take(shape.receivers) {
+            *along = dot(simd, out.row(i), d_out.row(i));
         }
     }
 
@@ -262,7 +245,7 @@ impl Backward<'_> {
 
     /// Turns the products of 32 senders into weights and gradients of scores, and packs them.
     #[inline(always)]
-    fn weigh<S: Simd>(&mut self, simd: S, chunk: Chunk, block: usize) {
+    fn weigh<S: Simd>(&mut self, simd: S, (chunk, bias): (Chunk, Bias<'_>), block: usize) {
         let all = self.padded.receivers;
         let own = chunk.receiver..chunk.receiver + chunk.receivers;
         let (log_sums, along) = self.statistics.split_at(all);
@@ -273,12 +256,9 @@ impl Backward<'_> {
         let (left, right) = self.packed.split_at_mut(SENDERS * RECEIVERS);
         let (left, d_left) = left.split_at_mut(size / 2);
         for i in 0..BLOCK {
-            let sender = chunk.sender + block + i;
             let row = i * chunk.receivers..(i + 1) * chunk.receivers;
             let (weights, d_weights) = (&mut weights[row.clone()], &mut d_weights[row.clone()]);
-            let links = self
-                .link_sums
-                .get_mut(sender * all + own.start..sender * all + own.end);
+            let links = self.link_sums.get_mut(chunk.links(self.padded, block + i));
             let links = links.unwrap_or_default();
             let half = row.start / 2..row.end / 2;
             let gradient = RowGradient {
@@ -288,9 +268,9 @@ impl Backward<'_> {
                 weights,
                 gradients: d_weights,
             };
-            match self.bias.row(sender) {
-                (bias, None) => gradient.run(simd, &bias[own.clone()], None),
-                (_, Some(bias)) => gradient.run(simd, &[], Some(bias)),
+            match bias.row(chunk, block + i) {
+                (bias, None) => gradient.run(simd, bias, None),
+                (_, same) => gradient.run(simd, &[], same),
             }
             pack::row(simd, weights, 1.0, &mut left[half.clone()]);
             pack::row(simd, d_weights, 1.0, &mut d_left[half]);
@@ -355,12 +335,12 @@ impl Backward<'_> {
     fn finish_senders(&mut self, head: usize, sender: usize, senders: usize) {
         let (shape, dim) = (self.example.shape, self.padded.dim);
         let rows = senders.min(shape.senders - sender);
+        let own = (head - self.example.heads.start) * shape.head_dim;
         let (keys, values) = self.sums.split_at(SENDERS * dim);
         for (from, to) in [(keys, &mut *self.d_keys), (values, &mut *self.d_values)] {
-            let to = to.chunks_exact_mut(shape.width()).skip(sender).take(rows);
-            for (from, to) in from.chunks_exact(dim).zip(to) {
-                to[head * shape.head_dim..][..shape.head_dim]
-                    .copy_from_slice(&from[..shape.head_dim]);
+            for (i, from) in from.chunks_exact(dim).enumerate().take(rows) {
+                let to = &mut to.row(sender + i)[own..own + shape.head_dim];
+                to.copy_from_slice(&from[..shape.head_dim]);
             }
         }
     }
@@ -370,61 +350,17 @@ impl Backward<'_> {
     fn finish_receivers(&mut self, head: usize) {
         let (shape, dim) = (self.example.shape, self.padded.dim);
         let rows = &mut self.packing[..BLOCK * dim];
+        let own = (head - self.example.heads.start) * shape.head_dim;
         let blocks = self.query_sums.chunks_exact(BLOCK * dim);
-        let to = self.d_queries.chunks_mut(BLOCK * shape.width());
-        for (from, to) in blocks.zip(to) {
+        for (block, from) in blocks.enumerate() {
             pack::squares(bytemuck::cast_slice(from), BLOCK, rows, dim, (dim, BLOCK));
-            for (from, to) in rows
-                .chunks_exact(dim)
-                .zip(to.chunks_exact_mut(shape.width()))
-            {
+            let first = block * BLOCK;
+            let count = BLOCK.min(shape.receivers - first);
+            for (i, from) in rows.chunks_exact(dim).enumerate().take(count) {
                 let from: &[f32] = bytemuck::cast_slice(&from[..shape.head_dim]);
-                to[head * shape.head_dim..][..shape.head_dim].copy_from_slice(from);
+                let to = &mut self.d_queries.row(first + i)[own..own + shape.head_dim];
+                to.copy_from_slice(from);
             }
-        }
-    }
-}
-
-/// One sender's products with some receivers.
-struct RowGradient<'a> {
-    log_sums: &'a [f32],
-    along: &'a [f32],
-    /// Sums of the gradients of links; empty if they are not wanted.
-    links: &'a mut [f32],
-    /// Products of keys and queries; becomes weights.
-    weights: &'a mut [f32],
-    /// Gradients of weights; becomes those of scores.
-    gradients: &'a mut [f32],
-}
-
-impl RowGradient<'_> {
-    /// `bias`: of each receiver, or of all of them.
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S, bias: &[f32], same: Option<f32>) {
-        let weights = S::as_mut_simd_f32s(self.weights).0;
-        let gradients = S::as_mut_simd_f32s(self.gradients).0;
-        let log_sums = S::as_simd_f32s(self.log_sums).0;
-        let along = S::as_simd_f32s(self.along).0;
-        let rows = weights.iter_mut().zip(&mut *gradients);
-        let rows = rows.zip(log_sums).zip(along);
-        if let Some(same) = same {
-            let bias = simd.splat_f32s(same);
-            for (((weight, gradient), log_sum), along) in rows {
-                let score = simd.sub_f32s(simd.add_f32s(*weight, bias), *log_sum);
-                *weight = exp2_or_zero(simd, score);
-                *gradient = simd.mul_f32s(*weight, simd.sub_f32s(*gradient, *along));
-            }
-        } else {
-            let rows = rows.zip(S::as_simd_f32s(bias).0);
-            for ((((weight, gradient), log_sum), along), bias) in rows {
-                let score = simd.sub_f32s(simd.add_f32s(*weight, *bias), *log_sum);
-                *weight = exp2_or_zero(simd, score);
-                *gradient = simd.mul_f32s(*weight, simd.sub_f32s(*gradient, *along));
-            }
-        }
-        let links = S::as_mut_simd_f32s(self.links).0;
-        for (link, gradient) in links.iter_mut().zip(&*gradients) {
-            *link = simd.add_f32s(*link, *gradient);
         }
     }
 }

@@ -6,6 +6,7 @@ use pulp::{Simd, WithSimd};
 
 use super::pack::{self, Head, Padded};
 use crate::simd::math::exp2_or_zero;
+use crate::training::attention::columns::Columns;
 use crate::training::attention::operands::{Example, ExampleLinks};
 use crate::training::attention::rows::{LOWEST, first, multiply};
 use crate::training::compute::{Buffer, Compute};
@@ -17,7 +18,7 @@ const SENDERS: usize = 320;
 pub(in super::super) fn forward(
     (compute, unit): (&Compute, Unit),
     example: &Example<'_>,
-    out: &mut [f32],
+    out: &mut Columns<'_>,
     log_sums: &mut [f32],
     scratch: &mut Buffer,
 ) {
@@ -41,7 +42,6 @@ pub(in super::super) fn forward(
         BLOCK * chunk / 2,
         BLOCK * padded.dim,
     ]);
-    fill_bias(example, padded, bias);
     let stride = if bias_rows == 1 && shape.receivers > 1 {
         0
     } else {
@@ -52,7 +52,8 @@ pub(in super::super) fn forward(
         padded,
         chunk,
         unit,
-        bias: (bias, stride),
+        bias,
+        bias_stride: stride,
         rows: bytemuck::cast_slice_mut(rows),
         keys: bytemuck::cast_slice_mut(keys),
         values: bytemuck::cast_slice_mut(values),
@@ -66,6 +67,7 @@ pub(in super::super) fn forward(
 }
 
 /// What is added to scores in units of `ln 2`: logarithms of links, and −∞ for padding.
+#[inline(always)]
 fn fill_bias(example: &Example<'_>, padded: Padded, to: &mut [f32]) {
     let senders = example.shape.senders;
     for (i, to) in to.chunks_exact_mut(padded.senders).enumerate() {
@@ -89,14 +91,16 @@ fn fill_bias(example: &Example<'_>, padded: Padded, to: &mut [f32]) {
     }
 }
 
-struct Forward<'a> {
+struct Forward<'a, 'o> {
     example: &'a Example<'a>,
     padded: Padded,
     /// Senders of a chunk.
     chunk: usize,
     unit: Unit,
-    /// `[receivers, senders]`, and the distance of rows, which is 0 if all receivers have the same.
-    bias: (&'a [f32], usize),
+    /// Scratch for what is added to scores, `[receivers, senders]`.
+    bias: &'a mut [f32],
+    /// Distance of its rows: 0 if all receivers have the same.
+    bias_stride: usize,
     /// Scratch for the keys as a left operand.
     rows: &'a mut [u32],
     /// Scratch for the keys of a head, as a right operand.
@@ -111,18 +115,19 @@ struct Forward<'a> {
     weights: &'a mut [u32],
     /// Scratch for the results of a block, `[32, dim]`.
     sums: &'a mut [f32],
-    out: &'a mut [f32],
+    out: &'a mut Columns<'o>,
     log_sums: &'a mut [f32],
 }
 
-impl WithSimd for Forward<'_> {
+impl WithSimd for Forward<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let (example, shape, padded) = (self.example, self.example.shape, self.padded);
         let unit = self.unit.enter();
-        for head in 0..shape.heads {
+        fill_bias(example, padded, self.bias);
+        for head in example.heads.clone() {
             pack::left(
                 simd,
                 Head::new(shape, head, example.keys),
@@ -142,7 +147,7 @@ impl WithSimd for Forward<'_> {
     }
 }
 
-impl Forward<'_> {
+impl Forward<'_, '_> {
     /// One head of the receivers from `first`.
     #[inline(always)]
     fn block<S: Simd>(&mut self, simd: S, unit: &Entered, head: usize, first: usize) {
@@ -152,17 +157,15 @@ impl Forward<'_> {
         for sender in (0..padded.senders).step_by(self.chunk) {
             let count = self.chunk.min(padded.senders - sender);
             self.products(unit, sender, count);
-            let chunk = sender..sender + count;
-            let scores = self.scores.chunks_exact_mut(count);
-            let weights = self.weights.chunks_exact_mut(count / 2);
-            let sums = self.sums.chunks_exact_mut(padded.dim);
-            let rows = scores.zip(weights).zip(sums).zip(&mut softmax).take(rows);
-            for (i, (((scores, weights), sums), softmax)) in rows.enumerate() {
-                let bias = &self.bias.0[(first + i) * self.bias.1..][chunk.clone()];
+            for (i, softmax) in softmax.iter_mut().enumerate().take(rows) {
+                let scores = &mut self.scores[i * count..(i + 1) * count];
+                let bias = &self.bias[(first + i) * self.bias_stride + sender..][..count];
                 let shrink = weigh(simd, scores, bias, softmax);
                 if sender > 0 {
-                    multiply(simd, sums, shrink);
+                    let sums = &mut self.sums[i * padded.dim..(i + 1) * padded.dim];
+                    multiply(simd, sums, simd.splat_f32s(shrink));
                 }
+                let weights = &mut self.weights[i * count / 2..(i + 1) * count / 2];
                 pack::row(simd, scores, 1.0, weights);
             }
             self.add(unit, sender, count);
@@ -170,11 +173,11 @@ impl Forward<'_> {
         for (i, (highest, sum)) in softmax.iter().take(rows).enumerate() {
             // A receiver without any link has a sum of zero and an `out` of zero, and so it stays.
             let sum = sum.max(f32::MIN_POSITIVE);
-            let at = (first + i) * shape.width() + head * shape.head_dim;
-            let out = &mut self.out[at..at + shape.head_dim];
+            let own = head - self.example.heads.start;
+            let out = &mut self.out.row(first + i)[own * shape.head_dim..][..shape.head_dim];
             out.copy_from_slice(&self.sums[i * padded.dim..][..shape.head_dim]);
             multiply(simd, out, simd.splat_f32s(1.0 / sum));
-            self.log_sums[head * shape.receivers + first + i] = highest + sum.log2();
+            self.log_sums[own * shape.receivers + first + i] = highest + sum.log2();
         }
     }
 
@@ -207,12 +210,7 @@ impl Forward<'_> {
 
 /// Turns products into weights, to be divided by the sum in the end, and returns what earlier weights shrink by.
 #[inline(always)]
-fn weigh<S: Simd>(
-    simd: S,
-    row: &mut [f32],
-    bias: &[f32],
-    (highest, sum): &mut (f32, f32),
-) -> S::f32s {
+fn weigh<S: Simd>(simd: S, row: &mut [f32], bias: &[f32], (highest, sum): &mut (f32, f32)) -> f32 {
     let (row, _) = S::as_mut_simd_f32s(row);
     let (bias, _) = S::as_simd_f32s(bias);
     let mut most = simd.splat_f32s(LOWEST);
@@ -228,7 +226,15 @@ fn weigh<S: Simd>(
         *x = exp2_or_zero(simd, simd.sub_f32s(*x, high));
         total = simd.add_f32s(total, *x);
     }
-    let shrink = exp2_or_zero(simd, simd.sub_f32s(simd.splat_f32s(before), high));
-    *sum = *sum * first(shrink) + simd.reduce_sum_f32s(total);
+    // Nothing has been weighed yet where there was no maximum.
+    let shrink = if before == LOWEST {
+        0.0
+    } else {
+        first(exp2_or_zero(
+            simd,
+            simd.sub_f32s(simd.splat_f32s(before), high),
+        ))
+    };
+    *sum = *sum * shrink + simd.reduce_sum_f32s(total);
     shrink
 }

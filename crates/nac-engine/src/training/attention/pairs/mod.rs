@@ -12,6 +12,7 @@
 
 mod backward;
 mod forward;
+mod gradient;
 mod pack;
 mod transposed;
 

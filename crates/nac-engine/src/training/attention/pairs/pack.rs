@@ -53,17 +53,10 @@ impl<'a> Head<'a> {
 
     /// One item; empty beyond the last.
     #[inline(always)]
-    fn row(self, item: usize) -> &'a [f32] {
+    pub(super) fn row(self, item: usize) -> &'a [f32] {
         let row = self.all.get(item * self.width..).unwrap_or_default();
         let row = row.get(self.column..).unwrap_or_default();
         &row[..self.dim.min(row.len())]
-    }
-
-    /// The items from `first`, at most `count`.
-    #[inline(always)]
-    pub(super) fn rows(self, first: usize, count: usize) -> impl Iterator<Item = &'a [f32]> {
-        let rows = self.all.chunks_exact(self.width).skip(first).take(count);
-        rows.map(move |row| &row[self.column..self.column + self.dim])
     }
 }
 
@@ -73,10 +66,10 @@ type Half = [f32; SQUARE];
 /// Rounds two halves times `factor` to the nearest bfloat16, ties away from zero, which is faster than ties to even and
 /// as exact; the first is in the low halves of pairs.
 #[inline(always)]
-fn join<S: Simd>(simd: S, [low, high]: [&Half; 2], factor: f32, to: &mut [u32; SQUARE]) {
+fn join<S: Simd>(simd: S, [low, high]: [Half; 2], factor: f32, to: &mut [u32; SQUARE]) {
     let (half, upper) = (simd.splat_u32s(0x8000), simd.splat_u32s(0xffff_0000));
     let (shift, factor) = (simd.splat_u32s(16), simd.splat_f32s(factor));
-    let [low, high] = [S::as_simd_f32s(low).0, S::as_simd_f32s(high).0];
+    let [low, high] = [S::as_simd_f32s(&low).0, S::as_simd_f32s(&high).0];
     for ((to, low), high) in S::as_mut_simd_u32s(to).0.iter_mut().zip(low).zip(high) {
         let low = simd.transmute_u32s_f32s(simd.mul_f32s(*low, factor));
         let high = simd.transmute_u32s_f32s(simd.mul_f32s(*high, factor));
@@ -88,25 +81,25 @@ fn join<S: Simd>(simd: S, [low, high]: [&Half; 2], factor: f32, to: &mut [u32; S
 
 /// Half a block of `row` from `start`; zeros beyond its end.
 #[inline(always)]
-fn half<'a>(row: &'a [f32], start: usize, rest: &'a mut Half) -> &'a Half {
+fn half(row: &[f32], start: usize) -> Half {
     let row = row.get(start..).unwrap_or_default();
     if let Some(whole) = row.first_chunk() {
-        return whole;
+        return *whole;
     }
-    *rest = [0.0; SQUARE];
-    rest[..row.len()].copy_from_slice(row);
-    rest
+    let mut half = [0.0; SQUARE];
+    if !row.is_empty() {
+        half[..row.len()].copy_from_slice(row);
+    }
+    half
 }
 
 /// Packs a row times `factor` as a part of a left operand.
 #[inline(always)]
 pub(super) fn row<S: Simd>(simd: S, from: &[f32], factor: f32, to: &mut [u32]) {
     for (block, to) in to.as_chunks_mut::<SQUARE>().0.iter_mut().enumerate() {
-        let mut rests = [[0.0; SQUARE]; 2];
-        let [low, high] = &mut rests;
-        let low = half(from, block * BLOCK, low);
-        let high = half(from, block * BLOCK + SQUARE, high);
-        join(simd, [low, high], factor, to);
+        let start = block * BLOCK;
+        let halves = [half(from, start), half(from, start + SQUARE)];
+        join(simd, halves, factor, to);
     }
 }
 
@@ -120,10 +113,7 @@ pub(super) fn two_rows<S: Simd>(
 ) {
     for (part, to) in to.as_chunks_mut::<SQUARE>().0.iter_mut().enumerate() {
         let start = column + part * SQUARE;
-        let mut rests = [[0.0; SQUARE]; 2];
-        let [low_rest, high_rest] = &mut rests;
-        let halves = [half(low, start, low_rest), half(high, start, high_rest)];
-        join(simd, halves, factor, to);
+        join(simd, [half(low, start), half(high, start)], factor, to);
     }
 }
 
@@ -132,13 +122,8 @@ pub(super) fn two_rows<S: Simd>(
 #[inline(always)]
 pub(super) fn left<S: Simd>(simd: S, head: Head<'_>, first: usize, factor: f32, to: &mut [u32]) {
     let pairs = head.dim.next_multiple_of(BLOCK) / 2;
-    let count = to.len() / pairs;
-    let mut rest = to.chunks_exact_mut(pairs);
-    for (from, to) in head.rows(first, count).zip(&mut rest) {
-        row(simd, from, factor, to);
-    }
-    for to in rest {
-        to.fill(0);
+    for (item, to) in to.chunks_exact_mut(pairs).enumerate() {
+        row(simd, head.row(first + item), factor, to);
     }
 }
 

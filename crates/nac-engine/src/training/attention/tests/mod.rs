@@ -8,6 +8,7 @@ use nac_core::Csr;
 use proptest::prelude::*;
 
 use self::definition::{Case, normal};
+use super::super::parts;
 use super::*;
 use crate::training::TrainingPrecision;
 
@@ -197,6 +198,9 @@ fn expected(case: &Case, form: Form, d_out: &[f64]) -> [Vec<f64>; 5] {
     [case.forward(), dq, dk, dv, dl]
 }
 
+/// Bound on the error in mixed precision, relative to the largest value.
+const MIXED_ERROR: f64 = 1.0 / 16.0;
+
 const FORMS: [Form; 4] = [Form::None, Form::Shared, Form::PerExample, Form::Edges];
 
 proptest! {
@@ -224,9 +228,10 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
-    /// Operands are rounded by at most 2⁻⁸ each, with errors of either sign: a score of width `d` has terms of order
-    /// `1/√d` and is off by about 2⁻⁸ at any width, and so are weights and what they are multiplied with. The largest error
-    /// of thousands of results is some standard deviations, and stays below 2⁻⁵ of the largest result.
+    /// Operands are rounded by at most 2⁻⁸ each, with errors of either sign. A sum over the width `d` of a head is thus off
+    /// by about 2⁻⁸ √d: scores, which are divided by `√d`, by 2⁻⁸, and weights, too; gradients of weights by up to 2⁻⁵ at
+    /// the widths of this test, and that is most of the error of gradients where a weight is near one. The bound is
+    /// twice that.
     #[test]
     fn mixed_precision_is_within_the_error_of_its_rounding(
         (receivers, senders) in (1_usize..80, 1_usize..80),
@@ -242,7 +247,7 @@ proptest! {
         let found = run(&case, form, &d_out, 1, TrainingPrecision::Mixed);
         for (which, (found, expected)) in found.iter().zip(expected(&case, form, &d_out)).enumerate() {
             let error = error(found, &expected);
-            prop_assert!(error < 1.0 / 32.0, "{which}: {error}");
+            prop_assert!(error < MIXED_ERROR, "{which}: {error}");
         }
         prop_assert_eq!(&found, &run(&case, form, &d_out, 3, TrainingPrecision::Mixed));
     }
@@ -284,12 +289,42 @@ fn many_senders_are_taken_in_chunks() {
         let expected = expected(&case, form, &d_out);
         for (precision, bound) in [
             (TrainingPrecision::F32, 1e-5),
-            (TrainingPrecision::Mixed, 1.0 / 32.0),
+            (TrainingPrecision::Mixed, MIXED_ERROR),
         ] {
             let found = run(&case, form, &d_out, 2, precision);
             for (found, expected) in found.iter().zip(&expected) {
                 let error = error(found, expected);
                 assert!(error < bound, "{shape:?}, {precision}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_of_heads_add_up_to_the_same_as_the_definition() {
+    let shape = AttentionShape {
+        receivers: 150,
+        senders: 900,
+        heads: 2,
+        head_dim: 64,
+    };
+    assert_eq!(parts::groups(shape, 2), 2);
+    for form in FORMS {
+        let case = adapted(Case::new(2, shape, (7, 5)), form);
+        let d_out = normal("gradient", case.queries.len());
+        let expected = expected(&case, form, &d_out);
+        for (precision, bound) in [
+            (TrainingPrecision::F32, 1e-5),
+            (TrainingPrecision::Mixed, MIXED_ERROR),
+        ] {
+            let found = run(&case, form, &d_out, 1, precision);
+            for (found, expected) in found.iter().zip(&expected) {
+                let error = error(found, expected);
+                assert!(error < bound, "{form:?}, {precision}: {error}");
+            }
+            for threads in [2, 3] {
+                let again = run(&case, form, &d_out, threads, precision);
+                assert_eq!(found, again, "{form:?}, {precision}, {threads} threads");
             }
         }
     }
@@ -312,6 +347,24 @@ fn a_receiver_without_links_gets_nothing_and_passes_nothing_on() {
             assert_eq!(dq[..8], [0.0; 8]);
             assert_eq!(dl[..5], [0.0; 5]);
             assert!(dq[8..].iter().all(|x| *x != 0.0));
+        }
+    }
+}
+
+#[test]
+fn nobody_to_attend_to_gives_zeros() {
+    for (receivers, senders) in [(3, 0), (0, 3), (0, 0)] {
+        let shape = AttentionShape {
+            receivers,
+            senders,
+            heads: 2,
+            head_dim: 32,
+        };
+        let case = Case::new(2, shape, (0, 0));
+        let d_out = normal("gradient", case.queries.len());
+        for precision in [TrainingPrecision::F32, TrainingPrecision::Mixed] {
+            let results = run(&case, Form::None, &d_out, 2, precision);
+            assert!(results.iter().flatten().all(|x| *x == 0.0));
         }
     }
 }
