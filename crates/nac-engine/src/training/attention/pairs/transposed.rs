@@ -8,7 +8,7 @@ use crate::training::attention::operands::{AttentionShape, Example, ExampleLinks
 use crate::training::product::pairs::{BLOCK, SQUARE, transpose};
 
 /// Most senders of a chunk.
-pub(super) const SENDERS: usize = 64;
+pub(super) const SENDERS: usize = 128;
 
 /// Most receivers of a chunk.
 pub(super) const RECEIVERS: usize = 128;
