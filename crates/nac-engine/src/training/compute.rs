@@ -39,6 +39,7 @@ pub struct Compute {
     precision: TrainingPrecision,
     scratch: Vec<Mutex<Scratch>>,
     workspace: Mutex<Workspace>,
+    operand: Mutex<Buffer>,
 }
 
 impl Compute {
@@ -55,6 +56,7 @@ impl Compute {
             precision,
             scratch,
             workspace: Mutex::default(),
+            operand: Mutex::default(),
         })
     }
 
@@ -127,6 +129,12 @@ impl Compute {
     pub(crate) fn with_workspace<R>(&self, work: impl FnOnce(&mut Workspace) -> R) -> R {
         let workspace = self.workspace.lock();
         work(&mut workspace.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs `work` with memory for a packed operand that all threads read.
+    pub(crate) fn with_operand<R>(&self, work: impl FnOnce(&mut Buffer) -> R) -> R {
+        let operand = self.operand.lock();
+        work(&mut operand.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs `work` with the scratch of the current thread of the pool; outside a pool, with that of the first.

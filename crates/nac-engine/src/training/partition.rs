@@ -7,8 +7,10 @@ use super::compute::{Chunks, Compute, Split};
 use super::operands::Items;
 use super::rows::AddTo;
 
-/// Rows that a part has at least, if there are as many.
+/// Rows that a part of several examples has at least, if there are as many.
 const ROWS: usize = 128;
+/// Most rows that go through all operations at once: enough to read a large weight seldom.
+const BLOCK: usize = 192;
 /// Most groups of examples, each of which has sums of its own.
 const GROUPS: usize = 16;
 
@@ -30,11 +32,12 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Parts of at most [`ROWS`] rows, which go through all operations while they are in the cache.
+    /// Parts of at most [`BLOCK`] rows, which go through all operations while they are in the cache.
     pub(super) fn blocks(self) -> impl Iterator<Item = Self> {
-        (0..self.rows).step_by(ROWS).map(move |offset| Self {
+        let size = self.rows.div_ceil(self.rows.div_ceil(BLOCK).max(1)).max(1);
+        (0..self.rows).step_by(size).map(move |offset| Self {
             first: self.first + offset,
-            rows: ROWS.min(self.rows - offset),
+            rows: size.min(self.rows - offset),
         })
     }
 
@@ -64,7 +67,7 @@ impl Partition {
         let group = batch.div_ceil(GROUPS).max(ROWS.div_ceil(modules.max(1)));
         let group = group.min(batch).max(1);
         let chunks = if group == 1 {
-            modules.div_ceil(ROWS).max(1)
+            modules.div_ceil(BLOCK).max(1)
         } else {
             1
         };

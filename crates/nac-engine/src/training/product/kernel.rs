@@ -58,6 +58,9 @@ pub(super) struct Tile<'a> {
 
 /// Numbers of the left operand for one tile of `ROWS` rows.
 pub(super) trait Column<const ROWS: usize> {
+    /// The same without steps from `depth` on, so that the loop over `depth` steps needs no further checks.
+    fn cut(&self, depth: usize) -> Self;
+
     /// `a[..][k]`.
     fn at(&self, k: usize) -> [f32; ROWS];
 }
@@ -66,6 +69,11 @@ pub(super) trait Column<const ROWS: usize> {
 pub(super) struct ByRow<'a, const ROWS: usize>(pub(super) [&'a [f32]; ROWS]);
 
 impl<const ROWS: usize> Column<ROWS> for ByRow<'_, ROWS> {
+    #[inline(always)]
+    fn cut(&self, depth: usize) -> Self {
+        Self(std::array::from_fn(|i| &self.0[i][..depth]))
+    }
+
     #[inline(always)]
     fn at(&self, k: usize) -> [f32; ROWS] {
         std::array::from_fn(|i| self.0[i][k])
@@ -80,9 +88,29 @@ pub(super) struct ByColumn<'a> {
 
 impl<const ROWS: usize> Column<ROWS> for ByColumn<'_> {
     #[inline(always)]
+    fn cut(&self, _: usize) -> Self {
+        Self { ..*self }
+    }
+
+    #[inline(always)]
     fn at(&self, k: usize) -> [f32; ROWS] {
         let column = &self.data[k * self.stride..][..ROWS];
         std::array::from_fn(|i| column[i])
+    }
+}
+
+/// A strip, as [`Strips`](super::strips::Strips) packs it.
+pub(super) struct ByStrip<'a, const ROWS: usize>(pub(super) &'a [[f32; ROWS]]);
+
+impl<const ROWS: usize> Column<ROWS> for ByStrip<'_, ROWS> {
+    #[inline(always)]
+    fn cut(&self, depth: usize) -> Self {
+        Self(&self.0[..depth])
+    }
+
+    #[inline(always)]
+    fn at(&self, k: usize) -> [f32; ROWS] {
+        self.0[k]
     }
 }
 
@@ -119,19 +147,38 @@ impl Tile<'_> {
                 }
             }
         }
-        for (k, b) in self.b.chunks(self.b_stride).take(self.depth).enumerate() {
-            let b = load::<S, V, WHOLE>(simd, &b[..self.columns]);
-            let a = a.at(k);
-            for i in 0..R {
-                let a = simd.splat_f32s(a[i]);
-                for j in 0..V {
-                    sums[i][j] = simd.mul_add_f32s(a, b[j], sums[i][j]);
-                }
+        let (depth, stride) = (self.depth, self.b_stride);
+        let a = a.cut(depth);
+        if stride == V * S::F32_LANES && self.b.len() >= depth * stride {
+            let b = &S::as_simd_f32s(&self.b[..depth * stride]).0.as_chunks::<V>().0[..depth];
+            for k in 0..depth {
+                step(simd, a.at(k), &b[k], &mut sums);
+            }
+        } else {
+            for k in 0..depth {
+                let b = load::<S, V, WHOLE>(simd, &self.b[k * stride..][..self.columns]);
+                step(simd, a.at(k), &b, &mut sums);
             }
         }
         for (i, sums) in sums.iter().enumerate() {
             let c = &mut self.c[i * self.c_stride..][..self.columns];
             store::<S, V, WHOLE>(simd, c, sums);
+        }
+    }
+}
+
+/// One step of the summed dimension.
+#[inline(always)]
+fn step<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    a: [f32; R],
+    b: &[S::f32s; V],
+    sums: &mut [[S::f32s; V]; R],
+) {
+    for i in 0..R {
+        let a = simd.splat_f32s(a[i]);
+        for j in 0..V {
+            sums[i][j] = simd.mul_add_f32s(a, b[j], sums[i][j]);
         }
     }
 }

@@ -16,10 +16,12 @@ mod multiply;
 mod packed;
 pub(crate) mod pairs;
 mod panels;
+mod prefetch;
 mod probe;
 #[cfg(test)]
 mod reference;
 mod round;
+mod strips;
 mod weight_gradient;
 
 pub use probe::ProductProbe;

@@ -2,7 +2,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::kernel::{ByColumn, ByRow, Column, Tile, height, width};
+use super::kernel::{ByColumn, ByRow, ByStrip, Column, Tile, height, width};
+use super::prefetch::prefetch;
 
 /// Steps of the summed dimension that are taken at once: that part of a panel stays in the first-level cache.
 const DEPTH: usize = 128;
@@ -14,6 +15,8 @@ pub(crate) enum Left<'a> {
     Rows { data: &'a [f32], stride: usize },
     /// `a[i][k] = data[k · stride + i]`: the transpose of a row-major matrix.
     Columns { data: &'a [f32], stride: usize },
+    /// As [`Strips`](super::strips::Strips) packs it.
+    Strips { data: &'a [f32] },
 }
 
 /// The right operand `b`, `[depth, columns]`.
@@ -65,12 +68,7 @@ impl WithSimd for Multiply<'_> {
         if self.depth == 0 {
             return self.start();
         }
-        // A left operand that is too wide for the second-level cache is read once, in parts.
-        let outer = if self.depth > self.columns {
-            DEPTH
-        } else {
-            self.depth
-        };
+        let outer = if self.is_deep() { DEPTH } else { self.depth };
         for first in (0..self.depth).step_by(outer) {
             let end = self.depth.min(first + outer);
             let mut column = 0;
@@ -93,6 +91,12 @@ impl WithSimd for Multiply<'_> {
 }
 
 impl<'a> Multiply<'a> {
+    /// Whether the left operand is too wide for the second-level cache: it is read once, in parts.
+    #[inline(always)]
+    fn is_deep(&self) -> bool {
+        self.depth > self.columns
+    }
+
     /// The result of an empty sum.
     fn start(&mut self) {
         for row in self.c.chunks_mut(self.c_stride).take(self.rows) {
@@ -106,9 +110,14 @@ impl<'a> Multiply<'a> {
     /// All rows of one part.
     #[inline(always)]
     fn part<S: Simd>(&mut self, simd: S, part: Part) {
-        let mut row = 0;
+        let (mut row, mut next) = (0, self.after::<S>(part));
+        // What the next part reads is fetched meanwhile, a piece with each tile.
+        let piece = next.len().div_ceil(self.rows.div_ceil(6)).next_multiple_of(16);
         while row < self.rows {
             let rows = height(self.rows - row);
+            let (now, later) = next.split_at(piece.min(next.len()));
+            prefetch(now);
+            next = later;
             match rows {
                 6 => self.tile::<S, 6>(simd, row, part),
                 4 => self.tile::<S, 4>(simd, row, part),
@@ -116,6 +125,22 @@ impl<'a> Multiply<'a> {
             }
             row += rows;
         }
+    }
+
+    /// What the part after this one reads of packed panels.
+    #[inline(always)]
+    fn after<S: Simd>(&self, part: Part) -> &'a [f32] {
+        let Right::Panels { data } = self.b else {
+            return &[];
+        };
+        let (_, stride) = self.right::<S>(part);
+        let start = if self.is_deep() {
+            (part.column + part.columns) * self.depth + part.step * stride
+        } else {
+            part.column * self.depth + (part.step + part.steps) * stride
+        };
+        let rest = data.get(start..).unwrap_or_default();
+        &rest[..rest.len().min(part.steps * stride)]
     }
 
     #[inline(always)]
@@ -131,6 +156,10 @@ impl<'a> Multiply<'a> {
             Left::Columns { data, stride } => {
                 let data = &data[part.step * stride + row..];
                 self.run::<S, R>(simd, &ByColumn { data, stride }, row, part);
+            }
+            Left::Strips { data } => {
+                let strip = &data[row * self.depth + part.step * R..][..part.steps * R];
+                self.run::<S, R>(simd, &ByStrip(strip.as_chunks().0), row, part);
             }
         }
     }
@@ -180,7 +209,9 @@ impl<'a> Multiply<'a> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::panels::Source;
     use super::super::reference::{assert_close, numbers, product};
+    use super::super::strips::Strips;
     use super::*;
 
     fn transposed(rows: usize, columns: usize, values: &[f32]) -> Vec<f32> {
@@ -209,6 +240,12 @@ mod tests {
             *magnitude += 2.0;
         }
         let columns_of_a = transposed(rows, depth, &a);
+        let mut strips = vec![0.0; rows * depth];
+        let source = Source::Columns { data: &a, stride: depth };
+        if depth > 0 {
+            let strips = &mut strips;
+            pulp::Arch::new().dispatch(Strips { source, rows, depth, strips });
+        }
         let lefts = [
             Left::Rows {
                 data: &a,
@@ -218,6 +255,7 @@ mod tests {
                 data: &columns_of_a,
                 stride: rows,
             },
+            Left::Strips { data: &strips },
         ];
         for a in lefts {
             let mut c = before.clone();

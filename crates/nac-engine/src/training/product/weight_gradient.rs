@@ -2,15 +2,10 @@
 
 use super::bf16::{BLOCK, PackLeft, PackPanel, PairProduct, Unit, panel_len, rows_len};
 use super::multiply::{Left, Multiply, Right};
-use super::panels::{Panels, Source, packed_len};
+use super::panels::{Panels, Source, layout, packed_len};
 use super::round::round_all;
+use super::strips::Strips;
 use crate::training::compute::{Buffer, Chunks, Compute, TrainingPrecision};
-
-/// Rows that are taken at once: their part of `x` is packed, and panels of it stay in the first-level cache.
-const ROWS: usize = 128;
-
-/// The same for bfloat16 pairs, whose sums cannot stay in registers from one part to the next.
-const PAIR_ROWS: usize = 2048;
 
 /// Widths of `x` up to this are read where they are.
 const NARROW: usize = 128;
@@ -36,147 +31,154 @@ pub(crate) fn weight_gradient(
     }
     let mixed = compute.precision() == TrainingPrecision::Mixed;
     let unit = if mixed { Unit::detect() } else { None };
-    let height = task_height(outputs, unit.is_some());
-    let parts = Chunks::new(dw, height * inputs);
-    compute.each(outputs.div_ceil(height), parts, |index, part, scratch| {
-        let dw = part.into_slice();
-        let task = Task {
-            arch: compute.arch(),
-            dy: &dy[index * height..],
-            dy_stride: outputs,
-            outputs: dw.len() / inputs,
-            x,
-            inputs,
-            rows,
-        };
-        match unit {
-            Some(unit) => task.pairs(unit, dw, &mut scratch.product),
-            None => task.single(mixed, dw, &mut scratch.product),
-        }
+    let product = Product {
+        arch: compute.arch(),
+        dy,
+        x,
+        sizes: (rows, outputs, inputs),
+    };
+    compute.with_operand(|operand| match unit {
+        Some(unit) => product.pairs(compute, unit, dw, operand),
+        None => product.single(compute, mixed, dw, operand),
     });
 }
 
-/// Outputs of one task: about a quarter of them, whole tiles, and enough that packing `x` for each task costs little.
-fn task_height(outputs: usize, pairs: bool) -> usize {
-    let (tile, least, most) = if pairs {
-        (BLOCK, 32, 192)
-    } else {
-        (12, 24, 96)
-    };
+/// Outputs of one task: an eighth of them, in whole tiles, within bounds between which a task reads `x` often
+/// enough and finds its part of `dy` in the cache.
+fn task_height(outputs: usize, tile: usize) -> usize {
     outputs
-        .div_ceil(4)
+        .div_ceil(8)
         .next_multiple_of(tile)
-        .clamp(least, most)
+        .clamp(48_usize.next_multiple_of(tile), 192)
 }
 
-/// Some outputs of a weight.
-struct Task<'a> {
+/// The operands.
+#[derive(Clone, Copy)]
+struct Product<'a> {
     arch: pulp::Arch,
-    /// Row `r` starts at `r · dy_stride`.
     dy: &'a [f32],
-    dy_stride: usize,
-    outputs: usize,
     x: &'a [f32],
-    inputs: usize,
-    rows: usize,
+    /// Rows, outputs, inputs.
+    sizes: (usize, usize, usize),
 }
 
-impl Task<'_> {
+impl<'a> Product<'a> {
     /// In single precision, after rounding to bfloat16 if so asked.
-    fn single(&self, round: bool, dw: &mut [f32], scratch: &mut Buffer) {
-        let Self {
-            outputs, inputs, ..
-        } = *self;
-        for first in (0..self.rows).step_by(ROWS) {
-            let rows = ROWS.min(self.rows - first);
-            let lens = [rows * outputs, packed_len(self.arch, rows, inputs)];
-            let [dy, panels] = scratch.parts(lens);
-            let from = self.dy[first * self.dy_stride..].chunks(self.dy_stride);
-            for (to, from) in dy.chunks_exact_mut(outputs).zip(from) {
-                to.copy_from_slice(&from[..outputs]);
+    fn single(&self, compute: &Compute, round: bool, dw: &mut [f32], operand: &mut Buffer) {
+        let (rows, outputs, inputs) = self.sizes;
+        let right = if round || inputs > NARROW {
+            let panels = operand.take(packed_len(self.arch, rows, inputs));
+            self.panels(compute, round, panels);
+            Right::Panels { data: panels }
+        } else {
+            Right::Rows {
+                data: self.x,
+                stride: inputs,
             }
-            let x = &self.x[first * inputs..];
-            let b = if round || inputs > NARROW {
-                self.arch.dispatch(Panels {
-                    source: Source::Rows {
-                        data: x,
-                        stride: inputs,
-                    },
-                    depth: rows,
-                    columns: inputs,
-                    first: 0,
-                    round,
-                    panels,
-                });
-                Right::Panels { data: panels }
-            } else {
-                Right::Rows {
-                    data: x,
-                    stride: inputs,
-                }
-            };
+        };
+        let height = task_height(outputs, 12);
+        let parts = Chunks::new(dw, height * inputs);
+        compute.each(outputs.div_ceil(height), parts, |index, part, scratch| {
+            let dw = part.into_slice();
+            let outputs = dw.len() / inputs;
+            let strips = scratch.product.take(rows * outputs);
+            self.arch.dispatch(Strips {
+                source: self.gradients(index * height),
+                rows: outputs,
+                depth: rows,
+                strips,
+            });
             if round {
-                round_all(dy);
+                round_all(strips);
             }
             self.arch.dispatch(Multiply {
-                a: Left::Columns {
-                    data: dy,
-                    stride: outputs,
-                },
-                b,
+                a: Left::Strips { data: strips },
+                b: right,
                 c: dw,
                 c_stride: inputs,
                 rows: outputs,
                 columns: inputs,
                 depth: rows,
-                add: first > 0,
+                add: false,
                 bias: None,
             });
-        }
+        });
+    }
+
+    /// Packs `x`.
+    fn panels(&self, compute: &Compute, round: bool, panels: &mut [f32]) {
+        let (rows, _, inputs) = self.sizes;
+        let width = layout(self.arch).0;
+        let parts = Chunks::new(panels, width * rows);
+        compute.each(inputs.div_ceil(width), parts, |index, part, _| {
+            self.arch.dispatch(Panels {
+                source: self.inputs(),
+                depth: rows,
+                columns: inputs,
+                first: index * width,
+                round,
+                panels: part.into_slice(),
+            });
+        });
     }
 
     /// By bfloat16 pairs of rows.
-    fn pairs(&self, unit: Unit, dw: &mut [f32], scratch: &mut Buffer) {
-        let Self {
-            outputs, inputs, ..
-        } = *self;
-        for first in (0..self.rows).step_by(PAIR_ROWS) {
-            let rows = PAIR_ROWS.min(self.rows - first);
-            let lens = [rows_len(outputs, rows), panel_len(rows)];
-            let [a, b] = scratch.parts(lens).map(bytemuck::cast_slice_mut);
+    fn pairs(&self, compute: &Compute, unit: Unit, dw: &mut [f32], operand: &mut Buffer) {
+        let (rows, outputs, inputs) = self.sizes;
+        let len = panel_len(rows);
+        let panels: &mut [u32] =
+            bytemuck::cast_slice_mut(operand.take(inputs.div_ceil(BLOCK) * len));
+        let parts = Chunks::new(&mut *panels, len);
+        compute.each(inputs.div_ceil(BLOCK), parts, |index, part, _| {
+            self.arch.dispatch(PackPanel {
+                source: self.inputs(),
+                depth: rows,
+                columns: inputs,
+                first: index * BLOCK,
+                panel: part.into_slice(),
+            });
+        });
+        let panels = &*panels;
+        let height = task_height(outputs, BLOCK);
+        let parts = Chunks::new(dw, height * inputs);
+        compute.each(outputs.div_ceil(height), parts, |index, part, scratch| {
+            let dw = part.into_slice();
+            let outputs = dw.len() / inputs;
+            let a = bytemuck::cast_slice_mut(scratch.product.take(rows_len(outputs, rows)));
             self.arch.dispatch(PackLeft {
-                source: Source::Rows {
-                    data: &self.dy[first * self.dy_stride..],
-                    stride: self.dy_stride,
-                },
+                source: self.gradients(index * height),
                 rows: outputs,
                 depth: rows,
                 pairs: a,
             });
-            for column in (0..inputs).step_by(BLOCK) {
-                self.arch.dispatch(PackPanel {
-                    source: Source::Rows {
-                        data: &self.x[first * inputs..],
-                        stride: inputs,
-                    },
-                    depth: rows,
-                    columns: inputs,
-                    first: column,
-                    panel: b,
-                });
-                self.arch.dispatch(PairProduct {
-                    unit,
-                    a,
-                    b,
-                    c: &mut dw[column..],
-                    c_stride: inputs,
-                    rows: outputs,
-                    columns: BLOCK.min(inputs - column),
-                    depth: rows,
-                    add: first > 0,
-                    bias: None,
-                });
-            }
+            self.arch.dispatch(PairProduct {
+                unit,
+                a,
+                b: panels,
+                c: dw,
+                c_stride: inputs,
+                rows: outputs,
+                columns: inputs,
+                depth: rows,
+                add: false,
+                bias: None,
+            });
+        });
+    }
+
+    /// `x` as a right operand.
+    fn inputs(&self) -> Source<'a> {
+        Source::Rows {
+            data: self.x,
+            stride: self.sizes.2,
+        }
+    }
+
+    /// `dyᵀ` from an output on, as a left operand.
+    fn gradients(&self, first: usize) -> Source<'a> {
+        Source::Rows {
+            data: &self.dy[first..],
+            stride: self.sizes.1,
         }
     }
 }
