@@ -99,21 +99,6 @@ impl<const ROWS: usize> Column<ROWS> for ByColumn<'_> {
     }
 }
 
-/// A strip, as [`Strips`](super::strips::Strips) packs it.
-pub(super) struct ByStrip<'a, const ROWS: usize>(pub(super) &'a [[f32; ROWS]]);
-
-impl<const ROWS: usize> Column<ROWS> for ByStrip<'_, ROWS> {
-    #[inline(always)]
-    fn cut(&self, depth: usize) -> Self {
-        Self(&self.0[..depth])
-    }
-
-    #[inline(always)]
-    fn at(&self, k: usize) -> [f32; ROWS] {
-        self.0[k]
-    }
-}
-
 impl Tile<'_> {
     /// Computes the tile; [`width`] says how many columns it may have.
     #[inline(always)]
@@ -150,7 +135,10 @@ impl Tile<'_> {
         let (depth, stride) = (self.depth, self.b_stride);
         let a = a.cut(depth);
         if stride == V * S::F32_LANES && self.b.len() >= depth * stride {
-            let b = &S::as_simd_f32s(&self.b[..depth * stride]).0.as_chunks::<V>().0[..depth];
+            let b = &S::as_simd_f32s(&self.b[..depth * stride])
+                .0
+                .as_chunks::<V>()
+                .0[..depth];
             for k in 0..depth {
                 step(simd, a.at(k), &b[k], &mut sums);
             }

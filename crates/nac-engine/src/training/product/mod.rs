@@ -18,10 +18,10 @@ pub(crate) mod pairs;
 mod panels;
 mod prefetch;
 mod probe;
+mod rectangle;
 #[cfg(test)]
 mod reference;
 mod round;
-mod strips;
 mod weight_gradient;
 
 pub use probe::ProductProbe;

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::kernel::{ByColumn, ByRow, ByStrip, Column, Tile, height, width};
+use super::kernel::{ByColumn, ByRow, Column, Tile, height, width};
 use super::prefetch::prefetch;
 
 /// Steps of the summed dimension that are taken at once: that part of a panel stays in the first-level cache.
@@ -15,8 +15,6 @@ pub(crate) enum Left<'a> {
     Rows { data: &'a [f32], stride: usize },
     /// `a[i][k] = data[k · stride + i]`: the transpose of a row-major matrix.
     Columns { data: &'a [f32], stride: usize },
-    /// As [`Strips`](super::strips::Strips) packs it.
-    Strips { data: &'a [f32] },
 }
 
 /// The right operand `b`, `[depth, columns]`.
@@ -112,7 +110,10 @@ impl<'a> Multiply<'a> {
     fn part<S: Simd>(&mut self, simd: S, part: Part) {
         let (mut row, mut next) = (0, self.after::<S>(part));
         // What the next part reads is fetched meanwhile, a piece with each tile.
-        let piece = next.len().div_ceil(self.rows.div_ceil(6)).next_multiple_of(16);
+        let piece = next
+            .len()
+            .div_ceil(self.rows.div_ceil(6))
+            .next_multiple_of(16);
         while row < self.rows {
             let rows = height(self.rows - row);
             let (now, later) = next.split_at(piece.min(next.len()));
@@ -156,10 +157,6 @@ impl<'a> Multiply<'a> {
             Left::Columns { data, stride } => {
                 let data = &data[part.step * stride + row..];
                 self.run::<S, R>(simd, &ByColumn { data, stride }, row, part);
-            }
-            Left::Strips { data } => {
-                let strip = &data[row * self.depth + part.step * R..][..part.steps * R];
-                self.run::<S, R>(simd, &ByStrip(strip.as_chunks().0), row, part);
             }
         }
     }
@@ -209,9 +206,7 @@ impl<'a> Multiply<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::panels::Source;
     use super::super::reference::{assert_close, numbers, product};
-    use super::super::strips::Strips;
     use super::*;
 
     fn transposed(rows: usize, columns: usize, values: &[f32]) -> Vec<f32> {
@@ -240,12 +235,6 @@ mod tests {
             *magnitude += 2.0;
         }
         let columns_of_a = transposed(rows, depth, &a);
-        let mut strips = vec![0.0; rows * depth];
-        let source = Source::Columns { data: &a, stride: depth };
-        if depth > 0 {
-            let strips = &mut strips;
-            pulp::Arch::new().dispatch(Strips { source, rows, depth, strips });
-        }
         let lefts = [
             Left::Rows {
                 data: &a,
@@ -255,7 +244,6 @@ mod tests {
                 data: &columns_of_a,
                 stride: rows,
             },
-            Left::Strips { data: &strips },
         ];
         for a in lefts {
             let mut c = before.clone();

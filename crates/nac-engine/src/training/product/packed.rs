@@ -4,11 +4,7 @@ use super::bf16::{BLOCK, PackLeft, PackPanel, PairProduct, Unit, panel_len, rows
 use super::multiply::{Left, Multiply, Right};
 use super::panels::{Panels, Source, layout, packed_len};
 use super::round::round_all;
-use super::strips::Strips;
 use crate::training::compute::{Buffer, Chunks, Compute, TrainingPrecision};
-
-/// Inputs and outputs from which on rows are packed before they are multiplied.
-const WIDE: usize = 256;
 
 /// What happens to the result of a product.
 #[derive(Debug, Clone, Copy, Default)]
@@ -152,30 +148,20 @@ impl PackedWeight {
             });
             return;
         }
-        let rounded = self.precision == TrainingPrecision::Mixed;
-        let a = if rounded || depth.min(columns) >= WIDE {
-            let strips = scratch.take(x.len());
-            self.arch.dispatch(Strips {
-                source: Source::Columns {
-                    data: x,
-                    stride: depth,
-                },
-                rows,
-                depth,
-                strips,
-            });
-            if rounded {
-                round_all(strips);
-            }
-            Left::Strips { data: strips }
-        } else {
-            Left::Rows {
-                data: x,
-                stride: depth,
+        let x = match self.precision {
+            TrainingPrecision::F32 => x,
+            TrainingPrecision::Mixed => {
+                let rounded = scratch.take(x.len());
+                rounded.copy_from_slice(x);
+                round_all(rounded);
+                rounded
             }
         };
         self.arch.dispatch(Multiply {
-            a,
+            a: Left::Rows {
+                data: x,
+                stride: depth,
+            },
             b: Right::Panels {
                 data: &weight.panels,
             },

@@ -1,16 +1,15 @@
 //! The gradient of a weight: the product of two matrices over their common rows.
+//!
+//! In single precision the crate `gemm` multiplies. Its blocking depends on sizes and the processor alone, so that results are the
+//! same for any number of threads.
 
 use super::bf16::{BLOCK, PackLeft, PackPanel, PairProduct, Unit, panel_len, rows_len};
-use super::multiply::{Left, Multiply, Right};
-use super::panels::{Panels, Source, layout, packed_len};
+use super::panels::Source;
+use super::rectangle::{Rectangle, rectangles};
 use super::round::round_all;
-use super::strips::Strips;
 use crate::training::compute::{Buffer, Chunks, Compute, TrainingPrecision};
 
-/// Widths of `x` up to this are read where they are.
-const NARROW: usize = 128;
-
-/// `dw = dyᵀ x`, in parallel over parts of the outputs; each number is summed over rows in their order.
+/// `dw = dyᵀ x`, in parallel over parts of `dw`; each number is summed over rows in their order.
 ///
 /// # Shapes
 /// - dy: `[rows, outputs]`
@@ -29,27 +28,33 @@ pub(crate) fn weight_gradient(
         dw.fill(0.0);
         return;
     }
-    let mixed = compute.precision() == TrainingPrecision::Mixed;
-    let unit = if mixed { Unit::detect() } else { None };
     let product = Product {
         arch: compute.arch(),
         dy,
         x,
         sizes: (rows, outputs, inputs),
     };
-    compute.with_operand(|operand| match unit {
+    if compute.precision() == TrainingPrecision::F32 {
+        return product.single(compute, dw);
+    }
+    compute.with_operand(|operand| match Unit::detect() {
         Some(unit) => product.pairs(compute, unit, dw, operand),
-        None => product.single(compute, mixed, dw, operand),
+        None => {
+            let [dy, x] = operand.parts([dy.len(), x.len()]);
+            for (to, from) in [(&mut *dy, product.dy), (&mut *x, product.x)] {
+                to.copy_from_slice(from);
+                round_all(to);
+            }
+            Product { dy, x, ..product }.single(compute, dw);
+        }
     });
 }
 
-/// Outputs of one task: an eighth of them, in whole tiles, within bounds between which a task reads `x` often
-/// enough and finds its part of `dy` in the cache.
-fn task_height(outputs: usize, tile: usize) -> usize {
-    outputs
-        .div_ceil(8)
-        .next_multiple_of(tile)
-        .clamp(48_usize.next_multiple_of(tile), 192)
+/// Outputs of one task with bfloat16 pairs: an eighth of them, in whole blocks, within bounds between which a task
+/// reads `x` often enough and finds its part of `dy` in the cache.
+fn task_height(outputs: usize) -> usize {
+    let height = outputs.div_ceil(8).next_multiple_of(BLOCK);
+    height.clamp(2 * BLOCK, 6 * BLOCK)
 }
 
 /// The operands.
@@ -63,62 +68,16 @@ struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    /// In single precision, after rounding to bfloat16 if so asked.
-    fn single(&self, compute: &Compute, round: bool, dw: &mut [f32], operand: &mut Buffer) {
+    /// In single precision.
+    fn single(&self, compute: &Compute, dw: &mut [f32]) {
         let (rows, outputs, inputs) = self.sizes;
-        let right = if round || inputs > NARROW {
-            let panels = operand.take(packed_len(self.arch, rows, inputs));
-            self.panels(compute, round, panels);
-            Right::Panels { data: panels }
-        } else {
-            Right::Rows {
-                data: self.x,
-                stride: inputs,
-            }
-        };
-        let height = task_height(outputs, 12);
-        let parts = Chunks::new(dw, height * inputs);
-        compute.each(outputs.div_ceil(height), parts, |index, part, scratch| {
-            let dw = part.into_slice();
-            let outputs = dw.len() / inputs;
-            let strips = scratch.product.take(rows * outputs);
-            self.arch.dispatch(Strips {
-                source: self.gradients(index * height),
-                rows: outputs,
-                depth: rows,
-                strips,
-            });
-            if round {
-                round_all(strips);
-            }
-            self.arch.dispatch(Multiply {
-                a: Left::Strips { data: strips },
-                b: right,
-                c: dw,
-                c_stride: inputs,
-                rows: outputs,
-                columns: inputs,
-                depth: rows,
-                add: false,
-                bias: None,
-            });
-        });
-    }
-
-    /// Packs `x`.
-    fn panels(&self, compute: &Compute, round: bool, panels: &mut [f32]) {
-        let (rows, _, inputs) = self.sizes;
-        let width = layout(self.arch).0;
-        let parts = Chunks::new(panels, width * rows);
-        compute.each(inputs.div_ceil(width), parts, |index, part, _| {
-            self.arch.dispatch(Panels {
-                source: self.inputs(),
-                depth: rows,
-                columns: inputs,
-                first: index * width,
-                round,
-                panels: part.into_slice(),
-            });
+        rectangles(compute, dw, (outputs, inputs), |part: Rectangle<'_>| {
+            let (rows_of_dw, columns_of_dw) = (part.rows(), part.columns());
+            part.product(
+                rows,
+                (&self.dy[rows_of_dw.start..], outputs),
+                (&self.x[columns_of_dw.start..], inputs),
+            );
         });
     }
 
@@ -139,7 +98,7 @@ impl<'a> Product<'a> {
             });
         });
         let panels = &*panels;
-        let height = task_height(outputs, BLOCK);
+        let height = task_height(outputs);
         let parts = Chunks::new(dw, height * inputs);
         compute.each(outputs.div_ceil(height), parts, |index, part, scratch| {
             let dw = part.into_slice();
