@@ -29,7 +29,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             let mut group = criterion.benchmark_group(format!("training_product/{size}"));
             group.sample_size(10);
             // A fresh probe, since products are written over operands and grow with every pass.
-            let setup = || ProductProbe::new(&compute, rows, inputs, outputs);
+            let setup = || ProductProbe::new(rows, inputs, outputs);
             // "Elements" are floating-point operations.
             group.throughput(Throughput::Elements(setup().operations() as u64));
             for (name, pass) in PASSES {

@@ -40,6 +40,7 @@ pub struct Compute {
     scratch: Vec<Mutex<Scratch>>,
     workspace: Mutex<Workspace>,
     operand: Mutex<Buffer>,
+    spare: Mutex<Vec<Buffer>>,
 }
 
 impl Compute {
@@ -57,6 +58,7 @@ impl Compute {
             scratch,
             workspace: Mutex::default(),
             operand: Mutex::default(),
+            spare: Mutex::default(),
         })
     }
 
@@ -135,6 +137,32 @@ impl Compute {
     pub(crate) fn with_operand<R>(&self, work: impl FnOnce(&mut Buffer) -> R) -> R {
         let operand = self.operand.lock();
         work(&mut operand.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A buffer that is not in use, the smallest that has room for `len` numbers if there is one.
+    pub(crate) fn lend(&self, len: usize) -> Buffer {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = |buffer: &Buffer| buffer.room() >= len;
+        let best = (0..spare.len()).min_by_key(|index| {
+            let buffer = &spare[*index];
+            // If none is large enough, the largest grows.
+            (
+                !enough(buffer),
+                if enough(buffer) {
+                    buffer.room()
+                } else {
+                    usize::MAX - buffer.room()
+                },
+            )
+        });
+        best.map(|index| spare.swap_remove(index))
+            .unwrap_or_default()
+    }
+
+    /// Takes back what [`Compute::lend`] gave.
+    pub(crate) fn take_back(&self, buffer: Buffer) {
+        let spare = self.spare.lock();
+        spare.unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 
     /// Runs `work` with the scratch of the current thread of the pool; outside a pool, with that of the first.

@@ -6,7 +6,7 @@ use super::linear::Linear;
 use super::memory::Buffer;
 use super::operands::{Items, ProjectionGradient, ProjectionOperand};
 use super::partition::{Partition, RowParts, Span};
-use super::product::{column_sums, weight_gradient};
+use super::product::{Epilogue, column_sums, weight_gradient};
 use super::rows::{Scale, ScaleBackward};
 use super::scale_gradient::ScaleGradient;
 
@@ -19,7 +19,7 @@ pub(super) fn exit_rows(
     y: &mut [f32],
     scratch: &mut Scratch,
 ) {
-    let inputs = finish.weight.widths().1;
+    let inputs = messages.len() / block.rows.max(1);
     let Some(factor) = projection.scale_rows(inputs) else {
         finish.rows(compute, block, messages, y, &mut scratch.product);
         return;
@@ -38,7 +38,7 @@ pub(super) fn exit_rows(
 /// The exit in the backward pass.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ExitBackward<'a> {
-    pub(super) weight: &'a Linear,
+    pub(super) weight: Linear,
     pub(super) projection: &'a ProjectionOperand<'a>,
     pub(super) items: Items,
     /// `[batch, modules, inputs]`
@@ -57,6 +57,7 @@ impl ExitBackward<'_> {
         (scaled, d_scale): (&mut Buffer, &mut Buffer),
     ) {
         let (outputs, inputs) = self.weight.widths();
+        let packed = self.weight.backward(compute, self.projection.weight);
         let partition = Partition::new(self.items);
         let scale = ScaleGradient::new(self.projection, self.items, inputs, self.items.batch);
         let factor = self.projection.scale_rows(inputs);
@@ -85,14 +86,14 @@ impl ExitBackward<'_> {
                     let d_branch = &self.d_branch[block.within(0, outputs)];
                     let own = block.within(span.first, inputs);
                     let d_messages = &mut d_messages[own.clone()];
-                    let packed = self.weight.packed();
                     let Some((factor, sums)) = factor.zip(sums.as_deref_mut()) else {
-                        packed.backward(d_branch, d_messages, false, &mut scratch.product);
+                        let scratch = &mut scratch.product;
+                        packed.product(d_branch, d_messages, Epilogue::default(), scratch);
                         continue;
                     };
                     let x = &self.messages[block.within(0, inputs)];
                     let d_z = scratch.rows.take(d_messages.len());
-                    packed.backward(d_branch, d_z, false, &mut scratch.product);
+                    packed.product(d_branch, d_z, Epilogue::default(), &mut scratch.product);
                     compute.arch().dispatch(Scale {
                         x,
                         factor,
@@ -114,6 +115,7 @@ impl ExitBackward<'_> {
                 }
             },
         );
+        drop(packed);
         let z = if len == 0 { self.messages } else { &*scaled };
         let sizes = (self.items.rows(), outputs, inputs);
         weight_gradient(compute, self.d_branch, z, sizes, gradient.weight);

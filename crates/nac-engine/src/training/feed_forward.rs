@@ -11,7 +11,7 @@ use super::operands::{
     check_sizes, no_forward,
 };
 use super::partition::{Partition, RowParts};
-use super::product::{column_sums, weight_gradient};
+use super::product::{Epilogue, column_sums, weight_gradient};
 use super::rows::{Activate, ActivateBackward, FactorBackward};
 use super::scale_gradient::ScaleGradient;
 use crate::error::{EngineError, Result};
@@ -163,8 +163,8 @@ impl FeedForward {
         let (items, width) = (self.shape.items(), self.shape.expanded());
         EngineError::check_length(OP, "y", y.len(), &[items.batch, items.modules, state])?;
         let normed = normed(operands);
-        self.expand.prepare(compute, &normed);
-        self.contract.pack(compute, operands.contract.weight);
+        let expand = self.expand.forward_pass(compute, &normed);
+        let contract = self.contract.forward(compute, operands.contract.weight);
         self.pre.resize(items.rows() * width, 0.0);
         let mut statistics = std::mem::take(&mut self.expand.statistics);
         let partition = Partition::new(items);
@@ -173,9 +173,10 @@ impl FeedForward {
             partition.rows(&mut self.pre, width),
             partition.rows(y, state),
         );
-        let (expand, gated) = (&self.expand, self.shape.gated());
+        let gated = self.shape.gated();
         let finish = Finish {
-            weight: &self.contract,
+            weight: &contract,
+            width: state,
             bias: operands.contract.bias,
             states: self.shape.residual.then(|| normed.states.rows(state)),
             keep: operands.keep,
@@ -191,7 +192,7 @@ impl FeedForward {
                     let statistics = &mut statistics[block.within(span.first, 2)];
                     let pre = &mut pre[block.within(span.first, width)];
                     let out = [&mut *pre];
-                    expand.forward_rows(compute, &normed, block, (statistics, out), scratch);
+                    expand.forward_rows(block, (statistics, out), scratch);
                     let z = scratch.rows.take(block.rows * hidden);
                     compute.arch().dispatch(Activate {
                         pre,
@@ -301,6 +302,8 @@ impl FeedForward {
         let (state, hidden) = (self.shape.state, self.shape.hidden);
         let (partition, normed) = (Partition::new(self.shape.items()), normed(operands));
         let (gated, width) = (self.shape.gated(), self.shape.expanded());
+        let expand = self.expand.backward_pass(compute, &normed);
+        let contract = self.contract.backward(compute, operands.contract.weight);
         compute.each(partition.parts(), parts, |index, parts, scratch| {
             let span = partition.span(index);
             let (part, pre, z, sums) = parts;
@@ -314,8 +317,7 @@ impl FeedForward {
                 let z = &mut z[block.within(span.first, hidden)];
                 let pre = &mut pre[block.within(span.first, width)];
                 let d_branch = &d_branch[block.within(0, state)];
-                let packed = self.contract.packed();
-                packed.backward(d_branch, z, false, &mut scratch.product);
+                contract.product(d_branch, z, Epilogue::default(), &mut scratch.product);
                 let factor = operands.contract.scale_rows(hidden);
                 let factor = factor.zip(sums.as_deref_mut());
                 compute.arch().dispatch(ActivateBackward {
@@ -333,8 +335,7 @@ impl FeedForward {
                 let statistics = &self.expand.statistics[block.within(0, 2)];
                 let added = self.shape.residual.then(|| &d_y[block.within(0, state)]);
                 let part = part.block(block, statistics, [&*pre], added);
-                self.expand
-                    .backward_rows(compute, &normed, block, part, scratch);
+                expand.backward_rows(block, part, scratch);
             }
         });
     }

@@ -1,17 +1,18 @@
 //! The end of a branch: `y = [x +] keep · (W z + b)`.
 
 use super::compute::{Chunks, Compute};
-use super::linear::Linear;
 use super::memory::Buffer;
 use super::operands::Items;
 use super::partition::Span;
-use super::product::Epilogue;
+use super::product::{Epilogue, PackedWeight};
 use super::rows::{Combine, Rows};
 
 /// The last projection of a branch, and what it is added to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Finish<'a> {
-    pub(super) weight: &'a Linear,
+    pub(super) weight: &'a PackedWeight<'a>,
+    /// Width of the result.
+    pub(super) width: usize,
     pub(super) bias: Option<&'a [f32]>,
     /// The states that the branch is added to.
     pub(super) states: Option<Rows<'a>>,
@@ -30,14 +31,13 @@ impl Finish<'_> {
         y: &mut [f32],
         scratch: &mut Buffer,
     ) {
-        let packed = self.weight.packed();
-        let width = self.weight.outputs();
+        let width = self.width;
         let product = |add, y: &mut [f32], scratch: &mut Buffer| {
             let epilogue = Epilogue {
                 bias: self.bias,
                 add,
             };
-            packed.forward(z, y, epilogue, scratch);
+            self.weight.product(z, y, epilogue, scratch);
         };
         let Some(keep) = self.keep else {
             if let Some(states) = self.states {

@@ -1,46 +1,36 @@
-//! A weight that is packed once per step.
+//! The weight of a projection, packed for one pass.
 
 use super::compute::Compute;
 use super::operands::Widths;
 use super::product::PackedWeight;
 
-/// The packed weight of a projection.
-#[derive(Debug)]
+/// The size of a projection's weight.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Linear {
     widths: Widths,
-    packed: Option<PackedWeight>,
 }
 
 impl Linear {
     pub(super) fn new(widths: Widths) -> Self {
-        Self {
-            widths,
-            packed: None,
-        }
+        Self { widths }
     }
 
     /// Outputs and inputs.
-    pub(super) fn widths(&self) -> Widths {
+    pub(super) fn widths(self) -> Widths {
         self.widths
     }
 
-    pub(super) fn outputs(&self) -> usize {
+    pub(super) fn outputs(self) -> usize {
         self.widths.0
     }
 
-    /// Packs a weight of the right size.
-    pub(super) fn pack(&mut self, compute: &Compute, weight: &[f32]) {
-        let packed = self
-            .packed
-            .get_or_insert_with(|| PackedWeight::new(compute));
-        packed.pack(compute, weight, self.widths.0, self.widths.1);
+    /// A weight of the right size, packed for the forward pass.
+    pub(super) fn forward<'c>(self, compute: &'c Compute, weight: &[f32]) -> PackedWeight<'c> {
+        PackedWeight::forward(compute, weight, self.widths)
     }
 
-    /// What [`Linear::pack`] packed.
-    pub(super) fn packed(&self) -> &PackedWeight {
-        match &self.packed {
-            Some(packed) => packed,
-            None => unreachable!("blocks pack their weights before they start"),
-        }
+    /// A weight of the right size, packed for the backward pass.
+    pub(super) fn backward<'c>(self, compute: &'c Compute, weight: &[f32]) -> PackedWeight<'c> {
+        PackedWeight::backward(compute, weight, self.widths)
     }
 }

@@ -32,6 +32,16 @@ impl Buffer {
         &mut bytemuck::cast_slice_mut(&mut self.0)[..len]
     }
 
+    /// The first `len` numbers; there must be as many.
+    pub(crate) fn numbers(&self, len: usize) -> &[f32] {
+        &bytemuck::cast_slice(&self.0)[..len]
+    }
+
+    /// How many numbers there is room for.
+    pub(crate) fn room(&self) -> usize {
+        self.0.len() * LINE
+    }
+
     /// Several parts after each other, each at the start of a cache line.
     pub(crate) fn parts<const PARTS: usize>(
         &mut self,

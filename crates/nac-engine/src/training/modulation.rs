@@ -3,7 +3,7 @@
 use super::compute::{Chunks, Compute};
 use super::linear::Linear;
 use super::operands::{Items, check_sizes, no_forward};
-use super::partition::{Partition, RowParts};
+use super::partition::Partition;
 use super::product::{Epilogue, weight_gradient};
 use super::rows::{AffineBackward, Normalize, NormalizeBackward, Rows};
 use crate::error::{EngineError, Result};
@@ -114,7 +114,7 @@ impl Modulation {
         } = self.shape;
         self.check(operands)?;
         EngineError::check_length(OP, "scale", scale.len(), &[rows, features])?;
-        self.weight.pack(compute, operands.weight);
+        let weight = self.weight.forward(compute, operands.weight);
         self.raw.resize(rows * features, 0.0);
         self.statistics.resize(2 * rows, 0.0);
         self.affine.clear();
@@ -127,13 +127,13 @@ impl Modulation {
             partition.rows(&mut self.statistics, 2),
             partition.rows(scale, features),
         );
-        let (weight, affine) = (self.weight.packed(), self.affine.split_at(features));
+        let affine = self.affine.split_at(features);
         compute.each(partition.parts(), parts, |index, parts, scratch| {
             let span = partition.span(index);
             let (raw, statistics, scale) = parts;
             let (raw, statistics) = (raw.into_slice(), statistics.into_slice());
             let x = &operands.codes[span.within(0, codes)];
-            weight.forward(x, raw, Epilogue::default(), &mut scratch.product);
+            weight.product(x, raw, Epilogue::default(), &mut scratch.product);
             compute.arch().dispatch(Normalize {
                 x: Rows {
                     data: raw,
@@ -184,7 +184,8 @@ impl Modulation {
         if !std::mem::take(&mut self.ready) {
             return Err(no_forward(OP));
         }
-        self.d_raw(compute, d_scale, gradients.codes.as_deref_mut());
+        let d_codes = gradients.codes.as_deref_mut();
+        self.d_raw(compute, operands.weight, d_scale, d_codes);
         let sizes = (rows, features, codes);
         weight_gradient(compute, &self.raw, operands.codes, sizes, gradients.weight);
         if let Some(gain) = gradients.gain.as_deref_mut() {
@@ -196,19 +197,28 @@ impl Modulation {
     }
 
     /// Replaces `raw` by its gradient, and passes it on to the codes.
-    fn d_raw(&mut self, compute: &Compute, d_scale: &[f32], d_codes: Option<&mut [f32]>) {
+    fn d_raw(
+        &mut self,
+        compute: &Compute,
+        weight: &[f32],
+        d_scale: &[f32],
+        d_codes: Option<&mut [f32]>,
+    ) {
         let ModulationShape {
             codes, features, ..
         } = self.shape;
         let partition = self.partition();
         self.sums.clear();
         self.sums.resize(partition.parts() * 2 * features, 0.0);
+        let weight = d_codes
+            .is_some()
+            .then(|| self.weight.backward(compute, weight));
         let parts = (
             partition.rows(&mut self.raw, features),
             Chunks::new(&mut self.sums, 2 * features),
             d_codes.map(|d_codes| partition.rows(d_codes, codes)),
         );
-        let (weight, gain) = (self.weight.packed(), &self.affine[..features]);
+        let gain = &self.affine[..features];
         compute.each(
             partition.parts(),
             parts,
@@ -234,8 +244,9 @@ impl Modulation {
                     }),
                 });
                 raw.copy_from_slice(d_raw);
-                if let Some(d_codes) = d_codes.map(RowParts::into_slice) {
-                    weight.backward(raw, d_codes, false, &mut scratch.product);
+                if let Some((weight, d_codes)) = weight.as_ref().zip(d_codes) {
+                    let d_codes = d_codes.into_slice();
+                    weight.product(raw, d_codes, Epilogue::default(), &mut scratch.product);
                 }
             },
         );

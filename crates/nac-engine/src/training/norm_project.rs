@@ -7,13 +7,13 @@ use super::compute::{Compute, Scratch};
 use super::linear::Linear;
 use super::operands::{Items, NormOperand, ProjectionOperand, States};
 use super::partition::{Partition, RowParts, Span};
-use super::product::Epilogue;
+use super::product::{Epilogue, PackedWeight};
 use super::rows::{
     AffineBackward, Normalize, NormalizeAgain, NormalizeBackward, Scale, ScaleBackward,
 };
 use crate::error::Result;
 
-/// The packed weights of `N` projections of the same normalised states, and the statistics of the norm.
+/// `N` projections of the same normalised states, and the statistics of the norm.
 #[derive(Debug)]
 pub(super) struct NormProject<const N: usize> {
     pub(super) all: Items,
@@ -29,6 +29,14 @@ pub(super) struct NormProjectOperands<'a, const N: usize> {
     pub(super) states: States<'a>,
     pub(super) norm: NormOperand<'a>,
     pub(super) projections: [ProjectionOperand<'a>; N],
+}
+
+/// A forward or backward pass, with weights that are packed for it.
+pub(super) struct NormProjectPass<'a, const N: usize> {
+    compute: &'a Compute,
+    features: usize,
+    operands: &'a NormProjectOperands<'a, N>,
+    weights: [PackedWeight<'a>; N],
 }
 
 /// What the backward pass writes for some rows.
@@ -85,12 +93,39 @@ impl<const N: usize> NormProject<N> {
         Ok(())
     }
 
-    /// Packs the weights and makes room for the statistics.
-    pub(super) fn prepare(&mut self, compute: &Compute, operands: &NormProjectOperands<'_, N>) {
-        for (weight, projection) in self.weights.iter_mut().zip(&operands.projections) {
-            weight.pack(compute, projection.weight);
-        }
+    /// Packs the weights for the forward pass, and makes room for the statistics.
+    pub(super) fn forward_pass<'a>(
+        &mut self,
+        compute: &'a Compute,
+        operands: &'a NormProjectOperands<'a, N>,
+    ) -> NormProjectPass<'a, N> {
         self.statistics.resize(2 * self.items(operands).rows(), 0.0);
+        let weight = |i: usize| self.weights[i].forward(compute, operands.projections[i].weight);
+        self.pass(compute, operands, std::array::from_fn(weight))
+    }
+
+    /// Packs the weights for the backward pass.
+    pub(super) fn backward_pass<'a>(
+        &self,
+        compute: &'a Compute,
+        operands: &'a NormProjectOperands<'a, N>,
+    ) -> NormProjectPass<'a, N> {
+        let weight = |i: usize| self.weights[i].backward(compute, operands.projections[i].weight);
+        self.pass(compute, operands, std::array::from_fn(weight))
+    }
+
+    fn pass<'a>(
+        &self,
+        compute: &'a Compute,
+        operands: &'a NormProjectOperands<'a, N>,
+        weights: [PackedWeight<'a>; N],
+    ) -> NormProjectPass<'a, N> {
+        NormProjectPass {
+            compute,
+            features: self.features,
+            operands,
+            weights,
+        }
     }
 
     /// All results, in a parallel loop of their own.
@@ -100,11 +135,11 @@ impl<const N: usize> NormProject<N> {
         operands: &NormProjectOperands<'_, N>,
         outputs: [&mut Vec<f32>; N],
     ) {
-        self.prepare(compute, operands);
+        let pass = self.forward_pass(compute, operands);
         let items = self.items(operands);
         let partition = Partition::new(items);
         let mut statistics = std::mem::take(&mut self.statistics);
-        let mut widths = self.weights.iter().map(Linear::outputs);
+        let mut widths = self.weights.iter().map(|weight| weight.outputs());
         let outputs = outputs.map(|output| {
             let width = widths.next().unwrap_or(0);
             output.resize(items.rows() * width, 0.0);
@@ -119,27 +154,30 @@ impl<const N: usize> NormProject<N> {
                 let (statistics, mut outputs) =
                     (statistics.into_slice(), outputs.map(RowParts::into_slice));
                 for block in span.blocks() {
-                    let mut widths = self.weights.iter().map(Linear::outputs);
+                    let mut widths = self.weights.iter().map(|weight| weight.outputs());
                     let outputs = outputs.each_mut().map(|output| {
                         &mut output[block.within(span.first, widths.next().unwrap_or(0))]
                     });
                     let statistics = &mut statistics[block.within(span.first, 2)];
-                    self.forward_rows(compute, operands, block, (statistics, outputs), scratch);
+                    pass.forward_rows(block, (statistics, outputs), scratch);
                 }
             },
         );
         self.statistics = statistics;
     }
+}
 
-    /// Statistics and results of some rows.
+impl<const N: usize> NormProjectPass<'_, N> {
+    /// Statistics and results of some rows, in the forward pass.
     pub(super) fn forward_rows(
         &self,
-        compute: &Compute,
-        operands: &NormProjectOperands<'_, N>,
         block: Span,
         (statistics, outputs): (&mut [f32], [&mut [f32]; N]),
         scratch: &mut Scratch,
     ) {
+        let Self {
+            compute, operands, ..
+        } = *self;
         let len = block.rows * self.features;
         let [normal, scaled] = scratch.rows.parts([len, len]);
         compute.arch().dispatch(Normalize {
@@ -168,21 +206,20 @@ impl<const N: usize> NormProject<N> {
                 bias: projection.bias,
                 add: false,
             };
-            weight
-                .packed()
-                .forward(x, output, epilogue, &mut scratch.product);
+            weight.product(x, output, epilogue, &mut scratch.product);
         }
     }
 
-    /// Gradients of some rows.
+    /// Gradients of some rows, in the backward pass.
     pub(super) fn backward_rows(
         &self,
-        compute: &Compute,
-        operands: &NormProjectOperands<'_, N>,
         block: Span,
         part: BackwardRows<'_, N>,
         scratch: &mut Scratch,
     ) {
+        let Self {
+            compute, operands, ..
+        } = *self;
         let len = block.rows * self.features;
         let [normal, d_scaled, d_normal] = scratch.rows.parts([len, len, len]);
         let states = operands.states.rows(self.features);
@@ -197,16 +234,20 @@ impl<const N: usize> NormProject<N> {
         let results = part.scaled.into_iter().zip(part.d_scales);
         let each = projections.zip(part.d_outputs).zip(results).enumerate();
         for (index, (((projection, weight), d_output), (scaled, d_scale))) in each {
-            let packed = weight.packed();
             let (Some(factor), Some(d_factor)) = (projection.scale_rows(self.features), d_scale)
             else {
-                packed.backward(d_output, d_normal, index > 0, &mut scratch.product);
+                let epilogue = Epilogue {
+                    bias: None,
+                    add: index > 0,
+                };
+                weight.product(d_output, d_normal, epilogue, &mut scratch.product);
                 if !scaled.is_empty() {
                     scaled.copy_from_slice(normal);
                 }
                 continue;
             };
-            packed.backward(d_output, d_scaled, false, &mut scratch.product);
+            let epilogue = Epilogue::default();
+            weight.product(d_output, d_scaled, epilogue, &mut scratch.product);
             compute.arch().dispatch(Scale {
                 x: normal,
                 factor,

@@ -127,6 +127,7 @@ impl<const N: usize> NormProject<N> {
             sum_parts(compute, d_y, sum);
             &*sum
         });
+        let pass = self.backward_pass(compute, operands);
         let parts = self.parts(operands, gradients, memory);
         compute.each(partition.parts(), parts, |index, part, scratch| {
             let span = partition.span(index);
@@ -138,9 +139,10 @@ impl<const N: usize> NormProject<N> {
                 let added = added.map(|added| &added[block.within(0, self.features)]);
                 let statistics = &self.statistics[block.within(0, 2)];
                 let part = part.block(block, statistics, d_outputs, added);
-                self.backward_rows(compute, operands, block, part, scratch);
+                pass.backward_rows(block, part, scratch);
             }
         });
+        drop(pass);
         memory.added = sum;
         self.finish(compute, operands, d_outputs, gradients, memory);
     }

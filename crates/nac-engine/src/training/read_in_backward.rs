@@ -88,7 +88,7 @@ impl ReadInAttention {
         let d_messages = &mut workspace.attend.d_messages;
         let d_messages = d_messages.take(items.rows() * shape.heads().inner());
         let exit = ExitBackward {
-            weight: &self.exit,
+            weight: self.exit,
             projection: &operands.exit,
             items,
             messages: &self.messages,

@@ -7,6 +7,7 @@ use super::finish::Finish;
 use super::memory::Buffer;
 use super::operands::Items;
 use super::partition::{Partition, RowParts, Span};
+use super::product::PackedWeight;
 use super::read_in::{OP, ReadInAttention, ReadInOperands, ReadInShape, queries};
 use super::rows::{Combine, Normalize, Rows, Scale};
 use crate::error::{EngineError, Result};
@@ -35,7 +36,6 @@ impl ReadInAttention {
         EngineError::check_length(OP, "y", y.len(), &[batch, modules, state])?;
         self.query
             .forward(compute, &queries(operands), [&mut self.queries]);
-        self.exit.pack(compute, operands.exit.weight);
         let [key, value] = &mut self.transposed;
         self.shape.heads().transpose(operands.key.weight, key);
         self.shape.heads().transpose(operands.value.weight, value);
@@ -76,6 +76,7 @@ fn forward(
         partition.rows(y, shape.state),
     );
     let (block_ref, tokens) = (&*block, &*tokens);
+    let exit = block.exit.forward(compute, operands.exit.weight);
     compute.each(
         partition.parts(),
         parts,
@@ -95,7 +96,7 @@ fn forward(
                 let y = &mut y[part.within(span.first, shape.state)];
                 close(
                     block_ref,
-                    (compute, operands),
+                    (compute, operands, &exit),
                     part,
                     (read, messages, y),
                     scratch,
@@ -211,7 +212,7 @@ pub(super) fn copy_rows(all: &[f32], width: usize, part: Span, to: &mut [f32]) {
 /// Messages and new states of some rows from what they read.
 fn close(
     block: &ReadInAttention,
-    (compute, operands): (&Compute, &ReadInOperands<'_>),
+    (compute, operands, exit): (&Compute, &ReadInOperands<'_>, &PackedWeight<'_>),
     part: Span,
     (read, messages, y): (&[f32], &mut [f32], &mut [f32]),
     scratch: &mut Scratch,
@@ -234,7 +235,8 @@ fn close(
     let weight = (&*block.transposed[1], operands.value.bias);
     shape.heads().narrow(compute, read, weight, messages);
     let finish = Finish {
-        weight: &block.exit,
+        weight: exit,
+        width: shape.state,
         bias: operands.exit.bias,
         states: shape.residual.then(|| operands.states.rows(shape.state)),
         keep: operands.keep,

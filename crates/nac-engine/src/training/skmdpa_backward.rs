@@ -58,7 +58,7 @@ impl Skmdpa {
         let attend = &mut workspace.attend;
         let d_messages = attend.d_messages.take(items.rows() * shape.inner());
         let exit = ExitBackward {
-            weight: &self.exit,
+            weight: self.exit,
             projection: &operands.exit,
             items,
             messages: &self.messages,

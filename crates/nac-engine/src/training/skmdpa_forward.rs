@@ -37,7 +37,6 @@ impl Skmdpa {
                 self.send.forward(compute, &send, [keys, values]);
             }
         }
-        self.exit.pack(compute, operands.exit.weight);
         skmdpa_attend::forward(self, compute, operands);
         self.exit_forward(compute, operands, y);
         self.ready = true;
@@ -50,8 +49,10 @@ impl Skmdpa {
         } = self.shape;
         let items = self.shape.receiving();
         let partition = Partition::new(items);
+        let weight = self.exit.forward(compute, operands.exit.weight);
         let finish = Finish {
-            weight: &self.exit,
+            weight: &weight,
+            width: state,
             bias: operands.exit.bias,
             states: residual.then(|| operands.receivers.rows(state)),
             keep: operands.keep,

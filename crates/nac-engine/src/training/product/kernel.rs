@@ -139,8 +139,8 @@ impl Tile<'_> {
                 .0
                 .as_chunks::<V>()
                 .0[..depth];
-            for k in 0..depth {
-                step(simd, a.at(k), &b[k], &mut sums);
+            for (k, b) in b.iter().enumerate() {
+                step(simd, a.at(k), b, &mut sums);
             }
         } else {
             for k in 0..depth {

@@ -15,117 +15,122 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) add: bool,
 }
 
-/// A matrix `[depth, columns]`, the right operand of products.
-#[derive(Debug, Default)]
-struct Packed {
-    depth: usize,
-    columns: usize,
-    /// Panels, in single precision.
-    panels: Vec<f32>,
-    /// Panels of bfloat16 pairs, where the processor multiplies them.
-    pairs: Vec<u32>,
-}
-
-/// A weight in the layouts that [`PackedWeight::forward`] and [`PackedWeight::backward`] read.
+/// A weight `[outputs, inputs]` as the right operand of products, in memory that `Compute` lends.
 #[derive(Debug)]
-pub(crate) struct PackedWeight {
-    arch: pulp::Arch,
-    precision: TrainingPrecision,
+pub(crate) struct PackedWeight<'c> {
+    compute: &'c Compute,
     /// What multiplies bfloat16 pairs, in mixed precision.
     unit: Option<Unit>,
-    /// `Wᵀ`.
-    forward: Packed,
-    /// `W`.
-    backward: Packed,
+    depth: usize,
+    columns: usize,
+    /// Panels of numbers, or of bfloat16 pairs where the processor multiplies them.
+    memory: Buffer,
 }
 
-impl PackedWeight {
-    /// Nothing yet: to be packed before it is used.
-    pub(crate) fn new(compute: &Compute) -> Self {
-        Self {
-            arch: compute.arch(),
-            precision: compute.precision(),
-            unit: None,
-            forward: Packed::default(),
-            backward: Packed::default(),
-        }
-    }
-
-    /// Replaces the weight; memory is reused.
+impl<'c> PackedWeight<'c> {
+    /// `Wᵀ`, for `y = x Wᵀ`.
     ///
     /// # Shapes
     /// - weight: `[outputs, inputs]`
-    pub(crate) fn pack(
-        &mut self,
-        compute: &Compute,
+    pub(crate) fn forward(
+        compute: &'c Compute,
         weight: &[f32],
-        outputs: usize,
-        inputs: usize,
-    ) {
+        (outputs, inputs): (usize, usize),
+    ) -> Self {
         debug_assert_eq!(weight.len(), outputs * inputs);
-        (self.arch, self.precision) = (compute.arch(), compute.precision());
-        let mixed = self.precision == TrainingPrecision::Mixed;
-        self.unit = if mixed { Unit::detect() } else { None };
-        let columns = Source::Columns {
+        let source = Source::Columns {
             data: weight,
             stride: inputs,
         };
-        let rows = Source::Rows {
+        Self::pack(compute, source, (inputs, outputs))
+    }
+
+    /// `W`, for `dx = dy W`.
+    ///
+    /// # Shapes
+    /// - weight: `[outputs, inputs]`
+    pub(crate) fn backward(
+        compute: &'c Compute,
+        weight: &[f32],
+        (outputs, inputs): (usize, usize),
+    ) -> Self {
+        debug_assert_eq!(weight.len(), outputs * inputs);
+        let source = Source::Rows {
             data: weight,
             stride: inputs,
         };
-        let both = [
-            (&mut self.forward, columns, (inputs, outputs)),
-            (&mut self.backward, rows, (outputs, inputs)),
-        ];
-        for (packed, source, (depth, columns)) in both {
-            (packed.depth, packed.columns) = (depth, columns);
-            match self.unit {
-                Some(_) => packed.pack_pairs(compute, source),
-                None => packed.pack(compute, source, mixed),
-            }
+        Self::pack(compute, source, (outputs, inputs))
+    }
+
+    fn pack(compute: &'c Compute, source: Source<'_>, (depth, columns): (usize, usize)) -> Self {
+        let mixed = compute.precision() == TrainingPrecision::Mixed;
+        let unit = if mixed { Unit::detect() } else { None };
+        let mut packed = Self {
+            compute,
+            unit,
+            depth,
+            columns,
+            memory: Buffer::default(),
+        };
+        packed.memory = compute.lend(packed.len());
+        let (len, arch) = (packed.len(), compute.arch());
+        let panels = packed.memory.take(len);
+        if unit.is_some() {
+            let panels: &mut [u32] = bytemuck::cast_slice_mut(panels);
+            let parts = Chunks::new(panels, panel_len(depth));
+            compute.each(columns.div_ceil(BLOCK), parts, |index, part, _| {
+                arch.dispatch(PackPanel {
+                    source,
+                    depth,
+                    columns,
+                    first: index * BLOCK,
+                    panel: part.into_slice(),
+                });
+            });
+        } else {
+            let width = layout(arch).0;
+            let parts = Chunks::new(panels, width * depth);
+            compute.each(columns.div_ceil(width), parts, |index, part, _| {
+                arch.dispatch(Panels {
+                    source,
+                    depth,
+                    columns,
+                    first: index * width,
+                    round: mixed,
+                    panels: part.into_slice(),
+                });
+            });
+        }
+        packed
+    }
+
+    /// Numbers that panels take.
+    fn len(&self) -> usize {
+        match self.unit {
+            Some(_) => self.columns.div_ceil(BLOCK) * panel_len(self.depth),
+            None => packed_len(self.compute.arch(), self.depth, self.columns),
         }
     }
 
-    /// `y = [y +] x Wᵀ [+ bias]` for some rows, on the calling thread.
+    /// `y = [y +] x B [+ bias]` for some rows, on the calling thread, where `B` is what was packed.
     ///
     /// # Shapes
-    /// - x: `[rows, inputs]`
-    /// - y: `[rows, outputs]`
-    pub(crate) fn forward(
+    /// - x: `[rows, depth]`: inputs if `Wᵀ` was packed, outputs if `W` was
+    /// - y: `[rows, columns]`
+    pub(crate) fn product(
         &self,
         x: &[f32],
         y: &mut [f32],
         epilogue: Epilogue<'_>,
         scratch: &mut Buffer,
     ) {
-        self.product(x, &self.forward, y, epilogue, scratch);
-    }
-
-    /// `dx = [dx +] dy W` for some rows, on the calling thread.
-    ///
-    /// # Shapes
-    /// - dy: `[rows, outputs]`
-    /// - dx: `[rows, inputs]`
-    pub(crate) fn backward(&self, dy: &[f32], dx: &mut [f32], add: bool, scratch: &mut Buffer) {
-        let epilogue = Epilogue { bias: None, add };
-        self.product(dy, &self.backward, dx, epilogue, scratch);
-    }
-
-    fn product(
-        &self,
-        x: &[f32],
-        weight: &Packed,
-        y: &mut [f32],
-        epilogue: Epilogue<'_>,
-        scratch: &mut Buffer,
-    ) {
-        let Packed { depth, columns, .. } = *weight;
+        let Self { depth, columns, .. } = *self;
+        let (arch, panels) = (self.compute.arch(), self.memory.numbers(self.len()));
         let rows = y.len() / columns;
         debug_assert_eq!((x.len(), y.len()), (rows * depth, rows * columns));
         if let Some(unit) = self.unit {
             let pairs = bytemuck::cast_slice_mut(scratch.take(rows_len(rows, depth)));
-            self.arch.dispatch(PackLeft {
+            arch.dispatch(PackLeft {
                 source: Source::Columns {
                     data: x,
                     stride: depth,
@@ -134,10 +139,10 @@ impl PackedWeight {
                 depth,
                 pairs,
             });
-            self.arch.dispatch(PairProduct {
+            arch.dispatch(PairProduct {
                 unit,
                 a: pairs,
-                b: &weight.pairs,
+                b: bytemuck::cast_slice(panels),
                 c: y,
                 c_stride: columns,
                 rows,
@@ -148,7 +153,7 @@ impl PackedWeight {
             });
             return;
         }
-        let x = match self.precision {
+        let x = match self.compute.precision() {
             TrainingPrecision::F32 => x,
             TrainingPrecision::Mixed => {
                 let rounded = scratch.take(x.len());
@@ -157,14 +162,12 @@ impl PackedWeight {
                 rounded
             }
         };
-        self.arch.dispatch(Multiply {
+        arch.dispatch(Multiply {
             a: Left::Rows {
                 data: x,
                 stride: depth,
             },
-            b: Right::Panels {
-                data: &weight.panels,
-            },
+            b: Right::Panels { data: panels },
             c: y,
             c_stride: columns,
             rows,
@@ -176,38 +179,9 @@ impl PackedWeight {
     }
 }
 
-impl Packed {
-    fn pack(&mut self, compute: &Compute, source: Source<'_>, round: bool) {
-        let (depth, columns, arch) = (self.depth, self.columns, compute.arch());
-        let width = layout(arch).0;
-        self.panels.resize(packed_len(arch, depth, columns), 0.0);
-        let parts = Chunks::new(&mut self.panels, width * depth);
-        compute.each(columns.div_ceil(width), parts, |index, part, _| {
-            arch.dispatch(Panels {
-                source,
-                depth,
-                columns,
-                first: index * width,
-                round,
-                panels: part.into_slice(),
-            });
-        });
-    }
-
-    fn pack_pairs(&mut self, compute: &Compute, source: Source<'_>) {
-        let (depth, columns, arch) = (self.depth, self.columns, compute.arch());
-        let len = panel_len(depth);
-        self.pairs.resize(columns.div_ceil(BLOCK) * len, 0);
-        let parts = Chunks::new(&mut self.pairs, len);
-        compute.each(columns.div_ceil(BLOCK), parts, |index, part, _| {
-            arch.dispatch(PackPanel {
-                source,
-                depth,
-                columns,
-                first: index * BLOCK,
-                panel: part.into_slice(),
-            });
-        });
+impl Drop for PackedWeight<'_> {
+    fn drop(&mut self) {
+        self.compute.take_back(std::mem::take(&mut self.memory));
     }
 }
 
@@ -232,15 +206,15 @@ mod tests {
         ]
         .map(|(len, seed)| numbers(len, seed));
         let bias = numbers(outputs, 4);
-        let mut packed = PackedWeight::new(&compute);
         // A larger weight before it: what is left over from it must not show.
-        packed.pack(
+        let larger = numbers(4 * weight.len(), 9);
+        drop(PackedWeight::forward(
             &compute,
-            &numbers(4 * weight.len(), 9),
-            2 * outputs,
-            2 * inputs,
-        );
-        packed.pack(&compute, &weight, outputs, inputs);
+            &larger,
+            (2 * outputs, 2 * inputs),
+        ));
+        let packed = PackedWeight::forward(&compute, &weight, (outputs, inputs));
+        let packed_back = PackedWeight::backward(&compute, &weight, (outputs, inputs));
         let [w, a, b] = match precision {
             TrainingPrecision::F32 => [weight, x.clone(), dy.clone()],
             TrainingPrecision::Mixed => [rounded(&weight), rounded(&x), rounded(&dy)],
@@ -253,7 +227,7 @@ mod tests {
             bias: Some(&bias),
             add,
         };
-        packed.forward(&x, &mut y, epilogue, &mut scratch);
+        packed.product(&x, &mut y, epilogue, &mut scratch);
         let mut expected = product(
             (rows, outputs, inputs),
             |i, k| a[i * inputs + k],
@@ -266,7 +240,8 @@ mod tests {
         assert_close(&y, &expected, 1e-6);
 
         let mut dx = vec![0.5; rows * inputs];
-        packed.backward(&dy, &mut dx, add, &mut scratch);
+        let epilogue = Epilogue { bias: None, add };
+        packed_back.product(&dy, &mut dx, epilogue, &mut scratch);
         let mut expected = product(
             (rows, inputs, outputs),
             |i, k| b[i * outputs + k],
@@ -305,10 +280,9 @@ mod tests {
         let [weight, x] =
             [(outputs * inputs, 1), (rows * inputs, 2)].map(|(len, seed)| numbers(len, seed));
         let compute = Compute::new(1, TrainingPrecision::Mixed).unwrap();
-        let mut packed = PackedWeight::new(&compute);
-        packed.pack(&compute, &weight, outputs, inputs);
+        let packed = PackedWeight::forward(&compute, &weight, (outputs, inputs));
         let mut y = vec![0.0; rows * outputs];
-        packed.forward(&x, &mut y, Epilogue::default(), &mut Buffer::default());
+        packed.product(&x, &mut y, Epilogue::default(), &mut Buffer::default());
         let expected = product(
             (rows, outputs, inputs),
             |i, k| x[i * inputs + k],

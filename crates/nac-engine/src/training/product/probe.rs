@@ -13,7 +13,7 @@ const ROWS: usize = 160;
 /// use nac_engine::training::{Compute, ProductProbe, TrainingPrecision};
 ///
 /// let compute = Compute::new(1, TrainingPrecision::F32)?;
-/// let mut probe = ProductProbe::new(&compute, 96, 64, 128);
+/// let mut probe = ProductProbe::new(96, 64, 128);
 /// probe.forward(&compute);
 /// probe.backward(&compute);
 /// probe.weight_gradient(&compute);
@@ -24,7 +24,6 @@ const ROWS: usize = 160;
 pub struct ProductProbe {
     /// Rows, inputs, outputs.
     shape: (usize, usize, usize),
-    packed: PackedWeight,
     weight: Vec<f32>,
     x: Vec<f32>,
     y: Vec<f32>,
@@ -33,17 +32,14 @@ pub struct ProductProbe {
 impl ProductProbe {
     /// A layer of `inputs` → `outputs` features on `rows` rows, all positive.
     #[must_use]
-    pub fn new(compute: &Compute, rows: usize, inputs: usize, outputs: usize) -> Self {
+    pub fn new(rows: usize, inputs: usize, outputs: usize) -> Self {
         let numbers = |len| (0..len).map(|i| (i as f32).sin()).collect();
-        let mut probe = Self {
+        Self {
             shape: (rows, inputs, outputs),
-            packed: PackedWeight::new(compute),
             weight: numbers(inputs * outputs),
             x: numbers(rows * inputs),
             y: numbers(rows * outputs),
-        };
-        probe.pack(compute);
-        probe
+        }
     }
 
     /// Floating-point operations of one product.
@@ -53,35 +49,41 @@ impl ProductProbe {
         2.0 * rows as f64 * inputs as f64 * outputs as f64
     }
 
-    /// Packs the weight, once per step.
+    /// Packs the weight for [`ProductProbe::forward`], which does it as well.
     pub fn pack(&mut self, compute: &Compute) {
         let (_, inputs, outputs) = self.shape;
-        self.packed.pack(compute, &self.weight, outputs, inputs);
+        drop(PackedWeight::forward(
+            compute,
+            &self.weight,
+            (outputs, inputs),
+        ));
     }
 
-    /// `y = x Wᵀ`.
+    /// `y = x Wᵀ`, with packing the weight.
     ///
     /// # Shapes
     /// - x: `[rows, inputs]`
     /// - y: `[rows, outputs]`
     pub fn forward(&mut self, compute: &Compute) {
-        let ((rows, inputs, outputs), x, packed) = (self.shape, &self.x, &self.packed);
+        let ((rows, inputs, outputs), x) = (self.shape, &self.x);
+        let packed = PackedWeight::forward(compute, &self.weight, (outputs, inputs));
         let parts = Chunks::new(&mut self.y, ROWS * outputs);
         compute.each(rows.div_ceil(ROWS), parts, |index, y, scratch| {
             let y = y.into_slice();
             let x = &x[index * ROWS * inputs..][..y.len() / outputs * inputs];
-            packed.forward(x, y, Epilogue::default(), &mut scratch.product);
+            packed.product(x, y, Epilogue::default(), &mut scratch.product);
         });
     }
 
-    /// `dx = dy W`, with the result of [`ProductProbe::forward`] as `dy` and `x` as `dx`.
+    /// `dx = dy W`, with packing the weight, with the result of [`ProductProbe::forward`] as `dy` and `x` as `dx`.
     pub fn backward(&mut self, compute: &Compute) {
-        let ((rows, inputs, outputs), y, packed) = (self.shape, &self.y, &self.packed);
+        let ((rows, inputs, outputs), y) = (self.shape, &self.y);
+        let packed = PackedWeight::backward(compute, &self.weight, (outputs, inputs));
         let parts = Chunks::new(&mut self.x, ROWS * inputs);
         compute.each(rows.div_ceil(ROWS), parts, |index, x, scratch| {
             let x = x.into_slice();
             let y = &y[index * ROWS * outputs..][..x.len() / inputs * outputs];
-            packed.backward(y, x, false, &mut scratch.product);
+            packed.product(y, x, Epilogue::default(), &mut scratch.product);
         });
     }
 
