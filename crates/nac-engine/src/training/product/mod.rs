@@ -18,7 +18,6 @@ pub(crate) mod pairs;
 mod panels;
 mod prefetch;
 mod probe;
-mod rectangle;
 #[cfg(test)]
 mod reference;
 mod round;

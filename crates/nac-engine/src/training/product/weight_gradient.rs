@@ -1,15 +1,15 @@
 //! The gradient of a weight: the product of two matrices over their common rows.
-//!
-//! In single precision the crate `gemm` multiplies. Its blocking depends on sizes and the processor alone, so that results are the
-//! same for any number of threads.
 
 use super::bf16::{BLOCK, PackLeft, PackPanel, PairProduct, Unit, panel_len, rows_len};
-use super::panels::Source;
-use super::rectangle::{Rectangle, rectangles};
+use super::multiply::{Left, Multiply, Right};
+use super::panels::{Panels, Source, layout, packed_len};
 use super::round::round_all;
 use crate::training::compute::{Buffer, Chunks, Compute, TrainingPrecision};
 
-/// `dw = dyᵀ x`, in parallel over parts of `dw`; each number is summed over rows in their order.
+/// Widths of `x` up to this are read where they are.
+const NARROW: usize = 128;
+
+/// `dw = dyᵀ x`, in parallel over parts of the outputs; each number is summed over rows in their order.
 ///
 /// # Shapes
 /// - dy: `[rows, outputs]`
@@ -34,27 +34,23 @@ pub(crate) fn weight_gradient(
         x,
         sizes: (rows, outputs, inputs),
     };
-    if compute.precision() == TrainingPrecision::F32 {
-        return product.single(compute, dw);
-    }
-    compute.with_operand(|operand| match Unit::detect() {
+    let mixed = compute.precision() == TrainingPrecision::Mixed;
+    let unit = if mixed { Unit::detect() } else { None };
+    compute.with_operand(|operand| match unit {
         Some(unit) => product.pairs(compute, unit, dw, operand),
-        None => {
-            let [dy, x] = operand.parts([dy.len(), x.len()]);
-            for (to, from) in [(&mut *dy, product.dy), (&mut *x, product.x)] {
-                to.copy_from_slice(from);
-                round_all(to);
-            }
-            Product { dy, x, ..product }.single(compute, dw);
-        }
+        None => product.single(compute, mixed, dw, operand),
     });
 }
 
-/// Outputs of one task with bfloat16 pairs: an eighth of them, in whole blocks, within bounds between which a task
-/// reads `x` often enough and finds its part of `dy` in the cache.
-fn task_height(outputs: usize) -> usize {
-    let height = outputs.div_ceil(8).next_multiple_of(BLOCK);
-    height.clamp(2 * BLOCK, 6 * BLOCK)
+/// Outputs of one task: a part of them, in whole tiles, within bounds between which a task reads `x` often enough
+/// and finds its part of `dy` in the cache.
+fn task_height(
+    outputs: usize,
+    (parts, tile): (usize, usize),
+    (least, most): (usize, usize),
+) -> usize {
+    let height = outputs.div_ceil(parts).next_multiple_of(tile);
+    height.clamp(least, most)
 }
 
 /// The operands.
@@ -68,16 +64,63 @@ struct Product<'a> {
 }
 
 impl<'a> Product<'a> {
-    /// In single precision.
-    fn single(&self, compute: &Compute, dw: &mut [f32]) {
+    /// In single precision, after rounding to bfloat16 if so asked.
+    fn single(&self, compute: &Compute, round: bool, dw: &mut [f32], operand: &mut Buffer) {
         let (rows, outputs, inputs) = self.sizes;
-        rectangles(compute, dw, (outputs, inputs), |part: Rectangle<'_>| {
-            let (rows_of_dw, columns_of_dw) = (part.rows(), part.columns());
-            part.product(
-                rows,
-                (&self.dy[rows_of_dw.start..], outputs),
-                (&self.x[columns_of_dw.start..], inputs),
-            );
+        let right = if round || inputs > NARROW {
+            let panels = operand.take(packed_len(self.arch, rows, inputs));
+            self.panels(compute, round, panels);
+            Right::Panels { data: panels }
+        } else {
+            Right::Rows {
+                data: self.x,
+                stride: inputs,
+            }
+        };
+        let height = task_height(outputs, (4, 12), (24, 96));
+        let parts = Chunks::new(dw, height * inputs);
+        compute.each(outputs.div_ceil(height), parts, |index, part, scratch| {
+            let dw = part.into_slice();
+            let own = dw.len() / inputs;
+            let dy = scratch.product.take(rows * own);
+            let from = self.dy[index * height..].chunks(outputs);
+            for (to, from) in dy.chunks_exact_mut(own).zip(from) {
+                to.copy_from_slice(&from[..own]);
+            }
+            if round {
+                round_all(dy);
+            }
+            self.arch.dispatch(Multiply {
+                a: Left::Columns {
+                    data: dy,
+                    stride: own,
+                },
+                b: right,
+                c: dw,
+                c_stride: inputs,
+                rows: own,
+                columns: inputs,
+                depth: rows,
+                add: false,
+                bias: None,
+            });
+        });
+    }
+
+    /// Packs `x`.
+    fn panels(&self, compute: &Compute, round: bool, panels: &mut [f32]) {
+        let (rows, _, inputs) = self.sizes;
+        let width = layout(self.arch).0;
+        let parts = Chunks::new(panels, width * rows);
+        compute.each(inputs.div_ceil(width), parts, |index, part, _| {
+            self.arch.dispatch(Panels {
+                source: self.inputs(),
+                depth: rows,
+                columns: inputs,
+                first: index * width,
+                round,
+                panels: part.into_slice(),
+            });
         });
     }
 
@@ -98,7 +141,7 @@ impl<'a> Product<'a> {
             });
         });
         let panels = &*panels;
-        let height = task_height(outputs);
+        let height = task_height(outputs, (8, BLOCK), (2 * BLOCK, 6 * BLOCK));
         let parts = Chunks::new(dw, height * inputs);
         compute.each(outputs.div_ceil(height), parts, |index, part, scratch| {
             let dw = part.into_slice();
