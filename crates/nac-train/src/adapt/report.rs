@@ -241,7 +241,7 @@ impl AdaptReport {
 
     /// Rows of `search.csv`.
     pub(super) fn search_rows(&self) -> Vec<Vec<String>> {
-        let header = "model,train,shots,learning_rate,steps,source_accuracy,chosen";
+        let header = "model,train,shots,learning_rate,steps,source_accuracy,source_examples,chosen";
         let rows = self.choices.iter().flat_map(|choice| {
             choice.trials.iter().map(move |trial| {
                 let chosen =
@@ -253,6 +253,7 @@ impl AdaptReport {
                     trial.learning_rate.to_string(),
                     trial.steps.to_string(),
                     trial.accuracy.to_string(),
+                    choice.source_examples.to_string(),
                     chosen.to_string(),
                 ]
             })
@@ -298,6 +299,7 @@ mod tests {
             shots: 2,
             learning_rate: 0.1,
             steps: 3,
+            source_examples: 5,
             trials: Vec::new(),
         }
     }

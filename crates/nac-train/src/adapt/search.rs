@@ -4,6 +4,7 @@
 //! An episode of the source has as many classes as the target (or all, if there are fewer), drawn by the seed; its shots
 //! are training examples of the run, and it is judged by the run's validation examples of these classes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nac_data::random::Stream;
@@ -38,6 +39,8 @@ pub struct Choice {
     pub learning_rate: f64,
     /// Chosen number of steps, the same for all models.
     pub steps: u64,
+    /// Validation examples of the source that each try was judged by, over its episodes.
+    pub source_examples: usize,
     /// Everything that was tried.
     pub trials: Vec<Trial>,
 }
@@ -48,7 +51,7 @@ pub(super) fn choose(
     models: &[&ModelId],
     (part, shots): (TrainedPart, usize),
     steps: &[u64],
-    trials: Vec<Vec<Trial>>,
+    (trials, examples): (Vec<Vec<Trial>>, &[usize]),
 ) -> Vec<Choice> {
     let best = |trials: &[Trial], steps: u64| {
         let at = trials.iter().filter(|trial| trial.steps == steps);
@@ -69,14 +72,19 @@ pub(super) fn choose(
             _ => Some(steps),
         });
     let steps = chosen.unwrap_or_default();
-    let choices = models.iter().zip(trials).map(|(model, trials)| Choice {
-        model: model.name.clone(),
-        part,
-        shots,
-        learning_rate: best(&trials, steps).map_or(0.0, |trial| trial.learning_rate),
-        steps,
-        trials,
-    });
+    let tried = trials.into_iter().zip(examples);
+    let choices = models
+        .iter()
+        .zip(tried)
+        .map(|(model, (trials, &examples))| Choice {
+            model: model.name.clone(),
+            part,
+            shots,
+            learning_rate: best(&trials, steps).map_or(0.0, |trial| trial.learning_rate),
+            steps,
+            source_examples: examples,
+            trials,
+        });
     choices.collect()
 }
 
@@ -87,7 +95,8 @@ pub(super) struct SourceEpisode {
 }
 
 impl SourceEpisode {
-    /// Draws `ways` classes (or all, if there are fewer) and `shots` training examples of each.
+    /// Draws `ways` of the classes that have validation examples (or all, if there are fewer) and `shots` training examples
+    /// of each.
     ///
     /// # Errors
     /// A class has fewer training examples, or an example cannot be read.
@@ -97,8 +106,15 @@ impl SourceEpisode {
         (ways, shots): (usize, usize),
         seed: u64,
     ) -> Result<Self> {
-        let count = train.info().output.class_count().unwrap_or(0);
-        let mut classes: Vec<usize> = (0..count).collect();
+        let mut found = BTreeSet::new();
+        for index in 0..validation.len() {
+            let class = match validation.class(index) {
+                Some(class) => Some(class),
+                None => validation.get(index)?.target.class(),
+            };
+            found.extend(class);
+        }
+        let mut classes: Vec<usize> = found.into_iter().collect();
         Stream::new(seed, "adapt classes", &[]).shuffle(&mut classes);
         classes.truncate(ways);
         classes.sort_unstable();
@@ -149,7 +165,7 @@ mod tests {
         let models = [id("a"), id("b")];
         let both: Vec<&ModelId> = models.iter().collect();
         let of = (TrainedPart::Head, 1);
-        let found = choose(&both, of, &[5, 9], vec![first.clone(), second]);
+        let found = choose(&both, of, &[5, 9], (vec![first.clone(), second], &[7, 8]));
         // 0.8 + 0.7 after 5 steps, 0.9 + 0.4 after 9; the lower rate of equals.
         assert_eq!(
             found
@@ -158,7 +174,8 @@ mod tests {
                 .collect::<Vec<_>>(),
             [(5, 0.2), (5, 0.1)]
         );
-        let alone = choose(&both[..1], of, &[5, 9], vec![first]);
+        assert_eq!(found[1].source_examples, 8);
+        let alone = choose(&both[..1], of, &[5, 9], (vec![first], &[7]));
         assert_eq!((alone[0].steps, alone[0].learning_rate), (9, 0.1));
     }
 
@@ -172,6 +189,10 @@ mod tests {
             assert_eq!(episode.query.len(), expected * 5);
             assert_eq!(episode.query.info().output, episode.support.info().output);
         }
+        // Two of the five classes have validation examples.
+        let few = part(2);
+        let episode = SourceEpisode::draw(&train, &few, (3, 2), 7).unwrap();
+        assert_eq!((episode.support.len(), episode.query.len()), (4, 2));
         assert!(SourceEpisode::draw(&train, &validation, (3, 99), 7).is_err());
     }
 }

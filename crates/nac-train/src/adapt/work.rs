@@ -23,10 +23,15 @@ use crate::storage;
 /// File with the whole [`AdaptReport`].
 pub const RESULTS: &str = "results.json";
 
+/// Validation examples of each class below which a choice is uncertain.
+const FEW: usize = 5;
+
 /// Accuracy after each number of steps of an episode of the source.
 #[derive(Serialize, Deserialize)]
 struct SourceResult {
     accuracies: Vec<f64>,
+    /// Examples that they are over.
+    examples: usize,
 }
 
 /// An adaptation at work.
@@ -60,6 +65,15 @@ impl Adaptation<'_> {
                     );
                     self.progress.note(&text);
                 }
+            }
+            let classes = data.validation.info().output.class_count().unwrap_or(1);
+            if data.validation.len() < FEW * classes {
+                self.progress.note(&format!(
+                    "warning: {} was trained with {} validation examples of {classes} classes, by which learning rate and \
+                     steps are chosen; with a greater training.validation_examples the choice is surer",
+                    model.id.name,
+                    data.validation.len(),
+                ));
             }
             self.sources.push(data);
         }
@@ -151,7 +165,8 @@ impl Adaptation<'_> {
     fn search(&mut self, part: TrainedPart, shots: usize) -> Result<Vec<Choice>> {
         let search = &self.config.search;
         let mut all = Vec::with_capacity(self.models.len());
-        for index in 0..self.models.len() {
+        let mut examples = vec![0; self.models.len()];
+        for (index, judged) in examples.iter_mut().enumerate() {
             let mut trials = Vec::new();
             for (number, &learning_rate) in search.learning_rates.iter().enumerate() {
                 let mut sums = vec![0.0; search.steps.len()];
@@ -166,6 +181,9 @@ impl Adaptation<'_> {
                             found
                         }
                     };
+                    if number == 0 {
+                        *judged += found.examples;
+                    }
                     let found = sums.iter_mut().zip(found.accuracies);
                     found.for_each(|(sum, accuracy)| *sum += accuracy);
                     self.count()?;
@@ -180,7 +198,12 @@ impl Adaptation<'_> {
             all.push(trials);
         }
         let models: Vec<&ModelId> = self.models.iter().map(|model| &model.id).collect();
-        Ok(search::choose(&models, (part, shots), &search.steps, all))
+        Ok(search::choose(
+            &models,
+            (part, shots),
+            &search.steps,
+            (all, &examples),
+        ))
     }
 
     /// Accuracy on validation examples of the source after each number of steps.
@@ -197,12 +220,16 @@ impl Adaptation<'_> {
         let drawn = SourceEpisode::draw(&data.train, &data.validation, (ways, shots), seed)?;
         let trained = part.patterns(&model.file_for(&drawn.support.info().output))?;
         let how = self.few_shot(index, &trained, learning_rate, seed);
+        let examples = drawn.query.len();
         let (steps, interrupt) = (&self.config.search.steps, &self.options.interrupt);
         let adapted = match how.run(drawn.support, &drawn.query, steps, interrupt) {
             // A rate that is too high is a try that failed, whatever came before the end.
             Err(TrainError::NotFinite { .. } | TrainError::NotFiniteResult { .. }) => {
                 let accuracies = vec![0.0; steps.len()];
-                return Ok(SourceResult { accuracies });
+                return Ok(SourceResult {
+                    accuracies,
+                    examples,
+                });
             }
             other => other?.ok_or_else(|| self.paused())?,
         };
@@ -211,7 +238,10 @@ impl Adaptation<'_> {
             .iter()
             .map(accuracy)
             .collect::<Result<_>>()?;
-        Ok(SourceResult { accuracies })
+        Ok(SourceResult {
+            accuracies,
+            examples,
+        })
     }
 
     /// Adapts a model to an episode of the target, and evaluates it on all test examples.
