@@ -1,5 +1,5 @@
-//! A circuit that a text conditions, and its controls, from the command line: train, evaluate, export, predict.
-#![allow(clippy::unwrap_used, clippy::panic)]
+//! A circuit that a text conditions, and its controls, trained from the command line.
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/place.rs"]
 mod place;
@@ -49,6 +49,7 @@ learning_rate = 2e-2
 
 [loss]
 graph_prior = { prior = { name = "scale-free" } }
+circuit_spread = { weight = 0.01 }
 "#;
 
 /// The controls by the settings that make them.

@@ -189,7 +189,7 @@ impl CoreEngine {
         let built = pool.run(|| {
             let source = WeightSource::drawn(seed);
             let parts = Self::parts(&file, &source, options)?;
-            Ok::<_, EngineError>((parts, source.into_weights()))
+            Ok::<_, EngineError>((parts, source.weights()))
         });
         let (parts, drawn) = built?;
         Ok((Self::assemble(file, parts, pool), drawn))

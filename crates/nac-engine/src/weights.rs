@@ -217,14 +217,6 @@ impl<'w> WeightSource<'w> {
         }
     }
 
-    /// The tensors of the file, or those that were drawn.
-    pub(crate) fn into_weights(self) -> ModelWeights {
-        match self.origin {
-            Origin::Given { weights, .. } => weights.clone(),
-            Origin::Drawn { drawn, .. } => drawn.into_inner(),
-        }
-    }
-
     /// The name of the tensor that `name` is another name of, if its path is shared.
     fn first_name(&self, name: &str) -> Option<String> {
         let shared = self.shared.borrow();
@@ -471,7 +463,7 @@ mod tests {
         scope.alias("l.1", "l.0");
         let first = scope.tensor("l.0.w", &[3]).unwrap();
         assert_eq!(scope.tensor("l.1.w", &[3]).unwrap(), first);
-        assert_eq!(source.into_weights().iter().count(), 2);
+        assert_eq!(source.weights().iter().count(), 2);
     }
 
     #[test]

@@ -188,6 +188,7 @@ fn leaves(circuit: &Circuit, ctx: &mut ForwardContext<'_>) -> Result<Circuit> {
         read_in: set(&circuit.read_in)?,
         processors: set(&circuit.processors)?,
         read_out: set(&circuit.read_out)?,
+        texts: circuit.texts.as_ref().map(Tensor::shallow_clone),
     })
 }
 

@@ -53,6 +53,9 @@ pub struct Circuit {
     pub processors: ModuleSet,
     /// Modules that gather the result.
     pub read_out: ModuleSet,
+    /// Which text each example has, `[batch]`, numbers from 0 on that count the different texts of the batch; `None` if no
+    /// text changes the circuit.
+    pub texts: Option<Tensor>,
 }
 
 impl Circuit {

@@ -70,7 +70,11 @@ impl CircuitGenerator for ConditionalGenerator {
             processors: change(self.read_in, self.processors)?,
             read_out: change(self.read_in + self.processors, self.read_out)?,
         };
-        self.prior.changed(&changes, inputs.batch_size(), ctx)
+        let circuit = self.prior.changed(&changes, inputs.batch_size(), ctx)?;
+        Ok(Circuit {
+            texts: Some(added.texts),
+            ..circuit
+        })
     }
 
     /// Those of the prior.

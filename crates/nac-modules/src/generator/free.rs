@@ -70,6 +70,7 @@ impl FreeGenerator {
             read_in,
             processors,
             read_out: self.module_set(read_out, true, batch, ctx)?,
+            texts: None,
         })
     }
 

@@ -51,6 +51,8 @@ pub(super) struct Added {
     pub(super) signatures: Option<Tensor>,
     /// `[batch, modules, code]`.
     pub(super) codes: Option<Tensor>,
+    /// Which of the different texts each example has, `[batch]`.
+    pub(super) texts: Tensor,
 }
 
 /// Reads a text for all modules of a circuit.
@@ -137,6 +139,7 @@ impl TextReader {
         Ok::<_, ModuleError>(Added {
             signatures: add(&self.signatures)?,
             codes: add(&self.codes)?,
+            texts: index,
         })
     }
 

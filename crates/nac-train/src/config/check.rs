@@ -217,7 +217,7 @@ mod tests {
     fn settings_out_of_range_are_named() {
         RunConfig::default().check().unwrap();
         type Change = fn(&mut RunConfig);
-        let cases: [(&str, Change); 25] = [
+        let cases: [(&str, Change); 26] = [
             ("training.accumulate", |c| c.training.accumulate = 0),
             ("training.metrics", |c| {
                 c.training.metrics = vec!["acuracy".into()]
@@ -275,6 +275,12 @@ mod tests {
             ("loss.signature_repulsion.modules", |c| {
                 c.model.circuit.wiring.separate_read_in_modules = false;
                 c.loss.signature_repulsion = Some(Default::default())
+            }),
+            ("loss.circuit_spread.hinge", |c| {
+                c.loss.circuit_spread = Some(crate::config::CircuitSpreadConfig {
+                    hinge: 0.0,
+                    ..Default::default()
+                })
             }),
             ("loss.signature_repulsion.hinge", |c| {
                 c.loss.signature_repulsion = Some(SignatureRepulsionConfig {

@@ -43,6 +43,13 @@ impl RunConfig {
                 )?;
             }
         }
+        if let Some(term) = &self.loss.circuit_spread {
+            self.check_modules("loss.circuit_spread.modules", term.modules)?;
+            check_weight("loss.circuit_spread.weight", term.weight)?;
+            let (name, positive) = ("loss.circuit_spread.hinge", term.hinge > 0.0);
+            let fits = positive && term.hinge.is_finite();
+            require(name, term.hinge, fits, "must be greater than 0")?;
+        }
         if let Some(term) = &self.loss.signature_distribution {
             self.check_modules("loss.signature_distribution.modules", term.modules)?;
             check_weight("loss.signature_distribution.weight", term.weight)?;

@@ -22,6 +22,32 @@ pub struct LossConfig {
     /// Keeps the distances between signatures distributed as at the start. Default none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature_distribution: Option<SignatureDistributionConfig>,
+    /// Keeps circuits of different texts apart, for a conditional generator; all other models leave it out. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circuit_spread: Option<CircuitSpreadConfig>,
+}
+
+/// The spread of circuits of different texts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CircuitSpreadConfig {
+    /// Weight of the term, constant or changing over the run. Default 0.1.
+    pub weight: ScheduledValue,
+    /// Mean squared difference of signatures and of codes below which two circuits are too close. Those of modules are
+    /// standard normal at the start, so different modules differ by 2. Default 0.1.
+    pub hinge: f64,
+    /// Sets of modules. Default `["processors", "read_out"]`.
+    pub modules: ModuleGroups,
+}
+
+impl Default for CircuitSpreadConfig {
+    fn default() -> Self {
+        Self {
+            weight: default_weight(),
+            hinge: 0.1,
+            modules: ModuleGroups::PROCESSORS_AND_READ_OUT,
+        }
+    }
 }
 
 /// The graph-prior term.

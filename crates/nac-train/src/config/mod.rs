@@ -22,7 +22,8 @@ pub(crate) use check::require;
 pub use load::{Override, differences, from_toml, load, settings_differ, to_toml};
 pub(crate) use load::{flatten, parse_toml};
 pub use loss::{
-    GraphPriorConfig, LossConfig, SignatureDistributionConfig, SignatureRepulsionConfig,
+    CircuitSpreadConfig, GraphPriorConfig, LossConfig, SignatureDistributionConfig,
+    SignatureRepulsionConfig,
 };
 pub use optimizer::{OptimizerConfig, OptimizerKind};
 pub use processes::{Compress, ProcessCount, ProcessesConfig};

@@ -1,5 +1,6 @@
 //! Loss terms, behind a trait. The loss is the sum of weight × term.
 
+mod circuit_spread;
 mod cross_entropy;
 mod graph_prior;
 mod mean_squared_error;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use nac_modules::model::{Model, ModelOutput};
 use tch::Tensor;
 
+pub use circuit_spread::CircuitSpread;
 pub use cross_entropy::CrossEntropy;
 pub use graph_prior::{GraphPriorLoss, Matching, PriorDistance, PriorLoss, match_modules};
 pub use mean_squared_error::MeanSquaredError;

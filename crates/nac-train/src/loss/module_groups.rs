@@ -20,6 +20,10 @@ impl ModuleGroups {
     pub const PROCESSORS: Self = Self {
         chosen: [false, true, false],
     };
+    /// Processors and read-out modules.
+    pub const PROCESSORS_AND_READ_OUT: Self = Self {
+        chosen: [false, true, true],
+    };
     /// All sets.
     pub const ALL: Self = Self { chosen: [true; 3] };
 

@@ -22,8 +22,8 @@ use super::folder::RunData;
 use crate::config::{BaselineMatch, BaselineReference, OptimizerKind, ValidConfig};
 use crate::error::{Result, TrainError};
 use crate::loss::{
-    CrossEntropy, GraphPriorLoss, LossTerm, MeanSquaredError, PriorDistance, SignatureDistribution,
-    SignatureRepulsion,
+    CircuitSpread, CrossEntropy, GraphPriorLoss, LossTerm, MeanSquaredError, PriorDistance,
+    SignatureDistribution, SignatureRepulsion,
 };
 use crate::metrics::{self, Metric, by_name};
 use crate::optim::{AdamW, Optimizer};
@@ -203,6 +203,11 @@ pub fn losses(config: &ValidConfig, output: &OutputSpec) -> Vec<Box<dyn LossTerm
         if let Some(scale) = prior.multiplicative_matching_noise {
             term = term.with_matching_noise(scale, Streams::new(config.seed).child("loss"));
         }
+        losses.push(Box::new(term));
+    }
+    let is_conditional = config.model.generator.kind == GeneratorKind::Conditional;
+    if let Some(term) = settings.circuit_spread.as_ref().filter(|_| is_conditional) {
+        let term = CircuitSpread::new(term.weight, term.hinge, term.modules);
         losses.push(Box::new(term));
     }
     if let Some(term) = &settings.signature_repulsion {

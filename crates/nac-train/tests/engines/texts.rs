@@ -10,6 +10,9 @@ use ndarray::Axis;
 
 use super::both::{ROUNDING, core, difference, with};
 
+/// A change of the model, with its name.
+type Change<'a> = (&'a str, &'a dyn Fn(&mut ModelFile));
+
 /// The small model with a question.
 fn conditional(change: impl FnOnce(&mut ModelFile)) -> ModelFile {
     with(|file| {
@@ -33,7 +36,7 @@ fn conditional(change: impl FnOnce(&mut ModelFile)) -> ModelFile {
 
 #[test]
 fn every_setting_agrees() {
-    let changes: [(&str, &dyn Fn(&mut ModelFile)); 14] = [
+    let changes: [Change<'_>; 14] = [
         ("default", &|_| ()),
         ("codes only", &|f| f.model.generator.signatures = false),
         ("signatures only", &|f| f.model.generator.codes = false),
