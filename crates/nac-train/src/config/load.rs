@@ -168,9 +168,10 @@ pub fn to_toml(config: &RunConfig) -> String {
 
 /// Settings that say where a run runs and where its data are, not what it is: a resumed run may change them. That the
 /// data are the same is found by their [`Fingerprint`](nac_data::Fingerprint).
-const PLACE: [&str; 4] = [
+const PLACE: [&str; 5] = [
     "device",
     "threads",
+    "training.executor",
     "processes.count",
     "processes.timeout_seconds",
 ];
@@ -187,8 +188,8 @@ pub fn settings_differ(old: &str, new: &str) -> Vec<String> {
     }
 }
 
-/// Settings in which two configurations differ, as `name (old → new)`. Device, threads, the number of processes and the
-/// places of data are where a run runs, not what it is, and are left out.
+/// Settings in which two configurations differ, as `name (old → new)`. Device, threads, executor, the number of
+/// processes and the places of data are where a run runs, not what it is, and are left out.
 pub fn differences(old: &RunConfig, new: &RunConfig) -> Vec<String> {
     let flat = |config: &RunConfig| {
         let mut pairs = Vec::new();

@@ -57,7 +57,6 @@ impl Trainer {
             let batch = batches.next(&self.loader)?;
             gradients.merge(self.gradients(&batch)?)?;
         }
-        self.check_coverage(&gradients)?;
         self.update(gradients)
     }
 

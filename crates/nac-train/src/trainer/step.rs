@@ -72,14 +72,15 @@ impl Trainer {
         Ok(gradients)
     }
 
-    /// One step of the optimizer on the gradients of all processes: clips the gradients, if the options say so, and changes the weights. Weights change
-    /// only if every gradient is finite.
+    /// One step of the optimizer on the gradients of all processes: clips the gradients, if the options say so, and
+    /// changes the weights. Weights change only if every gradient is finite.
     ///
     /// # Errors
     /// A loss term or gradient is not finite ([`TrainError::NotFinite`]), the optimizer fails, or another process is lost
     /// ([`TrainError::Processes`]).
     pub fn update(&mut self, mut gradients: Gradients) -> Result<StepReport> {
         self.reduce(&mut gradients)?;
+        self.check_coverage(&gradients)?;
         for (name, value) in &gradients.terms {
             self.require_finite(&format!("loss term \"{name}\""), *value)?;
         }
