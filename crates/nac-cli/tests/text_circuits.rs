@@ -1,5 +1,5 @@
-//! A circuit that a text conditions, and its controls, trained from the command line.
-#![allow(clippy::unwrap_used)]
+//! A circuit that a text conditions, and its controls, from the command line: train, evaluate, export, predict.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "support/place.rs"]
 mod place;
@@ -93,4 +93,54 @@ fn all_controls_train_and_have_the_size_of_the_conditional_circuit() {
         let near = found.abs_diff(target) * 12 < target;
         assert!(near || name == "bytes", "{name}: {found} against {target}");
     }
+}
+
+/// Logits of both engines lead to the same answers, and an export answers a picture and a sentence.
+#[test]
+fn a_run_is_evaluated_exported_and_asked() {
+    let place = Place::new();
+    fs::write(place.path("text.toml"), SETTINGS).unwrap();
+    train(&place, "run", &[]);
+    place
+        .run(&["export", "--run", "run", "--out", "export"])
+        .success();
+    let evaluated = |engine: &[&str]| {
+        let arguments = [&["eval", "--run", "run"], engine].concat();
+        let run = place.run(&arguments).success();
+        let text = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+        let Some((accuracies, rest)) = text.split_once(" loss ") else {
+            panic!("{text}")
+        };
+        let Some((loss, "24")) = rest.trim().split_once(" examples ") else {
+            panic!("{text}")
+        };
+        (accuracies.to_owned(), loss.parse::<f64>().unwrap())
+    };
+    let torch = evaluated(&["--engine", "torch"]);
+    let core = evaluated(&["--engine", "core", "--precision", "f32"]);
+    assert_eq!(torch.0, core.0);
+    assert!((torch.1 - core.1).abs() < 1e-4, "{torch:?} {core:?}");
+
+    let mut picture = b"P6\n75 75\n255\n".to_vec();
+    picture.extend((0..75 * 75 * 3).map(|at: u32| (at % 251) as u8));
+    fs::write(place.path("picture.ppm"), picture).unwrap();
+    let asked = |model: &str, questions: &[&str]| {
+        let mut arguments = vec!["predict", model, "--json", "--input", "image=picture.ppm"];
+        for question in questions {
+            arguments.extend(["--input", question]);
+        }
+        let run = place.run(&arguments).success();
+        let text = String::from_utf8(run.get_output().stdout.clone()).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let questions = [
+        "question=is the red object on the left?",
+        "question=what is the shape of the blue object?",
+        "question=is the red object on the left?",
+    ];
+    let answers = asked("run", &questions);
+    assert_eq!(answers.len(), 3);
+    assert_eq!(asked("export", &questions), answers);
+    assert_ne!(answers[0], answers[1]);
+    assert_eq!(asked("run", &questions[..1]), answers[..1]);
 }

@@ -31,6 +31,12 @@ fn finite(tensor: &Tensor) -> bool {
 /// One step's loss and gradients.
 fn check_training(preset: &Preset, model: &dyn Model, inputs: &Inputs) {
     let name = preset.name;
+    // Gates of a text generator start closed, so that what is behind them gets no gradient in the first step.
+    for (parameter, tensor) in model.params().parameters() {
+        if parameter.ends_with(".gate") {
+            let _ = tch::no_grad(|| tensor.shallow_clone().fill_(0.1));
+        }
+    }
     let mut noise = StreamNoise::new(Streams::new(SEED));
     let mut ctx = ForwardContext::training(&mut noise);
     let logits = model.forward(inputs, &mut ctx).unwrap().logits;

@@ -16,7 +16,6 @@ mod multiply;
 mod packed;
 pub(crate) mod pairs;
 mod panels;
-mod prefetch;
 mod probe;
 #[cfg(test)]
 mod reference;

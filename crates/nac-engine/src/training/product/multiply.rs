@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::kernel::{ByColumn, ByRow, Column, Tile, height, width};
-use super::prefetch::prefetch;
+use crate::simd::prefetch::prefetch_to_second_level;
 
 /// Steps of the summed dimension that are taken at once: that part of a panel stays in the first-level cache.
 const DEPTH: usize = 128;
@@ -117,7 +117,7 @@ impl<'a> Multiply<'a> {
         while row < self.rows {
             let rows = height(self.rows - row);
             let (now, later) = next.split_at(piece.min(next.len()));
-            prefetch(now);
+            prefetch_to_second_level(now);
             next = later;
             match rows {
                 6 => self.tile::<S, 6>(simd, row, part),

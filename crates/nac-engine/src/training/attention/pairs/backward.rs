@@ -23,38 +23,11 @@ pub(in super::super) fn backward(
     scratch: &mut Buffer,
 ) {
     let padded = Padded::new(example.shape);
-    let (own, other) = (
-        padded.receivers * padded.pairs(),
-        padded.senders * padded.pairs(),
-    );
     let d_links = match example.links {
         ExampleLinks::Dense(_) => gradients.links.as_deref_mut(),
         ExampleLinks::None | ExampleLinks::Edges { .. } => None,
     };
-    let link_sums = if d_links.is_some() {
-        padded.senders * padded.receivers
-    } else {
-        0
-    };
-    let chunk = SENDERS * RECEIVERS;
-    let parts = scratch.parts([
-        Bias::len(example, padded),
-        link_sums,
-        own.max(other).max(BLOCK * padded.dim),
-        other,
-        other,
-        other,
-        own,
-        own,
-        own,
-        own,
-        2 * padded.receivers,
-        chunk,
-        chunk,
-        3 * chunk / 2,
-        padded.receivers * padded.dim,
-        2 * SENDERS * padded.dim,
-    ]);
+    let parts = scratch.parts(lens(example, padded, d_links.is_some()));
     let [
         bias,
         link_sums,
@@ -100,6 +73,31 @@ pub(in super::super) fn backward(
         d_keys: &mut gradients.keys,
         d_values: &mut gradients.values,
     });
+}
+
+/// Numbers of each part of the scratch memory.
+fn lens(example: &Example<'_>, padded: Padded, has_link_gradients: bool) -> [usize; 16] {
+    let own = padded.receivers * padded.pairs();
+    let other = padded.senders * padded.pairs();
+    let chunk = SENDERS * RECEIVERS;
+    [
+        Bias::len(example, padded),
+        usize::from(has_link_gradients) * padded.senders * padded.receivers,
+        own.max(other).max(BLOCK * padded.dim),
+        other,
+        other,
+        other,
+        own,
+        own,
+        own,
+        own,
+        2 * padded.receivers,
+        chunk,
+        chunk,
+        3 * chunk / 2,
+        padded.receivers * padded.dim,
+        2 * SENDERS * padded.dim,
+    ]
 }
 
 struct Backward<'a, 'g> {
