@@ -65,6 +65,7 @@ fn check_training(preset: &Preset, model: &dyn Model, inputs: &Inputs) {
     let first = model.params().parameters().find(|(parameter, _)| {
         parameter.contains("downsample_layers.0.0.weight")
             || parameter.ends_with("embedding.weight")
+            || parameter.ends_with(".conv.weight")
     });
     let gradient = first.unwrap().1.grad();
     assert!(
