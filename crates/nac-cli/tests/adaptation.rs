@@ -7,8 +7,6 @@ mod place;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
 use nac_train::adapt::{AdaptReport, EpisodeResult, TrainedPart};
 use place::{Place, tensors};
@@ -268,28 +266,7 @@ fn a_killed_adaptation_goes_on_and_ends_with_the_same_files() {
         ]
     };
     place.run(&arguments("whole")).success();
-    let parts = place.path("killed/parts");
-    let count = || fs::read_dir(&parts).map_or(0, Iterator::count);
-    let mut kills = 0;
-    loop {
-        let before = count();
-        let mut child = place.nac(&arguments("killed"));
-        let mut child = child
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        while child.try_wait().unwrap().is_none() && count() < before + 3 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success());
-            break;
-        }
-        child.kill().unwrap();
-        let _ = child.wait().unwrap();
-        kills += 1;
-    }
+    let kills = place.kill_until_done(&arguments("killed"), "killed/parts", 3);
     assert!(kills >= 3, "{kills}");
     assert_eq!(files(&place.path("whole")), files(&place.path("killed")));
 }

@@ -7,8 +7,6 @@ mod place;
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
 use nac_train::robustness::{Condition, RobustnessReport};
 use place::Place;
@@ -152,28 +150,7 @@ fn a_killed_program_goes_on_and_ends_with_the_same_results() {
         ]
     };
     place.run(&arguments("whole")).success();
-    let parts = place.path("killed/parts");
-    let count = || fs::read_dir(&parts).map_or(0, Iterator::count);
-    let mut kills = 0;
-    loop {
-        let before = count();
-        let mut child = place.nac(&arguments("killed"));
-        let mut child = child
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        while child.try_wait().unwrap().is_none() && count() < before + 20 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success());
-            break;
-        }
-        child.kill().unwrap();
-        let _ = child.wait().unwrap();
-        kills += 1;
-    }
+    let kills = place.kill_until_done(&arguments("killed"), "killed/parts", 20);
     assert!(kills >= 2, "{kills}");
     for name in ["results.json", "conditions.csv", "summary.csv"] {
         let [whole, killed] = ["whole", "killed"].map(|out| fs::read(place.path(out).join(name)));

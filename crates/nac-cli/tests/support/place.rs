@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nac_train::summary::RunSummary;
 
@@ -60,6 +61,37 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Runs `nac` again and again until it ends by itself, with success, and kills it whenever `folder` has got so many more
+    /// entries. How often it was killed.
+    pub(crate) fn kill_until_done(
+        &self,
+        arguments: &[&str],
+        folder: &str,
+        entries: usize,
+    ) -> usize {
+        let folder = self.path(folder);
+        let count = || fs::read_dir(&folder).map_or(0, Iterator::count);
+        for kills in 0.. {
+            let before = count();
+            let mut child = self.nac(arguments);
+            let mut child = child
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            while child.try_wait().unwrap().is_none() && count() < before + entries {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                assert!(status.success());
+                return kills;
+            }
+            child.kill().unwrap();
+            let _ = child.wait().unwrap();
+        }
+        unreachable!("the loop has no end")
+    }
+
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("tiny.toml"), SETTINGS).unwrap();

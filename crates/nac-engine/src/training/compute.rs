@@ -142,18 +142,10 @@ impl Compute {
     /// A buffer that is not in use, the smallest that has room for `len` numbers if there is one.
     pub(crate) fn lend(&self, len: usize) -> Buffer {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let enough = |buffer: &Buffer| buffer.room() >= len;
-        let best = (0..spare.len()).min_by_key(|index| {
-            let buffer = &spare[*index];
+        let best = (0..spare.len()).min_by_key(|index| match spare[*index].room() {
+            enough if enough >= len => (false, enough),
             // If none is large enough, the largest grows.
-            (
-                !enough(buffer),
-                if enough(buffer) {
-                    buffer.room()
-                } else {
-                    usize::MAX - buffer.room()
-                },
-            )
+            less => (true, usize::MAX - less),
         });
         best.map(|index| spare.swap_remove(index))
             .unwrap_or_default()
